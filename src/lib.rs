@@ -1,11 +1,11 @@
 //! Graceful shutdown for actix-web services.
 
-pub mod sequence;
-pub mod drain;
 pub mod actors;
-pub mod os;
-#[cfg(feature = "settings")]
-pub mod settings;
+pub mod drain;
 #[cfg(feature = "logging")]
 pub mod logging;
+pub mod os;
+pub mod sequence;
+#[cfg(feature = "settings")]
+pub mod settings;
 pub mod words;
