@@ -6,6 +6,7 @@ pub mod drain;
 pub mod logging;
 pub mod os;
 pub mod sequence;
+pub mod server;
 #[cfg(feature = "settings")]
 pub mod settings;
 pub mod words;

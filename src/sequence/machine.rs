@@ -163,6 +163,13 @@ impl State {
     /// What follows from an event. Total: every event is allowed in every state. An answer costs the
     /// logarithm of the tasks waited for, so that ten thousand callbacks cost in proportion to their number.
     pub fn step(mut self, plan: &Plan, event: Event) -> Step {
+        let effects = self.apply(plan, event);
+        Step { state: self, effects }
+    }
+
+    /// [`State::step`], in place.
+    #[must_use = "the effects are the machine's only way to do anything"]
+    pub fn apply(&mut self, plan: &Plan, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
             Event::Signal { at } => self.signal(plan, at, &mut effects),
@@ -174,7 +181,7 @@ impl State {
             }
             Event::Timer(Timer::Bound { phase, after }) => self.bound(plan, phase, after, &mut effects),
         }
-        Step { state: self, effects }
+        effects
     }
 
     /// The phase that it is in, as an index into [`Plan::phases`].
@@ -211,6 +218,12 @@ impl State {
             Stage::Serving | Stage::Over => (0, None),
         };
         pending.into_iter().flatten().map(move |&task| TaskId { phase, task })
+    }
+
+    /// Whether a task's answer is waited for.
+    #[must_use]
+    pub fn is_waited_for(&self, id: TaskId) -> bool {
+        matches!(&self.stage, Stage::Exiting { phase, pending } if *phase == id.phase && pending.contains(&id.task))
     }
 
     fn signal(&mut self, plan: &Plan, at: Duration, effects: &mut Vec<Effect>) {

@@ -1,0 +1,206 @@
+//! Where the exit can be looked at, from any thread, whatever hangs: [`Board`].
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::record::Record;
+use crate::{
+    sequence::{CallbackReport, Kind, Plan},
+    server::Handle,
+};
+
+/// What the supervisor writes and everybody may read.
+#[derive(Debug)]
+pub struct Board {
+    plan: Arc<Plan>,
+    record: Mutex<Record>,
+    changed: watch::Sender<u64>,
+}
+
+/// How an exit stands, or that none has begun.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// `running`, a phase's name, or `exited`.
+    pub phase: &'static str,
+    /// What started the exit.
+    pub reason: Option<String>,
+    /// How much of the overall deadline is left, in milliseconds.
+    pub deadline_left_ms: Option<u64>,
+    /// The servers, in the order of registration.
+    pub servers: Vec<ServerStatus>,
+    /// The callbacks, in the order of registration.
+    pub callbacks: Vec<MemberStatus>,
+    /// The resources, in the order of registration.
+    pub resources: Vec<MemberStatus>,
+    /// The background workers, in the order of registration.
+    pub workers: Vec<MemberStatus>,
+    /// The phases of the plan, as they went so far.
+    pub phases: Vec<PhaseStatus>,
+    /// How it ended, once it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
+    /// The process's exit code, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
+}
+
+/// One server. Counts run from its start.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerStatus {
+    /// Its name.
+    pub name: String,
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// Requests answered to their last byte.
+    pub completed: u64,
+    /// Requests that came too late.
+    pub rejected: u64,
+    /// The oldest requests in flight, at most five.
+    pub oldest: Vec<Oldest>,
+}
+
+/// A request in flight.
+#[derive(Clone, Debug, Serialize)]
+pub struct Oldest {
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query.
+    pub path: String,
+    /// How long it has been running, in milliseconds.
+    pub age_ms: u64,
+}
+
+/// A callback, a resource or a background worker.
+#[derive(Clone, Debug, Serialize)]
+pub struct MemberStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state: a name of [`crate::sequence::Fate`].
+    pub state: &'static str,
+}
+
+/// A phase of the plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct PhaseStatus {
+    /// Its name.
+    pub name: &'static str,
+    /// The longest that it can take, in milliseconds.
+    pub bound_ms: u64,
+    /// When it began, in milliseconds from the first request to stop.
+    pub start_ms: Option<u64>,
+    /// How long it took, once it is over.
+    pub duration_ms: Option<u64>,
+    /// What ended it.
+    pub ended_by: Option<&'static str>,
+}
+
+impl Board {
+    pub(crate) fn new(plan: Arc<Plan>, servers: &[Handle]) -> Self {
+        let record = Mutex::new(Record::new(&plan, servers));
+        Self { plan, record, changed: watch::Sender::new(0) }
+    }
+
+    /// How things stand at this instant.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let record = self.lock();
+        let phase = match (record.ended, record.phases.last()) {
+            (Some(_), _) => "exited",
+            (None, Some(run)) => self.plan.phases()[run.phase].kind.name(),
+            (None, None) => "running",
+        };
+        let deadline_left = record
+            .started
+            .map(|started| millis(self.plan.bounds().deadline.saturating_sub(started.elapsed())));
+        let members = |kind| record.members(&self.plan, kind).into_iter().map(MemberStatus::from).collect();
+        Status {
+            phase,
+            reason: record.reason.clone(),
+            deadline_left_ms: deadline_left,
+            servers: record.servers().map(ServerStatus::of).collect(),
+            callbacks: members(Kind::Callback),
+            resources: members(Kind::Resource),
+            workers: members(Kind::Worker),
+            phases: self.phases(&record),
+            outcome: record.ended.map(|(outcome, _)| outcome.name()),
+            exit_code: record.ended.map(|(_, code)| code),
+        }
+    }
+
+    /// Whether nothing has asked for the exit yet.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.lock().started.is_none()
+    }
+
+    /// Told at each change; the counts of requests in flight are not among them.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Changes the record, and tells whoever looks.
+    pub(super) fn write<R>(&self, change: impl FnOnce(&mut Record) -> R) -> R {
+        let result = change(&mut self.lock());
+        self.changed.send_modify(|version| *version += 1);
+        result
+    }
+
+    pub(super) fn read<R>(&self, look: impl FnOnce(&Record) -> R) -> R {
+        look(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn phases(&self, record: &Record) -> Vec<PhaseStatus> {
+        let status = |(index, phase): (usize, &crate::sequence::Phase)| {
+            let run = record.phases.iter().find(|run| run.phase == index);
+            let end = run.and_then(|run| run.end.map(|(end, by)| (end.saturating_sub(run.start), by)));
+            PhaseStatus {
+                name: phase.kind.name(),
+                bound_ms: millis(phase.bound()),
+                start_ms: run.map(|run| millis(run.start)),
+                duration_ms: end.map(|(duration, _)| millis(duration)),
+                ended_by: end.map(|(_, by)| by.name()),
+            }
+        };
+        self.plan.phases().iter().enumerate().map(status).collect()
+    }
+}
+
+impl ServerStatus {
+    fn of(server: &Handle) -> Self {
+        let gate = &server.drain().gate;
+        let oldest = server.drain().connections.in_flight().into_iter().take(5);
+        Self {
+            name: server.name().to_string(),
+            in_flight: gate.in_flight(),
+            completed: gate.completed(),
+            rejected: gate.rejected(),
+            oldest: oldest
+                .map(|request| Oldest {
+                    method: request.method,
+                    path: request.path,
+                    age_ms: millis(request.age),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl From<CallbackReport> for MemberStatus {
+    fn from(report: CallbackReport) -> Self {
+        Self { name: report.name, state: report.fate.name() }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,99 @@
+//! [`HttpServerActor`]: toggles rejection, reports the drain's end, closes its server.
+
+use std::{collections::HashMap, time::Duration};
+
+use actix::prelude::*;
+
+use super::protocol::{Announce, Ask, Cancel, Died, Ended};
+use crate::{
+    sequence::{MemberId, Over, PhaseKind, TaskId},
+    server::Handle,
+    words::Language,
+};
+
+/// Speaks for one server. It never touches a request: it sets the gate, and waits.
+#[derive(Debug)]
+pub struct HttpServerActor {
+    server: Handle,
+    linger: Duration,
+    language: Language,
+    member: MemberId,
+    supervisor: Recipient<Died>,
+    /// What it is waiting for on behalf of the supervisor.
+    running: HashMap<TaskId, SpawnHandle>,
+    closing: bool,
+}
+
+impl HttpServerActor {
+    pub(crate) fn new(
+        server: Handle,
+        linger: Duration,
+        language: Language,
+        member: MemberId,
+        supervisor: Recipient<Died>,
+    ) -> Self {
+        Self { server, linger, language, member, supervisor, running: HashMap::new(), closing: false }
+    }
+}
+
+impl Actor for HttpServerActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let server = self.server.clone();
+        let failed = async move { server.failed().await }.into_actor(self).map(|(), actor, _| {
+            if !actor.closing {
+                actor.supervisor.do_send(Died { member: actor.member });
+            }
+        });
+        ctx.spawn(failed);
+    }
+}
+
+impl Handler<Announce> for HttpServerActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Announce, _: &mut Self::Context) {
+        self.server.drain().gate.close_connections();
+    }
+}
+
+impl Handler<Ask> for HttpServerActor {
+    type Result = ();
+
+    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
+        let server = self.server.clone();
+        let (id, closes, linger) = (ask.id, ask.phase != PhaseKind::Drain, self.linger);
+        if closes {
+            self.closing = true;
+            log::info!("{}", self.language.closing(server.name()));
+        } else {
+            server.drain().gate.reject();
+        }
+        let work = async move {
+            if closes {
+                server.close(linger).await;
+            } else {
+                server.drain().gate.drained().await;
+            }
+        };
+        let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, _| {
+            actor.running.remove(&id);
+            if closes {
+                log::info!("{}", actor.language.closed(actor.server.name()));
+            }
+            ask.reply.do_send(Ended { id, over: Over::Done, error: None });
+        }));
+        self.running.insert(id, handle);
+    }
+}
+
+impl Handler<Cancel> for HttpServerActor {
+    type Result = ();
+
+    fn handle(&mut self, cancel: Cancel, ctx: &mut Self::Context) {
+        if let Some(handle) = self.running.remove(&cancel.id) {
+            ctx.cancel_future(handle);
+        }
+    }
+}

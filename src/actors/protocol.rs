@@ -1,0 +1,169 @@
+//! Every message between the supervisor and its members.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use crate::sequence::{MemberId, Over, PhaseKind, TaskId};
+
+/// To the supervisor: a signal came. The first starts the exit, any later one that is not coalesced with it
+/// forces it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SignalReceived {
+    /// Its name, as in `SIGTERM`.
+    pub name: String,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// To the supervisor: the program asks for the exit. Asking again changes nothing.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct StopRequested {
+    /// Why; the report's `reason`.
+    pub reason: String,
+}
+
+/// To the supervisor: a member is gone, and with it all that it was asked.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Died {
+    /// Who.
+    pub member: MemberId,
+}
+
+/// To the supervisor: a task has ended.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Ended {
+    /// Which.
+    pub id: TaskId,
+    /// How.
+    pub over: Over,
+    /// What it failed with.
+    pub error: Option<String>,
+}
+
+/// To a server: the exit has started. It serves on, and says `Connection: close` on each answer.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Announce;
+
+/// To a member: do your part in this phase, and answer with [`Ended`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Ask {
+    /// What to answer with.
+    pub id: TaskId,
+    /// The phase.
+    pub phase: PhaseKind,
+    /// How long the answer is waited for.
+    pub bound: Duration,
+    /// Whom to answer.
+    pub reply: Recipient<Ended>,
+}
+
+/// To a member: its answer is not waited for any more.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Cancel {
+    /// Which task.
+    pub id: TaskId,
+}
+
+/// To a user's own actor: run your callback. All callbacks run side by side, after the servers have closed.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), CallbackError>")]
+pub struct RunCallback(pub Errand);
+
+/// To a user's own actor: release your resource. Resources go one after another, the last registered first,
+/// after all callbacks.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), CallbackError>")]
+pub struct ReleaseResource(pub Errand);
+
+/// To a user's own background worker: take no more work, and answer when the last job is done. Sent when the
+/// servers begin to reject requests, and waited for beside them, within `shutdown.drain_timeout`.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), CallbackError>")]
+pub struct FinishWork(pub Errand);
+
+/// What comes with a request to do something at the exit.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    bound: Duration,
+    cancelled: CancellationToken,
+}
+
+impl Errand {
+    /// With so much time.
+    #[must_use]
+    pub fn new(bound: Duration, cancelled: CancellationToken) -> Self {
+        Self { bound, cancelled }
+    }
+
+    /// How long the answer is waited for, from the moment of asking.
+    #[must_use]
+    pub fn bound(&self) -> Duration {
+        self.bound
+    }
+
+    /// Cancelled when the answer is not waited for any more: the bound is over, or the exit is. Work that
+    /// goes on after that may be cut off at any instant.
+    #[must_use]
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.cancelled
+    }
+}
+
+/// Why a callback did not do its work. Made from any error by `?`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackError {
+    message: String,
+    panicked: bool,
+}
+
+impl CallbackError {
+    /// With a message for the log and the report.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), panicked: false }
+    }
+
+    pub(super) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
+        let message = payload.downcast_ref::<&str>().map(|message| (*message).to_owned());
+        let message = message.or_else(|| payload.downcast_ref::<String>().cloned());
+        Self { message: message.unwrap_or_else(|| "no message".to_owned()), panicked: true }
+    }
+
+    pub(super) fn is_panic(&self) -> bool {
+        self.panicked
+    }
+}
+
+impl fmt::Display for CallbackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Any error, with the chain of its sources.
+impl<E: std::error::Error> From<E> for CallbackError {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_message = cause.to_string();
+            if !message.ends_with(&cause_message) {
+                message.push_str(": ");
+                message.push_str(&cause_message);
+            }
+            source = cause.source();
+        }
+        Self::new(message)
+    }
+}

@@ -1,0 +1,368 @@
+//! [`ShutdownSupervisor`]: messages in, events to the machine, effects out.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    AtRisk, Board, CallbackActor, HttpServerActor, Parts,
+    protocol::{Announce, Ask, Cancel, Died, Ended, SignalReceived, StopRequested},
+    timers::Timers,
+};
+use crate::{
+    sequence::{
+        Effect, Event, ExitCodes, Fate, Kind, Outcome, Over, PhaseKind, Plan, Report, State, TaskId, Timer,
+    },
+    server::Handle,
+    words::Language,
+};
+
+/// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence); it keeps no
+/// state of its own but what carrying that out takes, never waits, and never blocks its thread.
+pub struct ShutdownSupervisor {
+    plan: Arc<Plan>,
+    state: State,
+    board: Arc<Board>,
+    members: Vec<Member>,
+    timers: Timers,
+    /// The first signal's time, from which the machine's are counted.
+    epoch: Option<Instant>,
+    released: bool,
+    hooks: Hooks,
+}
+
+/// What the supervisor is made of.
+pub(crate) struct Setup {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) board: Arc<Board>,
+    /// In the plan's order: what each member is.
+    pub(crate) members: Vec<Recruit>,
+    /// How long a connection is kept open for a request on its way.
+    pub(crate) linger: Duration,
+    pub(crate) hooks: Hooks,
+}
+
+/// A member that has not been started.
+pub(crate) enum Recruit {
+    Server(Handle),
+    Job(Box<Parts>),
+}
+
+/// What the supervisor tells the world.
+pub(crate) struct Hooks {
+    pub(crate) language: Language,
+    pub(crate) codes: ExitCodes,
+    /// Whether the log names what is abandoned and lost, beyond the transcript's lines.
+    pub(crate) details: bool,
+    /// How often waiting is reported; zero is never.
+    pub(crate) progress_interval: Duration,
+    /// Cancelled when rejecting begins, for the streams.
+    pub(crate) streams: CancellationToken,
+    /// Called when the exit begins.
+    pub(crate) on_begin: Box<dyn FnMut()>,
+    /// Called at the end, with the report. Nothing follows.
+    pub(crate) on_exit: Box<dyn FnMut(Report)>,
+}
+
+/// A member, as the supervisor knows it.
+struct Member {
+    label: String,
+    at_risk: Option<AtRisk>,
+    address: Address,
+}
+
+enum Address {
+    Server(Addr<HttpServerActor>),
+    Job(Addr<CallbackActor>),
+}
+
+impl ShutdownSupervisor {
+    /// Starts it and its members on the current arbiter.
+    ///
+    /// # Errors
+    /// When a member that was to have an arbiter of its own cannot be given one.
+    pub(crate) fn start_here(setup: Setup) -> std::io::Result<Addr<Self>> {
+        let context = Context::new();
+        let address = context.address();
+        let mut members = Vec::new();
+        for (index, recruit) in setup.members.into_iter().enumerate() {
+            let spec = &setup.plan.members()[index];
+            let label = setup.hooks.language.label(spec.kind, &spec.name);
+            members.push(match recruit {
+                Recruit::Server(server) => {
+                    let id = crate::sequence::MemberId(index);
+                    let died = address.clone().recipient();
+                    let actor = HttpServerActor::new(server, setup.linger, setup.hooks.language, id, died);
+                    Member { label, at_risk: None, address: Address::Server(actor.start()) }
+                }
+                Recruit::Job(parts) => {
+                    let label = parts.label.clone().unwrap_or(label);
+                    let at_risk = parts.at_risk.clone();
+                    Member { label, at_risk, address: Address::Job(parts.start()?) }
+                }
+            });
+        }
+        let supervisor = Self {
+            state: State::new(&setup.plan),
+            plan: setup.plan,
+            board: setup.board,
+            members,
+            timers: Timers::default(),
+            epoch: None,
+            released: false,
+            hooks: setup.hooks,
+        };
+        Ok(context.run(supervisor))
+    }
+
+    /// Takes an event through the machine, and carries out what it says.
+    fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.state.apply(&self.plan, event) {
+                if let Some(follows) = self.carry_out(effect, ctx) {
+                    events.push_back(follows);
+                }
+            }
+        }
+    }
+
+    /// Carries out an effect; what it answers is an event that follows from it at once.
+    fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) -> Option<Event> {
+        match effect {
+            Effect::Begin => self.begin(ctx),
+            Effect::Arm { timer, after } => self.timers.arm(timer, after, ctx),
+            Effect::Enter { phase } => self.enter(phase),
+            Effect::Ask(id) => return self.ask(id, ctx),
+            Effect::TimeOut(id) => self.cancel(id, Fate::TimedOut),
+            Effect::CutOff(id) => self.cancel(id, Fate::CutOff),
+            Effect::Leave { by, .. } => self.board.write(|record| record.leave(by)),
+            Effect::Exit(outcome) => self.exit(outcome),
+        }
+        None
+    }
+
+    fn begin(&mut self, ctx: &mut Context<Self>) {
+        (self.hooks.on_begin)();
+        self.board.write(super::record::Record::begin);
+        log::info!("{}", self.hooks.language.begun());
+        for member in &self.members {
+            if let Address::Server(server) = &member.address {
+                server.do_send(Announce);
+            }
+        }
+        if !self.hooks.progress_interval.is_zero() {
+            ctx.run_interval(self.hooks.progress_interval, |supervisor, _| supervisor.report_progress());
+        }
+    }
+
+    fn enter(&mut self, index: usize) {
+        let phase = &self.plan.phases()[index];
+        self.board.write(|record| record.enter(index));
+        if phase.kind == PhaseKind::Drain {
+            self.hooks.streams.cancel();
+        }
+        // Resources are a phase each, and one line for all.
+        if phase.kind != PhaseKind::Release || !std::mem::replace(&mut self.released, true) {
+            log::info!("{}", self.hooks.language.phase(phase.kind, phase.hold));
+        }
+    }
+
+    fn ask(&mut self, id: TaskId, ctx: &mut Context<Self>) -> Option<Event> {
+        let phase = &self.plan.phases()[id.phase];
+        let task = phase.tasks[id.task];
+        let ask = Ask { id, phase: phase.kind, bound: task.bound, reply: ctx.address().recipient() };
+        self.board.write(|record| record.asked(id));
+        let asked = match &self.members[task.member.0].address {
+            Address::Server(server) => server.try_send(ask).is_ok(),
+            Address::Job(job) => job.try_send(ask).is_ok(),
+        };
+        (!asked).then_some(Event::Ended { task: id, over: Over::Unreachable })
+    }
+
+    /// Tells a member that it is not waited for any more, and says so.
+    fn cancel(&mut self, id: TaskId, fate: Fate) {
+        let spec = self.plan.member_of(id);
+        let (kind, name) = (spec.kind, spec.name.clone());
+        let phase = self.plan.phases()[id.phase].kind;
+        let member = &self.members[self.plan.phases()[id.phase].tasks[id.task].member.0];
+        let language = self.hooks.language;
+        match &member.address {
+            Address::Server(server) => server.do_send(Cancel { id }),
+            Address::Job(job) => job.do_send(Cancel { id }),
+        }
+        let draining = matches!(kind, Kind::ServerFirst | Kind::ServerLast) && phase == PhaseKind::Drain;
+        if draining {
+            self.abandon(&name);
+        } else {
+            log::warn!("{}", language.timed_out(&member.label));
+        }
+        self.board.write(|record| record.ended(id, fate, None));
+    }
+
+    fn abandon(&self, server: &str) {
+        let language = self.hooks.language;
+        self.board.write(|record| {
+            let abandoned = record.abandon(server);
+            if self.hooks.details {
+                for request in abandoned.iter().take(NAMED) {
+                    let line = language.abandoned(server, &request.method, &request.path, request.age);
+                    log::warn!("{line}");
+                }
+            }
+        });
+    }
+
+    fn exit(&mut self, outcome: Outcome) {
+        let language = self.hooks.language;
+        self.account_for_the_rest();
+        match outcome {
+            Outcome::Clean => log::info!("{}", language.clean()),
+            Outcome::Incomplete => log::warn!("{}", language.incomplete()),
+            Outcome::TimedOut => log::error!("{}", language.deadline()),
+            Outcome::Forced => log::error!("{}", language.forced()),
+        }
+        let report = self
+            .board
+            .write(|record| record.report(&self.plan, self.state.fates(), outcome, &self.hooks.codes));
+        (self.hooks.on_exit)(report);
+    }
+
+    /// Names what was cut off by a sudden end, and what is lost with whoever did not do its part.
+    fn account_for_the_rest(&self) {
+        for (phase, fates) in self.state.fates().iter().enumerate() {
+            for (task, &fate) in fates.iter().enumerate() {
+                if fate == Fate::Ended(Over::Done) {
+                    continue;
+                }
+                let id = TaskId { phase, task };
+                let spec = self.plan.member_of(id);
+                if self.plan.phases()[phase].kind == PhaseKind::Drain && fate == Fate::CutOff {
+                    self.abandon(&spec.name);
+                }
+                let member = &self.members[self.plan.phases()[phase].tasks[task].member.0];
+                if let Some(lost) = member.at_risk.as_ref().and_then(|at_risk| at_risk()) {
+                    log::error!("{}", self.hooks.language.lost(&member.label, &lost));
+                    self.board.write(|record| record.lost(id, &lost));
+                }
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Ended, ctx: &mut Context<Self>) {
+        // Too late: its fate is sealed, and so is what the report says of it.
+        if !self.state.is_waited_for(ended.id) {
+            return;
+        }
+        let member = &self.members[self.plan.phases()[ended.id.phase].tasks[ended.id.task].member.0];
+        let language = self.hooks.language;
+        let error = ended.error.clone().unwrap_or_default();
+        match ended.over {
+            Over::Done => {}
+            Over::Failed => log::error!("{}", language.failed(&member.label, &error)),
+            Over::Panicked => log::error!("{}", language.panicked(&member.label, &error)),
+            Over::Unreachable => log::error!("{}", language.unreachable(&member.label)),
+        }
+        self.board.write(|record| record.ended(ended.id, Fate::Ended(ended.over), ended.error));
+        self.step(Event::Ended { task: ended.id, over: ended.over }, ctx);
+    }
+
+    /// Every timer that is due, in order; then the next one runs.
+    pub(super) fn timers_due(&mut self, ctx: &mut Context<Self>) {
+        self.timers.ran_out();
+        while let Some(timer) = self.timers.next_due() {
+            self.step(Event::Timer(timer), ctx);
+        }
+        self.timers.run(ctx);
+    }
+
+    fn report_progress(&self) {
+        let Some(index) = self.state.phase() else { return };
+        let phase = &self.plan.phases()[index];
+        let in_this = |timer| matches!(timer, Timer::Bound { phase, .. } if phase == index);
+        let Some(left) = self.timers.left(in_this) else { return };
+        let left = left.min(self.timers.left(|timer| timer == Timer::Deadline).unwrap_or(left));
+        let language = self.hooks.language;
+        if phase.kind == PhaseKind::Drain {
+            let (count, oldest) = self.board.read(|record| {
+                let count = record.servers().map(|server| server.drain().gate.in_flight()).sum();
+                let all = record.servers().flat_map(|server| server.drain().connections.in_flight());
+                (count, all.max_by_key(|request| request.age))
+            });
+            let oldest = oldest.as_ref().map(|it| (it.method.as_str(), it.path.as_str(), it.age));
+            log::info!("{}", language.progress_requests(count, oldest, left));
+        } else {
+            let label = |id: TaskId| self.members[phase.tasks[id.task].member.0].label.clone();
+            let pending: Vec<_> = self.state.pending().collect();
+            let named: Vec<_> = pending.iter().take(NAMED).copied().map(label).collect();
+            let more = pending.len() - named.len();
+            log::info!("{}", language.progress_members(&named, more, left));
+        }
+    }
+}
+
+/// How many are named in one go.
+const NAMED: usize = 10;
+
+impl Actor for ShutdownSupervisor {
+    type Context = Context<Self>;
+}
+
+impl Handler<SignalReceived> for ShutdownSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, signal: SignalReceived, ctx: &mut Self::Context) {
+        let epoch = *self.epoch.get_or_insert(signal.at);
+        let reason = signal.name;
+        self.asked_by(reason);
+        self.step(Event::Signal { at: signal.at.saturating_duration_since(epoch) }, ctx);
+    }
+}
+
+impl Handler<StopRequested> for ShutdownSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, stop: StopRequested, ctx: &mut Self::Context) {
+        self.asked_by(stop.reason);
+        self.step(Event::Stop, ctx);
+    }
+}
+
+impl Handler<Died> for ShutdownSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, died: Died, ctx: &mut Self::Context) {
+        let name = &self.plan.members()[died.member.0].name;
+        log::error!("{}", self.hooks.language.server_failed(name));
+        self.asked_by(format!("server {name} failed"));
+        self.step(Event::Died { member: died.member }, ctx);
+    }
+}
+
+impl Handler<Ended> for ShutdownSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, ended: Ended, ctx: &mut Self::Context) {
+        self.ended(ended, ctx);
+    }
+}
+
+impl ShutdownSupervisor {
+    /// The first to ask is the reason.
+    fn asked_by(&self, reason: String) {
+        if self.state.is_serving() {
+            self.board.write(|record| record.reason.get_or_insert(reason).len());
+        }
+    }
+}
+
+impl std::fmt::Debug for ShutdownSupervisor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShutdownSupervisor").field("state", &self.state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,62 @@
+//! The machine's timers, of which only the next one is ever in actix's hands: actix looks at every future of an
+//! actor whenever one of them wakes, so ten thousand of them would cost their square.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use actix::prelude::*;
+use tokio::time::Instant;
+
+use super::ShutdownSupervisor;
+use crate::sequence::Timer;
+
+/// The timers that are armed, and the one that is running.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    armed: BTreeSet<(Instant, Timer)>,
+    running: Option<(Instant, SpawnHandle)>,
+}
+
+impl Timers {
+    /// Comes back with `timer` after so long.
+    pub(super) fn arm(&mut self, timer: Timer, after: Duration, ctx: &mut Context<ShutdownSupervisor>) {
+        let now = Instant::now();
+        let at = now.checked_add(after).unwrap_or_else(|| now + Duration::from_hours(24 * 365));
+        self.armed.insert((at, timer));
+        self.run(ctx);
+    }
+
+    /// The next timer that is due. The deadline comes before any bound that ends with it.
+    pub(super) fn next_due(&mut self) -> Option<Timer> {
+        let &(at, timer) = self.armed.first()?;
+        if at > Instant::now() {
+            return None;
+        }
+        self.armed.remove(&(at, timer));
+        Some(timer)
+    }
+
+    /// How long until `timer` runs out.
+    pub(super) fn left(&self, is_it: impl Fn(Timer) -> bool) -> Option<Duration> {
+        let (at, _) = self.armed.iter().rev().find(|&&(_, timer)| is_it(timer))?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Sees to it that the next timer is the one that runs.
+    pub(super) fn run(&mut self, ctx: &mut Context<ShutdownSupervisor>) {
+        let Some(&(at, _)) = self.armed.first() else { return };
+        if let Some((running, handle)) = self.running {
+            if running == at {
+                return;
+            }
+            ctx.cancel_future(handle);
+        }
+        let after = at.saturating_duration_since(Instant::now());
+        let handle = ctx.run_later(after, |supervisor, ctx| supervisor.timers_due(ctx));
+        self.running = Some((at, handle));
+    }
+
+    /// The one that was running has run out.
+    pub(super) fn ran_out(&mut self) {
+        self.running = None;
+    }
+}

@@ -1,0 +1,337 @@
+//! Connections: what each is doing, and the stream that knows when an answer's last byte is with the kernel.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use actix_web::http::Method;
+use slab::Slab;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::Notify,
+    task::AbortHandle,
+};
+
+use super::Drain;
+
+/// Every open connection of a server, in a lane for each worker.
+#[derive(Debug)]
+pub struct Connections {
+    lanes: Box<[Mutex<Slab<Entry>>]>,
+    open: AtomicUsize,
+    /// Told when the last connection has closed.
+    none_left: Notify,
+}
+
+#[derive(Debug)]
+struct Entry {
+    connection: Arc<Connection>,
+    /// Ends the connection's task, wherever it is in its work; set once the task runs.
+    task: Option<AbortHandle>,
+}
+
+/// One connection. HTTP/1 serves one request at a time on it, so its record is the request's as well: a request
+/// in flight costs no memory of its own, and two uncontended locks.
+#[derive(Debug)]
+pub struct Connection {
+    drain: Arc<Drain>,
+    lane: usize,
+    record: Mutex<Record>,
+    /// Answered requests whose last bytes may still be in user space.
+    unflushed: AtomicU32,
+}
+
+/// The longest path that is kept of a request in flight, in bytes.
+const PATH: usize = 96;
+
+#[derive(Debug)]
+struct Record {
+    activity: Activity,
+    /// When the connection was opened, or last began or finished a request.
+    used: Instant,
+    started: Instant,
+    method: Method,
+    path_length: u8,
+    path: [u8; PATH],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Activity {
+    /// Between two requests, or before the first.
+    Idle,
+    /// Counted in flight.
+    Serving,
+    /// Being answered, but not counted: rejected, or always answered.
+    Uncounted,
+    /// Answered, and not all of it is with the kernel yet.
+    Flushing,
+}
+
+/// A request in flight, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query; at most 96 bytes of it.
+    pub path: String,
+    /// How long it has been running.
+    pub age: Duration,
+}
+
+/// How a connection stands when its server closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has a request in flight.
+    Busy,
+    /// A request may be on its way, or an answer is being written.
+    Recent,
+    /// Nothing has happened on it for a while.
+    Unused,
+}
+
+impl Connections {
+    pub(super) fn new(workers: usize) -> Self {
+        let lanes = (0..workers.max(1)).map(|_| Mutex::new(Slab::new())).collect();
+        Self { lanes, open: AtomicUsize::new(0), none_left: Notify::new() }
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// How many of a worker's are open.
+    #[must_use]
+    pub fn open_in(&self, lane: usize) -> usize {
+        lock(&self.lanes[lane]).len()
+    }
+
+    /// Every request in flight, the oldest first.
+    #[must_use]
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        let now = Instant::now();
+        let mut found = Vec::new();
+        for lane in &self.lanes {
+            found.extend(lock(lane).iter().filter_map(|(_, entry)| entry.connection.in_flight(now)));
+        }
+        found.sort_by_key(|request| std::cmp::Reverse(request.age));
+        found
+    }
+
+    /// Cuts every connection whose standing is as asked for. A worker that is blocked cuts its own when it no
+    /// longer is.
+    pub fn cut(&self, recently: Duration, which: impl Fn(Standing) -> bool) {
+        let now = Instant::now();
+        for lane in &self.lanes {
+            for (_, entry) in lock(lane).iter() {
+                if let Some(task) = &entry.task
+                    && which(entry.connection.standing(now, recently))
+                {
+                    task.abort();
+                }
+            }
+        }
+    }
+
+    /// Resolves when no connection is open.
+    pub async fn none_open(&self) {
+        loop {
+            let mut none_left = std::pin::pin!(self.none_left.notified());
+            none_left.as_mut().enable();
+            if self.open() == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
+}
+
+impl Drain {
+    /// Counts a connection in, on a worker's lane, and gives its record; with it comes its place, to be given
+    /// back through [`Drain::closed`].
+    pub(crate) fn opened(self: &Arc<Self>, lane: usize) -> (usize, Arc<Connection>) {
+        let connection = Arc::new(Connection::new(Arc::clone(self), lane));
+        self.connections.open.fetch_add(1, Ordering::AcqRel);
+        let entry = Entry { connection: Arc::clone(&connection), task: None };
+        (lock(&self.connections.lanes[lane]).insert(entry), connection)
+    }
+
+    /// Says which task serves a connection.
+    pub(crate) fn served_by(&self, lane: usize, place: usize, task: AbortHandle) {
+        if let Some(entry) = lock(&self.connections.lanes[lane]).get_mut(place) {
+            entry.task = Some(task);
+        }
+    }
+
+    /// Counts a connection out: its socket is closed.
+    pub(crate) fn closed(&self, lane: usize, place: usize) {
+        lock(&self.connections.lanes[lane]).try_remove(place);
+        if self.connections.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.connections.none_left.notify_waiters();
+        }
+    }
+}
+
+impl Connection {
+    /// A record outside of any listing: for a request that came by another way than this crate's own server.
+    pub(super) fn new(drain: Arc<Drain>, lane: usize) -> Self {
+        let now = Instant::now();
+        let record = Record {
+            activity: Activity::Idle,
+            used: now,
+            started: now,
+            method: Method::GET,
+            path_length: 0,
+            path: [0; PATH],
+        };
+        Self { drain, lane, record: Mutex::new(record), unflushed: AtomicU32::new(0) }
+    }
+
+    pub(super) fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    pub(super) fn lane(&self) -> usize {
+        self.lane
+    }
+
+    /// A request begins on it.
+    pub(super) fn begin(&self, method: &Method, path: &str, counted: bool) {
+        let now = Instant::now();
+        let length = path.floor_char_boundary(PATH);
+        let mut record = lock(&self.record);
+        record.activity = if counted { Activity::Serving } else { Activity::Uncounted };
+        record.used = now;
+        record.started = now;
+        record.method.clone_from(method);
+        record.path[..length].copy_from_slice(&path.as_bytes()[..length]);
+        record.path_length = u8::try_from(length).unwrap_or(u8::MAX);
+    }
+
+    /// The request's body has left for the connection's buffer; it is counted out when that has been written.
+    pub(super) fn answered(&self, counted: bool) {
+        lock(&self.record).activity = Activity::Flushing;
+        if counted {
+            self.unflushed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The request was dropped before its answer was whole.
+    pub(super) fn given_up(&self, counted: bool) {
+        lock(&self.record).activity = Activity::Idle;
+        if counted {
+            self.drain.gate.leave(self.lane, false);
+        }
+    }
+
+    /// All that was written is with the kernel.
+    fn flushed(&self) {
+        if self.unflushed.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut record = lock(&self.record);
+        if record.activity == Activity::Flushing {
+            record.activity = Activity::Idle;
+            record.used = Instant::now();
+        }
+        drop(record);
+        for _ in 0..self.unflushed.swap(0, Ordering::Relaxed) {
+            self.drain.gate.leave(self.lane, true);
+        }
+    }
+
+    fn in_flight(&self, now: Instant) -> Option<InFlight> {
+        let record = lock(&self.record);
+        let counted = match record.activity {
+            Activity::Serving => true,
+            Activity::Flushing => self.unflushed.load(Ordering::Relaxed) != 0,
+            Activity::Idle | Activity::Uncounted => false,
+        };
+        counted.then(|| InFlight {
+            method: record.method.to_string(),
+            path: String::from_utf8_lossy(&record.path[..usize::from(record.path_length)]).into_owned(),
+            age: now.saturating_duration_since(record.started),
+        })
+    }
+
+    fn standing(&self, now: Instant, recently: Duration) -> Standing {
+        let record = lock(&self.record);
+        match record.activity {
+            Activity::Serving => Standing::Busy,
+            Activity::Flushing if self.unflushed.load(Ordering::Relaxed) != 0 => Standing::Busy,
+            Activity::Uncounted | Activity::Flushing => Standing::Recent,
+            Activity::Idle if now.saturating_duration_since(record.used) <= recently => Standing::Recent,
+            Activity::Idle => Standing::Unused,
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// What was not flushed never will be.
+    fn drop(&mut self) {
+        for _ in 0..*self.unflushed.get_mut() {
+            self.drain.gate.leave(self.lane, false);
+        }
+    }
+}
+
+/// A connection's socket. It passes everything through, and tells the connection's record when what was written
+/// is with the kernel: a body that has been dropped is not yet sent, up to 32 KiB of it can be in user space.
+#[derive(Debug)]
+pub struct Stream {
+    socket: TcpStream,
+    connection: Arc<Connection>,
+}
+
+impl Stream {
+    pub(crate) fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
+        Self { socket, connection }
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    /// actix-http flushes when it has written all that it holds.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = flushed {
+            self.connection.flushed();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+/// A thread that panicked with a lock held leaves a record that is whole all the same: each is written in one go.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

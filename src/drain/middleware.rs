@@ -1,0 +1,287 @@
+//! The layer around an application: outermost by construction, since it stands where actix-http calls the `App`
+//! itself, outside of everything that `App::wrap` can add.
+
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix_http::{ConnectionType, Request, RequestHead, Response};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory};
+use actix_web::{
+    body::{BodySize, BoxBody, EitherBody, MessageBody},
+    dev::AppConfig,
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    },
+};
+use bytes::Bytes;
+use futures_core::future::LocalBoxFuture;
+use pin_project_lite::pin_project;
+
+use super::{Connection, Drain};
+
+/// What a server answers when it is draining.
+#[derive(Clone)]
+pub struct Policy {
+    /// The answer to a request that comes too late.
+    pub rejection: Rejection,
+    /// Requests for which this says yes are answered to the end: they are neither rejected nor waited for.
+    pub always_answer: Option<AlwaysAnswer>,
+}
+
+type AlwaysAnswer = Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>;
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy").field("rejection", &self.rejection).finish_non_exhaustive()
+    }
+}
+
+/// The answer to a request that comes too late. `Connection: close` is always added.
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    /// By default 503 (Service Unavailable).
+    pub status: StatusCode,
+    /// Plain text, in UTF-8.
+    pub body: Bytes,
+    /// `Retry-After`, in whole seconds.
+    pub retry_after_seconds: u64,
+}
+
+impl Default for Rejection {
+    fn default() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            body: Bytes::from_static(b"shutting down, try another instance\n"),
+            retry_after_seconds: 1,
+        }
+    }
+}
+
+impl Rejection {
+    fn response<B: MessageBody + 'static>(&self, ticket: Option<Ticket>) -> Response<GuardedBody<B>> {
+        let body = EitherBody::right(self.body.clone());
+        let mut response = Response::with_body(self.status, GuardedBody::new(body, ticket));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        response
+    }
+}
+
+/// Makes a [`Guarded`] of an application's service.
+pub struct GuardedFactory<S, B> {
+    inner: S,
+    drain: Arc<Drain>,
+    lane: usize,
+    policy: Policy,
+    body: PhantomData<B>,
+}
+
+impl<S, B> GuardedFactory<S, B>
+where
+    S: ServiceFactory<Request, Config = AppConfig>,
+{
+    /// Around an application, on a worker's lane.
+    pub fn new(
+        app: impl IntoServiceFactory<S, Request>,
+        drain: Arc<Drain>,
+        lane: usize,
+        policy: Policy,
+    ) -> Self {
+        Self { inner: app.into_factory(), drain, lane, policy, body: PhantomData }
+    }
+}
+
+impl<S, B> ServiceFactory<Request> for GuardedFactory<S, B>
+where
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Future: 'static,
+    S::Response: Into<Response<B>>,
+    S::Error: Into<actix_web::Error>,
+    B: MessageBody + 'static,
+{
+    type Response = Response<GuardedBody<B>>;
+    type Error = Response<BoxBody>;
+    type Config = AppConfig;
+    type Service = Guarded<S::Service, B>;
+    type InitError = S::InitError;
+    type Future = LocalBoxFuture<'static, Result<Self::Service, Self::InitError>>;
+
+    fn new_service(&self, config: AppConfig) -> Self::Future {
+        let inner = self.inner.new_service(config);
+        let (drain, lane, policy) = (Arc::clone(&self.drain), self.lane, Rc::new(self.policy.clone()));
+        Box::pin(async move { Ok(Guarded { inner: inner.await?, drain, lane, policy, body: PhantomData }) })
+    }
+}
+
+/// An application behind the gate.
+#[derive(Debug)]
+pub struct Guarded<S, B> {
+    inner: S,
+    drain: Arc<Drain>,
+    lane: usize,
+    policy: Rc<Policy>,
+    body: PhantomData<B>,
+}
+
+impl<S, B> Service<Request> for Guarded<S, B>
+where
+    S: Service<Request>,
+    S::Response: Into<Response<B>>,
+    S::Error: Into<actix_web::Error>,
+    B: MessageBody + 'static,
+{
+    type Response = Response<GuardedBody<B>>;
+    type Error = Response<BoxBody>;
+    type Future = GuardedFuture<S::Future, B>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(|error| error.into().error_response().into())
+    }
+
+    fn call(&self, request: Request) -> Self::Future {
+        let head = request.head();
+        let counted = !self.policy.always_answer.as_ref().is_some_and(|always| always(head));
+        let admitted = !counted || self.drain.gate.admit(self.lane).is_ok();
+        let connection = request.conn_data::<Arc<Connection>>().cloned();
+        let connection =
+            connection.unwrap_or_else(|| Arc::new(Connection::new(Arc::clone(&self.drain), self.lane)));
+        connection.begin(&head.method, head.uri.path(), counted && admitted);
+        let ticket = Ticket { connection, counted: counted && admitted, answered: false };
+        if admitted {
+            GuardedFuture {
+                app: Some(self.inner.call(request)),
+                policy: None,
+                ticket: Some(ticket),
+                body: PhantomData,
+            }
+        } else {
+            let policy = Some(Rc::clone(&self.policy));
+            GuardedFuture { app: None, policy, ticket: Some(ticket), body: PhantomData }
+        }
+    }
+}
+
+/// A request's stay behind the gate: from its head to its last byte, or to its being dropped.
+#[derive(Debug)]
+struct Ticket {
+    connection: Arc<Connection>,
+    counted: bool,
+    answered: bool,
+}
+
+impl Ticket {
+    fn is_closing(&self) -> bool {
+        self.connection.drain().gate.is_closing(self.connection.lane())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.answered {
+            self.connection.answered(self.counted);
+        } else {
+            self.connection.given_up(self.counted);
+        }
+    }
+}
+
+pin_project! {
+    /// An answer in the making: the application's, or, without one, the rejection.
+    #[derive(Debug)]
+    pub struct GuardedFuture<F, B> {
+        #[pin]
+        app: Option<F>,
+        policy: Option<Rc<Policy>>,
+        ticket: Option<Ticket>,
+        body: PhantomData<B>,
+    }
+}
+
+impl<F, R, E, B> Future for GuardedFuture<F, B>
+where
+    F: Future<Output = Result<R, E>>,
+    R: Into<Response<B>>,
+    E: Into<actix_web::Error>,
+    B: MessageBody + 'static,
+{
+    type Output = Result<Response<GuardedBody<B>>, Response<BoxBody>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(app) = this.app.as_pin_mut() else {
+            let rejection = this.policy.take().map(|policy| policy.rejection.clone()).unwrap_or_default();
+            return Poll::Ready(Ok(rejection.response(this.ticket.take())));
+        };
+        let result = ready!(app.poll(cx));
+        let mut ticket = this.ticket.take();
+        let closing = ticket.as_ref().is_some_and(Ticket::is_closing);
+        Poll::Ready(match result {
+            Ok(response) => {
+                let mut response: Response<B> = response.into();
+                if closing && !response.upgrade() {
+                    response.head_mut().set_connection_type(ConnectionType::Close);
+                }
+                Ok(response.map_body(|_, body| GuardedBody::new(EitherBody::left(body), ticket)))
+            }
+            Err(error) => {
+                let mut response: Response<BoxBody> = error.into().error_response().into();
+                if closing {
+                    response.head_mut().set_connection_type(ConnectionType::Close);
+                }
+                if let Some(ticket) = &mut ticket {
+                    ticket.answered = true;
+                }
+                Err(response)
+            }
+        })
+    }
+}
+
+pin_project! {
+    /// A body that holds its request's ticket: the request is in flight until its last byte.
+    ///
+    /// It does not forward `try_into_bytes`: a layer that boxes the body would let go of the ticket early.
+    #[derive(Debug)]
+    pub struct GuardedBody<B> {
+        #[pin]
+        body: EitherBody<B, Bytes>,
+        ticket: Option<Ticket>,
+    }
+}
+
+impl<B: MessageBody + 'static> GuardedBody<B> {
+    fn new(body: EitherBody<B, Bytes>, mut ticket: Option<Ticket>) -> Self {
+        // actix-http drops a body that it knows to be empty without polling it.
+        if let Some(ticket) = &mut ticket {
+            ticket.answered = matches!(body.size(), BodySize::None | BodySize::Sized(0));
+        }
+        Self { body, ticket }
+    }
+}
+
+impl<B: MessageBody + 'static> MessageBody for GuardedBody<B> {
+    type Error = actix_http::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.project();
+        let next = ready!(this.body.poll_next(cx));
+        if let (None, Some(ticket)) = (&next, this.ticket) {
+            ticket.answered = true;
+        }
+        Poll::Ready(next)
+    }
+}

@@ -1,0 +1,153 @@
+//! Closing: the door first, then a linger for what is on the wire, then the connections.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_rt::time::timeout;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::ServerName;
+use crate::drain::{Drain, Standing};
+
+/// A running server: its gate, its connections and its door.
+#[derive(Clone)]
+pub struct Handle {
+    name: ServerName,
+    drain: Arc<Drain>,
+    door: Arc<DoorState>,
+}
+
+#[derive(Debug)]
+struct DoorState {
+    /// Cancelled when the workers are to stop accepting.
+    asked: CancellationToken,
+    workers: usize,
+    /// How many workers accept no more, because they were asked or because they ended by themselves.
+    swept: AtomicUsize,
+    changed: Notify,
+    ended: watch::Sender<bool>,
+}
+
+/// A connection counts as in use when it was opened or used so lately: a request may be on its way.
+const RECENTLY: Duration = Duration::from_secs(1);
+
+/// The server is closed: no connection is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+impl Handle {
+    pub(super) fn new(name: ServerName, drain: Arc<Drain>, workers: usize) -> Self {
+        let door = DoorState {
+            asked: CancellationToken::new(),
+            workers,
+            swept: AtomicUsize::new(0),
+            changed: Notify::new(),
+            ended: watch::Sender::new(false),
+        };
+        Self { name, drain, door: Arc::new(door) }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    /// Its gate and its connections.
+    #[must_use]
+    pub fn drain(&self) -> &Arc<Drain> {
+        &self.drain
+    }
+
+    pub(super) fn closing(&self) -> Closing {
+        Closing { door: Arc::clone(&self.door) }
+    }
+
+    /// Closes it. The order is what makes it lose nothing:
+    ///
+    /// 1. Every worker empties the accept queue and stops listening. One that is blocked is not waited for
+    ///    longer than `linger`.
+    /// 2. Connections whose request was abandoned are cut, and those on which nothing has happened for a second.
+    /// 3. The others stay open until each has had its last answer, which says `Connection: close`; at most for
+    ///    `linger`.
+    ///
+    /// Resolves when no connection is left. There is no bound for that here: a blocked worker cannot close.
+    pub async fn close(&self, linger: Duration) -> Closed {
+        self.door.asked.cancel();
+        let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
+        let connections = &self.drain.connections;
+        connections.cut(RECENTLY, |standing| standing != Standing::Recent);
+        let _ = timeout(linger, connections.none_open()).await;
+        connections.cut(RECENTLY, |_| true);
+        connections.none_open().await;
+        Closed
+    }
+
+    /// Resolves when a worker has stopped accepting without having been asked: the server has failed.
+    pub async fn failed(&self) {
+        let mut ended = self.door.ended.subscribe();
+        if ended.wait_for(|ended| *ended).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl DoorState {
+    async fn all_swept(&self) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.swept.load(Ordering::Acquire) >= self.workers {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// A worker's side of the door.
+#[derive(Clone)]
+pub(super) struct Closing {
+    door: Arc<DoorState>,
+}
+
+impl Closing {
+    /// Resolves when the door is to be closed.
+    pub(super) async fn asked(&self) {
+        self.door.asked.cancelled().await;
+    }
+
+    /// To be held while the worker accepts.
+    pub(super) fn accepting(&self) -> Accepting {
+        Accepting { door: Arc::clone(&self.door) }
+    }
+}
+
+/// Says, when it is dropped, that its worker accepts no more; and, if nobody asked for that, that the server has
+/// failed.
+pub(super) struct Accepting {
+    door: Arc<DoorState>,
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.door.swept.fetch_add(1, Ordering::AcqRel);
+        self.door.changed.notify_waiters();
+        if !self.door.asked.is_cancelled() {
+            self.door.ended.send_replace(true);
+        }
+    }
+}
