@@ -5,8 +5,18 @@ pub mod drain;
 #[cfg(feature = "logging")]
 pub mod logging;
 pub mod os;
+mod report_file;
 pub mod sequence;
 pub mod server;
 #[cfg(feature = "settings")]
 pub mod settings;
+mod system;
 pub mod words;
+
+pub use actors::{CallbackError, Errand, FinishWork, Job, ReleaseResource, RunCallback, Status};
+pub use drain::Rejection;
+pub use report_file::{ReadError, ReportFile};
+pub use sequence::{Bounds, ExitCodes, Outcome, Report};
+pub use server::{Server, Stop};
+pub use system::{ExitHandle, GracefulExit, StartError};
+pub use words::Language;

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{Ask, CallbackError, Cancel, Ended, Errand, FinishWork, ReleaseResource, RunCallback};
-use crate::sequence::{Kind, Over, TaskId};
+use crate::sequence::{Kind, Member, Over, TaskId};
 
 /// Something to do at the exit: a callback, a resource to release, or a background worker to wait for.
 ///
@@ -91,12 +91,14 @@ impl Job {
         self
     }
 
+    /// What the plan knows of it.
+    pub(crate) fn member(&self) -> Member {
+        Member { kind: self.kind, name: self.name.clone(), bound: self.bound }
+    }
+
     pub(crate) fn into_parts(self) -> Parts {
         Parts {
-            kind: self.kind,
-            name: self.name,
             label: self.label,
-            bound: self.bound,
             at_risk: self.at_risk,
             start: self.start,
         }
@@ -142,10 +144,7 @@ impl fmt::Debug for Job {
 
 /// What the builder makes of a job.
 pub(crate) struct Parts {
-    pub(crate) kind: Kind,
-    pub(crate) name: String,
     pub(crate) label: Option<String>,
-    pub(crate) bound: Option<Duration>,
     pub(crate) at_risk: Option<AtRisk>,
     start: Box<dyn FnOnce() -> io::Result<Run> + Send>,
 }

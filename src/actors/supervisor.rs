@@ -64,9 +64,9 @@ pub(crate) struct Hooks {
     /// Cancelled when rejecting begins, for the streams.
     pub(crate) streams: CancellationToken,
     /// Called when the exit begins.
-    pub(crate) on_begin: Box<dyn FnMut()>,
+    pub(crate) on_begin: Box<dyn FnMut() + Send>,
     /// Called at the end, with the report. Nothing follows.
-    pub(crate) on_exit: Box<dyn FnMut(Report)>,
+    pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
 }
 
 /// A member, as the supervisor knows it.

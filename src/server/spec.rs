@@ -230,11 +230,11 @@ impl Server {
         }
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>();
         let addresses = addresses.map_err(|error| failed("its socket", error))?;
+        let handle = Handle::new(self.name.into(), Arc::new(Drain::new(self.workers)), self.workers);
         Ok(Opened {
-            name: self.name.into(),
+            handle,
             addresses,
             listeners,
-            workers: self.workers,
             options: self.options,
             always_answer: self.always_answer,
             start: self.start,
@@ -250,10 +250,9 @@ impl fmt::Debug for Server {
 
 /// A server whose sockets are bound.
 pub(crate) struct Opened {
-    pub(crate) name: ServerName,
+    pub(crate) handle: Handle,
     pub(crate) addresses: Vec<SocketAddr>,
     listeners: Vec<TcpListener>,
-    workers: usize,
     options: Options,
     always_answer: Option<Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>>,
     start: StartWorker,
@@ -261,23 +260,19 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// Starts its workers, each on an arbiter of its own. Ready when every one of them accepts.
-    pub(crate) async fn serve(self, rejection: Rejection) -> io::Result<Handle> {
-        let drain = Arc::new(Drain::new(self.workers));
-        let handle = Handle::new(Arc::clone(&self.name), Arc::clone(&drain), self.workers);
+    pub(crate) async fn serve(self, rejection: Rejection) -> io::Result<()> {
         let policy = Policy { rejection, always_answer: self.always_answer };
         let mut starting = Vec::new();
-        for lane in 0..self.workers {
-            let listeners =
-                self.listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
-            let seat = Seat::new(&handle, lane, listeners, policy.clone(), self.options);
-            starting.push(worker::spawn(&self.name, seat, (self.start)())?);
+        for lane in 0..self.handle.drain().gate.lanes() {
+            let listeners = self.listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
+            let seat = Seat::new(&self.handle, lane, listeners, policy.clone(), self.options);
+            starting.push(worker::spawn(self.handle.name(), seat, (self.start)())?);
         }
         for worker in starting {
-            let started =
-                worker.await.unwrap_or_else(|_| Err("a worker's thread ended while it started".to_owned()));
+            let started = worker.await.unwrap_or_else(|_| Err("a worker's thread ended while it started".to_owned()));
             started.map_err(io::Error::other)?;
         }
-        Ok(handle)
+        Ok(())
     }
 }
 

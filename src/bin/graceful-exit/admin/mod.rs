@@ -1,0 +1,6 @@
+//! The admin server: health, status, and the button that starts the exit.
+
+mod caller;
+mod routes;
+
+pub(crate) use routes::{Admin, is_read_only};

@@ -1,0 +1,110 @@
+//! The cache's flush as an ordinary callback actor: what a service's own callback looks like.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use graceful_exit::{CallbackError, Job, Language, RunCallback};
+
+use super::cache::{Cache, Flushed};
+
+/// Flushes the cache at the exit.
+pub(crate) struct FlushActor {
+    cache: Cache,
+    language: Language,
+}
+
+impl Actor for FlushActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<RunCallback> for FlushActor {
+    type Result = ResponseFuture<Result<(), CallbackError>>;
+
+    fn handle(&mut self, RunCallback(errand): RunCallback, _: &mut Self::Context) -> Self::Result {
+        let (cache, words) = (self.cache.clone(), Words(self.language));
+        Box::pin(async move {
+            log::info!("{}", words.flushing());
+            warn_of_the_spool(&cache.flush_for_exit(errand.cancelled().clone()).await?);
+            log::info!("{}", words.flushed());
+            Ok(())
+        })
+    }
+}
+
+/// The exit's part in the cache: the flush, and then the release of the store.
+pub(crate) fn jobs(cache: &Cache, language: Language, release_delay: Duration) -> [Job; 2] {
+    let words = Words(language);
+    let (flushed, at_risk, released) = (cache.clone(), cache.clone(), cache.clone());
+    let flush = Job::callback_actor(super::FLUSH, move || FlushActor { cache: flushed, language })
+        .label(words.flush())
+        .at_risk(move || Some(at_risk.dirty()).filter(|&dirty| dirty > 0).map(|dirty| words.lost(dirty)));
+    let release = Job::resource_fn(super::STORE, move |_| async move {
+        actix_web::rt::time::sleep(release_delay).await;
+        released.close().await;
+        Ok(())
+    });
+    [flush, release.label(words.release())]
+}
+
+/// Flushes each `interval` while the application runs; a zero interval leaves it to the exit.
+pub(crate) fn every(interval: Duration, cache: Cache) {
+    if interval.is_zero() {
+        return;
+    }
+    actix_web::rt::spawn(async move {
+        loop {
+            actix_web::rt::time::sleep(interval).await;
+            match cache.flush().await {
+                Ok(flushed) => warn_of_the_spool(&flushed),
+                Err(error) => log::error!("flush: {}", CallbackError::from(error)),
+            }
+        }
+    });
+}
+
+fn warn_of_the_spool(flushed: &Flushed) {
+    if let Some(error) = &flushed.unspooled {
+        log::warn!("{error}; {} writes went straight to the store", flushed.writes);
+    }
+}
+
+/// What an operator reads of the flush.
+#[derive(Clone, Copy)]
+struct Words(Language);
+
+impl Words {
+    fn flush(self) -> &'static str {
+        match self.0 {
+            Language::En => "flushing the cache",
+            Language::Zh => "刷新缓存",
+        }
+    }
+
+    fn release(self) -> &'static str {
+        match self.0 {
+            Language::En => "releasing resources",
+            Language::Zh => "释放资源",
+        }
+    }
+
+    fn flushing(self) -> &'static str {
+        match self.0 {
+            Language::En => "flushing the cache…",
+            Language::Zh => "刷新缓存中……",
+        }
+    }
+
+    fn flushed(self) -> &'static str {
+        match self.0 {
+            Language::En => "the cache was flushed to the DB",
+            Language::Zh => "缓存被刷新到了 DB",
+        }
+    }
+
+    fn lost(self, dirty: usize) -> String {
+        match self.0 {
+            Language::En => format!("{dirty} cached writes were not flushed"),
+            Language::Zh => format!("{dirty} 个缓存写入未刷新"),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `graceful-exit run`: both servers until it is asked to stop.
+
+use std::{num::NonZeroUsize, process::ExitCode};
+
+use actix_web::{App, rt::System, web::Bytes};
+use graceful_exit::{
+    Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
+    logging::{self, Logging},
+    os::signals::SignalName,
+    settings::{LanguageSetting, ServerSettings, Settings, StopOrder, Workers},
+};
+
+use crate::{
+    admin::{Admin, is_read_only},
+    business::{
+        self, Business,
+        cache::{Cache, OpenError},
+    },
+    cli::fail,
+    exit_code,
+};
+
+/// Starts, serves, exits.
+pub(crate) fn main(settings: Settings) -> ExitCode {
+    let language = language(&settings);
+    let logging = match logging::start(&settings.log) {
+        Ok(logging) => logging,
+        Err(error) => return fail(exit_code::START, &error),
+    };
+    let mut exit = exit(&settings, language, &logging);
+    if let Err(error) = exit.arm() {
+        return fail(exit_code::START, &error);
+    }
+    let system = System::new();
+    let code = system.block_on(serve(settings, language, exit));
+    logging.flush(std::time::Duration::from_millis(100));
+    // The system is not dropped: that would wait for whatever still blocks one of its threads.
+    std::process::exit(i32::from(code))
+}
+
+async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8 {
+    let handle = exit.handle();
+    let opened = tokio::select! {
+        biased;
+        _ = handle.requested() => return 0,
+        opened = open(&settings) => opened,
+    };
+    let cache = match opened {
+        Ok(cache) => cache,
+        Err(error) => return complain(&error),
+    };
+    business::flush::every(settings.cache.flush_interval, cache.clone());
+    let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
+
+    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone() };
+    let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
+    let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
+    let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
+    let mut admin = configured(admin, &settings.servers.admin);
+    if settings.servers.admin.stop == StopOrder::Last {
+        admin = admin.always_answer(|head| is_read_only(&head.method, head.uri.path()));
+    }
+    let business = configured(business, &settings.servers.business);
+
+    match exit.server(admin).server(business).job(flush).job(release).run().await {
+        Ok(report) => report.exit_code,
+        Err(error) => complain(&error),
+    }
+}
+
+async fn open(settings: &Settings) -> Result<Cache, OpenError> {
+    let (cache, recovered) =
+        Cache::open(&settings.cache.store, &settings.cache.spool, settings.demo.flush_delay).await?;
+    if recovered > 0 {
+        log::info!("{recovered} writes of an earlier run were brought in from {}", settings.cache.spool.display());
+    }
+    Ok(cache)
+}
+
+fn complain(error: &dyn std::fmt::Display) -> u8 {
+    log::error!("{error}");
+    exit_code::START
+}
+
+/// The exit that the settings ask for, without its members.
+fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulExit {
+    let shutdown = &settings.shutdown;
+    let logging = logging.clone();
+    let mut exit = GracefulExit::builder()
+        .bounds(bounds(settings))
+        .linger(shutdown.linger)
+        .progress_interval(shutdown.progress_interval)
+        .exit_codes(ExitCodes {
+            forced: settings.exit_codes.forced,
+            timed_out: settings.exit_codes.timed_out,
+            incomplete: settings.exit_codes.incomplete,
+        })
+        .language(language)
+        .details(settings.log.summary)
+        .rejection(rejection(settings, language))
+        .signals(shutdown.signals.iter().filter_map(|name| SignalName::parse(name).ok()).collect())
+        .flush_log(move |bound| {
+            logging.flush(bound);
+        });
+    if let Some(path) = &settings.report.path {
+        exit = exit.report_to(path);
+    }
+    exit
+}
+
+pub(crate) fn bounds(settings: &Settings) -> Bounds {
+    let shutdown = &settings.shutdown;
+    Bounds {
+        coalesce: shutdown.coalesce,
+        ready_delay: shutdown.ready_delay,
+        drain: shutdown.drain_timeout,
+        stop: shutdown.stop_timeout,
+        callback: shutdown.callback_timeout,
+        release: shutdown.release_timeout,
+        deadline: shutdown.timeout,
+    }
+}
+
+pub(crate) fn language(settings: &Settings) -> Language {
+    match settings.log.language {
+        LanguageSetting::Auto => Language::from_environment(),
+        LanguageSetting::En => Language::En,
+        LanguageSetting::Zh => Language::Zh,
+    }
+}
+
+fn rejection(settings: &Settings, language: Language) -> Rejection {
+    let reject = &settings.reject;
+    let body = reject.body.clone().unwrap_or_else(|| language.rejection().to_owned());
+    Rejection {
+        status: reject.status,
+        body: Bytes::from(body),
+        retry_after_seconds: reject.retry_after.as_secs() + u64::from(reject.retry_after.subsec_nanos() > 0),
+    }
+}
+
+fn configured(server: Server, settings: &ServerSettings) -> Server {
+    let server = server.bind(settings.bind.as_str()).stop(match settings.stop {
+        StopOrder::First => Stop::First,
+        StopOrder::Last => Stop::Last,
+    });
+    match settings.workers {
+        Workers::Cores => server,
+        Workers::Count(workers) => server.workers(NonZeroUsize::from(workers)),
+    }
+}
