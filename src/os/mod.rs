@@ -1,3 +1,13 @@
-//! What each operating system does in its own way: one file a subject.
+//! What each operating system does in its own way: one file a subject, one module an operating system.
+//!
+//! - [`signals`]: what asks the process to stop, caught on a thread of its own.
+//! - [`exit`]: the guard, which ends the process when nothing else does.
+//! - [`listener`]: closing a listening socket without resetting who is in its queue.
+#![expect(unsafe_code, reason = "system calls live here and nowhere else; each block says why it is sound")]
 
+pub mod exit;
 pub mod listener;
+pub mod signals;
+
+#[cfg(test)]
+mod process;

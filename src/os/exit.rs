@@ -1,0 +1,177 @@
+//! The end of the process: at once, and by a guard when nothing else brings it about.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// A thread that ends the process at an instant, whatever the rest of it is doing.
+///
+/// It is started while all is well and sleeps until it is armed. From then on it needs nothing that can be missing or held: it allocates nothing, takes no lock,
+/// writes no report and runs no destructor. Dropping every handle leaves it as it is.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    due: Arc<Due>,
+    thread: Thread,
+}
+
+/// Why the guard ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The overall deadline has passed.
+    Deadline,
+    /// A second signal has asked for the end.
+    Forced,
+    /// The exit is done, but the process does not end. There is nothing to say about it.
+    Finished,
+}
+
+/// What the guard says as it ends the process, one ready-made line a cause, line end included; empty is nothing.
+///
+/// What goes beyond 512 bytes is cut off: the least that a pipe with room takes at once.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    /// For [`Cause::Deadline`].
+    pub deadline: Vec<u8>,
+    /// For [`Cause::Forced`].
+    pub forced: Vec<u8>,
+}
+
+impl Guard {
+    /// Starts the thread, which sleeps until it is armed.
+    ///
+    /// # Errors
+    ///
+    /// The system's, when it has no thread left.
+    pub fn start(lines: Lines) -> io::Result<Self> {
+        let due = Arc::new(Due { epoch: Instant::now(), earliest: AtomicU64::new(DISARMED) });
+        let inner = Arc::clone(&due);
+        let guard = thread::Builder::new().name("exit-guard".to_owned()).spawn(move || inner.keep(&lines))?;
+        Ok(Self { due, thread: guard.thread().clone() })
+    }
+
+    /// Ends the process with `code` when `after` has passed, unless it was armed for something earlier.
+    ///
+    /// The earliest instant wins, with its cause and its code, in whatever order the calls come. It never blocks, and cannot be taken back.
+    /// The clock is monotonic; an `after` past the end of time (some 570 years) is the end of time.
+    pub fn arm(&self, cause: Cause, after: Duration, code: u8) {
+        let order = Order { at: self.due.epoch.elapsed().saturating_add(after), cause, code }.pack();
+        if order < self.due.earliest.fetch_min(order, Ordering::AcqRel) {
+            self.thread.unpark();
+        }
+    }
+}
+
+/// Ends the process at once: no destructor, no `atexit` handler and no lock of standard output can hold it up.
+pub fn now(code: u8) -> ! {
+    platform::end(code)
+}
+
+#[derive(Debug)]
+struct Due {
+    epoch: Instant,
+    /// A packed [`Order`], so that one atomic minimum decides between two calls.
+    earliest: AtomicU64,
+}
+
+impl Due {
+    fn keep(&self, lines: &Lines) -> ! {
+        loop {
+            let packed = self.earliest.load(Ordering::Acquire);
+            if packed == DISARMED {
+                thread::park();
+                continue;
+            }
+            let order = Order::unpack(packed);
+            let left = order.at.saturating_sub(self.epoch.elapsed());
+            if left.is_zero() {
+                order.carry_out(lines);
+            }
+            thread::park_timeout(left);
+        }
+    }
+}
+
+const DISARMED: u64 = u64::MAX;
+
+struct Order {
+    /// Since the guard's epoch; packed in whole microseconds.
+    at: Duration,
+    cause: Cause,
+    code: u8,
+}
+
+impl Order {
+    /// The instant in the upper bits, so that the smallest number is the earliest.
+    fn pack(&self) -> u64 {
+        let latest = (u64::MAX >> 10) - 1;
+        let micros = u64::try_from(self.at.as_micros()).map_or(latest, |micros| micros.min(latest));
+        let cause = match self.cause {
+            Cause::Forced => 0,
+            Cause::Deadline => 1,
+            Cause::Finished => 2,
+        };
+        micros << 10 | cause << 8 | u64::from(self.code)
+    }
+
+    fn unpack(packed: u64) -> Self {
+        let [code, ..] = packed.to_le_bytes();
+        let cause = match packed >> 8 & 0b11 {
+            0 => Cause::Forced,
+            1 => Cause::Deadline,
+            _ => Cause::Finished,
+        };
+        Self { at: Duration::from_micros(packed >> 10), cause, code }
+    }
+
+    fn carry_out(&self, lines: &Lines) -> ! {
+        let line: &[u8] = match self.cause {
+            Cause::Deadline => &lines.deadline,
+            Cause::Forced => &lines.forced,
+            Cause::Finished => &[],
+        };
+        platform::say(&line[..line.len().min(512)]);
+        now(self.code)
+    }
+}
+
+#[cfg(unix)]
+mod platform {
+    /// One write to standard error, if there is room for it and somebody to read it.
+    pub(super) fn say(line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
+        let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: one valid entry; no waiting.
+        let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
+        if ready == 1 && stderr.revents == libc::POLLOUT {
+            // SAFETY: `line` is valid for its length.
+            unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+        }
+    }
+
+    pub(super) fn end(code: u8) -> ! {
+        // SAFETY: it runs nothing of this process, whatever state that is in.
+        unsafe { libc::_exit(i32::from(code)) }
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
+
+    /// Nothing: Windows cannot tell whether a write would wait, and one does while somebody marks text in the console.
+    pub(super) fn say(_line: &[u8]) {}
+
+    pub(super) fn end(code: u8) -> ! {
+        loop {
+            // SAFETY: the handle is this process's own, and the call runs nothing of it. `ExitProcess` would run each library's detaching.
+            unsafe { TerminateProcess(GetCurrentProcess(), u32::from(code)) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

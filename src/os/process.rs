@@ -1,0 +1,89 @@
+//! Tests with real processes: a test starts the test binary again, which then runs one test alone and plays a part in it.
+
+use std::env;
+use std::error::Error;
+use std::io::{self, BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+pub(super) type TestResult = Result<(), Box<dyn Error>>;
+
+/// Names the part to play; without it, a test that is a child does nothing.
+const PART: &str = "GRACEFUL_EXIT_TEST_PART";
+/// What the child says stands behind this, apart from what the test harness prints.
+const SAYS: &str = "says: ";
+
+/// A process that plays a part. It is killed when dropped.
+pub(super) struct Process {
+    child: Child,
+    orders: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    /// Starts the test binary again to run only `test`, which finds `part` by [`part`].
+    pub(super) fn start(test: &str, part: &str, prepare: impl FnOnce(&mut Command)) -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(env::current_exe()?);
+        command.args(["--exact", test, "--nocapture"]).env(PART, part);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        prepare(&mut command);
+        let mut child = command.spawn()?;
+        let orders = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
+        Ok(Self { child, orders, output })
+    }
+
+    /// For sending signals to it.
+    #[cfg(unix)]
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next thing that the child says; an error when it has ended.
+    pub(super) fn line(&mut self) -> Result<String, Box<dyn Error>> {
+        for line in self.output.by_ref() {
+            if let Some((_, said)) = line?.split_once(SAYS) {
+                return Ok(said.to_owned());
+            }
+        }
+        Err("the child has ended without saying more".into())
+    }
+
+    /// Lets the child's [`wait_for_order`] return.
+    pub(super) fn order(&mut self) -> io::Result<()> {
+        self.orders.as_mut().map_or(Ok(()), |orders| orders.write_all(b"go on\n"))
+    }
+
+    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended
+        let _ = self.child.wait();
+    }
+}
+
+/// The part that this process was started to play, if it was.
+pub(super) fn part() -> Option<String> {
+    let part = env::var(PART).ok()?;
+    // A child that hangs must not outlive its test.
+    #[cfg(unix)]
+    // SAFETY: it sets this process's own timer.
+    unsafe {
+        libc::alarm(30);
+    }
+    Some(part)
+}
+
+pub(super) fn say(what: impl std::fmt::Display) {
+    let mut output = io::stdout().lock();
+    let _ = writeln!(output, "{SAYS}{what}"); // the parent may be gone
+    let _ = output.flush();
+}
+
+/// Blocks until the parent orders to go on, or is gone.
+pub(super) fn wait_for_order() {
+    let _ = io::stdin().lines().next();
+}

@@ -1,0 +1,31 @@
+//! What asks the process to stop: signals on Unix, console control events on Windows.
+//!
+//! The order at the start of a program:
+//!
+//! 1. [`hold`], the first thing in `main`: a signal that arrives while the settings are read stays pending.
+//! 2. [`Signals::install`], before any other thread starts and before anything is bound.
+//! 3. [`Signals::first`] between the steps of the start: whether to take everything back.
+//! 4. [`Signals::deliver_to`], once there is somebody to carry out the exit.
+//!
+//! # What is not promised
+//!
+//! - The kernel merges two equal signals when the second is sent before the first has reached the process; nothing later does.
+//! - Handlers that were installed earlier for the same signals are replaced, not chained. Those installed later
+//!   (tokio's, signal-hook's) chain to the ones of this module.
+//! - On Apple's systems the kernel gives the same information for a SIGTRAP that was sent as for a breakpoint (on arm64 the same holds for
+//!   SIGILL): there they end the process by their signal.
+
+mod intake;
+mod name;
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod platform;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod platform;
+#[cfg(all(test, unix))]
+mod tests;
+
+pub use intake::{Caught, InstallError, Signals};
+pub use name::{SignalName, SignalNameError};
+pub use platform::{hold, release};
