@@ -288,12 +288,12 @@ impl GracefulExit {
             }
             return Err(error);
         }
-        log::info!("{}", language.started());
         for (name, addresses) in listening {
             for address in addresses {
                 log::info!("{}", language.listening(&name, &address));
             }
         }
+        log::info!("{}", language.started());
         self.shared.hand_over(supervisor.clone());
         signals.deliver_to(move |caught| {
             supervisor.do_send(SignalReceived { name: caught.name.as_str().to_owned(), at: caught.at });

@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Holds the policy of .cargo/deny.toml without a network: licences, and crates that are there twice."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+# Two majors of these come with sqlx's PostgreSQL driver and with derive macros; neither is ours to choose.
+TWICE = {
+    "application": {"block-buffer", "cpufeatures", "crypto-common", "digest", "hashbrown", "sha2", "syn"},
+    "library": {"syn"},
+}
+
+
+def cargo(*arguments: str) -> str:
+    return subprocess.run(["cargo", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def allowed(expression: str, licences: set[str]) -> bool:
+    """Whether an SPDX expression can be met: `OR` is a choice, `AND` is both, `/` is an old `OR`."""
+    expression = expression.replace("/", " OR ").replace("(", " ( ").replace(")", " ) ")
+    words = re.sub(r"(\S+)\s+WITH\s+\S+", r"\1", expression).split()
+    terms = {"OR": "or", "AND": "and", "(": "(", ")": ")"}
+    return bool(eval(" ".join(terms.get(word, str(word in licences)) for word in words)))
+
+
+def main() -> int:
+    with open(".cargo/deny.toml", "rb") as file:
+        licences = set(tomllib.load(file)["licenses"]["allow"])
+    packages = json.loads(cargo("metadata", "--format-version", "1", "--locked"))["packages"]
+    faults = [
+        f"{package['name']} {package['version']}: licence {package['license'] or 'none'}"
+        for package in packages
+        if not allowed(package["license"] or "none", licences)
+    ]
+    for what, options in {"application": [], "library": ["--no-default-features"]}.items():
+        tree = cargo("tree", "-d", "-e", "normal", "--depth", "0", "--prefix", "none", "--locked", *options)
+        twice = {line.split()[0] for line in tree.splitlines() if line.strip()}
+        faults += [f"{name} is there twice in the {what}" for name in sorted(twice - TWICE[what])]
+        faults += [f"{name} is not there twice in the {what} any more" for name in sorted(TWICE[what] - twice)]
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    print(f"{len(packages)} packages, {len(faults)} faults")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

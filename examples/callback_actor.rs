@@ -1,0 +1,68 @@
+//! An actix-web service with a callback actor of its own.
+//!
+//! `cargo run --example callback_actor`, then `curl 'localhost:8080/slow'` and Ctrl-C: the answer arrives, the
+//! counter is saved, and the process ends with 0. A second Ctrl-C ends it at once, with 1.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::prelude::*;
+use actix_web::{App, web};
+use graceful_exit::{CallbackError, GracefulExit, RunCallback, Server, StartError};
+
+/// Saves the number of visits when the service stops.
+struct SaveVisits(Arc<AtomicU64>);
+
+impl Actor for SaveVisits {
+    type Context = Context<Self>;
+}
+
+impl Handler<RunCallback> for SaveVisits {
+    type Result = ResponseFuture<Result<(), CallbackError>>;
+
+    fn handle(&mut self, RunCallback(errand): RunCallback, _: &mut Context<Self>) -> Self::Result {
+        let visits = self.0.load(Ordering::Relaxed);
+        Box::pin(async move {
+            tokio::select! {
+                // Whatever takes long should end itself when nobody waits for it any more.
+                () = errand.cancelled().cancelled() => Err(CallbackError::new("no time to save the visits")),
+                () = actix_web::rt::time::sleep(Duration::from_millis(100)) => {
+                    println!("saved: {visits} visits");
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), StartError> {
+    let visits = Arc::new(AtomicU64::new(0));
+    let save = SaveVisits(Arc::clone(&visits)).start();
+
+    let server = Server::new("web", move || {
+        let visits = Arc::clone(&visits);
+        App::new().route(
+            "/slow",
+            web::get().to(move || {
+                visits.fetch_add(1, Ordering::Relaxed);
+                async {
+                    actix_web::rt::time::sleep(Duration::from_secs(3)).await;
+                    "done\n"
+                }
+            }),
+        )
+    });
+
+    let report = GracefulExit::builder()
+        .server(server.bind("127.0.0.1:8080"))
+        .callback("save-visits", save.recipient())
+        .run()
+        .await?;
+    report.exit()
+}

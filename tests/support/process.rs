@@ -1,0 +1,211 @@
+//! The binary as a process, with its log.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::{Client, PATIENCE, wait_until};
+
+/// A running application, in a folder of its own. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct App {
+    child: Child,
+    folder: Arc<TempDir>,
+    log: Arc<Mutex<Vec<Line>>>,
+    reader: Option<JoinHandle<()>>,
+    pub admin: SocketAddr,
+    pub business: SocketAddr,
+}
+
+/// A line of the log, without its time, and when it was read.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub text: String,
+    pub at: Instant,
+}
+
+/// A process that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub at: Instant,
+    pub log: Vec<Line>,
+    pub folder: Arc<TempDir>,
+}
+
+impl App {
+    /// Starts it in a new folder, on ports of its own, with a report, and waits until it serves.
+    pub fn start(settings: &[&str]) -> Self {
+        Self::start_in(Arc::new(tempfile::tempdir().expect("a temporary folder")), settings)
+    }
+
+    /// The same, in the folder of an earlier run.
+    pub fn start_in(folder: Arc<TempDir>, settings: &[&str]) -> Self {
+        let mut command = Self::command(folder.path());
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        Self::start_command(folder, command)
+    }
+
+    /// The command that starts it in `folder`: more arguments may follow.
+    pub fn command(folder: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graceful-exit"));
+        command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null());
+        let ours = ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "report.path=report.json"];
+        for setting in ours {
+            command.args(["--set", setting]);
+        }
+        command
+    }
+
+    /// Runs a command of [`App::command`] and waits until it serves.
+    pub fn start_command(folder: Arc<TempDir>, mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
+        let stderr = child.stderr.take().expect("a pipe");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                lines.lock().expect("no panic").push(Line::new(&line));
+            }
+        });
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut app = Self { child, folder, log, reader: Some(reader), admin: nowhere, business: nowhere };
+        app.admin = app.port_of("admin");
+        app.business = app.port_of("business");
+        app
+    }
+
+    fn port_of(&mut self, server: &str) -> SocketAddr {
+        let mut found = None;
+        wait_until("the server listens", || {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                panic!("it ended with {status} while it started:\n{}", self.log_text());
+            }
+            let log = self.log.lock().expect("no panic");
+            let line = log.iter().find(|line| {
+                line.text.contains("http://") && (line.text.contains(&format!("server {server} ")) || line.text.contains(&format!("服务器{server}")))
+            });
+            found = line.and_then(|line| line.text.rsplit("http://").next()?.trim().parse().ok());
+            found.is_some()
+        });
+        found.expect("it was found")
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Sends it a signal.
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "kill(2) has no safe form in std")]
+    pub fn signal(&self, signal: libc::c_int) -> Instant {
+        let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
+        let at = Instant::now();
+        // SAFETY: the child has not been waited for, so its id is its own.
+        assert_eq!(unsafe { libc::kill(id, signal) }, 0, "kill {signal}");
+        at
+    }
+
+    /// Begins a request and waits until the server counts it as in flight.
+    pub fn in_flight(&self, path: &str) -> Client {
+        let before = self.count_in_flight();
+        let mut client = Client::connect(self.business);
+        client.send("GET", path, &[]).expect("the request is sent");
+        wait_until("the request is in flight", || self.count_in_flight() > before);
+        client
+    }
+
+    pub fn count_in_flight(&self) -> u64 {
+        let status = self.status();
+        status["servers"].as_array().expect("servers").iter().filter_map(|server| server["in_flight"].as_u64()).sum()
+    }
+
+    pub fn status(&self) -> serde_json::Value {
+        let response = Client::get(self.admin, "/status");
+        serde_json::from_slice(&response.body).expect("JSON")
+    }
+
+    /// Waits for a line that contains `text`.
+    pub fn wait_for(&mut self, text: &str) -> Line {
+        let mut found = None;
+        wait_until(text, || {
+            found = self.log.lock().expect("no panic").iter().find(|line| line.text.contains(text)).cloned();
+            found.is_some()
+        });
+        found.expect("it was found")
+    }
+
+    pub fn log_text(&self) -> String {
+        self.log.lock().expect("no panic").iter().map(|line| format!("{}\n", line.text)).collect()
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Ended {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.log_text());
+            thread::sleep(Duration::from_millis(1));
+        };
+        let at = Instant::now();
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the log is read");
+        }
+        Ended { status, at, log: self.log.lock().expect("no panic").clone(), folder: Arc::clone(&self.folder) }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Line {
+    fn new(line: &str) -> Self {
+        // `YYYY/MM/DD HH:MM:SS text`, where it has the shape.
+        let text = line.get(20..).filter(|_| line.as_bytes().get(19) == Some(&b' ')).unwrap_or(line);
+        Self { text: text.to_owned(), at: Instant::now() }
+    }
+}
+
+impl Ended {
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// The log's lines from the one that contains `from`.
+    pub fn lines_from(&self, from: &str) -> Vec<Line> {
+        self.log.iter().skip_while(|line| !line.text.contains(from)).cloned().collect()
+    }
+
+    pub fn report(&self) -> serde_json::Value {
+        super::report(&self.folder.path().join("report.json"))
+    }
+
+    pub fn has(&self, text: &str) -> bool {
+        self.log.iter().any(|line| line.text.contains(text))
+    }
+}
