@@ -97,7 +97,8 @@ impl ReportFile {
     /// # Errors
     /// When it cannot be written; what was at `path` before is still there then.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_owned();
+        let mut name =
+            path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?.to_owned();
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }

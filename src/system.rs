@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
-        Board, CallbackError, Errand, Hooks, Job, Recruit, ReleaseResource, RunCallback, Setup, ShutdownSupervisor,
-        SignalReceived, Status, StopRequested,
+        Board, CallbackError, Errand, Hooks, Job, Recruit, ReleaseResource, RunCallback, Setup,
+        ShutdownSupervisor, SignalReceived, Status, StopRequested,
     },
     drain::Rejection,
     os::{
@@ -276,10 +276,9 @@ impl GracefulExit {
         let members = servers.chain(jobs).collect();
         let supervisor = supervise(Setup { plan, board, members, linger: self.linger, hooks }).await?;
 
-        let rejection = self.rejection.unwrap_or_else(|| Rejection {
-            body: language.rejection().into(),
-            ..Rejection::default()
-        });
+        let rejection = self
+            .rejection
+            .unwrap_or_else(|| Rejection { body: language.rejection().into(), ..Rejection::default() });
         let listening: Vec<_> =
             opened.iter().map(|server| (server.handle.name().clone(), server.addresses.clone())).collect();
         if let Err(error) = serve(opened, &rejection).await {
@@ -450,7 +449,8 @@ impl ExitHandle {
     /// Whether the program is serving, and nothing has asked for the exit.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.shared.requested.borrow().is_none() && self.shared.board.get().is_some_and(|board| board.is_ready())
+        self.shared.requested.borrow().is_none()
+            && self.shared.board.get().is_some_and(|board| board.is_ready())
     }
 
     /// How things stand; nothing before [`GracefulExit::run`] has bound its servers.

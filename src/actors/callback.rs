@@ -97,11 +97,7 @@ impl Job {
     }
 
     pub(crate) fn into_parts(self) -> Parts {
-        Parts {
-            label: self.label,
-            at_risk: self.at_risk,
-            start: self.start,
-        }
+        Parts { label: self.label, at_risk: self.at_risk, start: self.start }
     }
 
     fn asking<M>(

@@ -21,7 +21,11 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts the test binary again to run only `test`, which finds `part` by [`part`].
-    pub(super) fn start(test: &str, part: &str, prepare: impl FnOnce(&mut Command)) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn start(
+        test: &str,
+        part: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(env::current_exe()?);
         command.args(["--exact", test, "--nocapture"]).env(PART, part);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -264,12 +264,14 @@ impl Opened {
         let policy = Policy { rejection, always_answer: self.always_answer };
         let mut starting = Vec::new();
         for lane in 0..self.handle.drain().gate.lanes() {
-            let listeners = self.listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
+            let listeners =
+                self.listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
             let seat = Seat::new(&self.handle, lane, listeners, policy.clone(), self.options);
             starting.push(worker::spawn(self.handle.name(), seat, (self.start)())?);
         }
         for worker in starting {
-            let started = worker.await.unwrap_or_else(|_| Err("a worker's thread ended while it started".to_owned()));
+            let started =
+                worker.await.unwrap_or_else(|_| Err("a worker's thread ended while it started".to_owned()));
             started.map_err(io::Error::other)?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use graceful_exit::{
     sequence::{Kind, Member, Phase, Plan, PlanError},
-    settings::{ServerSettings, Settings, StopOrder},
+    settings::{self, Settings, StopOrder},
     words::rounded,
 };
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The plan that `run` carries out, without starting anything.
 pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
-    let server = |name: &str, server: &ServerSettings| Member {
+    let server = |name: &str, server: &settings::Server| Member {
         kind: match server.stop {
             StopOrder::First => Kind::ServerFirst,
             StopOrder::Last => Kind::ServerLast,

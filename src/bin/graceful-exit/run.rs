@@ -1,13 +1,13 @@
 //! `graceful-exit run`: both servers until it is asked to stop.
 
-use std::{num::NonZeroUsize, process::ExitCode};
+use std::{process::ExitCode, time::Duration};
 
-use actix_web::{App, rt::System, web::Bytes};
+use actix_web::{App, http::StatusCode, rt::System, web::Bytes};
 use graceful_exit::{
     Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
     os::signals::SignalName,
-    settings::{LanguageSetting, ServerSettings, Settings, StopOrder, Workers},
+    settings::{self, LanguageChoice, Settings, StopOrder, Workers},
 };
 
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
     }
     let system = System::new();
     let code = system.block_on(serve(settings, language, exit));
-    logging.flush(std::time::Duration::from_millis(100));
+    logging.flush(Duration::from_millis(100));
     // The system is not dropped: that would wait for whatever still blocks one of its threads.
     std::process::exit(i32::from(code))
 }
@@ -49,7 +49,9 @@ async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8
         Ok(cache) => cache,
         Err(error) => return complain(&error),
     };
-    business::flush::every(settings.cache.flush_interval, cache.clone());
+    if let Some(interval) = settings.cache.flush_interval {
+        business::flush::every(interval, cache.clone());
+    }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
     let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone() };
@@ -72,7 +74,10 @@ async fn open(settings: &Settings) -> Result<Cache, OpenError> {
     let (cache, recovered) =
         Cache::open(&settings.cache.store, &settings.cache.spool, settings.demo.flush_delay).await?;
     if recovered > 0 {
-        log::info!("{recovered} writes of an earlier run were brought in from {}", settings.cache.spool.display());
+        log::info!(
+            "{recovered} writes of an earlier run were brought in from {}",
+            settings.cache.spool.display()
+        );
     }
     Ok(cache)
 }
@@ -89,7 +94,7 @@ fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulE
     let mut exit = GracefulExit::builder()
         .bounds(bounds(settings))
         .linger(shutdown.linger)
-        .progress_interval(shutdown.progress_interval)
+        .progress_interval(shutdown.progress_interval.unwrap_or_default())
         .exit_codes(ExitCodes {
             forced: settings.exit_codes.forced,
             timed_out: settings.exit_codes.timed_out,
@@ -123,9 +128,9 @@ pub(crate) fn bounds(settings: &Settings) -> Bounds {
 
 pub(crate) fn language(settings: &Settings) -> Language {
     match settings.log.language {
-        LanguageSetting::Auto => Language::from_environment(),
-        LanguageSetting::En => Language::En,
-        LanguageSetting::Zh => Language::Zh,
+        LanguageChoice::Auto => Language::from_environment(),
+        LanguageChoice::En => Language::En,
+        LanguageChoice::Zh => Language::Zh,
     }
 }
 
@@ -133,19 +138,20 @@ fn rejection(settings: &Settings, language: Language) -> Rejection {
     let reject = &settings.reject;
     let body = reject.body.clone().unwrap_or_else(|| language.rejection().to_owned());
     Rejection {
-        status: reject.status,
+        // The settings allow 400 to 599 alone.
+        status: StatusCode::from_u16(reject.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
         body: Bytes::from(body),
         retry_after_seconds: reject.retry_after.as_secs() + u64::from(reject.retry_after.subsec_nanos() > 0),
     }
 }
 
-fn configured(server: Server, settings: &ServerSettings) -> Server {
+fn configured(server: Server, settings: &settings::Server) -> Server {
     let server = server.bind(settings.bind.as_str()).stop(match settings.stop {
         StopOrder::First => Stop::First,
         StopOrder::Last => Stop::Last,
     });
     match settings.workers {
         Workers::Cores => server,
-        Workers::Count(workers) => server.workers(NonZeroUsize::from(workers)),
+        Workers::Count(workers) => server.workers(workers),
     }
 }

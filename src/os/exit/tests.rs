@@ -151,7 +151,10 @@ fn an_order_survives_packing_and_the_earlier_one_is_the_smaller_number() {
                 let packed = Order { at, cause, code }.pack();
                 let order = Order::unpack(packed);
                 assert_eq!((order.at, order.cause, order.code), (at, cause, code));
-                assert!(packed < Order { at: at + Duration::from_micros(1), cause: Cause::Forced, code: 0 }.pack());
+                assert!(
+                    packed
+                        < Order { at: at + Duration::from_micros(1), cause: Cause::Forced, code: 0 }.pack()
+                );
             }
             assert!(Order { at: Duration::MAX, cause, code }.pack() < super::DISARMED);
         }

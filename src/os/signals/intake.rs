@@ -133,7 +133,9 @@ pub enum InstallError {
 impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlreadyInstalled => f.write_str("signals are caught already; a process can install its handlers only once"),
+            Self::AlreadyInstalled => {
+                f.write_str("signals are caught already; a process can install its handlers only once")
+            }
             Self::Pipe(_) => f.write_str("the pipe for signals cannot be made"),
             Self::Thread(_) => f.write_str("the thread for signals cannot be started"),
             Self::Handler { of, .. } => write!(f, "no handler can be installed for {of}"),

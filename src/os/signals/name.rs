@@ -160,7 +160,9 @@ impl fmt::Display for SignalNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uncatchable { given } => write!(f, "{given}: no process can catch it"),
-            Self::Fault { given } => write!(f, "{given}: it reports a fault, after which the process cannot go on"),
+            Self::Fault { given } => {
+                write!(f, "{given}: it reports a fault, after which the process cannot go on")
+            }
             Self::Unknown { given } => {
                 write!(f, "{given:?} is not a signal that can start the exit; allowed are ")?;
                 for (index, name) in SignalName::ALL.iter().enumerate() {

@@ -25,7 +25,8 @@ fn child() -> TestResult {
             say("ready");
         }
         "catch TERM" => {
-            let _signals = Signals::install(&[SignalName::Term, SignalName::CtrlC, SignalName::Term], report)?;
+            let _signals =
+                Signals::install(&[SignalName::Term, SignalName::CtrlC, SignalName::Term], report)?;
             say("ready");
         }
         "busy" => {
@@ -249,7 +250,8 @@ fn equal_signals_are_not_merged_and_keep_their_order_while_the_reader_is_busy() 
 #[cfg(target_os = "linux")]
 fn is_pending(process: &Process) -> Result<bool, Box<dyn Error>> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
-    let mut sets = status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or(line.strip_prefix("ShdPnd:")));
+    let mut sets =
+        status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or(line.strip_prefix("ShdPnd:")));
     Ok(sets.any(|set| set.trim().contains(|digit| digit != '0')))
 }
 
@@ -324,7 +326,11 @@ fn hup_int_and_quit_stay_ignored_where_the_parent_ignores_them_and_no_other_does
 /// Each is compared with a process that catches nothing: whether there is a core depends on the machine.
 #[test]
 fn real_faults_and_the_own_abort_still_end_the_process_by_their_signal_with_a_core() -> TestResult {
-    let faults = if cfg!(target_os = "linux") { &["SIGABRT", "SIGILL", "SIGTRAP", "SIGSYS"][..] } else { &["SIGABRT", "SIGTRAP"] };
+    let faults = if cfg!(target_os = "linux") {
+        &["SIGABRT", "SIGILL", "SIGTRAP", "SIGSYS"][..]
+    } else {
+        &["SIGABRT", "SIGTRAP"]
+    };
     let folder = tempfile::tempdir()?;
     for fault in faults {
         let mut ends = Vec::new();
@@ -370,7 +376,8 @@ fn an_abort_from_outside_the_pid_namespace_is_a_request() -> TestResult {
     info.si_signo = libc::SIGABRT;
     info.si_code = libc::SI_QUEUE;
     // SAFETY: the process is a child that has not been waited for; `info` is valid for the call.
-    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, process.id(), libc::SIGABRT, &raw const info) };
+    let sent =
+        unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, process.id(), libc::SIGABRT, &raw const info) };
     assert_eq!(sent, 0, "{}", io::Error::last_os_error());
     expect(&mut process, &["caught SIGABRT"])
 }

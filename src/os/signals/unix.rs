@@ -79,7 +79,10 @@ pub(super) fn number(name: SignalName) -> Option<c_int> {
 }
 
 /// Starts the thread, installs the handlers, then unblocks: in this order nothing that is pending is lost.
-pub(super) fn start(names: &[SignalName], on_caught: impl FnMut(Caught) + Send + 'static) -> Result<(), InstallError> {
+pub(super) fn start(
+    names: &[SignalName],
+    on_caught: impl FnMut(Caught) + Send + 'static,
+) -> Result<(), InstallError> {
     if INSTALLED.swap(true, Ordering::SeqCst) {
         return Err(InstallError::AlreadyInstalled);
     }
@@ -90,8 +93,12 @@ pub(super) fn start(names: &[SignalName], on_caught: impl FnMut(Caught) + Send +
     started
 }
 
-fn try_start(names: &[SignalName], on_caught: impl FnMut(Caught) + Send + 'static) -> Result<(), InstallError> {
-    let wanted: Vec<(SignalName, c_int)> = names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
+fn try_start(
+    names: &[SignalName],
+    on_caught: impl FnMut(Caught) + Send + 'static,
+) -> Result<(), InstallError> {
+    let wanted: Vec<(SignalName, c_int)> =
+        names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
     let (reader, writer) = io::pipe().map_err(InstallError::Pipe)?;
     never_wait(&writer).map_err(InstallError::Pipe)?;
     let known = wanted.clone();
@@ -277,14 +284,14 @@ fn never_wait(pipe: &impl AsRawFd) -> io::Result<()> {
 ///
 /// The pointer is valid in the calling thread alone.
 unsafe fn errno() -> *mut c_int {
-    #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
-    use libc::__errno as location;
-    #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
-    use libc::__error as location;
-    #[cfg(any(target_os = "linux", target_os = "dragonfly"))]
-    use libc::__errno_location as location;
     #[cfg(any(target_os = "illumos", target_os = "solaris"))]
     use libc::___errno as location;
+    #[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+    use libc::__errno as location;
+    #[cfg(any(target_os = "linux", target_os = "dragonfly"))]
+    use libc::__errno_location as location;
+    #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+    use libc::__error as location;
     // SAFETY: it takes nothing and returns this thread's own location.
     unsafe { location() }
 }

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use windows_sys::Win32::Foundation::{FALSE, TRUE};
 use windows_sys::Win32::System::Console::{
-    CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT, SetConsoleCtrlHandler,
+    CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT,
+    SetConsoleCtrlHandler,
 };
 use windows_sys::core::BOOL;
 
@@ -65,7 +66,10 @@ pub(super) fn start(
         .map_err(InstallError::Thread)?;
     // SAFETY: the handler is a plain function that lives as long as the process, and uses only what is set above.
     if unsafe { SetConsoleCtrlHandler(Some(on_event), TRUE) } == FALSE {
-        return Err(InstallError::Handler { of: "console control events", source: io::Error::last_os_error() });
+        return Err(InstallError::Handler {
+            of: "console control events",
+            source: io::Error::last_os_error(),
+        });
     }
     Ok(())
 }

@@ -26,7 +26,11 @@ pub(super) enum Refused {
 pub(super) fn allowed(request: &HttpRequest, token: Option<&str>) -> Result<(), Refused> {
     let headers = request.headers();
     if let Some(token) = token {
-        return if bearer(headers).is_some_and(|given| same(given, token)) { Ok(()) } else { Err(Refused::Token) };
+        return if bearer(headers).is_some_and(|given| same(given, token)) {
+            Ok(())
+        } else {
+            Err(Refused::Token)
+        };
     }
     let here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     if !here {
@@ -75,7 +79,8 @@ fn same(given: &[u8], token: &str) -> bool {
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -98,7 +103,8 @@ mod tests {
         for host in ["localhost:8081", "127.0.0.1:8081", "[::1]:8081", "LOCALHOST", "127.9.9.9"] {
             assert!(is_allowed(local().insert_header((HOST, host)), None), "{host}");
         }
-        let page = local().insert_header((HOST, "localhost:8081")).insert_header((ORIGIN, "http://localhost:8081"));
+        let page =
+            local().insert_header((HOST, "localhost:8081")).insert_header((ORIGIN, "http://localhost:8081"));
         assert!(is_allowed(page, None));
     }
 
@@ -111,25 +117,53 @@ mod tests {
         for name in ["example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", ""] {
             assert!(!is_allowed(local().insert_header((HOST, name)), None), "{name}");
         }
-        for origin in ["http://example.com", "null", "https://localhost:8081", "http://localhost:8080", "http://localhost"] {
-            assert!(!is_allowed(local().insert_header(host).insert_header((ORIGIN, origin)), None), "{origin}");
+        for origin in [
+            "http://example.com",
+            "null",
+            "https://localhost:8081",
+            "http://localhost:8080",
+            "http://localhost",
+        ] {
+            assert!(
+                !is_allowed(local().insert_header(host).insert_header((ORIGIN, origin)), None),
+                "{origin}"
+            );
         }
         for header in ["forwarded", "x-forwarded-for", "x-forwarded-host", "X-Forwarded-Proto"] {
-            assert!(!is_allowed(local().insert_header(host).insert_header((header, "127.0.0.1")), None), "{header}");
+            assert!(
+                !is_allowed(local().insert_header(host).insert_header((header, "127.0.0.1")), None),
+                "{header}"
+            );
         }
     }
 
     #[test]
     fn with_a_token_the_token_alone_decides() {
-        let far = || TestRequest::post().peer_addr(([10, 0, 0, 1], 1).into()).insert_header(("forwarded", "for=1.2.3.4"));
+        let far = || {
+            TestRequest::post()
+                .peer_addr(([10, 0, 0, 1], 1).into())
+                .insert_header(("forwarded", "for=1.2.3.4"))
+        };
         assert!(is_allowed(far().insert_header((AUTHORIZATION, "Bearer secret")), Some("secret")));
         assert!(is_allowed(far().insert_header((AUTHORIZATION, "bearer secret")), Some("secret")));
         let long = format!("Bearer {}", "x".repeat(10_000));
-        for given in ["Bearer wrong!", "Bearer ", "Bearer", "", "secret", "Basic secret", "Bearer secret2", "Bearer secre", &long] {
+        for given in [
+            "Bearer wrong!",
+            "Bearer ",
+            "Bearer",
+            "",
+            "secret",
+            "Basic secret",
+            "Bearer secret2",
+            "Bearer secre",
+            &long,
+        ] {
             assert!(!is_allowed(local().insert_header((AUTHORIZATION, given)), Some("secret")), "{given}");
         }
         assert!(!is_allowed(local().insert_header((HOST, "localhost")), Some("secret")));
-        let twice = far().append_header((AUTHORIZATION, "Bearer secret")).append_header((AUTHORIZATION, "Bearer secret"));
+        let twice = far()
+            .append_header((AUTHORIZATION, "Bearer secret"))
+            .append_header((AUTHORIZATION, "Bearer secret"));
         assert!(!is_allowed(twice, Some("secret")));
     }
 }

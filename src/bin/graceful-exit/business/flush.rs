@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use graceful_exit::{CallbackError, Job, Language, RunCallback};
 
-use super::cache::{Cache, Flushed};
+use super::cache::{Cache, FlushError, Flushed};
 
 /// Flushes the cache at the exit.
 pub(crate) struct FlushActor {
@@ -46,16 +46,14 @@ pub(crate) fn jobs(cache: &Cache, language: Language, release_delay: Duration) -
     [flush, release.label(words.release())]
 }
 
-/// Flushes each `interval` while the application runs; a zero interval leaves it to the exit.
+/// Flushes each `interval` until the exit does it.
 pub(crate) fn every(interval: Duration, cache: Cache) {
-    if interval.is_zero() {
-        return;
-    }
     actix_web::rt::spawn(async move {
         loop {
             actix_web::rt::time::sleep(interval).await;
             match cache.flush().await {
                 Ok(flushed) => warn_of_the_spool(&flushed),
+                Err(FlushError::Cancelled { .. }) => return,
                 Err(error) => log::error!("flush: {}", CallbackError::from(error)),
             }
         }

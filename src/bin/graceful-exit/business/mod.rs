@@ -9,11 +9,11 @@
 //! folder's entries survive a power cut.
 
 pub(crate) mod cache;
+pub(crate) mod flush;
 pub(crate) mod folder;
+mod routes;
 pub(crate) mod spool;
 pub(crate) mod store;
-pub(crate) mod flush;
-mod routes;
 
 pub(crate) use routes::{Business, read};
 

@@ -12,7 +12,7 @@ use actix_ws::{AggregatedMessage, CloseCode, CloseReason};
 use futures_util::{StreamExt, stream};
 use graceful_exit::ExitHandle;
 
-use super::cache::Cache;
+use super::cache::{Cache, PutError};
 
 /// What the routes work on.
 #[derive(Clone, Debug)]
@@ -154,9 +154,12 @@ async fn get(business: web::Data<Business>, key: web::Path<String>) -> HttpRespo
 }
 
 async fn put(business: web::Data<Business>, key: web::Path<String>, value: web::Bytes) -> HttpResponse {
-    match business.cache.put(key.into_inner(), value) {
+    match business.cache.put(key.into_inner(), &value) {
         Ok(()) => HttpResponse::NoContent().finish(),
-        Err(closed) => HttpResponse::ServiceUnavailable()
+        Err(error @ PutError::Key) => {
+            HttpResponse::BadRequest().content_type("text/plain; charset=utf-8").body(format!("{error}\n"))
+        }
+        Err(closed @ PutError::Closed) => HttpResponse::ServiceUnavailable()
             .content_type("text/plain; charset=utf-8")
             .insert_header((header::RETRY_AFTER, "1"))
             .body(format!("{closed}\n")),
@@ -197,6 +200,8 @@ fn number(query: &Query, name: &str, allowed: RangeInclusive<u64>) -> Result<u64
     };
     match text.parse() {
         Ok(number) if allowed.contains(&number) => Ok(number),
-        Ok(_) | Err(_) => Err(BadQuery(format!("`{name}` is a whole number from {least} to {most}, not `{text}`"))),
+        Ok(_) | Err(_) => {
+            Err(BadQuery(format!("`{name}` is a whole number from {least} to {most}, not `{text}`")))
+        }
     }
 }
