@@ -1,0 +1,401 @@
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::prelude::{Strategy, any, prop_oneof, proptest};
+use toml::de::{DeTable, DeValue};
+
+use super::schema::KEYS;
+use super::{Layers, LogFormat, Settings, SettingsError, StopOrder, Workers};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn set(pairs: &[&str]) -> Result<Settings, SettingsError> {
+    Settings::load(&Layers { set: pairs.iter().map(ToString::to_string).collect(), ..Layers::default() })
+}
+
+fn environment(variables: &[(&str, &str)]) -> Layers {
+    let environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    Layers { environment, ..Layers::default() }
+}
+
+/// The one message of settings that must not load.
+fn refusal(loaded: Result<Settings, SettingsError>) -> String {
+    match loaded {
+        Ok(settings) => panic!("loaded {settings:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() -> Outcome {
+    let settings = Settings::load(&Layers::default())?;
+    let shutdown = &settings.shutdown;
+    assert_eq!(shutdown.signals.len(), 13);
+    let milliseconds = [
+        shutdown.coalesce,
+        shutdown.ready_delay,
+        shutdown.drain_timeout,
+        shutdown.linger,
+        shutdown.stop_timeout,
+        shutdown.callback_timeout,
+        shutdown.release_timeout,
+        shutdown.timeout,
+    ]
+    .map(|time| time.as_millis());
+    assert_eq!(milliseconds, [50, 0, 10_000, 50, 1000, 3000, 1000, 25_000]);
+    assert_eq!(shutdown.progress_interval, Some(Duration::from_secs(1)));
+    assert_eq!((settings.reject.status, settings.reject.body), (503, None));
+    assert_eq!(settings.reject.retry_after, Duration::from_secs(1));
+    let (admin, business) = (&settings.servers.admin, &settings.servers.business);
+    assert_eq!(
+        (admin.bind.as_str(), admin.workers, admin.stop),
+        ("127.0.0.1:8081", Workers::Cores, StopOrder::Last)
+    );
+    assert_eq!((business.bind.as_str(), business.stop), ("127.0.0.1:8080", StopOrder::First));
+    assert_eq!((settings.admin.token, settings.report.path, settings.log.file), (None, None, None));
+    assert!(settings.log.summary);
+    let codes = settings.exit_codes;
+    assert_eq!((codes.forced, codes.timed_out, codes.incomplete), (1, 1, 3));
+    assert_eq!(settings.cache.store, "sqlite://data/cache.db");
+    assert_eq!(
+        (settings.cache.flush_interval, settings.cache.spool),
+        (None, PathBuf::from("data/cache.spool"))
+    );
+    assert!(!settings.demo.chaos);
+    Ok(())
+}
+
+#[test]
+fn the_default_file_holds_every_key_with_a_comment_and_no_other() -> Outcome {
+    fn leaves(section: &str, table: &DeTable<'_>, into: &mut BTreeSet<String>) {
+        for (name, value) in table {
+            let key = format!("{section}{}", name.get_ref());
+            match value.get_ref() {
+                DeValue::Table(table) => leaves(&format!("{key}."), table, into),
+                _ => assert!(into.insert(key)),
+            }
+        }
+    }
+    let text = include_str!("../../config/default.toml");
+    let mut written = BTreeSet::new();
+    leaves("", DeTable::parse(text)?.get_ref(), &mut written);
+    assert_eq!(written, KEYS.iter().map(|key| key.name.to_owned()).collect());
+    Ok(())
+}
+
+#[test]
+fn later_layers_win_and_only_over_what_they_name() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let write = |name: &str, text: &str| -> std::io::Result<PathBuf> {
+        let path = folder.path().join(name);
+        fs::write(&path, text)?;
+        Ok(path)
+    };
+    let first = write(
+        "first.toml",
+        "[shutdown]\ntimeout = \"1s\"\nlinger = \"1s\"\ncoalesce = \"1s\"\nstop_timeout = \"1s\"",
+    )?;
+    // A byte order mark and Windows' line ends are no obstacle.
+    let second =
+        write("second.toml", "\u{feff}[shutdown]\r\ntimeout = '2s'\r\nlinger = '2s'\r\ncoalesce = '2s'\r\n")?;
+    let mut layers = environment(&[
+        ("GRACEFUL_EXIT__SHUTDOWN__TIMEOUT", "3s"),
+        ("GRACEFUL_EXIT__SHUTDOWN__LINGER", "3s"),
+        ("GRACEFUL_EXIT__SERVERS__ADMIN__WORKERS", "3"),
+        ("GRACEFUL_EXIT_SHUTDOWN", "not ours"),
+        ("PATH", "/bin"),
+    ]);
+    layers.files = vec![first, second];
+    layers.set = ["shutdown.timeout=4s", "shutdown.timeout=5s"].map(str::to_owned).to_vec();
+    let settings = Settings::load(&layers)?;
+    let shutdown = &settings.shutdown;
+    let seconds = [shutdown.stop_timeout, shutdown.coalesce, shutdown.linger, shutdown.timeout]
+        .map(|time| time.as_secs());
+    assert_eq!(seconds, [1, 2, 3, 5]);
+    assert_eq!(settings.servers.admin.workers, Workers::Count(3.try_into()?));
+    assert_eq!(settings.servers.business.workers, Workers::Cores);
+    Ok(())
+}
+
+#[test]
+fn text_is_taken_as_it_stands_unless_it_is_quoted_and_the_rest_is_toml() -> Outcome {
+    let settings = set(&[
+        "reject.body=full [stop] = \"now\" \\n",
+        "log.file='a\\b.log'",
+        "report.path=\"a\\tb\"",
+        "admin.token=8080",
+        "log.format=json",
+        "log.summary=false",
+        "exit_codes.forced=0xFF",
+        "servers.admin.workers=cores",
+        "servers.business.workers=512",
+        "shutdown.signals=[\"SIGTERM\", 'CTRL_C', \"SIGTERM\"]",
+        "shutdown.progress_interval=0s",
+        "cache={ spool = \"s\", store = \"postgres://me@host/db\" }",
+        "servers.admin.bind=[::1]:0",
+        "servers.business.bind=localhost:80",
+    ])?;
+    assert_eq!(settings.reject.body.as_deref(), Some("full [stop] = \"now\" \\n"));
+    assert_eq!(settings.log.file, Some("a\\b.log".into()));
+    assert_eq!(settings.report.path, Some("a\tb".into()));
+    assert_eq!(settings.admin.token.as_deref(), Some("8080"));
+    assert_eq!((settings.log.format, settings.log.summary), (LogFormat::Json, false));
+    assert_eq!(settings.exit_codes.forced, 255);
+    assert_eq!(settings.servers.business.workers, Workers::Count(512.try_into()?));
+    assert_eq!(settings.shutdown.signals, ["SIGTERM", "CTRL_C", "SIGTERM"]);
+    assert_eq!(settings.shutdown.progress_interval, None);
+    assert_eq!(settings.cache.spool, PathBuf::from("s"));
+    Ok(())
+}
+
+#[test]
+fn every_refusal_names_the_key_the_value_what_is_allowed_and_the_source() {
+    for (pair, message) in [
+        (
+            "shutdown.timeout=8x",
+            "shutdown.timeout = \"8x\" (--set): refused; allowed: a duration from 1ms to 24h, such as \"300ms\", \"5s\" or \"1m\"",
+        ),
+        (
+            "shutdown.timeout=8",
+            "shutdown.timeout = \"8\" (--set): refused; allowed: a duration from 1ms to 24h",
+        ),
+        ("shutdown.timeout=0s", "shutdown.timeout = \"0s\" (--set): refused; allowed: a duration from 1ms"),
+        (
+            "shutdown.drain_timeout=25h",
+            "shutdown.drain_timeout = \"25h\" (--set): refused; allowed: a duration from 0s to 24h",
+        ),
+        (
+            "shutdown.progress_interval=1us",
+            "(--set): refused; allowed: \"0s\" for never, or a duration from 10ms to 24h",
+        ),
+        (
+            "reject.status=200",
+            "reject.status = 200 (--set): refused; allowed: a whole number from 400 to 599",
+        ),
+        ("reject.status=5e2", "reject.status = 5e2 (--set): refused"),
+        (
+            "exit_codes.forced=0",
+            "exit_codes.forced = 0 (--set): refused; allowed: a whole number from 1 to 255",
+        ),
+        ("log.summary=yes", "log.summary = \"yes\" (--set): refused; allowed: true or false"),
+        (
+            "log.level=loud",
+            "log.level = \"loud\" (--set): refused; allowed: \"off\", \"error\", \"warn\", \"info\"",
+        ),
+        (
+            "servers.admin.workers=0",
+            "servers.admin.workers = \"0\" (--set): refused; allowed: \"cores\", or a whole number from 1 to 512",
+        ),
+        ("servers.admin.workers=513", "servers.admin.workers = \"513\" (--set): refused"),
+        (
+            "servers.admin.bind=8081",
+            "servers.admin.bind = \"8081\" (--set): refused; allowed: an address with a port",
+        ),
+        ("servers.admin.bind=256.0.0.1:80", "servers.admin.bind = \"256.0.0.1:80\" (--set): refused"),
+        ("servers.admin.bind=localhost:65536", "servers.admin.bind = \"localhost:65536\" (--set): refused"),
+        ("servers.admin.bind=localhost:+80", "servers.admin.bind = \"localhost:+80\" (--set): refused"),
+        ("cache.spool=", "cache.spool = \"\" (--set): refused; allowed: a path"),
+        (
+            "cache.store=mysql://me:pw@host",
+            "cache.store = \"mysql://me:***@host\" (--set): refused; allowed: an address that begins with",
+        ),
+        ("admin.token=a b", "admin.token = *** (--set): refused; allowed: visible ASCII"),
+        (
+            "admin.token=\"open",
+            "admin.token = *** (--set): refused: the quote that it begins with is not closed",
+        ),
+        (
+            "shutdown.signals=[]",
+            "shutdown.signals = [] (--set): refused: it holds no signal of this platform, and nothing could start the exit; allowed: a list with at least one of SIGHUP",
+        ),
+        ("shutdown.signals=SIGTERM", "shutdown.signals = \"SIGTERM\" (--set): refused; allowed: a list"),
+        (
+            "shutdown.signals=[\"SIGTERM\", \"SIGKILL\"]",
+            "= [\"SIGTERM\", \"SIGKILL\"] (--set): refused: SIGKILL: no process can catch it; allowed: a list",
+        ),
+        ("shutdown.signals=[\"SIGKILL\"]", "refused: SIGKILL: no process can catch it; allowed: a list"),
+        ("shutdown.signals=[\"SIGSTOP\"]", "refused: SIGSTOP: no process can catch it; "),
+        ("shutdown.signals=[\"SIGSEGV\"]", "refused: SIGSEGV: it reports a fault"),
+        ("shutdown.signals=[\"SIGBUS\"]", "refused: SIGBUS: it reports a fault"),
+        ("shutdown.signals=[\"SIGFPE\"]", "refused: SIGFPE: it reports a fault"),
+        (
+            "shutdown.signals=[\"SIGTREM\"]",
+            "refused: \"SIGTREM\" is no signal that is known; did you mean SIGTERM?; allowed: ",
+        ),
+        ("shutdown.signals=[\"TERMINATE\"]", "refused: \"TERMINATE\" is no signal that is known; allowed: "),
+        ("shutdown.signals=[15]", "shutdown.signals = [15] (--set): refused"),
+        (
+            "shutdown.timeot=8s",
+            "shutdown.timeot = \"8s\" (--set): unknown key; did you mean shutdown.timeout?",
+        ),
+        (
+            "drain_timeout=8s",
+            "drain_timeout = \"8s\" (--set): unknown key; did you mean shutdown.drain_timeout?",
+        ),
+        (
+            "shutdown=8s",
+            "shutdown = \"8s\" (--set): unknown key; it is a section; allowed: shutdown.signals, ",
+        ),
+        ("log.elephant=1", "log.elephant = 1 (--set): unknown key; allowed: log.language, log.level, "),
+        (
+            "elephant.trunk=1",
+            "allowed: keys of shutdown, reject, servers, admin, log, report, exit_codes, cache, demo",
+        ),
+        ("admin.tken=hush", "admin.tken = *** (--set): unknown key; did you mean admin.token?"),
+        ("adnin.tken=hush", "adnin.tken = *** (--set): unknown key; did you mean admin.token?"),
+        ("log.level", "--set log.level: no `=`; allowed: KEY=VALUE"),
+        ("admin.token hush", "--set admin.token: no `=`"),
+        ("=1", " = 1 (--set): unknown key"),
+    ] {
+        let refusal = refusal(set(&[pair]));
+        assert!(refusal.contains(message), "{pair}\n  gave     {refusal}\n  expected {message}");
+        assert!(!refusal.contains("hush") && !refusal.contains('\n'), "{refusal}");
+    }
+}
+
+#[test]
+fn a_list_with_no_signal_of_this_platform_is_refused() {
+    let (foreign, native) = if cfg!(windows) { ("SIGTERM", "CTRL_C") } else { ("CTRL_C", "SIGTERM") };
+    let message = refusal(set(&[&format!("shutdown.signals=[\"{foreign}\"]")]));
+    assert!(message.contains("no signal of this platform"), "{message}");
+    assert!(set(&[&format!("shutdown.signals=[\"{foreign}\", \"{native}\"]")]).is_ok());
+}
+
+#[test]
+fn a_refusal_names_the_file_and_the_line_or_the_variable() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("my.toml");
+    let load = |text: &[u8]| -> Result<String, Box<dyn Error>> {
+        fs::write(&path, text)?;
+        Ok(refusal(Settings::load(&Layers { files: vec![path.clone()], ..Layers::default() })))
+    };
+    let name = path.display();
+    for (text, message) in [
+        ("\n[shutdown]\n\ntimeout = 8\n", format!("shutdown.timeout = 8 ({name}, line 4): refused")),
+        (
+            "[shutdwon]\ntimeout = \"8s\"",
+            format!("shutdwon.timeout = \"8s\" ({name}, line 1): unknown key; did you mean"),
+        ),
+        (
+            "[servers.web]\n",
+            format!("servers.web = {{…}} ({name}, line 1): unknown key; allowed: servers.admin.bind"),
+        ),
+        ("[shutdown]\ntimeout = { s = 8 }", format!("shutdown.timeout = {{…}} ({name}, line 2): refused")),
+        ("[log]\nlevel = \"info\"\nlevel = \"warn\"", format!("{name}, line 3: not TOML: duplicate key")),
+        ("a.b.c.d.e.f = 1", format!("a.b.c.d = {{…}} ({name}, line 1): unknown key")),
+    ] {
+        let refusal = load(text.as_bytes())?;
+        assert!(refusal.starts_with(&message), "{text}\n  gave     {refusal}\n  expected {message}");
+    }
+    let broken = load(b"[admin]\ntoken = \"hush\n")?;
+    assert!(broken.contains("line 2: not TOML") && !broken.contains("hush"), "{broken}");
+    assert!(load(b"\xff")?.starts_with(&format!("the settings file {name} cannot be read: ")));
+    assert!(load(" ".repeat(1 << 21).as_bytes())?.ends_with("it is larger than 1 MiB"));
+    fs::remove_file(&path)?;
+    let missing = refusal(Settings::load(&Layers { files: vec![path.clone()], ..Layers::default() }));
+    assert!(missing.starts_with(&format!("the settings file {name} cannot be read: ")), "{missing}");
+
+    let variable = environment(&[("GRACEFUL_EXIT__LOG__LEVEL", "loud")]);
+    let message = refusal(Settings::load(&variable));
+    assert!(
+        message.starts_with("log.level = \"loud\" (the variable GRACEFUL_EXIT__LOG__LEVEL): refused"),
+        "{message}"
+    );
+    let unknown = refusal(Settings::load(&environment(&[("GRACEFUL_EXIT__LOG__LEVLE", "info")])));
+    assert!(unknown.ends_with("did you mean log.level?"), "{unknown}");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_unicode_is_named() {
+    use std::os::unix::ffi::OsStringExt;
+    let layers = |name: &[u8], value: &[u8]| Layers {
+        environment: vec![(OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec()))],
+        ..Layers::default()
+    };
+    let message = refusal(Settings::load(&layers(b"GRACEFUL_EXIT__LOG__FILE", b"\xff")));
+    assert_eq!(message, "the variable GRACEFUL_EXIT__LOG__FILE: not Unicode; allowed: text in UTF-8");
+    assert!(Settings::load(&layers(b"GRACEFUL_EXIT__\xff", b"1")).is_err());
+    assert!(Settings::load(&layers(b"OTHER", b"\xff")).is_ok());
+}
+
+#[test]
+fn debug_output_shows_neither_the_token_nor_the_password() -> Outcome {
+    let settings = set(&["admin.token=hush", "cache.store=postgres://me:hush@host/db"])?;
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("hush") && shown.contains("postgres://me:***@host/db"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn the_scenarios_differ_from_the_defaults_as_the_contract_says() -> Outcome {
+    for (name, flush_delay, release_delay) in
+        [("forced", 0, 0), ("timed-out-flushed", 1, 60), ("timed-out-lost", 5, 0), ("clean", 0, 0)]
+    {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("config/scenarios/{name}.toml"));
+        let scenario = Settings::load(&Layers { files: vec![path], ..Layers::default() })?;
+        let expected = set(&[
+            "log.language=zh",
+            "log.summary=false",
+            "shutdown.drain_timeout=5s",
+            "shutdown.callback_timeout=3s",
+            "shutdown.release_timeout=5s",
+            "shutdown.timeout=8s",
+            "shutdown.progress_interval=0s",
+            "servers.admin.stop=first",
+            "servers.business.stop=first",
+            &format!("demo.flush_delay={flush_delay}s"),
+            &format!("demo.release_delay={release_delay}s"),
+        ])?;
+        assert_eq!(scenario, expected, "{name}");
+    }
+    Ok(())
+}
+
+/// Text that gets further into the parsers than random characters do.
+fn near_toml() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[\\[\\]{}\"'=.,# \n0-9a-z_:+-]{0,60}",
+        "[0-9]{1,40}(ns|us|ms|s|m|h|d|w|M|y|)( [0-9.]{1,30}(s|y))?",
+        "(shutdown|log|servers\\.admin|admin|cache)\\.[a-z_]{1,12}[ =]{1,3}[\"0-9a-z\\[\\]{}]{0,12}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_file_makes_it_panic(text in near_toml(), section in "(\\[[a-z_.]{1,12}\\]\n)?") {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("any.toml");
+        fs::write(&path, section + &text)?;
+        let _ = Settings::load(&Layers { files: vec![path], ..Layers::default() });
+    }
+
+    #[test]
+    fn no_pair_makes_it_panic(key in 0..KEYS.len(), value in near_toml(), pair in near_toml()) {
+        for pair in [format!("{}={value}", KEYS[key].name), pair] {
+            if let Err(error) = set(&[&pair]) {
+                assert!(!error.to_string().contains('\n'));
+            }
+        }
+    }
+
+    #[test]
+    fn no_variable_makes_it_panic(key in 0..KEYS.len(), name in near_toml(), value in near_toml()) {
+        for name in [name, KEYS[key].name.to_uppercase().replace('.', "__")] {
+            let _ = Settings::load(&environment(&[(&format!("GRACEFUL_EXIT__{name}"), &value)]));
+        }
+    }
+
+    #[test]
+    fn what_the_schema_lets_through_loads(key in 0..KEYS.len(), value in near_toml()) {
+        // `Incomplete` would say that schema and model disagree on a kind.
+        let loaded = set(&[&format!("{}={value}", KEYS[key].name)]);
+        assert!(!matches!(loaded, Err(SettingsError::Incomplete { .. })), "{loaded:?}");
+    }
+}
