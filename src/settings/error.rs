@@ -39,6 +39,8 @@ pub enum SettingsError {
         key: &'static str,
         /// The value, as far as it may be shown.
         value: String,
+        /// What is wrong with it, where what is allowed does not say so.
+        why: Option<String>,
         /// What the key takes.
         allowed: String,
         /// Where the value stands.
@@ -89,8 +91,9 @@ impl fmt::Display for SettingsError {
             Self::UnknownKey { key, value, allowed, source } => {
                 write!(f, "{} = {value} ({source}): unknown key; {allowed}", key.escape_debug())
             }
-            Self::Refused { key, value, allowed, source } => {
-                write!(f, "{key} = {value} ({source}): refused; allowed: {allowed}")
+            Self::Refused { key, value, why, allowed, source } => {
+                let (colon, why) = why.as_deref().map_or(("", ""), |why| (": ", why));
+                write!(f, "{key} = {value} ({source}): refused{colon}{why}; allowed: {allowed}")
             }
             Self::NotAPair { key } => {
                 write!(

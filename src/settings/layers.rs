@@ -85,7 +85,10 @@ fn lay_text(values: &mut Values, key: &str, text: &str, source: &Source) -> Resu
                     return Err(SettingsError::Refused {
                         key: known.name,
                         value: shown(key, &as_it_stands()),
-                        allowed: "text that ends with the quote it begins with".to_owned(),
+                        why: Some(
+                            "the quote that it begins with is not closed, or something follows".to_owned(),
+                        ),
+                        allowed: "TOML text in quotes, or text that begins without one".to_owned(),
                         source: source.clone(),
                     });
                 }
@@ -126,10 +129,11 @@ fn lay(
     span: Range<usize>,
 ) -> Result<(), SettingsError> {
     if let Some(known) = schema::find(key) {
-        let decoded = known.kind.decode(value).map_err(|allowed| SettingsError::Refused {
+        let decoded = known.kind.decode(value).map_err(|refusal| SettingsError::Refused {
             key: known.name,
             value: shown(key, value),
-            allowed,
+            why: refusal.why,
+            allowed: refusal.allowed,
             source: source(span),
         })?;
         values.insert(known.name, decoded);

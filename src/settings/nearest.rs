@@ -15,7 +15,7 @@ pub(super) fn nearest(given: &str, known: impl IntoIterator<Item = &'static str>
             let alone = if last == given { 1 } else { usize::MAX };
             (edits(&given, &lower).min(alone), name)
         })
-        .filter(|(edits, name)| *edits <= (name.len() / 4).clamp(1, 4))
+        .filter(|(edits, name)| *edits <= (name.len() / 4).clamp(2, 4))
         .min()
         .map(|(_, name)| name)
 }

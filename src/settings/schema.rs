@@ -44,11 +44,18 @@ pub(super) enum Value {
     Names(Vec<String>),
 }
 
+/// Why a value is not taken: what is wrong, where that is not plain from what is allowed, and what is allowed.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) why: Option<String>,
+    pub(super) allowed: String,
+}
+
 /// The most threads that a server may be given.
 const MOST_WORKERS: i64 = 512;
 
 /// Longer waits are a mistake in the unit, and timers that far away overflow on some platforms.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Bounds for what may be left out by `0s`.
 const ANY: Kind = Kind::Duration { or_zero: true, least: Duration::ZERO, most: DAY };
@@ -69,7 +76,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "shutdown.coalesce", kind: up_to(Duration::from_secs(10)) },
     Key { name: "shutdown.ready_delay", kind: ANY },
     Key { name: "shutdown.drain_timeout", kind: ANY },
-    Key { name: "shutdown.linger", kind: up_to(Duration::from_secs(60)) },
+    Key { name: "shutdown.linger", kind: up_to(Duration::from_mins(1)) },
     Key { name: "shutdown.stop_timeout", kind: ANY },
     Key { name: "shutdown.callback_timeout", kind: SOME },
     Key { name: "shutdown.release_timeout", kind: SOME },
@@ -136,9 +143,9 @@ impl Kind {
         }
     }
 
-    /// The value within its bounds; otherwise what would be.
-    pub(super) fn decode(&self, value: &DeValue<'_>) -> Result<Value, String> {
-        let refused = || self.allowed();
+    /// The value, if it is within its bounds.
+    pub(super) fn decode(&self, value: &DeValue<'_>) -> Result<Value, Refusal> {
+        let refused = || Refusal { why: None, allowed: self.allowed() };
         match self {
             Self::Text { fits, .. } => value
                 .as_str()
@@ -172,7 +179,8 @@ impl Kind {
                     .iter()
                     .map(|name| name.get_ref().as_str().ok_or_else(refused))
                     .collect::<Result<_, _>>()?;
-                signals::check(names.iter().copied())?;
+                signals::check(names.iter().copied())
+                    .map_err(|why| Refusal { why: Some(why), allowed: self.allowed() })?;
                 Ok(Value::Names(names.into_iter().map(str::to_owned).collect()))
             }
         }

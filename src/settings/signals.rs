@@ -1,6 +1,7 @@
 //! Which names `shutdown.signals` may hold.
 
 use super::nearest::nearest;
+use super::secret::quoted;
 
 /// Every name that may be given, and whether this platform has it. The others are accepted and ignored,
 /// so that one file serves all platforms.
@@ -31,22 +32,19 @@ pub(super) fn allowed() -> String {
     format!("a list with at least one of {}", names.join(", "))
 }
 
-/// Checks a whole list; what comes back says why it is refused, and what would not be.
+/// Checks a whole list; what comes back says why it is refused.
 pub(super) fn check<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
     let mut caught_here = false;
     for given in names {
         caught_here |= match NAMES.iter().find(|(name, _)| *name == given) {
             Some((_, native)) => *native,
-            None => return Err(format!("{} ({})", allowed(), why_not(given))),
+            None => return Err(why_not(given)),
         };
     }
     if caught_here {
         Ok(())
     } else {
-        Err(format!(
-            "{} (this one has no signal of this platform, so nothing could start the exit)",
-            allowed()
-        ))
+        Err("it holds no signal of this platform, and nothing could start the exit".to_owned())
     }
 }
 
@@ -57,8 +55,8 @@ fn why_not(given: &str) -> String {
             format!("{given}: it reports a fault, after which the process cannot go on")
         }
         _ => match nearest(given, NAMES.iter().map(|(name, _)| *name)) {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => format!("{:?} is none of them", given.chars().take(40).collect::<String>()),
+            Some(meant) => format!("{} is no signal that is known; did you mean {meant}?", quoted(given)),
+            None => format!("{} is no signal that is known", quoted(given)),
         },
     }
 }
