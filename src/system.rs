@@ -6,7 +6,8 @@ use std::{
     path::PathBuf,
     process,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use actix::prelude::*;
@@ -35,6 +36,10 @@ const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 const GUARD_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
 /// The same once the exit is over, and nothing is left but to end the process.
 const GUARD_AFTER_THE_END: Duration = Duration::from_millis(250);
+/// How long those who look at the exit are waited for, to be told how it ended.
+const LAST_WORD: Duration = Duration::from_millis(50);
+/// How often it is seen whether they have been.
+const LAST_WORD_LOOK: Duration = Duration::from_millis(1);
 /// How long the log's last lines are waited for.
 const LOG_FLUSH: Duration = Duration::from_millis(50);
 
@@ -223,7 +228,12 @@ impl GracefulExit {
                 let after = bounds.deadline.saturating_add(GUARD_AFTER_DEADLINE);
                 guard.arm(Cause::Deadline, after, codes.timed_out);
             } else if caught.at.saturating_duration_since(first) > bounds.coalesce {
-                guard.arm(Cause::Forced, GUARD_AFTER_SECOND_SIGNAL, codes.forced);
+                // Once the outcome is settled, and may have been told, a signal can only hasten the end.
+                let (cause, code) = match shared.settled.get() {
+                    Some(&code) => (Cause::Finished, code),
+                    None => (Cause::Forced, codes.forced),
+                };
+                guard.arm(cause, GUARD_AFTER_SECOND_SIGNAL, code);
             }
             shared.request(caught.name.as_str());
         }
@@ -354,11 +364,14 @@ fn at_exit(
 ) -> impl FnMut(Report) + Send + use<> {
     let shared = Arc::clone(shared);
     move |report| {
+        // Whoever set it before said the same: an exit ends once.
+        let _ = shared.settled.set(report.exit_code);
         if let Some(path) = &report_path
             && let Err(error) = ReportFile::from(&report).write(path)
         {
             log::error!("{}", language.report_failed(&path.display(), &error));
         }
+        shared.last_word();
         flush_log(LOG_FLUSH);
         guard.arm(Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
         let code = i32::from(report.exit_code);
@@ -383,6 +396,8 @@ struct Shared {
     /// The first to ask for the exit.
     requested: watch::Sender<Option<String>>,
     supervisor: Mutex<Supervisor>,
+    /// The exit code, once nothing can change it any more.
+    settled: OnceLock<u8>,
     finished: watch::Sender<Option<Report>>,
 }
 
@@ -401,6 +416,7 @@ impl Default for Shared {
             board: OnceLock::new(),
             requested: watch::Sender::new(None),
             supervisor: Mutex::new(Supervisor::NotYet(None)),
+            settled: OnceLock::new(),
             finished: watch::Sender::new(None),
         }
     }
@@ -413,6 +429,15 @@ impl Shared {
             requested.get_or_insert_with(|| reason.to_owned());
             first
         });
+    }
+
+    /// Waits until whoever looks at the exit through a connection that outlives its server knows how it ended.
+    fn last_word(&self) {
+        let Some(board) = self.board.get() else { return };
+        let begun = Instant::now();
+        while board.outliving() > 0 && begun.elapsed() < LAST_WORD {
+            thread::sleep(LAST_WORD_LOOK);
+        }
     }
 
     fn hand_over(&self, address: Addr<ShutdownSupervisor>) {
@@ -457,6 +482,12 @@ impl ExitHandle {
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         self.shared.board.get().map(|board| board.status())
+    }
+
+    /// [`Status::phase`] alone: for whoever looks often. `running` before [`GracefulExit::run`], too.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        self.shared.board.get().map_or("running", |board| board.phase())
     }
 
     /// Told at each change of [`ExitHandle::status`] but the counts of requests.

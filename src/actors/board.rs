@@ -31,6 +31,8 @@ pub struct Status {
     pub reason: Option<String>,
     /// How much of the overall deadline is left, in milliseconds.
     pub deadline_left_ms: Option<u64>,
+    /// The whole overall deadline, in milliseconds.
+    pub timeout_ms: u64,
     /// The servers, in the order of registration.
     pub servers: Vec<ServerStatus>,
     /// The callbacks, in the order of registration.
@@ -109,19 +111,15 @@ impl Board {
     #[must_use]
     pub fn status(&self) -> Status {
         let record = self.lock();
-        let phase = match (record.ended, record.phases.last()) {
-            (Some(_), _) => "exited",
-            (None, Some(run)) => self.plan.phases()[run.phase].kind.name(),
-            (None, None) => "running",
-        };
         let deadline_left = record
             .started
             .map(|started| millis(self.plan.bounds().deadline.saturating_sub(started.elapsed())));
         let members = |kind| record.members(&self.plan, kind).into_iter().map(MemberStatus::from).collect();
         Status {
-            phase,
+            phase: self.phase_of(&record),
             reason: record.reason.clone(),
             deadline_left_ms: deadline_left,
+            timeout_ms: millis(self.plan.bounds().deadline),
             servers: record.servers().map(ServerStatus::of).collect(),
             callbacks: members(Kind::Callback),
             resources: members(Kind::Resource),
@@ -130,6 +128,12 @@ impl Board {
             outcome: record.ended.map(|(outcome, _)| outcome.name()),
             exit_code: record.ended.map(|(_, code)| code),
         }
+    }
+
+    /// What [`Status::phase`] says, without the cost of the rest.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        self.phase_of(&self.lock())
     }
 
     /// Whether nothing has asked for the exit yet.
@@ -142,6 +146,11 @@ impl Board {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// How many connections outlive their servers: they are to be told how the exit ended.
+    pub(crate) fn outliving(&self) -> usize {
+        self.lock().servers().map(|server| server.drain().connections.outliving()).sum()
     }
 
     /// Changes the record, and tells whoever looks.
@@ -157,6 +166,14 @@ impl Board {
 
     fn lock(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn phase_of(&self, record: &Record) -> &'static str {
+        match (record.ended, record.phases.last()) {
+            (Some(_), _) => "exited",
+            (None, Some(run)) => self.plan.phases()[run.phase].kind.name(),
+            (None, None) => "running",
+        }
     }
 
     fn phases(&self, record: &Record) -> Vec<PhaseStatus> {

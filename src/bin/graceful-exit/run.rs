@@ -11,7 +11,7 @@ use graceful_exit::{
 };
 
 use crate::{
-    admin::{Admin, is_read_only},
+    admin::{Admin, Feed, Page, is_read_only, is_stream},
     business::{
         self, Business,
         cache::{Cache, OpenError},
@@ -54,14 +54,18 @@ async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8
     }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
-    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone() };
+    let stop = stop(&settings.servers.admin);
+    let token = settings.admin.token.clone();
+    let page = Page::new(token.is_some());
+    let admin = Admin { exit: handle.clone(), token, stop, page, feed: Feed::default() };
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
-    let mut admin = configured(admin, &settings.servers.admin);
-    if settings.servers.admin.stop == StopOrder::Last {
-        admin = admin.always_answer(|head| is_read_only(&head.method, head.uri.path()));
-    }
+    let admin = configured(admin, &settings.servers.admin);
+    let admin = match stop {
+        Stop::First => admin.always_answer(|head| is_stream(&head.method, head.uri.path())),
+        Stop::Last => admin.always_answer(|head| is_read_only(&head.method, head.uri.path())),
+    };
     let business = configured(business, &settings.servers.business);
 
     match exit.server(admin).server(business).job(flush).job(release).run().await {
@@ -145,11 +149,15 @@ fn rejection(settings: &Settings, language: Language) -> Rejection {
     }
 }
 
-fn configured(server: Server, settings: &settings::Server) -> Server {
-    let server = server.bind(settings.bind.as_str()).stop(match settings.stop {
+fn stop(settings: &settings::Server) -> Stop {
+    match settings.stop {
         StopOrder::First => Stop::First,
         StopOrder::Last => Stop::Last,
-    });
+    }
+}
+
+fn configured(server: Server, settings: &settings::Server) -> Server {
+    let server = server.bind(settings.bind.as_str()).stop(stop(settings));
     match settings.workers {
         Workers::Cores => server,
         Workers::Count(workers) => server.workers(workers),
