@@ -27,6 +27,7 @@ use crate::{
     report_file::ReportFile,
     sequence::{Bounds, ExitCodes, Kind, Member, Plan, PlanError, Report},
     server::{BindError, Opened, Server, Stop},
+    summary,
     words::Language,
 };
 
@@ -120,7 +121,7 @@ impl GracefulExit {
         self
     }
 
-    /// Whether the log also names each request that is cut off: it does by default.
+    /// Whether the log also names each request that is cut off, and ends with a summary: it does by default.
     pub fn details(mut self, details: bool) -> Self {
         self.details = details;
         self
@@ -268,7 +269,7 @@ impl GracefulExit {
         let board = Arc::new(Board::new(Arc::clone(&plan), &handles));
         let _ = self.shared.board.set(Arc::clone(&board));
 
-        let language = self.language;
+        let (language, summary) = (self.language, self.details);
         if !plan.overrun().is_zero() {
             log::warn!("{}", language.overrun(plan.worst_case(), self.bounds.deadline));
         }
@@ -281,7 +282,14 @@ impl GracefulExit {
             progress_interval: self.progress_interval,
             streams: self.shared.streams.clone(),
             on_begin: Box::new(at_begin(guard.clone(), self.bounds.deadline, self.codes.timed_out)),
-            on_exit: Box::new(at_exit(guard, self.report_path, language, self.flush_log, &self.shared)),
+            on_exit: Box::new(at_exit(
+                guard,
+                self.report_path,
+                summary,
+                self.flush_log,
+                language,
+                &self.shared,
+            )),
         };
         let members = servers.chain(jobs).collect();
         let supervisor = supervise(Setup { plan, board, members, linger: self.linger, hooks }).await?;
@@ -358,16 +366,21 @@ fn at_begin(guard: Guard, deadline: Duration, code: u8) -> impl FnMut() + Send {
 fn at_exit(
     guard: Guard,
     report_path: Option<PathBuf>,
-    language: Language,
+    summary: bool,
     mut flush_log: Box<dyn FnMut(Duration) + Send>,
+    language: Language,
     shared: &Arc<Shared>,
 ) -> impl FnMut(Report) + Send + use<> {
     let shared = Arc::clone(shared);
     move |report| {
         // Whoever set it before said the same: an exit ends once.
         let _ = shared.settled.set(report.exit_code);
+        let file = ReportFile::from(&report);
+        if summary {
+            summary::lines(&file, language).iter().for_each(|line| log::info!("{line}"));
+        }
         if let Some(path) = &report_path
-            && let Err(error) = ReportFile::from(&report).write(path)
+            && let Err(error) = file.write(path)
         {
             log::error!("{}", language.report_failed(&path.display(), &error));
         }

@@ -3,11 +3,12 @@
 (() => {
   const ENGLISH = {
     live: "live", connecting: "connecting", lost: "connection lost, trying again", closed: "the process is gone",
-    serving: "Serving", exiting: "Shutting down", ended: "The process has ended",
+    serving: "Serving",
     outcome: { clean: "clean", incomplete: "incomplete", timed_out: "timed out", forced: "forced" },
-    endedAs: (outcome, code) => `${outcome}, exit code ${code}`,
+    endedAs: (outcome, code) => `Ended: ${outcome}, exit code ${code}`, gone: (reason) => `The process is gone. The exit was asked for by ${reason}.`,
+    doing: { ready_delay: "Not ready, still serving", drain: "Draining", close_servers: "Closing servers", callbacks: "Running callbacks", release: "Releasing resources", close_last: "Closing the last servers" },
     ready: "Ready. Nothing has asked for the exit.",
-    reason: (reason) => `Asked for by ${reason}.`,
+    reason: (reason) => `Shutting down, asked for by ${reason}.`,
     lostServing: "The server does not answer any more. What is shown is the last that was known.",
     lostExiting: "The connection ended during the exit, and with it what can be known here: the log and the report have the outcome.",
     waitingRequests: (n, oldest) => `Waiting for ${n} request${n === 1 ? "" : "s"}${oldest ? `; the oldest is ${oldest}` : ""}.`,
@@ -29,11 +30,12 @@
   };
   const CHINESE = {
     live: "实时", connecting: "连接中", lost: "连接中断，正在重试", closed: "进程已退出",
-    serving: "服务中", exiting: "正在关闭", ended: "进程已退出",
+    serving: "服务中",
     outcome: { clean: "正常", incomplete: "未全部完成", timed_out: "超时", forced: "强制" },
-    endedAs: (outcome, code) => `${outcome}，退出码 ${code}`,
+    endedAs: (outcome, code) => `已退出：${outcome}，退出码 ${code}`, gone: (reason) => `进程已结束，退出由 ${reason} 发起。`,
+    doing: { ready_delay: "未就绪，继续服务", drain: "等待请求完结", close_servers: "关闭服务器", callbacks: "执行回调", release: "释放资源", close_last: "关闭最后的服务器" },
     ready: "就绪，尚无退出请求。",
-    reason: (reason) => `由 ${reason} 发起。`,
+    reason: (reason) => `正在关闭，由 ${reason} 发起。`,
     lostServing: "服务器不再应答，以下是最后已知的状态。",
     lostExiting: "连接在退出过程中断开，此处无法得知结果：请查看日志和报告。",
     waitingRequests: (n, oldest) => `正在等待 ${n} 个请求${oldest ? `，最早的是 ${oldest}` : ""}。`,
@@ -158,15 +160,15 @@
   function hero() {
     const hero = document.querySelector(".hero");
     if (isOver()) {
-      text($("headline"), words.ended);
-      text($("detail"), [words.endedAs(words.outcome[status.outcome] || status.outcome, status.exit_code), words.reason(status.reason || "")].join(" · "));
+      text($("headline"), words.endedAs(words.outcome[status.outcome] || status.outcome, status.exit_code));
+      text($("detail"), words.gone(status.reason || ""));
       tone(hero, { clean: "good", incomplete: "warn" }[status.outcome] || "bad");
     } else if (link === "lost" && status) {
-      text($("headline"), words[isExiting() ? "exiting" : "serving"]);
+      text($("headline"), isExiting() ? words.doing[status.phase] : words.serving);
       text($("detail"), words[isExiting() ? "lostExiting" : "lostServing"]);
       tone(hero, "warn");
     } else if (isExiting()) {
-      text($("headline"), `${words.exiting}: ${words.phase[status.phase] || status.phase}`);
+      text($("headline"), words.doing[status.phase] || status.phase);
       text($("detail"), `${words.reason(status.reason || "")} ${waitingFor()}`);
       tone(hero, "live");
     } else {
@@ -177,12 +179,16 @@
     clock();
     $("stop").hidden = !status || isOver() || isExiting() || link !== "live";
     $("again").hidden = !isOver();
+    $("deadline").hidden = !isExiting();
     document.body.toggleAttribute("data-over", isOver());
   }
 
   function clock() {
     if (!status) return;
     const exiting = isExiting();
+    const used = Math.min(1, elapsed() / status.timeout_ms);
+    $("deadline").firstElementChild.style.width = `${used * 100}%`;
+    tone($("deadline"), used < 0.6 ? "live" : used < 0.85 ? "warn" : "bad");
     const ms = isOver() ? elapsed() : exiting ? status.deadline_left_ms - since() : status.timeout_ms;
     const [value, unit] = (exiting ? running(ms) : isOver() ? time(ms) : bound(ms)).split(" ");
     const node = $("clock");
@@ -231,7 +237,7 @@
       due.hidden = worst <= status.timeout_ms;
       due.style.left = share(status.timeout_ms);
     });
-    text($("axis-start"), time(0));
+    text($("axis-start"), "0");
     text($("axis-deadline"), worst > status.timeout_ms ? words.axisOver(bound(worst), bound(status.timeout_ms)) : words.axisDeadline(bound(status.timeout_ms)));
   }
 
