@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::record::Record;
+use super::record::{Record, ServerRun};
 use crate::{
     sequence::{CallbackReport, Kind, Plan},
     server::Handle,
@@ -64,6 +64,10 @@ pub struct ServerStatus {
     pub rejected: u64,
     /// The oldest requests in flight, at most five.
     pub oldest: Vec<Oldest>,
+    /// Requests that were cut off, at most five.
+    pub abandoned: Vec<Oldest>,
+    /// How many were cut off.
+    pub abandoned_count: usize,
 }
 
 /// A request in flight.
@@ -120,7 +124,7 @@ impl Board {
             reason: record.reason.clone(),
             deadline_left_ms: deadline_left,
             timeout_ms: millis(self.plan.bounds().deadline),
-            servers: record.servers().map(ServerStatus::of).collect(),
+            servers: record.server_runs().iter().map(ServerStatus::of).collect(),
             callbacks: members(Kind::Callback),
             resources: members(Kind::Resource),
             workers: members(Kind::Worker),
@@ -193,7 +197,9 @@ impl Board {
 }
 
 impl ServerStatus {
-    fn of(server: &Handle) -> Self {
+    fn of(run: &ServerRun) -> Self {
+        let server = &run.server;
+        let abandoned = run.abandoned.as_deref().unwrap_or_default();
         let gate = &server.drain().gate;
         let oldest = server.drain().connections.in_flight().into_iter().take(5);
         Self {
@@ -208,6 +214,16 @@ impl ServerStatus {
                     age_ms: millis(request.age),
                 })
                 .collect(),
+            abandoned: abandoned
+                .iter()
+                .take(5)
+                .map(|request| Oldest {
+                    method: request.method.clone(),
+                    path: request.path.clone(),
+                    age_ms: millis(request.age),
+                })
+                .collect(),
+            abandoned_count: abandoned.len(),
         }
     }
 }

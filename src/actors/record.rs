@@ -53,11 +53,11 @@ struct TaskRun {
 
 /// A server, and its counts when the exit was asked for.
 #[derive(Debug)]
-struct ServerRun {
-    server: Handle,
+pub(super) struct ServerRun {
+    pub(super) server: Handle,
     completed: u64,
     rejected: u64,
-    abandoned: Option<Vec<Abandoned>>,
+    pub(super) abandoned: Option<Vec<Abandoned>>,
 }
 
 impl Record {
@@ -81,6 +81,10 @@ impl Record {
 
     pub(super) fn servers(&self) -> impl Iterator<Item = &Handle> {
         self.servers.iter().map(|run| &run.server)
+    }
+
+    pub(super) fn server_runs(&self) -> &[ServerRun] {
+        &self.servers
     }
 
     /// The exit begins: all times and counts run from here.

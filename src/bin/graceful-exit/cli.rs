@@ -8,12 +8,9 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use graceful_exit::{
-    ReportFile,
-    settings::{Layers, Settings},
-};
+use graceful_exit::settings::{Layers, Settings};
 
-use crate::{exit_code, plan, run};
+use crate::{exit_code, plan, report, run};
 
 /// An admin and a business server that stop without losing an answer or a cached write.
 #[derive(Debug, Parser)]
@@ -43,6 +40,9 @@ enum Command {
     Report {
         /// The file that `report.path` named.
         file: PathBuf,
+        /// Draw its timeline to OUT as well.
+        #[arg(long, value_name = "OUT")]
+        svg: Option<PathBuf>,
     },
 }
 
@@ -57,18 +57,19 @@ pub(crate) fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    if let Some(Command::Report { file }) = command {
-        return report(&file);
-    }
     let layers = Layers { files: config, set, environment: env::vars_os().collect() };
     let settings = match Settings::load(&layers) {
         Ok(settings) => settings,
         Err(error) => return fail(exit_code::USAGE, &error),
     };
+    let language = run::language(&settings);
     match command.unwrap_or(Command::Run) {
         Command::Run => run::main(settings),
         Command::Plan { format } => print(&plan::print(&settings, format)),
-        Command::Report { .. } => ExitCode::SUCCESS,
+        Command::Report { file, svg } => match report::print(&file, svg.as_deref(), language) {
+            Ok(text) => print(&text),
+            Err(error) => fail(exit_code::USAGE, &error),
+        },
     }
 }
 
@@ -79,13 +80,6 @@ fn arguments() -> Result<Arguments, ExitCode> {
         let _ = error.print();
         if error.use_stderr() { ExitCode::from(exit_code::USAGE) } else { ExitCode::SUCCESS }
     })
-}
-
-fn report(file: &std::path::Path) -> ExitCode {
-    match ReportFile::read(file) {
-        Ok(report) => print(&format!("{report:#?}\n")),
-        Err(error) => fail(exit_code::USAGE, &error),
-    }
 }
 
 /// Prints to standard output; a reader that has left has read enough.

@@ -4,6 +4,7 @@ mod admin;
 mod business;
 mod cli;
 mod plan;
+mod report;
 mod run;
 
 use std::process::ExitCode;

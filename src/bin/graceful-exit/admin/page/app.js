@@ -21,6 +21,7 @@
     endedBy: { done: "", timeout: "timed out", deadline: "cut by the deadline", signal: "cut by a second signal" },
     axisDeadline: (total) => `deadline ${total}`, axisOver: (worst, total) => `worst case ${worst}, deadline ${total}`,
     inFlight: "in flight", completed: "completed", rejected: "rejected", none: "No request in flight", oldest: "Oldest requests in flight",
+    cutAfter: (age) => `cut off after ${age}`,
     callbacks: "Callbacks", resources: "Resources", workers: "Background workers",
     state: { not_started: "not started", running: "running", done: "done", failed: "failed", panicked: "panicked", unreachable: "unreachable", timed_out: "timed out", cut_off: "cut off" },
     stop: "Start the exit…", again: "Connect again",
@@ -48,6 +49,7 @@
     endedBy: { done: "", timeout: "超时", deadline: "因总时限中断", signal: "因第二个信号中断" },
     axisDeadline: (total) => `总时限 ${total}`, axisOver: (worst, total) => `最长 ${worst}，总时限 ${total}`,
     inFlight: "执行中", completed: "已完成", rejected: "已拒绝", none: "没有正在执行的请求", oldest: "执行最久的请求",
+    cutAfter: (age) => `执行 ${age} 后被中断`,
     callbacks: "回调", resources: "资源", workers: "后台任务",
     state: { not_started: "未开始", running: "进行中", done: "完成", failed: "失败", panicked: "崩溃", unreachable: "无法联系", timed_out: "超时", cut_off: "中断" },
     stop: "开始退出…", again: "重新连接",
@@ -169,7 +171,7 @@
       tone(hero, "warn");
     } else if (isExiting()) {
       text($("headline"), words.doing[status.phase] || status.phase);
-      text($("detail"), `${words.reason(status.reason || "")} ${waitingFor()}`);
+      text($("detail"), words.reason(status.reason || "") + (chinese ? "" : " ") + waitingFor());
       tone(hero, "live");
     } else {
       text($("headline"), status ? words.serving : "…");
@@ -263,14 +265,19 @@
       const values = [server.in_flight, server.completed, server.rejected];
       values.forEach((value, index) => text(counts.children[index].lastChild, count(value)));
       list.setAttribute("aria-label", words.oldest);
-      const rows = server.oldest.length ? server.oldest : [null];
+      // What was cut off is named to the end; it is in flight for a moment longer.
+      const cut = server.abandoned.map((request) => ({ ...request, cut: true }));
+      const rows = cut.length ? cut : server.oldest.length ? server.oldest : [null];
+      if (server.abandoned_count > cut.length) rows.push({ more: server.abandoned_count - cut.length });
       each(list, rows, () => element("li", "", element("code"), element("span")), (row, request) => {
         const [name, age] = row.children;
-        row.className = request ? "" : "none";
-        name.hidden = !request;
-        text(name, request ? `${request.method} ${request.path}` : "");
+        const named = request !== null && request.more === undefined;
+        row.className = named ? (request.cut ? "cut" : "") : "none";
+        name.hidden = !named;
+        text(name, named ? `${request.method} ${request.path}` : "");
         name.title = name.textContent;
-        text(age, request ? running(request.age_ms + (isOver() ? 0 : since())) : words.none);
+        if (!named) text(age, request ? words.more(request.more) : words.none);
+        else text(age, request.cut ? words.cutAfter(time(request.age_ms)) : running(request.age_ms + (isOver() ? 0 : since())));
       });
     });
   }
