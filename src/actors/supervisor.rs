@@ -229,7 +229,7 @@ impl ShutdownSupervisor {
         }
         let report = self
             .board
-            .write(|record| record.report(&self.plan, self.state.fates(), outcome, &self.hooks.codes));
+            .write(|record| record.report(&self.plan, self.state.fates(), outcome, self.hooks.codes));
         (self.hooks.on_exit)(report);
     }
 

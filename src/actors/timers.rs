@@ -51,7 +51,7 @@ impl Timers {
             ctx.cancel_future(handle);
         }
         let after = at.saturating_duration_since(Instant::now());
-        let handle = ctx.run_later(after, |supervisor, ctx| supervisor.timers_due(ctx));
+        let handle = ctx.run_later(after, ShutdownSupervisor::timers_due);
         self.running = Some((at, handle));
     }
 

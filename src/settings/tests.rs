@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::schema::KEYS;
 use super::{Layers, LogFormat, Settings, SettingsError, StopOrder, Workers};
+use crate::os::signals::SignalName;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -146,7 +147,7 @@ fn text_is_taken_as_it_stands_unless_it_is_quoted_and_the_rest_is_toml() -> Outc
     assert_eq!((settings.log.format, settings.log.summary), (LogFormat::Json, false));
     assert_eq!(settings.exit_codes.forced, 255);
     assert_eq!(settings.servers.business.workers, Workers::Count(512.try_into()?));
-    assert_eq!(settings.shutdown.signals, ["SIGTERM", "CTRL_C", "SIGTERM"]);
+    assert_eq!(settings.shutdown.signals, [SignalName::Term, SignalName::CtrlC, SignalName::Term]);
     assert_eq!(settings.shutdown.progress_interval, None);
     assert_eq!(settings.cache.spool, PathBuf::from("s"));
     Ok(())

@@ -6,7 +6,6 @@ use actix_web::{App, http::StatusCode, rt::System, web::Bytes};
 use graceful_exit::{
     Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
-    os::signals::SignalName,
     settings::{self, LanguageChoice, Settings, StopOrder, Workers},
 };
 
@@ -103,7 +102,7 @@ fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulE
         .language(language)
         .details(settings.log.summary)
         .rejection(rejection(settings, language))
-        .signals(shutdown.signals.iter().filter_map(|name| SignalName::parse(name).ok()).collect())
+        .signals(shutdown.signals.clone())
         .flush_log(move |bound| {
             logging.flush(bound);
         });
