@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use windows_sys::Win32::Foundation::{FALSE, TRUE};
 use windows_sys::Win32::System::Console::{
-    CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT, SetConsoleCtrlHandler,
+    CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT,
+    SetConsoleCtrlHandler,
 };
 use windows_sys::core::BOOL;
 
@@ -54,7 +55,10 @@ pub(super) fn start(
     names: &[SignalName],
     mut on_caught: impl FnMut(Caught) + Send + 'static,
 ) -> Result<(), InstallError> {
-    let events = names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
+    let events = names
+        .iter()
+        .filter_map(|&name| Some((name, number(name)?)))
+        .collect();
     let (caught, read) = channel();
     if INTAKE.set(Intake { events, caught }).is_err() {
         return Err(InstallError::AlreadyInstalled);
@@ -65,17 +69,25 @@ pub(super) fn start(
         .map_err(InstallError::Thread)?;
     // SAFETY: the handler is a plain function that lives as long as the process, and uses only what is set above.
     if unsafe { SetConsoleCtrlHandler(Some(on_event), TRUE) } == FALSE {
-        return Err(InstallError::Handler { of: "console control events", source: io::Error::last_os_error() });
+        return Err(InstallError::Handler {
+            of: "console control events",
+            source: io::Error::last_os_error(),
+        });
     }
     Ok(())
 }
 
 unsafe extern "system" fn on_event(event: u32) -> BOOL {
-    let Some(intake) = INTAKE.get() else { return FALSE };
+    let Some(intake) = INTAKE.get() else {
+        return FALSE;
+    };
     let Some(&(name, _)) = intake.events.iter().find(|(_, number)| *number == event) else {
         return FALSE; // not in the settings' list: it has its default effect
     };
-    let _ = intake.caught.send(Caught { name, at: Instant::now() }); // the reader lives as long as the process
+    let _ = intake.caught.send(Caught {
+        name,
+        at: Instant::now(),
+    }); // the reader lives as long as the process
     if matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT) {
         return TRUE;
     }
