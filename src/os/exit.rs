@@ -45,18 +45,10 @@ impl Guard {
     ///
     /// The system's, when it has no thread left.
     pub fn start(lines: Lines) -> io::Result<Self> {
-        let due = Arc::new(Due {
-            epoch: Instant::now(),
-            earliest: AtomicU64::new(DISARMED),
-        });
+        let due = Arc::new(Due { epoch: Instant::now(), earliest: AtomicU64::new(DISARMED) });
         let inner = Arc::clone(&due);
-        let guard = thread::Builder::new()
-            .name("exit-guard".to_owned())
-            .spawn(move || inner.keep(&lines))?;
-        Ok(Self {
-            due,
-            thread: guard.thread().clone(),
-        })
+        let guard = thread::Builder::new().name("exit-guard".to_owned()).spawn(move || inner.keep(&lines))?;
+        Ok(Self { due, thread: guard.thread().clone() })
     }
 
     /// Ends the process with `code` when `after` has passed, unless it was armed for something earlier.
@@ -64,12 +56,7 @@ impl Guard {
     /// The earliest instant wins, with its cause and its code, in whatever order the calls come. It never blocks, and cannot be taken back.
     /// The clock is monotonic; an `after` past the end of time (some 570 years) is the end of time.
     pub fn arm(&self, cause: Cause, after: Duration, code: u8) {
-        let order = Order {
-            at: self.due.epoch.elapsed().saturating_add(after),
-            cause,
-            code,
-        }
-        .pack();
+        let order = Order { at: self.due.epoch.elapsed().saturating_add(after), cause, code }.pack();
         if order < self.due.earliest.fetch_min(order, Ordering::AcqRel) {
             self.thread.unpark();
         }
@@ -135,11 +122,7 @@ impl Order {
             1 => Cause::Deadline,
             _ => Cause::Finished,
         };
-        Self {
-            at: Duration::from_micros(packed >> 10),
-            cause,
-            code,
-        }
+        Self { at: Duration::from_micros(packed >> 10), cause, code }
     }
 
     fn carry_out(&self, lines: &Lines) -> ! {
@@ -160,11 +143,7 @@ mod platform {
         if line.is_empty() {
             return;
         }
-        let mut stderr = libc::pollfd {
-            fd: libc::STDERR_FILENO,
-            events: libc::POLLOUT,
-            revents: 0,
-        };
+        let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
         // SAFETY: one valid entry; no waiting.
         let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
         if ready == 1 && stderr.revents == libc::POLLOUT {

@@ -2,10 +2,7 @@
 //!
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
 //! - [`exit`]: the guard, which ends the process when nothing else does.
-#![expect(
-    unsafe_code,
-    reason = "system calls live here and nowhere else; each block says why it is sound"
-)]
+#![expect(unsafe_code, reason = "system calls live here and nowhere else; each block says why it is sound")]
 
 pub mod exit;
 pub mod signals;

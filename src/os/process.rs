@@ -29,22 +29,13 @@ impl Process {
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(env::current_exe()?);
-        command
-            .args(["--exact", test, "--nocapture"])
-            .env(PART, part);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.args(["--exact", test, "--nocapture"]).env(PART, part);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         prepare(&mut command);
         let mut child = command.spawn()?;
         let orders = child.stdin.take();
         let output = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
-        Ok(Self {
-            child,
-            orders,
-            output,
-        })
+        Ok(Self { child, orders, output })
     }
 
     /// For sending signals to it.
@@ -65,9 +56,7 @@ impl Process {
 
     /// Lets the child's [`wait_for_order`] return.
     pub(super) fn order(&mut self) -> io::Result<()> {
-        self.orders
-            .as_mut()
-            .map_or(Ok(()), |orders| orders.write_all(b"go on\n"))
+        self.orders.as_mut().map_or(Ok(()), |orders| orders.write_all(b"go on\n"))
     }
 
     pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {

@@ -17,10 +17,8 @@ fn child() -> TestResult {
     unsafe {
         libc::atexit(hang);
     }
-    let guard = Guard::start(Lines {
-        deadline: b"deadline passed\n".to_vec(),
-        forced: b"forced\n".to_vec(),
-    })?;
+    let guard =
+        Guard::start(Lines { deadline: b"deadline passed\n".to_vec(), forced: b"forced\n".to_vec() })?;
     let soon = Duration::from_millis(50);
     match part.as_str() {
         "now" => now(7),
@@ -137,11 +135,7 @@ fn standard_error_cannot_hold_the_guard_up() -> TestResult {
     process.line()?;
     let blocked = Instant::now();
     assert_eq!(process.wait()?.code(), Some(1));
-    assert!(
-        blocked.elapsed() < Duration::from_secs(5),
-        "took {:?}",
-        blocked.elapsed()
-    );
+    assert!(blocked.elapsed() < Duration::from_secs(5), "took {:?}", blocked.elapsed());
     drop(unread);
     assert!(filling.join().is_ok_and(|written| written.is_err()));
     assert!(full.write_all(b".").is_err(), "somebody still reads");
@@ -157,11 +151,7 @@ fn standard_error_cannot_hold_the_guard_up() -> TestResult {
 fn has_room(pipe: &io::PipeWriter) -> bool {
     use std::os::fd::AsRawFd;
 
-    let mut entry = libc::pollfd {
-        fd: pipe.as_raw_fd(),
-        events: libc::POLLOUT,
-        revents: 0,
-    };
+    let mut entry = libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
     // SAFETY: one valid entry; no waiting.
     unsafe { libc::poll(&raw mut entry, 1, 0) == 1 }
 }
@@ -176,32 +166,15 @@ fn an_order_survives_packing_and_the_earlier_one_is_the_smaller_number() {
                 assert_eq!((order.at, order.cause, order.code), (at, cause, code));
                 assert!(
                     packed
-                        < Order {
-                            at: at + Duration::from_micros(1),
-                            cause: Cause::Forced,
-                            code: 0
-                        }
-                        .pack()
+                        < Order { at: at + Duration::from_micros(1), cause: Cause::Forced, code: 0 }.pack()
                 );
             }
-            assert!(
-                Order {
-                    at: Duration::MAX,
-                    cause,
-                    code
-                }
-                .pack()
-                    < super::DISARMED
-            );
+            assert!(Order { at: Duration::MAX, cause, code }.pack() < super::DISARMED);
         }
     }
 }
 
 /// Windows writes none.
 fn line(text: &str) -> String {
-    if cfg!(windows) {
-        String::new()
-    } else {
-        text.to_owned()
-    }
+    if cfg!(windows) { String::new() } else { text.to_owned() }
 }

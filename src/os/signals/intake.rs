@@ -75,9 +75,7 @@ impl Signals {
 
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signals")
-            .field("first", &self.first())
-            .finish_non_exhaustive()
+        f.debug_struct("Signals").field("first", &self.first()).finish_non_exhaustive()
     }
 }
 
@@ -135,9 +133,9 @@ pub enum InstallError {
 impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AlreadyInstalled => f.write_str(
-                "signals are caught already; a process can install its handlers only once",
-            ),
+            Self::AlreadyInstalled => {
+                f.write_str("signals are caught already; a process can install its handlers only once")
+            }
             Self::Pipe(_) => f.write_str("the pipe for signals cannot be made"),
             Self::Thread(_) => f.write_str("the thread for signals cannot be started"),
             Self::Handler { of, .. } => write!(f, "no handler can be installed for {of}"),
@@ -149,9 +147,7 @@ impl Error for InstallError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::AlreadyInstalled => None,
-            Self::Pipe(source) | Self::Thread(source) | Self::Handler { source, .. } => {
-                Some(source)
-            }
+            Self::Pipe(source) | Self::Thread(source) | Self::Handler { source, .. } => Some(source),
         }
     }
 }

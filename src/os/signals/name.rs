@@ -50,32 +50,15 @@ pub enum SignalName {
 
 impl SignalName {
     /// What starts the exit on Unix unless the settings say otherwise.
-    pub const UNIX: &[Self] = &[
-        Self::Hup,
-        Self::Int,
-        Self::Quit,
-        Self::Ill,
-        Self::Trap,
-        Self::Abrt,
-        Self::Sys,
-        Self::Term,
-    ];
+    pub const UNIX: &[Self] =
+        &[Self::Hup, Self::Int, Self::Quit, Self::Ill, Self::Trap, Self::Abrt, Self::Sys, Self::Term];
 
     /// What starts the exit on Windows unless the settings say otherwise.
-    pub const WINDOWS: &[Self] = &[
-        Self::CtrlC,
-        Self::CtrlBreak,
-        Self::CtrlClose,
-        Self::CtrlLogoff,
-        Self::CtrlShutdown,
-    ];
+    pub const WINDOWS: &[Self] =
+        &[Self::CtrlC, Self::CtrlBreak, Self::CtrlClose, Self::CtrlLogoff, Self::CtrlShutdown];
 
     /// What starts the exit on this platform unless the settings say otherwise.
-    pub const DEFAULT: &[Self] = if cfg!(windows) {
-        Self::WINDOWS
-    } else {
-        Self::UNIX
-    };
+    pub const DEFAULT: &[Self] = if cfg!(windows) { Self::WINDOWS } else { Self::UNIX };
 
     /// Every name that can be given.
     pub const ALL: &[Self] = &[
@@ -177,15 +160,11 @@ impl fmt::Display for SignalNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uncatchable { given } => write!(f, "{given}: no process can catch it"),
-            Self::Fault { given } => write!(
-                f,
-                "{given}: it reports a fault, after which the process cannot go on"
-            ),
+            Self::Fault { given } => {
+                write!(f, "{given}: it reports a fault, after which the process cannot go on")
+            }
             Self::Unknown { given } => {
-                write!(
-                    f,
-                    "{given:?} is not a signal that can start the exit; allowed are "
-                )?;
+                write!(f, "{given:?} is not a signal that can start the exit; allowed are ")?;
                 for (index, name) in SignalName::ALL.iter().enumerate() {
                     let separator = if index == 0 { "" } else { ", " };
                     write!(f, "{separator}{name}")?;
@@ -214,37 +193,17 @@ mod tests {
         for (text, reason) in [
             ("SIGKILL", "SIGKILL: no process can catch it"),
             ("SIGSTOP", "SIGSTOP: no process can catch it"),
-            (
-                "SIGSEGV",
-                "SIGSEGV: it reports a fault, after which the process cannot go on",
-            ),
-            (
-                "SIGBUS",
-                "SIGBUS: it reports a fault, after which the process cannot go on",
-            ),
-            (
-                "SIGFPE",
-                "SIGFPE: it reports a fault, after which the process cannot go on",
-            ),
+            ("SIGSEGV", "SIGSEGV: it reports a fault, after which the process cannot go on"),
+            ("SIGBUS", "SIGBUS: it reports a fault, after which the process cannot go on"),
+            ("SIGFPE", "SIGFPE: it reports a fault, after which the process cannot go on"),
         ] {
-            assert_eq!(
-                SignalName::parse(text).map_err(|error| error.to_string()),
-                Err(reason.to_owned())
-            );
+            assert_eq!(SignalName::parse(text).map_err(|error| error.to_string()), Err(reason.to_owned()));
         }
         for text in ["", "TERM", "sigterm", "SIGPIPE", "SIGWINCH", "15", "CTRL_D"] {
-            assert_eq!(
-                SignalName::parse(text),
-                Err(SignalNameError::Unknown {
-                    given: text.to_owned()
-                })
-            );
+            assert_eq!(SignalName::parse(text), Err(SignalNameError::Unknown { given: text.to_owned() }));
         }
         assert_eq!(
-            SignalNameError::Unknown {
-                given: "TERM".to_owned()
-            }
-            .to_string(),
+            SignalNameError::Unknown { given: "TERM".to_owned() }.to_string(),
             "\"TERM\" is not a signal that can start the exit; allowed are SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, \
              SIGSYS, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU, SIGPWR, CTRL_C, CTRL_BREAK, CTRL_CLOSE, CTRL_LOGOFF, CTRL_SHUTDOWN"
         );
@@ -253,11 +212,7 @@ mod tests {
     #[test]
     fn this_platform_has_its_own_defaults_and_not_the_others() {
         assert!(SignalName::DEFAULT.iter().all(|name| name.is_native()));
-        let foreign = if cfg!(windows) {
-            SignalName::UNIX
-        } else {
-            SignalName::WINDOWS
-        };
+        let foreign = if cfg!(windows) { SignalName::UNIX } else { SignalName::WINDOWS };
         assert!(foreign.iter().all(|name| !name.is_native()));
     }
 }

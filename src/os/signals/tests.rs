@@ -25,10 +25,8 @@ fn child() -> TestResult {
             say("ready");
         }
         "catch TERM" => {
-            let _signals = Signals::install(
-                &[SignalName::Term, SignalName::CtrlC, SignalName::Term],
-                report,
-            )?;
+            let _signals =
+                Signals::install(&[SignalName::Term, SignalName::CtrlC, SignalName::Term], report)?;
             say("ready");
         }
         "busy" => {
@@ -48,19 +46,13 @@ fn child() -> TestResult {
             let signals = Signals::install(SignalName::UNIX, report)?;
             say(signals.first().is_none());
             wait_for_order();
-            say(signals
-                .first()
-                .map_or("none", |caught| caught.name.as_str()));
+            say(signals.first().map_or("none", |caught| caught.name.as_str()));
             signals.deliver_to(|caught| say(format_args!("delivered {}", caught.name)));
         }
         // Raised signals go to this thread alone: the harness has a main thread, which holds nothing.
         "hold TERM" | "hold USR1" => {
             hold();
-            raise(if part == "hold TERM" {
-                SignalName::Term
-            } else {
-                SignalName::Usr1
-            })?;
+            raise(if part == "hold TERM" { SignalName::Term } else { SignalName::Usr1 })?;
             say("holding");
             let _signals = Signals::install(SignalName::UNIX, report)?;
             say("installed");
@@ -141,43 +133,16 @@ fn forbidden_call() -> io::Result<()> {
     let (load, jump_if_equal, answer) = (0x20, 0x15, 0x06);
     let call = u32::try_from(libc::SYS_getppid).map_err(io::Error::other)?;
     let mut filter = [
-        libc::sock_filter {
-            code: load,
-            jt: 0,
-            jf: 0,
-            k: 0,
-        },
-        libc::sock_filter {
-            code: jump_if_equal,
-            jt: 0,
-            jf: 1,
-            k: call,
-        },
-        libc::sock_filter {
-            code: answer,
-            jt: 0,
-            jf: 0,
-            k: libc::SECCOMP_RET_TRAP,
-        },
-        libc::sock_filter {
-            code: answer,
-            jt: 0,
-            jf: 0,
-            k: libc::SECCOMP_RET_ALLOW,
-        },
+        libc::sock_filter { code: load, jt: 0, jf: 0, k: 0 },
+        libc::sock_filter { code: jump_if_equal, jt: 0, jf: 1, k: call },
+        libc::sock_filter { code: answer, jt: 0, jf: 0, k: libc::SECCOMP_RET_TRAP },
+        libc::sock_filter { code: answer, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
     ];
-    let program = libc::sock_fprog {
-        len: 4,
-        filter: filter.as_mut_ptr(),
-    };
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
     // SAFETY: the program is valid for the call that copies it.
     unsafe {
         if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-            || libc::prctl(
-                libc::PR_SET_SECCOMP,
-                libc::SECCOMP_MODE_FILTER,
-                &raw const program,
-            ) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) != 0
         {
             return Err(io::Error::last_os_error());
         }
@@ -229,11 +194,7 @@ fn expect(process: &mut Process, lines: &[&str]) -> TestResult {
 }
 
 fn by_signal(status: ExitStatus) -> String {
-    format!(
-        "signal {:?}, core {}",
-        status.signal(),
-        status.core_dumped()
-    )
+    format!("signal {:?}, core {}", status.signal(), status.core_dumped())
 }
 
 fn prepared(part: &str, prepare: fn() -> io::Result<()>) -> Result<Process, Box<dyn Error>> {
@@ -273,9 +234,7 @@ fn a_signal_that_is_not_listed_keeps_its_effect() -> TestResult {
 fn equal_signals_are_not_merged_and_keep_their_order_while_the_reader_is_busy() -> TestResult {
     let mut process = start("busy")?;
     expect(&mut process, &["ready"])?;
-    let sent = [
-        "SIGTERM", "SIGTERM", "SIGTERM", "SIGHUP", "SIGTERM", "SIGINT", "SIGHUP",
-    ];
+    let sent = ["SIGTERM", "SIGTERM", "SIGTERM", "SIGHUP", "SIGTERM", "SIGINT", "SIGHUP"];
     for name in sent {
         send(&process, SignalName::parse(name)?)?;
         while is_pending(&process)? {
@@ -292,10 +251,8 @@ fn equal_signals_are_not_merged_and_keep_their_order_while_the_reader_is_busy() 
 #[cfg(target_os = "linux")]
 fn is_pending(process: &Process) -> Result<bool, Box<dyn Error>> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id()))?;
-    let mut sets = status.lines().filter_map(|line| {
-        line.strip_prefix("SigPnd:")
-            .or(line.strip_prefix("ShdPnd:"))
-    });
+    let mut sets =
+        status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or(line.strip_prefix("ShdPnd:")));
     Ok(sets.any(|set| set.trim().contains(|digit| digit != '0')))
 }
 
@@ -308,15 +265,7 @@ fn what_came_early_is_kept_in_order_and_what_comes_later_follows_it() -> TestRes
         expect(&mut process, &[&format!("caught {name}")])?;
     }
     process.order()?;
-    expect(
-        &mut process,
-        &[
-            "SIGINT",
-            "delivered SIGINT",
-            "delivered SIGTERM",
-            "delivered SIGINT",
-        ],
-    )?;
+    expect(&mut process, &["SIGINT", "delivered SIGINT", "delivered SIGTERM", "delivered SIGINT"])?;
     send(&process, SignalName::Hup)?;
     expect(&mut process, &["caught SIGHUP", "delivered SIGHUP"])
 }
@@ -333,10 +282,7 @@ fn what_is_held_is_caught_once_the_handlers_are_there() -> TestResult {
 
 #[test]
 fn what_is_held_takes_its_effect_when_it_is_released_or_not_listed() -> TestResult {
-    for (part, name) in [
-        ("hold and release", SignalName::Term),
-        ("hold USR1", SignalName::Usr1),
-    ] {
+    for (part, name) in [("hold and release", SignalName::Term), ("hold USR1", SignalName::Usr1)] {
         let mut process = start(part)?;
         expect(&mut process, &["holding"])?;
         assert_eq!(process.wait()?.signal(), number(name), "{part}");
@@ -405,21 +351,14 @@ fn real_faults_and_the_own_abort_still_end_the_process_by_their_signal_with_a_co
             ends.push(by_signal(process.wait()?));
         }
         let signal = number(SignalName::parse(fault.trim_end_matches(" raised"))?);
-        assert!(
-            ends[0].starts_with(&format!("signal {signal:?}")),
-            "{fault}: {}",
-            ends[0]
-        );
+        assert!(ends[0].starts_with(&format!("signal {signal:?}")), "{fault}: {}", ends[0]);
         assert_eq!(ends[0], ends[1], "{fault}");
     }
     Ok(())
 }
 
 fn allow_cores() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is valid for both calls.
     unsafe {
         libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit);
@@ -439,14 +378,8 @@ fn an_abort_from_outside_the_pid_namespace_is_a_request() -> TestResult {
     info.si_signo = libc::SIGABRT;
     info.si_code = libc::SI_QUEUE;
     // SAFETY: the process is a child that has not been waited for; `info` is valid for the call.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigqueueinfo,
-            process.id(),
-            libc::SIGABRT,
-            &raw const info,
-        )
-    };
+    let sent =
+        unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, process.id(), libc::SIGABRT, &raw const info) };
     assert_eq!(sent, 0, "{}", io::Error::last_os_error());
     expect(&mut process, &["caught SIGABRT"])
 }

@@ -97,10 +97,8 @@ fn try_start(
     names: &[SignalName],
     on_caught: impl FnMut(Caught) + Send + 'static,
 ) -> Result<(), InstallError> {
-    let wanted: Vec<(SignalName, c_int)> = names
-        .iter()
-        .filter_map(|&name| Some((name, number(name)?)))
-        .collect();
+    let wanted: Vec<(SignalName, c_int)> =
+        names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
     let (reader, writer) = io::pipe().map_err(InstallError::Pipe)?;
     never_wait(&writer).map_err(InstallError::Pipe)?;
     let known = wanted.clone();
@@ -120,10 +118,7 @@ fn try_start(
                 for (signal, before) in replaced {
                     let _ = set_action(signal, &before); // it was in force a moment ago
                 }
-                return Err(InstallError::Handler {
-                    of: name.as_str(),
-                    source,
-                });
+                return Err(InstallError::Handler { of: name.as_str(), source });
             }
         }
     }
@@ -177,10 +172,7 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, _context: *mut c_vo
 ///
 /// `info` must be what the kernel passed to the handler of `signal`.
 unsafe fn is_own_end(signal: c_int, info: *const siginfo_t, process: pid_t) -> bool {
-    if !matches!(
-        signal,
-        libc::SIGILL | libc::SIGTRAP | libc::SIGABRT | libc::SIGSYS
-    ) {
+    if !matches!(signal, libc::SIGILL | libc::SIGTRAP | libc::SIGABRT | libc::SIGSYS) {
         return false; // a terminal's Ctrl-C has one of the kernel's codes too
     }
     // SAFETY: the caller's promise.
@@ -213,20 +205,10 @@ fn write_record(signal: c_int) {
     record[8..12].copy_from_slice(&signal.to_ne_bytes());
     // A full pipe has some thousand signals in it that nobody has read: one more makes no difference.
     // SAFETY: the record is valid for its length; the descriptor is open for the life of the process.
-    unsafe {
-        libc::write(
-            PIPE.load(Ordering::Relaxed),
-            record.as_ptr().cast(),
-            record.len(),
-        )
-    };
+    unsafe { libc::write(PIPE.load(Ordering::Relaxed), record.as_ptr().cast(), record.len()) };
 }
 
-fn read_all(
-    mut pipe: PipeReader,
-    known: &[(SignalName, c_int)],
-    mut on_caught: impl FnMut(Caught),
-) {
+fn read_all(mut pipe: PipeReader, known: &[(SignalName, c_int)], mut on_caught: impl FnMut(Caught)) {
     let mut record = Record::default();
     while pipe.read_exact(&mut record).is_ok() {
         let (mut nanos, mut signal) = ([0; 8], [0; 4]);
@@ -236,10 +218,7 @@ fn read_all(
         let age = Duration::from_nanos(monotonic_nanos().saturating_sub(u64::from_ne_bytes(nanos)));
         let now = Instant::now();
         if let Some(&(name, _)) = known.iter().find(|(_, number)| *number == signal) {
-            on_caught(Caught {
-                name,
-                at: now.checked_sub(age).unwrap_or(now),
-            });
+            on_caught(Caught { name, at: now.checked_sub(age).unwrap_or(now) });
         }
     }
 }
@@ -253,9 +232,7 @@ fn monotonic_nanos() -> u64 {
         now.assume_init()
     };
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds
-        .saturating_mul(1_000_000_000)
-        .saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Blocks or unblocks `signal` in the calling thread, and tells whether it was blocked.
@@ -300,11 +277,7 @@ fn never_wait(pipe: &impl AsRawFd) -> io::Result<()> {
         let flags = libc::fcntl(pipe.as_raw_fd(), libc::F_GETFL);
         flags != -1 && libc::fcntl(pipe.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) != -1
     };
-    if done {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Where this thread's `errno` is: each C library has its own name for it.

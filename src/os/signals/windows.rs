@@ -55,10 +55,7 @@ pub(super) fn start(
     names: &[SignalName],
     mut on_caught: impl FnMut(Caught) + Send + 'static,
 ) -> Result<(), InstallError> {
-    let events = names
-        .iter()
-        .filter_map(|&name| Some((name, number(name)?)))
-        .collect();
+    let events = names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
     let (caught, read) = channel();
     if INTAKE.set(Intake { events, caught }).is_err() {
         return Err(InstallError::AlreadyInstalled);
@@ -84,10 +81,7 @@ unsafe extern "system" fn on_event(event: u32) -> BOOL {
     let Some(&(name, _)) = intake.events.iter().find(|(_, number)| *number == event) else {
         return FALSE; // not in the settings' list: it has its default effect
     };
-    let _ = intake.caught.send(Caught {
-        name,
-        at: Instant::now(),
-    }); // the reader lives as long as the process
+    let _ = intake.caught.send(Caught { name, at: Instant::now() }); // the reader lives as long as the process
     if matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT) {
         return TRUE;
     }
