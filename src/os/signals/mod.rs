@@ -14,6 +14,7 @@
 //!   (tokio's, signal-hook's) chain to the ones of this module.
 //! - On Apple's systems the kernel gives the same information for a SIGTRAP that was sent as for a breakpoint (on arm64 the same holds for
 //!   SIGILL): there they end the process by their signal.
+//! - The first process of a PID namespace that traps, aborts or makes a forbidden system call ends with a core, but by SIGSEGV or SIGABRT.
 
 mod intake;
 mod name;
