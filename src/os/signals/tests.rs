@@ -329,18 +329,10 @@ fn hup_int_and_quit_stay_ignored_where_the_parent_ignores_them_and_no_other_does
 /// Each is compared with a process that catches nothing: whether there is a core depends on the machine.
 #[test]
 fn real_faults_and_the_own_abort_still_end_the_process_by_their_signal_with_a_core() -> TestResult {
-<<<<<<< HEAD
-    let faults = if cfg!(target_os = "linux") {
-        &["SIGABRT", "SIGILL", "SIGTRAP", "SIGSYS"][..]
-    } else {
-        &["SIGABRT", "SIGTRAP"]
-    };
-=======
     let mut faults = vec!["SIGABRT", "SIGABRT raised", "SIGTRAP"];
     if cfg!(target_os = "linux") {
         faults.extend(["SIGILL", "SIGSYS"]);
     }
->>>>>>> os
     let folder = tempfile::tempdir()?;
     for fault in faults {
         let mut ends = Vec::new();
