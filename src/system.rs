@@ -60,7 +60,8 @@ pub struct GracefulExit {
 /// What catches signals and what ends the process when nothing else does.
 struct Armed {
     guard: Guard,
-    signals: Signals,
+    /// None where no signal is to be caught.
+    signals: Option<Signals>,
 }
 
 impl GracefulExit {
@@ -133,7 +134,8 @@ impl GracefulExit {
         self
     }
 
-    /// The signals that start the exit, and force it: by default [`SignalName::DEFAULT`].
+    /// The signals that start the exit, and force it: by default [`SignalName::DEFAULT`]. With none, the exit
+    /// starts by [`ExitHandle::stop`] alone. Handlers are the process's: only one builder in it can have signals.
     pub fn signals(mut self, signals: Vec<SignalName>) -> Self {
         self.signals = signals;
         self
@@ -207,8 +209,11 @@ impl GracefulExit {
             forced: self.language.guard_forced().into(),
         };
         let guard = Guard::start(lines).map_err(StartError::Guard)?;
-        let on_signal = self.on_signal(guard.clone());
-        let signals = Signals::install(&self.signals, on_signal).map_err(StartError::Signals)?;
+        let mut signals = None;
+        if !self.signals.is_empty() {
+            let on_signal = self.on_signal(guard.clone());
+            signals = Some(Signals::install(&self.signals, on_signal).map_err(StartError::Signals)?);
+        }
         self.armed = Some(Armed { guard, signals });
         Ok(())
     }
@@ -294,9 +299,11 @@ impl GracefulExit {
         }
         log::info!("{}", language.started());
         self.shared.hand_over(supervisor.clone());
-        signals.deliver_to(move |caught| {
-            supervisor.do_send(SignalReceived { name: caught.name.as_str().to_owned(), at: caught.at });
-        });
+        if let Some(signals) = signals {
+            signals.deliver_to(move |caught| {
+                supervisor.do_send(SignalReceived { name: caught.name.as_str().to_owned(), at: caught.at });
+            });
+        }
         Ok(())
     }
 }
