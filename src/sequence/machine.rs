@@ -173,7 +173,7 @@ impl State {
     pub fn apply(&mut self, plan: &Plan, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.is_over() {
-            return Step { state: self, effects };
+            return effects;
         }
         match event {
             Event::Signal { at } => self.signal(plan, at, &mut effects),
