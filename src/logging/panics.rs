@@ -4,9 +4,9 @@ use std::thread;
 
 /// Sends the messages of panics through the log, for the rest of the process's life.
 ///
-/// Rust's own hook writes to standard error itself, and hangs there when standard error is a pipe that nobody reads: a callback that
-/// panics would then time out instead of failing. With `RUST_BACKTRACE` set, the backtrace follows, a line an
-/// event.
+/// Rust's own hook writes to standard error itself, and hangs there when that is a pipe which nobody reads: a
+/// callback that panics would then time out instead of failing. With `RUST_BACKTRACE` set, the backtrace
+/// follows, a line an event.
 pub fn log_panics() {
     panic::set_hook(Box::new(|info| {
         let current = thread::current();

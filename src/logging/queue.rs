@@ -25,8 +25,8 @@ struct State {
     lines: VecDeque<Line>,
     /// The bytes in `lines`.
     bytes: usize,
-    /// How many lines were ever let in, and how many of them the writer took, and is done with. They leave in the order in which they came, so
-    /// comparing the counts tells whether a given line has left.
+    /// How many lines were ever let in, and how many of them the writer took, and is done with. They leave in the
+    /// order in which they came, so comparing the counts tells whether a given line has left.
     pushed: u64,
     taken: u64,
     done: u64,
@@ -144,7 +144,8 @@ pub(super) fn write_all(
     }
 }
 
-/// Writes one line in one call where the output lets it. `torn` remembers a line that broke off, so that the next one does not go on in it.
+/// Writes one line, in one call where the output lets it. `torn` remembers a line that broke off, so that the
+/// next one does not go on in it.
 fn write_line(output: &mut impl Write, text: String, torn: &mut bool) -> io::Result<()> {
     let mut line = text;
     if *torn {
@@ -160,7 +161,8 @@ fn write_line(output: &mut impl Write, text: String, torn: &mut bool) -> io::Res
                 *torn = !rest.is_empty();
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Somebody who shares the output has set it not to block. There is nothing portable to wait by, and this thread has time.
+            // Somebody who shares the output has set it not to block. There is nothing portable to wait by, and
+            // this thread has time.
             Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
             Err(error) => return Err(error),
         }

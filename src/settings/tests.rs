@@ -225,6 +225,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ),
     ("admin.tken=hush", "admin.tken = *** (--set): unknown key; did you mean admin.token?"),
     ("adnin.tken=hush", "adnin.tken = *** (--set): unknown key; did you mean admin.token?"),
+    ("admin.elephant=hush", "admin.elephant = *** (--set): unknown key; allowed: admin.token"),
     ("log.level", "--set log.level: no `=`; allowed: KEY=VALUE"),
     ("admin.token hush", "--set admin.token: no `=`"),
     ("=1", " = 1 (--set): unknown key"),
@@ -304,6 +305,17 @@ fn a_variable_that_is_not_unicode_is_named() {
     assert_eq!(message, "the variable GRACEFUL_EXIT__LOG__FILE: not Unicode; allowed: text in UTF-8");
     assert!(Settings::load(&layers(b"GRACEFUL_EXIT__\xff", b"1")).is_err());
     assert!(Settings::load(&layers(b"OTHER", b"\xff")).is_ok());
+}
+
+#[test]
+fn the_order_of_the_environment_changes_nothing() -> Outcome {
+    // Two names of one key: the lower-case one sorts last, and wins.
+    let mut layers =
+        environment(&[("GRACEFUL_EXIT__log__level", "warn"), ("GRACEFUL_EXIT__LOG__LEVEL", "debug")]);
+    assert_eq!(Settings::load(&layers)?.log.level, log::LevelFilter::Warn);
+    layers.environment.reverse();
+    assert_eq!(Settings::load(&layers)?.log.level, log::LevelFilter::Warn);
+    Ok(())
 }
 
 #[test]
