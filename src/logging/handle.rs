@@ -200,14 +200,14 @@ pub(super) fn build(
         let (peer, clock) = (file_queue.clone(), clock.clone());
         move |error: &io::Error| {
             if let Some(peer) = &peer {
-                peer.push(line::own(&clock, format, &line::unwritable(language, None, error)));
+                peer.push(line::own(&clock, format, &language.log_unwritable(None, error)));
             }
         }
     })?;
     if let (Some(file), Some(file_queue)) = (file, &file_queue) {
         let (peer, clock_of_peer, path) = (Arc::clone(&stderr_queue), clock.clone(), options.file.clone());
         spawn("log-file", options, &clock, file_queue, file, move |error: &io::Error| {
-            peer.push(line::own(&clock_of_peer, format, &line::unwritable(language, path.as_deref(), error)));
+            peer.push(line::own(&clock_of_peer, format, &language.log_unwritable(path.as_deref(), error)));
         })?;
     }
 
@@ -251,7 +251,7 @@ fn spawn(
 ) -> Result<(), LoggingError> {
     let (queue, clock, format, language) =
         (Arc::clone(queue), clock.clone(), options.format, options.language);
-    let lost = move |count| line::own(&clock, format, &line::lost(language, count));
+    let lost = move |count| line::own(&clock, format, &language.log_lost(count));
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || queue::write_all(&queue, output, lost, complain))

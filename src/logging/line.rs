@@ -1,15 +1,12 @@
 //! What a line of the log looks like.
 
 use std::fmt::{self, Display, Write};
-use std::io;
-use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::Level;
 
 use super::handle::Format;
-use crate::words::Language;
 
 /// Tells the time of a line. The zone is read once: who logs must not wait for its file.
 #[derive(Clone)]
@@ -55,25 +52,6 @@ pub(super) fn format(
 /// A line that the log itself has to say.
 pub(super) fn own(clock: &Clock, how: Format, message: &str) -> String {
     format(clock, how, Level::Warn, module_path!(), &message)
-}
-
-/// What is said when there is room again.
-pub(super) fn lost(language: Language, count: u64) -> String {
-    match (language, count) {
-        (Language::En, 1) => "1 line of the log was lost: it could not be written".to_owned(),
-        (Language::En, _) => format!("{count} lines of the log were lost: they could not be written"),
-        (Language::Zh, _) => format!("有 {count} 行日志无法写出，已丢失"),
-    }
-}
-
-/// What one output says of another; without a path that is standard error.
-pub(super) fn unwritable(language: Language, path: Option<&Path>, error: &io::Error) -> String {
-    match (language, path) {
-        (Language::En, Some(path)) => format!("the log file {} cannot be written: {error}", path.display()),
-        (Language::En, None) => format!("the log cannot be written to standard error: {error}"),
-        (Language::Zh, Some(path)) => format!("日志文件 {} 无法写入：{error}", path.display()),
-        (Language::Zh, None) => format!("日志无法写到标准错误输出：{error}"),
-    }
 }
 
 /// What turns a level's color on and off. Lines of the ordinary level have the terminal's own.

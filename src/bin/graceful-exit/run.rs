@@ -22,10 +22,12 @@ use crate::{
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
     let language = language(&settings);
-    let logging = match logging::start(&settings.log) {
+    let logging = match logging::start(&logging::Options::from(&settings.log)) {
         Ok(logging) => logging,
         Err(error) => return fail(exit_code::START, &error),
     };
+    // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
+    logging::log_panics();
     let mut exit = exit(&settings, language, &logging);
     if let Err(error) = exit.arm() {
         return fail(exit_code::START, &error);
