@@ -97,7 +97,7 @@ impl ShutdownSupervisor {
                 Recruit::Server(server) => {
                     let id = crate::sequence::MemberId(index);
                     let died = address.clone().recipient();
-                    let actor = HttpServerActor::new(server, setup.linger, setup.hooks.language, id, died);
+                    let actor = HttpServerActor::new(server, setup.linger, id, died);
                     Member { label, at_risk: None, address: Address::Server(actor.start()) }
                 }
                 Recruit::Job(parts) => {
@@ -178,6 +178,9 @@ impl ShutdownSupervisor {
         let task = phase.tasks[id.task];
         let ask = Ask { id, phase: phase.kind, bound: task.bound, reply: ctx.address().recipient() };
         self.board.write(|record| record.asked(id));
+        if phase.kind.closes_servers() {
+            log::info!("{}", self.hooks.language.closing(&self.plan.member_of(id).name));
+        }
         let asked = match &self.members[task.member.0].address {
             Address::Server(server) => server.try_send(ask).is_ok(),
             Address::Job(job) => job.try_send(ask).is_ok(),
@@ -263,6 +266,9 @@ impl ShutdownSupervisor {
         let language = self.hooks.language;
         let error = ended.error.clone().unwrap_or_default();
         match ended.over {
+            Over::Done if self.plan.phases()[ended.id.phase].kind.closes_servers() => {
+                log::info!("{}", language.closed(&self.plan.member_of(ended.id).name));
+            }
             Over::Done => {}
             Over::Failed => log::error!("{}", language.failed(&member.label, &error)),
             Over::Panicked => log::error!("{}", language.panicked(&member.label, &error)),
