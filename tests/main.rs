@@ -2,3 +2,8 @@
 
 mod layers;
 mod sequence;
+#[cfg(unix)]
+mod signals;
+mod support;
+#[cfg(unix)]
+mod transcripts;
