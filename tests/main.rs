@@ -2,11 +2,11 @@
 
 mod support;
 
-// mod admin;
-// mod business;
+mod admin;
+mod business;
 // mod cache;
-// mod deadline;
-// mod exit_codes;
+mod deadline;
+mod exit_codes;
 // mod settings;
 #[cfg(unix)]
 mod signals;
