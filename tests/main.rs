@@ -1,14 +1,15 @@
-//! The application as a process: real signals, real sockets, real files.
-
-mod support;
+//! The integration tests: one binary, a file a subject.
 
 mod admin;
 mod business;
-// mod cache;
+mod cache;
 mod deadline;
 mod exit_codes;
-// mod settings;
+mod layers;
+mod sequence;
+mod settings;
 #[cfg(unix)]
 mod signals;
+mod support;
 #[cfg(unix)]
 mod transcripts;

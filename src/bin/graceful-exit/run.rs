@@ -11,7 +11,6 @@ use actix_web::{
 use graceful_exit::{
     Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
-    os::signals::SignalName,
     settings::{self, LanguageChoice, Settings, StopOrder, Workers},
 };
 
@@ -32,10 +31,12 @@ const FINISH_OPENING: Duration = Duration::from_millis(500);
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
     let language = language(&settings);
-    let logging = match logging::start(&settings.log) {
+    let logging = match logging::start(&logging::Options::from(&settings.log)) {
         Ok(logging) => logging,
         Err(error) => return fail(exit_code::START, &error),
     };
+    // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
+    logging::log_panics();
     let mut exit = exit(&settings, language, &logging);
     if let Err(error) = exit.arm() {
         return fail(exit_code::START, &error);
@@ -123,7 +124,7 @@ fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulE
         .language(language)
         .details(settings.log.summary)
         .rejection(rejection(settings, language))
-        .signals(shutdown.signals.iter().filter_map(|name| SignalName::parse(name).ok()).collect())
+        .signals(shutdown.signals.clone())
         .flush_log(move |bound| {
             logging.flush(bound);
         });
