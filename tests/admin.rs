@@ -27,7 +27,9 @@ fn the_routes_answer_get_and_head() {
         assert_eq!((head.status, head.body.len()), (200, 0), "HEAD {path}");
     }
     assert_eq!(Client::get(app.admin, "/nothing").status, 404);
-    for (method, path) in [("POST", "/healthz"), ("PUT", "/status"), ("DELETE", "/readyz"), ("GET", "/shutdown")] {
+    for (method, path) in
+        [("POST", "/healthz"), ("PUT", "/status"), ("DELETE", "/readyz"), ("GET", "/shutdown")]
+    {
         let got = Client::request(app.admin, method, path, &[("Content-Length", "0")], b"");
         assert_eq!(got.status, 405, "{method} {path}");
     }
@@ -51,7 +53,10 @@ fn status_says_how_things_stand() {
     assert_eq!(servers[1]["rejected"], 0);
     for (list, name) in [("callbacks", "flush-cache"), ("resources", "store")] {
         assert_eq!(status[list].as_array().map(Vec::len), Some(1));
-        assert_eq!((&status[list][0]["name"], &status[list][0]["state"]), (&name.into(), &"not_started".into()));
+        assert_eq!(
+            (&status[list][0]["name"], &status[list][0]["state"]),
+            (&name.into(), &"not_started".into())
+        );
     }
     assert!(!status.to_string().contains("secret"), "no query");
 
@@ -145,7 +150,11 @@ fn with_a_token_the_token_alone_decides() {
         &[("Authorization", "Basic s3cret")],
     ] {
         let refused = post(app.admin, headers);
-        assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")), "{headers:?}");
+        assert_eq!(
+            (refused.status, refused.header("www-authenticate")),
+            (401, Some("Bearer")),
+            "{headers:?}"
+        );
         assert!(!refused.text().contains("s3cret"));
     }
     assert_eq!(Client::get(app.admin, "/readyz").status, 200);

@@ -65,12 +65,19 @@ fn a_query_that_cannot_be_served_is_a_400_with_the_reason() {
 #[test]
 fn a_route_that_is_not_there_is_a_404_and_a_method_that_is_not_a_405() {
     let app = App::start(&[]);
-    for path in ["/nothing", "/cache", "/cache/", "/cache/a/b", "/healthz", "/chaos/panic", "/chaos/block?ms=1"] {
+    for path in
+        ["/nothing", "/cache", "/cache/", "/cache/a/b", "/healthz", "/chaos/panic", "/chaos/block?ms=1"]
+    {
         assert_eq!(Client::get(app.business, path).status, 404, "{path}");
     }
-    for (method, path) in
-        [("POST", "/"), ("PUT", "/slow?ms=1"), ("DELETE", "/cache/a"), ("POST", "/cache/a"), ("POST", "/events"), ("PUT", "/stream?n=1&ms=1")]
-    {
+    for (method, path) in [
+        ("POST", "/"),
+        ("PUT", "/slow?ms=1"),
+        ("DELETE", "/cache/a"),
+        ("POST", "/cache/a"),
+        ("POST", "/events"),
+        ("PUT", "/stream?n=1&ms=1"),
+    ] {
         let got = Client::request(app.business, method, path, &[("Content-Length", "0")], b"");
         assert_eq!(got.status, 405, "{method} {path}");
     }
@@ -107,7 +114,9 @@ fn the_cache_takes_256_kib_and_no_more() {
     // A body that does not say how long it is.
     let chunked = |key: &str, size: usize| {
         let mut client = Client::connect(app.business);
-        let head = format!("PUT /cache/{key} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n");
+        let head = format!(
+            "PUT /cache/{key} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n"
+        );
         let request = [head.as_bytes(), &vec![8; size], b"\r\n0\r\n\r\n"].concat();
         // It may be answered before it is sent.
         let _ = client.write(&request);
@@ -164,7 +173,8 @@ fn events_come_once_a_second_and_say_goodbye_when_the_exit_starts() {
     let (status, headers) = client.read_head().expect("a head");
     assert_eq!(status, 200);
     assert!(headers.contains(&("content-type".into(), "text/event-stream".into())), "{headers:?}");
-    let mut event = || client.read_chunk().expect("a chunk").map(|chunk| String::from_utf8(chunk).expect("text"));
+    let mut event =
+        || client.read_chunk().expect("a chunk").map(|chunk| String::from_utf8(chunk).expect("text"));
     assert_eq!(event().as_deref(), Some("id: 0\ndata: 0\n\n"));
     let first = Instant::now();
     assert_eq!(event().as_deref(), Some("id: 1\ndata: 1\n\n"));
@@ -218,7 +228,9 @@ const PONG: u8 = 10;
 fn a_websocket_echoes_and_is_closed_as_going_away_when_the_exit_starts() {
     let app = App::start(&["shutdown.drain_timeout=20s"]);
     let mut client = websocket(&app);
-    for (kind, payload, answer) in [(TEXT, "回声".as_bytes(), TEXT), (BINARY, &[0, 255][..], BINARY), (PING, b"p", PONG)] {
+    for (kind, payload, answer) in
+        [(TEXT, "回声".as_bytes(), TEXT), (BINARY, &[0, 255][..], BINARY), (PING, b"p", PONG)]
+    {
         client.write(&frame(kind, payload)).expect("it is sent");
         assert_eq!(read_frame(&mut client), (answer, payload.to_owned()));
     }
@@ -324,7 +336,11 @@ fn the_ready_delay_still_serves_and_says_that_the_connection_closes() {
     app.wait_for_phase("ready_delay");
     assert_eq!(Client::get(app.admin, "/readyz").status, 503);
     kept.send("GET", "/", &[]).expect("the request is sent");
-    for served in [kept.read().expect("an answer"), Client::get(app.business, "/"), Client::put(app.business, "/cache/a", b"x")] {
+    for served in [
+        kept.read().expect("an answer"),
+        Client::get(app.business, "/"),
+        Client::put(app.business, "/cache/a", b"x"),
+    ] {
         assert!(matches!(served.status, 200 | 204), "{served:?}");
         assert_eq!(served.header("connection"), Some("close"));
     }

@@ -80,7 +80,10 @@ fn it_survives_a_restart() {
     let app = App::start(&[]);
     put(&app, 100);
     has(&app, 100);
-    assert!(!app.path("data/cache.db").exists() || rows(&app.path("data/cache.db")) == 0, "write-behind: nothing yet");
+    assert!(
+        !app.path("data/cache.db").exists() || rows(&app.path("data/cache.db")) == 0,
+        "write-behind: nothing yet"
+    );
     let ended = stop(app);
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert_eq!(rows(&ended.folder.path().join("data/cache.db")), 100);
@@ -145,7 +148,10 @@ fn a_forced_exit_before_the_flush_says_what_is_lost() {
     let ended = app.wait();
     assert_eq!(ended.code(), Some(1));
     let callback = &ended.report()["callbacks"][0];
-    assert_eq!((&callback["outcome"], &callback["error"]), (&"not_started".into(), &"7 cached writes were not flushed".into()));
+    assert_eq!(
+        (&callback["outcome"], &callback["error"]),
+        (&"not_started".into(), &"7 cached writes were not flushed".into())
+    );
     assert!(ended.has("7 cached writes were not flushed"), "{}", ended.text());
     let app = App::start_in(ended.folder, &[]);
     assert_eq!(Client::get(app.business, "/cache/key-0").status, 404, "it was true");
@@ -154,7 +160,12 @@ fn a_forced_exit_before_the_flush_says_what_is_lost() {
 #[cfg(unix)]
 #[test]
 fn a_forced_exit_while_the_flush_has_not_spooled_yet_says_what_is_lost() {
-    let app = App::start(&["demo.flush_delay=60s", "shutdown.callback_timeout=60s", "shutdown.timeout=100s", "shutdown.coalesce=0s"]);
+    let app = App::start(&[
+        "demo.flush_delay=60s",
+        "shutdown.callback_timeout=60s",
+        "shutdown.timeout=100s",
+        "shutdown.coalesce=0s",
+    ]);
     put(&app, 1);
     app.signal(libc::SIGTERM);
     app.wait_for_phase("callbacks");
@@ -230,7 +241,9 @@ fn a_kill_between_spool_and_store_loses_nothing() {
     put(&app, 5);
     let spool = app.path("data/cache.spool");
     // The interval's flush may have taken the first ones alone: all five are there when the next one has passed.
-    wait_until("all are spooled", || fs::read(&spool).is_ok_and(|spool| spool.windows(7).any(|bytes| bytes == b"value-4")));
+    wait_until("all are spooled", || {
+        fs::read(&spool).is_ok_and(|spool| spool.windows(7).any(|bytes| bytes == b"value-4"))
+    });
     let folder = app.kill();
     drop(lock);
     assert_eq!(rows(&store), 0);

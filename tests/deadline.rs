@@ -13,7 +13,12 @@ const HANGING: [(&str, &[&str]); 5] = [
     ("a worker thread", &["shutdown.drain_timeout=60s", "demo.chaos=true", "servers.business.workers=1"]),
     (
         "a worker thread while the servers close",
-        &["shutdown.drain_timeout=100ms", "shutdown.stop_timeout=60s", "demo.chaos=true", "servers.business.workers=1"],
+        &[
+            "shutdown.drain_timeout=100ms",
+            "shutdown.stop_timeout=60s",
+            "demo.chaos=true",
+            "servers.business.workers=1",
+        ],
     ),
     ("a callback", &["demo.flush_delay=60s", "shutdown.callback_timeout=60s"]),
     ("the release", &["demo.release_delay=60s", "shutdown.release_timeout=60s"]),
@@ -25,7 +30,9 @@ fn it_passes_whatever_hangs() {
         let app = App::start(&[settings, &["shutdown.timeout=1500ms"]].concat());
         let _request = match what {
             "a handler" => Some(app.in_flight("/slow?ms=60000")),
-            "a worker thread" | "a worker thread while the servers close" => Some(app.in_flight("/chaos/block?ms=60000")),
+            "a worker thread" | "a worker thread while the servers close" => {
+                Some(app.in_flight("/chaos/block?ms=60000"))
+            }
             _ => None,
         };
         let signalled = app.signal_to_stop();

@@ -23,11 +23,21 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
     assert_eq!((&report["outcome"], &report["exit_code"]), (&outcome.into(), &code.into()), "{report:#}");
     let mut names = members(&report);
     names.sort_unstable();
-    let expected =
-        ["callbacks", "duration_ms", "exit_code", "outcome", "phases", "reason", "resources", "servers", "started_at"];
+    let expected = [
+        "callbacks",
+        "duration_ms",
+        "exit_code",
+        "outcome",
+        "phases",
+        "reason",
+        "resources",
+        "servers",
+        "started_at",
+    ];
     assert_eq!(names, expected);
 
-    let started: jiff::Timestamp = report["started_at"].as_str().and_then(|text| text.parse().ok()).expect("RFC 3339");
+    let started: jiff::Timestamp =
+        report["started_at"].as_str().and_then(|text| text.parse().ok()).expect("RFC 3339");
     let age = SystemTime::now().duration_since(started.into()).expect("it was before now");
     let duration = report["duration_ms"].as_u64().expect("a number");
     assert!(age >= Duration::from_millis(duration) && age < Duration::from_secs(60), "{age:?}, {report:#}");
@@ -41,11 +51,17 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
         assert_eq!(members(phase).len(), 4);
     }
     assert!(end.abs_diff(duration) <= 5, "{report:#}");
-    assert_eq!((&report["servers"][0]["name"], &report["servers"][1]["name"]), (&"admin".into(), &"business".into()));
+    assert_eq!(
+        (&report["servers"][0]["name"], &report["servers"][1]["name"]),
+        (&"admin".into(), &"business".into())
+    );
     for server in report["servers"].as_array().expect("servers") {
         assert_eq!(members(server).len(), 5);
     }
-    for job in [&report["callbacks"], &report["resources"]].into_iter().flat_map(|jobs| jobs.as_array().expect("jobs")) {
+    for job in [&report["callbacks"], &report["resources"]]
+        .into_iter()
+        .flat_map(|jobs| jobs.as_array().expect("jobs"))
+    {
         assert_eq!(members(job).len(), 4);
     }
     report
@@ -54,7 +70,10 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
 /// The phases' names and what ended them.
 fn phases(report: &Value) -> Vec<(&str, &str)> {
     let phases = report["phases"].as_array().expect("phases");
-    phases.iter().map(|phase| (phase["name"].as_str().expect("text"), phase["ended_by"].as_str().expect("text"))).collect()
+    phases
+        .iter()
+        .map(|phase| (phase["name"].as_str().expect("text"), phase["ended_by"].as_str().expect("text")))
+        .collect()
 }
 
 #[test]
@@ -71,10 +90,16 @@ fn a_clean_exit_is_0() {
     let none = json!([]);
     assert_eq!(report["servers"][0]["abandoned"], none);
     let business = &report["servers"][1];
-    assert_eq!(*business, json!({"name": "business", "in_flight_at_start": 1, "completed": 1, "rejected": 0, "abandoned": none}));
+    assert_eq!(
+        *business,
+        json!({"name": "business", "in_flight_at_start": 1, "completed": 1, "rejected": 0, "abandoned": none})
+    );
     for (job, name) in [(&report["callbacks"], "flush-cache"), (&report["resources"], "store")] {
         assert_eq!(job.as_array().map(Vec::len), Some(1));
-        assert_eq!((&job[0]["name"], &job[0]["outcome"], &job[0]["error"]), (&name.into(), &"done".into(), &Value::Null));
+        assert_eq!(
+            (&job[0]["name"], &job[0]["outcome"], &job[0]["error"]),
+            (&name.into(), &"done".into(), &Value::Null)
+        );
         assert!((50..1000).contains(&job[0]["duration_ms"].as_u64().expect("a number")), "{job}");
     }
 }
@@ -104,7 +129,10 @@ fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
     assert_eq!(report["callbacks"][0]["outcome"], "done", "what follows is done all the same");
     assert_eq!(report["resources"][0]["outcome"], "done");
     let close = &report["phases"][1];
-    assert!(close["duration_ms"].as_u64().expect("a number") < 500, "no time is spent on what was abandoned: {close}");
+    assert!(
+        close["duration_ms"].as_u64().expect("a number") < 500,
+        "no time is spent on what was abandoned: {close}"
+    );
 }
 
 #[test]
@@ -122,7 +150,11 @@ fn a_callback_that_times_out_is_3() {
 
 #[test]
 fn a_resource_that_times_out_is_3() {
-    let report = check(&stop(App::start(&["demo.release_delay=60s", "shutdown.release_timeout=300ms"])), "incomplete", 3);
+    let report = check(
+        &stop(App::start(&["demo.release_delay=60s", "shutdown.release_timeout=300ms"])),
+        "incomplete",
+        3,
+    );
     assert_eq!(report["resources"][0]["outcome"], "timed_out");
     assert!(phases(&report).contains(&("release", "timeout")));
     assert_eq!(phases(&report).last(), Some(&("close_last", "done")), "what follows is done all the same");
@@ -275,7 +307,8 @@ fn a_store_that_cannot_be_opened_is_4_and_is_named() {
         let log = cannot_start(|folder, command| {
             fs::write(folder.join("file"), "").expect("a file");
             fs::create_dir(folder.join("a-folder")).expect("a folder");
-            fs::write(folder.join("no-database"), "this is not a database at all ".repeat(99)).expect("a file");
+            fs::write(folder.join("no-database"), "this is not a database at all ".repeat(99))
+                .expect("a file");
             command.args(["-s", &format!("cache.store={store}")]);
         });
         assert!(log.contains(named), "{store}: {log}");

@@ -151,7 +151,8 @@ impl App {
     pub(crate) fn in_flight(&self, path: &str) -> Client {
         let known = || {
             let status = self.status();
-            let oldest = |server: &serde_json::Value| server["oldest"].as_array().cloned().unwrap_or_default();
+            let oldest =
+                |server: &serde_json::Value| server["oldest"].as_array().cloned().unwrap_or_default();
             let requests = status["servers"].as_array().expect("servers").iter().flat_map(oldest);
             requests.filter(|request| request["path"].as_str() == path.split('?').next()).count()
         };
