@@ -51,3 +51,9 @@ pub(crate) fn side_by_side<T: Sync>(items: &[T], run: impl Fn(&T) + Sync) {
 pub(crate) fn folder() -> Arc<TempDir> {
     Arc::new(tempfile::tempdir().expect("a temporary folder"))
 }
+
+/// Asks it to stop, and waits for its end.
+pub(crate) fn stop(app: App) -> Ended {
+    app.signal_to_stop();
+    app.wait()
+}

@@ -142,12 +142,24 @@ impl App {
         at
     }
 
-    /// Begins a request and waits until the server counts it as in flight.
+    /// Asks it to stop, as this platform does.
+    pub(crate) fn signal_to_stop(&self) -> Instant {
+        self.signal(libc::SIGTERM)
+    }
+
+    /// Begins a request and waits until the server knows it as in flight. For the first five of them.
     pub(crate) fn in_flight(&self, path: &str) -> Client {
-        let before = self.count_in_flight();
+        let known = || {
+            let status = self.status();
+            let oldest =
+                |server: &serde_json::Value| server["oldest"].as_array().cloned().unwrap_or_default();
+            let requests = status["servers"].as_array().expect("servers").iter().flat_map(oldest);
+            requests.filter(|request| request["path"].as_str() == path.split('?').next()).count()
+        };
+        let before = known();
         let mut client = Client::connect(self.business);
         client.send("GET", path, &[]).expect("the request is sent");
-        wait_until("the request is in flight", || self.count_in_flight() > before);
+        wait_until("the request is in flight", || known() > before);
         client
     }
 
