@@ -1,9 +1,11 @@
 //! What the tests of the binary share: a process with its log, and a client that sees every byte.
 
 mod client;
+#[cfg(feature = "app")]
 mod process;
 
 pub use client::{Client, Response};
+#[cfg(feature = "app")]
 pub use process::{App, Ended, Line};
 
 use std::{
