@@ -10,4 +10,4 @@ pub mod listener;
 pub mod signals;
 
 #[cfg(test)]
-mod process;
+pub(crate) mod process;
