@@ -4,6 +4,8 @@ use std::env;
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
 pub(super) type TestResult = Result<(), Box<dyn Error>>;
 
@@ -72,12 +74,11 @@ impl Drop for Process {
 /// The part that this process was started to play, if it was.
 pub(super) fn part() -> Option<String> {
     let part = env::var(PART).ok()?;
-    // A child that hangs must not outlive its test.
-    #[cfg(unix)]
-    // SAFETY: it sets this process's own timer.
-    unsafe {
-        libc::alarm(30);
-    }
+    // A child that hangs must not outlive its test, nor keep it from failing.
+    thread::spawn(|| {
+        thread::sleep(Duration::from_secs(30));
+        super::exit::now(99);
+    });
     Some(part)
 }
 

@@ -20,7 +20,7 @@ use super::{
     worker::{self, Seat},
 };
 use crate::{
-    drain::{Drain, Policy, Rejection},
+    drain::{AlwaysAnswer, Drain, Policy, Rejection},
     os::listener,
 };
 
@@ -37,7 +37,7 @@ pub struct Server {
     workers: usize,
     backlog: u32,
     options: Options,
-    always_answer: Option<Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>>,
+    always_answer: Option<AlwaysAnswer>,
     start: StartWorker,
 }
 
@@ -254,7 +254,7 @@ pub(crate) struct Opened {
     pub(crate) addresses: Vec<SocketAddr>,
     listeners: Vec<TcpListener>,
     options: Options,
-    always_answer: Option<Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>>,
+    always_answer: Option<AlwaysAnswer>,
     start: StartWorker,
 }
 

@@ -57,6 +57,9 @@ pub(crate) fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
+    if !matches!(command, None | Some(Command::Run)) {
+        graceful_exit::os::signals::release();
+    }
     if let Some(Command::Report { file }) = command {
         return report(&file);
     }
