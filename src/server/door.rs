@@ -70,23 +70,36 @@ impl Handle {
         Closing { door: Arc::clone(&self.door) }
     }
 
+    /// From now on requests are rejected. Connections that have not been used for a second close at once: to
+    /// close thousands of them takes time, which there is while requests in flight are waited for.
+    pub fn reject(&self) {
+        self.drain.gate.reject();
+        self.drain.connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
+    }
+
     /// Closes it. The order is what makes it lose nothing:
     ///
     /// 1. Every worker empties the accept queue and stops listening. One that is blocked is not waited for
     ///    longer than `linger`.
-    /// 2. Connections whose request was abandoned are cut, and those on which nothing has happened for a second.
+    /// 2. Connections whose request was abandoned are cut. Those on which nothing has happened for a second hang
+    ///    up.
     /// 3. The others stay open until each has had its last answer, which says `Connection: close`; at most for
-    ///    `linger`.
+    ///    `linger`. Then they hang up, and whoever has sent a request up to this instant is still answered, within
+    ///    `linger` once more.
     ///
     /// Resolves when no connection is left. There is no bound for that here: a blocked worker cannot close.
     pub async fn close(&self, linger: Duration) -> Closed {
         self.door.asked.cancel();
         let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
         let connections = &self.drain.connections;
-        connections.cut(RECENTLY, |standing| standing != Standing::Recent);
-        let _ = timeout(linger, connections.none_open()).await;
-        connections.cut(RECENTLY, |_| true);
-        connections.none_open().await;
+        connections.cut(RECENTLY, |standing| standing == Standing::Busy);
+        connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
+        if timeout(linger, connections.none_open()).await.is_err() {
+            connections.hang_up(RECENTLY, |_| true);
+            let _ = timeout(linger, connections.none_open()).await;
+            connections.cut(RECENTLY, |_| true);
+            connections.none_open().await;
+        }
         Closed
     }
 

@@ -1,6 +1,15 @@
 //! A worker: a thread that accepts connections for itself and serves them.
 
-use std::{fmt, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    net::TcpListener,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_rt::Arbiter;
@@ -184,6 +193,10 @@ async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections
         // Lets the other workers, which were woken as well, have their share of a burst.
         tokio::task::yield_now().await;
     }
+    listener::ignore_newcomers(&listener);
+    sweep(&listener, &begin);
+    // Whoever was in the middle of a handshake has had time to end it.
+    tokio::task::yield_now().await;
     sweep(&listener, &begin);
     listener::shut(&listener);
 }
@@ -226,7 +239,10 @@ impl Begin {
         let (place, connection) = self.drain.opened(self.lane);
         let counted = Counted { drain: Arc::clone(&self.drain), lane: self.lane, place };
         let served = (self.serve)(Stream::new(socket, connection), peer);
+        let drain = Arc::clone(&self.drain);
+        let lane = self.lane;
         let task = actix_rt::spawn(async move {
+            drain.woken_by(lane, place, poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
             served.await;
             drop(counted);
         });
