@@ -2,3 +2,7 @@
 
 mod layers;
 mod sequence;
+
+#[cfg(target_os = "linux")]
+mod proxies;
+mod support;

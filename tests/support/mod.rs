@@ -2,9 +2,12 @@
 
 mod client;
 mod process;
+pub mod tools;
+mod traffic;
 
 pub use client::{Client, Response};
 pub use process::{App, Ended, Line};
+pub use traffic::{Seen, Traffic};
 
 use std::{
     path::Path,
