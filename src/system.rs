@@ -50,6 +50,7 @@ pub struct GracefulExit {
     rejection: Option<Rejection>,
     report_path: Option<PathBuf>,
     signals: Vec<SignalName>,
+    ends_process: bool,
     servers: Vec<Server>,
     jobs: Vec<Job>,
     flush_log: Box<dyn FnMut(Duration) + Send>,
@@ -59,7 +60,8 @@ pub struct GracefulExit {
 
 /// What catches signals and what ends the process when nothing else does.
 struct Armed {
-    guard: Guard,
+    /// None where the process goes on after the exit.
+    guard: Option<Guard>,
     /// None where no signal is to be caught.
     signals: Option<Signals>,
 }
@@ -77,6 +79,7 @@ impl GracefulExit {
             rejection: None,
             report_path: None,
             signals: SignalName::DEFAULT.to_vec(),
+            ends_process: true,
             servers: Vec::new(),
             jobs: Vec::new(),
             flush_log: Box::new(|_| ()),
@@ -138,6 +141,14 @@ impl GracefulExit {
     /// starts by [`ExitHandle::stop`] alone. Handlers are the process's: only one builder in it can have signals.
     pub fn signals(mut self, signals: Vec<SignalName>) -> Self {
         self.signals = signals;
+        self
+    }
+
+    /// Whether the process ends with the exit, as it does by default. A process that goes on, such as a test of
+    /// an application, says no: no guard ends it then, and the actix `System` is not stopped. Threads that were
+    /// started for the exit stay until the process ends.
+    pub fn ends_process(mut self, ends: bool) -> Self {
+        self.ends_process = ends;
         self
     }
 
@@ -208,7 +219,7 @@ impl GracefulExit {
             deadline: self.language.guard_deadline().into(),
             forced: self.language.guard_forced().into(),
         };
-        let guard = Guard::start(lines).map_err(StartError::Guard)?;
+        let guard = self.ends_process.then(|| Guard::start(lines)).transpose().map_err(StartError::Guard)?;
         let mut signals = None;
         if !self.signals.is_empty() {
             let on_signal = self.on_signal(guard.clone());
@@ -219,16 +230,16 @@ impl GracefulExit {
     }
 
     /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
-    fn on_signal(&self, guard: Guard) -> impl FnMut(Caught) + Send + 'static {
+    fn on_signal(&self, guard: Option<Guard>) -> impl FnMut(Caught) + Send + use<> {
         let (bounds, codes, shared) = (self.bounds, self.codes, Arc::clone(&self.shared));
         let mut first = None;
         move |caught| {
             let first = *first.get_or_insert(caught.at);
             if first == caught.at {
                 let after = bounds.deadline.saturating_add(GUARD_AFTER_DEADLINE);
-                guard.arm(Cause::Deadline, after, codes.timed_out);
+                arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
             } else if caught.at.saturating_duration_since(first) > bounds.coalesce {
-                guard.arm(Cause::Forced, GUARD_AFTER_SECOND_SIGNAL, codes.forced);
+                arm(guard.as_ref(), Cause::Forced, GUARD_AFTER_SECOND_SIGNAL, codes.forced);
             }
             shared.request(caught.name.as_str());
         }
@@ -348,12 +359,18 @@ async fn serve(opened: Vec<Opened>, rejection: &Rejection) -> Result<(), StartEr
     Ok(())
 }
 
-fn at_begin(guard: Guard, deadline: Duration, code: u8) -> impl FnMut() + Send {
-    move || guard.arm(Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
+fn arm(guard: Option<&Guard>, cause: Cause, after: Duration, code: u8) {
+    if let Some(guard) = guard {
+        guard.arm(cause, after, code);
+    }
+}
+
+fn at_begin(guard: Option<Guard>, deadline: Duration, code: u8) -> impl FnMut() + Send {
+    move || arm(guard.as_ref(), Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
 }
 
 fn at_exit(
-    guard: Guard,
+    guard: Option<Guard>,
     report_path: Option<PathBuf>,
     language: Language,
     mut flush_log: Box<dyn FnMut(Duration) + Send>,
@@ -367,10 +384,12 @@ fn at_exit(
             log::error!("{}", language.report_failed(&path.display(), &error));
         }
         flush_log(LOG_FLUSH);
-        guard.arm(Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
+        arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
         let code = i32::from(report.exit_code);
         shared.finished.send_replace(Some(report));
-        if let Some(system) = System::try_current() {
+        if guard.is_some()
+            && let Some(system) = System::try_current()
+        {
             system.stop_with_code(code);
         }
     }

@@ -2,7 +2,14 @@
 
 mod layers;
 mod sequence;
+#[cfg(unix)]
+mod signals;
+mod support;
+#[cfg(unix)]
+mod transcripts;
 
+// At home on Linux's platforms.
+#[cfg(target_os = "linux")]
+mod lame_duck;
 #[cfg(target_os = "linux")]
 mod proxies;
-mod support;

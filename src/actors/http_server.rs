@@ -8,7 +8,6 @@ use super::protocol::{Announce, Ask, Cancel, Died, Ended};
 use crate::{
     sequence::{MemberId, Over, PhaseKind, TaskId},
     server::Handle,
-    words::Language,
 };
 
 /// Speaks for one server. It never touches a request: it sets the gate, and waits.
@@ -16,7 +15,6 @@ use crate::{
 pub struct HttpServerActor {
     server: Handle,
     linger: Duration,
-    language: Language,
     member: MemberId,
     supervisor: Recipient<Died>,
     /// What it is waiting for on behalf of the supervisor.
@@ -28,11 +26,10 @@ impl HttpServerActor {
     pub(crate) fn new(
         server: Handle,
         linger: Duration,
-        language: Language,
         member: MemberId,
         supervisor: Recipient<Died>,
     ) -> Self {
-        Self { server, linger, language, member, supervisor, running: HashMap::new(), closing: false }
+        Self { server, linger, member, supervisor, running: HashMap::new(), closing: false }
     }
 }
 
@@ -66,7 +63,6 @@ impl Handler<Ask> for HttpServerActor {
         let (id, closes, linger) = (ask.id, ask.phase != PhaseKind::Drain, self.linger);
         if closes {
             self.closing = true;
-            log::info!("{}", self.language.closing(server.name()));
         } else {
             server.drain().gate.reject();
         }
@@ -79,9 +75,6 @@ impl Handler<Ask> for HttpServerActor {
         };
         let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, _| {
             actor.running.remove(&id);
-            if closes {
-                log::info!("{}", actor.language.closed(actor.server.name()));
-            }
             ask.reply.do_send(Ended { id, over: Over::Done, error: None });
         }));
         self.running.insert(id, handle);

@@ -9,6 +9,8 @@ mod http_server;
 mod protocol;
 mod record;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 pub use board::{Board, MemberStatus, Oldest, PhaseStatus, ServerStatus, Status};

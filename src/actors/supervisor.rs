@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -97,7 +98,7 @@ impl ShutdownSupervisor {
                 Recruit::Server(server) => {
                     let id = crate::sequence::MemberId(index);
                     let died = address.clone().recipient();
-                    let actor = HttpServerActor::new(server, setup.linger, setup.hooks.language, id, died);
+                    let actor = HttpServerActor::new(server, setup.linger, id, died);
                     Member { label, at_risk: None, address: Address::Server(actor.start()) }
                 }
                 Recruit::Job(parts) => {
@@ -178,6 +179,9 @@ impl ShutdownSupervisor {
         let task = phase.tasks[id.task];
         let ask = Ask { id, phase: phase.kind, bound: task.bound, reply: ctx.address().recipient() };
         self.board.write(|record| record.asked(id));
+        if phase.kind.closes_servers() {
+            log::info!("{}", self.hooks.language.closing(&self.plan.member_of(id).name));
+        }
         let asked = match &self.members[task.member.0].address {
             Address::Server(server) => server.try_send(ask).is_ok(),
             Address::Job(job) => job.try_send(ask).is_ok(),
@@ -187,22 +191,21 @@ impl ShutdownSupervisor {
 
     /// Tells a member that it is not waited for any more, and says so.
     fn cancel(&mut self, id: TaskId, fate: Fate) {
-        let spec = self.plan.member_of(id);
-        let (kind, name) = (spec.kind, spec.name.clone());
-        let phase = self.plan.phases()[id.phase].kind;
-        let member = &self.members[self.plan.phases()[id.phase].tasks[id.task].member.0];
-        let language = self.hooks.language;
-        match &member.address {
+        self.tell(id);
+        if self.is_draining_server(id) {
+            self.abandon(&self.plan.member_of(id).name);
+        } else {
+            log::warn!("{}", self.hooks.language.timed_out(&self.member(id).label));
+        }
+        self.board.write(|record| record.ended(id, fate, None));
+    }
+
+    /// Tells a member that it is not waited for any more. Telling again changes nothing.
+    fn tell(&self, id: TaskId) {
+        match &self.member(id).address {
             Address::Server(server) => server.do_send(Cancel { id }),
             Address::Job(job) => job.do_send(Cancel { id }),
         }
-        let draining = matches!(kind, Kind::ServerFirst | Kind::ServerLast) && phase == PhaseKind::Drain;
-        if draining {
-            self.abandon(&name);
-        } else {
-            log::warn!("{}", language.timed_out(&member.label));
-        }
-        self.board.write(|record| record.ended(id, fate, None));
     }
 
     fn abandon(&self, server: &str) {
@@ -241,12 +244,14 @@ impl ShutdownSupervisor {
                     continue;
                 }
                 let id = TaskId { phase, task };
-                let spec = self.plan.member_of(id);
-                if self.plan.phases()[phase].kind == PhaseKind::Drain && fate == Fate::CutOff {
-                    self.abandon(&spec.name);
+                if fate == Fate::CutOff {
+                    self.tell(id);
+                    if self.is_draining_server(id) {
+                        self.abandon(&self.plan.member_of(id).name);
+                    }
                 }
-                let member = &self.members[self.plan.phases()[phase].tasks[task].member.0];
-                if let Some(lost) = member.at_risk.as_ref().and_then(|at_risk| at_risk()) {
+                let member = self.member(id);
+                if let Some(lost) = member.at_risk.as_ref().and_then(lost) {
                     log::error!("{}", self.hooks.language.lost(&member.label, &lost));
                     self.board.write(|record| record.lost(id, &lost));
                 }
@@ -259,10 +264,13 @@ impl ShutdownSupervisor {
         if !self.state.is_waited_for(ended.id) {
             return;
         }
-        let member = &self.members[self.plan.phases()[ended.id.phase].tasks[ended.id.task].member.0];
+        let member = self.member(ended.id);
         let language = self.hooks.language;
         let error = ended.error.clone().unwrap_or_default();
         match ended.over {
+            Over::Done if self.plan.phases()[ended.id.phase].kind.closes_servers() => {
+                log::info!("{}", language.closed(&self.plan.member_of(ended.id).name));
+            }
             Over::Done => {}
             Over::Failed => log::error!("{}", language.failed(&member.label, &error)),
             Over::Panicked => log::error!("{}", language.panicked(&member.label, &error)),
@@ -282,13 +290,14 @@ impl ShutdownSupervisor {
     }
 
     fn report_progress(&self) {
-        let Some(index) = self.state.phase() else { return };
-        let phase = &self.plan.phases()[index];
-        let in_this = |timer| matches!(timer, Timer::Bound { phase, .. } if phase == index);
-        let Some(left) = self.timers.left(in_this) else { return };
-        let left = left.min(self.timers.left(|timer| timer == Timer::Deadline).unwrap_or(left));
+        let pending: Vec<_> = self.state.pending().collect();
+        let bound = |id: &TaskId| self.plan.phases()[id.phase].tasks[id.task].bound;
+        let Some((phase, after)) = pending.iter().map(|id| (id.phase, bound(id))).max() else { return };
+        let left = |timer| self.timers.left(timer).unwrap_or(after);
+        let left = left(Timer::Bound { phase, after }).min(left(Timer::Deadline));
         let language = self.hooks.language;
-        if phase.kind == PhaseKind::Drain {
+        let (servers, others): (Vec<_>, Vec<_>) = pending.into_iter().partition(|&id| self.is_draining_server(id));
+        if !servers.is_empty() {
             let (count, oldest) = self.board.read(|record| {
                 let count = record.servers().map(|server| server.drain().gate.in_flight()).sum();
                 let all = record.servers().flat_map(|server| server.drain().connections.in_flight());
@@ -296,18 +305,33 @@ impl ShutdownSupervisor {
             });
             let oldest = oldest.as_ref().map(|it| (it.method.as_str(), it.path.as_str(), it.age));
             log::info!("{}", language.progress_requests(count, oldest, left));
-        } else {
-            let label = |id: TaskId| self.members[phase.tasks[id.task].member.0].label.clone();
-            let pending: Vec<_> = self.state.pending().collect();
-            let named: Vec<_> = pending.iter().take(NAMED).copied().map(label).collect();
-            let more = pending.len() - named.len();
+        }
+        if !others.is_empty() {
+            let label = |&id: &TaskId| self.member(id).label.clone();
+            let named: Vec<_> = others.iter().take(NAMED).map(label).collect();
+            let more = others.len() - named.len();
             log::info!("{}", language.progress_members(&named, more, left));
         }
+    }
+
+    fn member(&self, id: TaskId) -> &Member {
+        &self.members[self.plan.phases()[id.phase].tasks[id.task].member.0]
+    }
+
+    /// Whether it is a server's requests that are waited for, each of which has a name of its own.
+    fn is_draining_server(&self, id: TaskId) -> bool {
+        let is_server = matches!(self.plan.member_of(id).kind, Kind::ServerFirst | Kind::ServerLast);
+        is_server && self.plan.phases()[id.phase].kind == PhaseKind::Drain
     }
 }
 
 /// How many are named in one go.
 const NAMED: usize = 10;
+
+/// What a job says is lost. One that panics instead does not take the exit along.
+fn lost(at_risk: &AtRisk) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| at_risk())).unwrap_or(None)
+}
 
 impl Actor for ShutdownSupervisor {
     type Context = Context<Self>;

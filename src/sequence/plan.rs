@@ -115,6 +115,15 @@ pub enum PhaseKind {
 }
 
 impl PhaseKind {
+    /// Whether servers close in it.
+    #[must_use]
+    pub const fn closes_servers(self) -> bool {
+        match self {
+            Self::CloseServers | Self::CloseLast => true,
+            Self::ReadyDelay | Self::Drain | Self::Callbacks | Self::Release => false,
+        }
+    }
+
     /// The name in reports, in `/status` and in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

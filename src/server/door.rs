@@ -43,7 +43,7 @@ const RECENTLY: Duration = Duration::from_secs(1);
 pub struct Closed;
 
 impl Handle {
-    pub(super) fn new(name: ServerName, drain: Arc<Drain>, workers: usize) -> Self {
+    pub(crate) fn new(name: ServerName, drain: Arc<Drain>, workers: usize) -> Self {
         let door = DoorState {
             asked: CancellationToken::new(),
             workers,

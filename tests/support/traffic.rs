@@ -15,7 +15,7 @@ use super::Client;
 
 /// Traffic that runs until it is stopped.
 #[derive(Debug)]
-pub struct Traffic {
+pub(crate) struct Traffic {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -32,7 +32,7 @@ struct Shared {
 
 /// What the clients saw.
 #[derive(Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Requests answered on connections that were kept.
     pub kept_alive: u64,
     /// Requests answered on a connection of their own.
@@ -48,7 +48,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 impl Traffic {
     /// So many clients on connections that they keep, and two that connect for each request.
-    pub fn start(to: SocketAddr, clients: usize) -> Self {
+    pub(crate) fn start(to: SocketAddr, clients: usize) -> Self {
         let shared = Arc::new(Shared::default());
         let keeping = (0..clients).map(|client| {
             let shared = Arc::clone(&shared);
@@ -62,11 +62,11 @@ impl Traffic {
         Self { shared, threads }
     }
 
-    pub fn answered(&self) -> u64 {
+    pub(crate) fn answered(&self) -> u64 {
         self.shared.kept_alive.load(Ordering::Relaxed) + self.shared.newcomers.load(Ordering::Relaxed)
     }
 
-    pub fn stop(self) -> Seen {
+    pub(crate) fn stop(self) -> Seen {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
             thread.join().expect("a client does not panic");

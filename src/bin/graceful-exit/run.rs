@@ -1,8 +1,13 @@
 //! `graceful-exit run`: both servers until it is asked to stop.
 
-use std::{process::ExitCode, time::Duration};
+use std::{pin::pin, process::ExitCode, time::Duration};
 
-use actix_web::{App, http::StatusCode, rt::System, web::Bytes};
+use actix_web::{
+    App,
+    http::StatusCode,
+    rt::{System, time::timeout},
+    web::Bytes,
+};
 use graceful_exit::{
     Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
@@ -19,13 +24,19 @@ use crate::{
     exit_code,
 };
 
+/// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
+/// file takes milliseconds; a database server that does not answer is not worth more.
+const FINISH_OPENING: Duration = Duration::from_millis(500);
+
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
     let language = language(&settings);
-    let logging = match logging::start(&settings.log) {
+    let logging = match logging::start(&logging::Options::from(&settings.log)) {
         Ok(logging) => logging,
         Err(error) => return fail(exit_code::START, &error),
     };
+    // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
+    logging::log_panics();
     let mut exit = exit(&settings, language, &logging);
     if let Err(error) = exit.arm() {
         return fail(exit_code::START, &error);
@@ -39,10 +50,21 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
 
 async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8 {
     let handle = exit.handle();
+    let mut opening = pin!(open(&settings));
     let opened = tokio::select! {
         biased;
-        _ = handle.requested() => return 0,
-        opened = open(&settings) => opened,
+        _ = handle.requested() => {
+            // A store that is dropped in the middle of a transaction leaves its journal behind.
+            return match timeout(FINISH_OPENING, opening).await {
+                Ok(Ok(cache)) => {
+                    cache.close().await;
+                    0
+                }
+                Ok(Err(error)) => complain(&error),
+                Err(_) => 0,
+            };
+        }
+        opened = &mut opening => opened,
     };
     let cache = match opened {
         Ok(cache) => cache,

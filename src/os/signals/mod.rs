@@ -18,14 +18,17 @@
 
 mod intake;
 mod name;
-#[cfg(unix)]
-#[path = "unix.rs"]
-mod platform;
-#[cfg(windows)]
-#[path = "windows.rs"]
-mod platform;
 #[cfg(all(test, unix))]
 mod tests;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
 
 pub use intake::{Caught, InstallError, Signals};
 pub use name::{SignalName, SignalNameError};
