@@ -13,3 +13,5 @@ mod transcripts;
 mod lame_duck;
 #[cfg(target_os = "linux")]
 mod proxies;
+#[cfg(target_os = "linux")]
+mod systemd;
