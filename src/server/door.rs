@@ -28,6 +28,8 @@ pub struct Handle {
 struct DoorState {
     /// Cancelled when the workers are to stop accepting.
     asked: CancellationToken,
+    /// Cancelled when newcomers would be turned away.
+    rejecting: CancellationToken,
     workers: usize,
     /// How many workers accept no more, because they were asked or because they ended by themselves.
     swept: AtomicUsize,
@@ -46,6 +48,7 @@ impl Handle {
     pub(crate) fn new(name: ServerName, drain: Arc<Drain>, workers: usize) -> Self {
         let door = DoorState {
             asked: CancellationToken::new(),
+            rejecting: CancellationToken::new(),
             workers,
             swept: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -70,11 +73,10 @@ impl Handle {
         Closing { door: Arc::clone(&self.door) }
     }
 
-    /// From now on requests are rejected. Connections that have not been used for a second close at once: to
-    /// close thousands of them takes time, which there is while requests in flight are waited for.
+    /// From now on requests are rejected, and newcomers on an inherited socket left to the next process.
     pub fn reject(&self) {
         self.drain.gate.reject();
-        self.drain.connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
+        self.door.rejecting.cancel();
     }
 
     /// Closes it. The order is what makes it lose nothing:
@@ -141,6 +143,11 @@ impl Closing {
     /// Resolves when the door is to be closed.
     pub(super) async fn asked(&self) {
         self.door.asked.cancelled().await;
+    }
+
+    /// Resolves when requests begin to be rejected.
+    pub(super) async fn rejecting(&self) {
+        self.door.rejecting.cancelled().await;
     }
 
     /// To be held while the worker accepts.
