@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix::prelude::*;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -30,6 +30,9 @@ use crate::{
     summary,
     words::Language,
 };
+
+#[cfg(all(unix, feature = "systemd"))]
+use crate::{actors::Watch, os::systemd::Systemd};
 
 /// How much later than the deadline the guard ends a process that did not end by itself.
 const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
@@ -56,17 +59,22 @@ pub struct GracefulExit {
     rejection: Option<Rejection>,
     report_path: Option<PathBuf>,
     signals: Vec<SignalName>,
+    ends_process: bool,
     servers: Vec<Server>,
     jobs: Vec<Job>,
     flush_log: Box<dyn FnMut(Duration) + Send>,
     shared: Arc<Shared>,
+    #[cfg(all(unix, feature = "systemd"))]
+    systemd: Option<Systemd>,
     armed: Option<Armed>,
 }
 
 /// What catches signals and what ends the process when nothing else does.
 struct Armed {
-    guard: Guard,
-    signals: Signals,
+    /// None where the process goes on after the exit.
+    guard: Option<Guard>,
+    /// None where no signal is to be caught.
+    signals: Option<Signals>,
 }
 
 impl GracefulExit {
@@ -82,10 +90,13 @@ impl GracefulExit {
             rejection: None,
             report_path: None,
             signals: SignalName::DEFAULT.to_vec(),
+            ends_process: true,
             servers: Vec::new(),
             jobs: Vec::new(),
             flush_log: Box::new(|_| ()),
             shared: Arc::default(),
+            #[cfg(all(unix, feature = "systemd"))]
+            systemd: None,
             armed: None,
         }
     }
@@ -139,9 +150,18 @@ impl GracefulExit {
         self
     }
 
-    /// The signals that start the exit, and force it: by default [`SignalName::DEFAULT`].
+    /// The signals that start the exit, and force it: by default [`SignalName::DEFAULT`]. With none, the exit
+    /// starts by [`ExitHandle::stop`] alone. Handlers are the process's: only one builder in it can have signals.
     pub fn signals(mut self, signals: Vec<SignalName>) -> Self {
         self.signals = signals;
+        self
+    }
+
+    /// Whether the process ends with the exit, as it does by default. A process that goes on, such as a test of
+    /// an application, says no: no guard ends it then, and the actix `System` is not stopped. Threads that were
+    /// started for the exit stay until the process ends.
+    pub fn ends_process(mut self, ends: bool) -> Self {
+        self.ends_process = ends;
         self
     }
 
@@ -149,6 +169,14 @@ impl GracefulExit {
     /// before the process ends.
     pub fn flush_log(mut self, flush: impl FnMut(Duration) + Send + 'static) -> Self {
         self.flush_log = Box::new(flush);
+        self
+    }
+
+    /// Tells systemd when everything is up, how the exit goes, and that the supervisor lives; see
+    /// [`Systemd::from_environment`].
+    #[cfg(all(unix, feature = "systemd"))]
+    pub fn systemd(mut self, systemd: Systemd) -> Self {
+        self.systemd = Some(systemd);
         self
     }
 
@@ -212,29 +240,32 @@ impl GracefulExit {
             deadline: self.language.guard_deadline().into(),
             forced: self.language.guard_forced().into(),
         };
-        let guard = Guard::start(lines).map_err(StartError::Guard)?;
-        let on_signal = self.on_signal(guard.clone());
-        let signals = Signals::install(&self.signals, on_signal).map_err(StartError::Signals)?;
+        let guard = self.ends_process.then(|| Guard::start(lines)).transpose().map_err(StartError::Guard)?;
+        let mut signals = None;
+        if !self.signals.is_empty() {
+            let on_signal = self.on_signal(guard.clone());
+            signals = Some(Signals::install(&self.signals, on_signal).map_err(StartError::Signals)?);
+        }
         self.armed = Some(Armed { guard, signals });
         Ok(())
     }
 
     /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
-    fn on_signal(&self, guard: Guard) -> impl FnMut(Caught) + Send + 'static {
+    fn on_signal(&self, guard: Option<Guard>) -> impl FnMut(Caught) + Send + use<> {
         let (bounds, codes, shared) = (self.bounds, self.codes, Arc::clone(&self.shared));
         let mut first = None;
         move |caught| {
             let first = *first.get_or_insert(caught.at);
             if first == caught.at {
                 let after = bounds.deadline.saturating_add(GUARD_AFTER_DEADLINE);
-                guard.arm(Cause::Deadline, after, codes.timed_out);
+                arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
             } else if caught.at.saturating_duration_since(first) > bounds.coalesce {
                 // Once the outcome is settled, and may have been told, a signal can only hasten the end.
                 let (cause, code) = match shared.settled.get() {
                     Some(&code) => (Cause::Finished, code),
                     None => (Cause::Forced, codes.forced),
                 };
-                guard.arm(cause, GUARD_AFTER_SECOND_SIGNAL, code);
+                arm(guard.as_ref(), cause, GUARD_AFTER_SECOND_SIGNAL, code);
             }
             shared.request(caught.name.as_str());
         }
@@ -281,6 +312,10 @@ impl GracefulExit {
             details: self.details,
             progress_interval: self.progress_interval,
             streams: self.shared.streams.clone(),
+            #[cfg(all(unix, feature = "systemd"))]
+            watch: self.systemd.clone().map(watch),
+            #[cfg(not(all(unix, feature = "systemd")))]
+            watch: None,
             on_begin: Box::new(at_begin(guard.clone(), self.bounds.deadline, self.codes.timed_out)),
             on_exit: Box::new(at_exit(
                 guard,
@@ -311,10 +346,16 @@ impl GracefulExit {
             }
         }
         log::info!("{}", language.started());
+        #[cfg(all(unix, feature = "systemd"))]
+        if let Some(systemd) = &self.systemd {
+            systemd.ready(language.started());
+        }
         self.shared.hand_over(supervisor.clone());
-        signals.deliver_to(move |caught| {
-            supervisor.do_send(SignalReceived { name: caught.name.as_str().to_owned(), at: caught.at });
-        });
+        if let Some(signals) = signals {
+            signals.deliver_to(move |caught| {
+                supervisor.do_send(SignalReceived { name: caught.name.as_str().to_owned(), at: caught.at });
+            });
+        }
         Ok(())
     }
 }
@@ -359,12 +400,25 @@ async fn serve(opened: Vec<Opened>, rejection: &Rejection) -> Result<(), StartEr
     Ok(())
 }
 
-fn at_begin(guard: Guard, deadline: Duration, code: u8) -> impl FnMut() + Send {
-    move || guard.arm(Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
+fn arm(guard: Option<&Guard>, cause: Cause, after: Duration, code: u8) {
+    if let Some(guard) = guard {
+        guard.arm(cause, after, code);
+    }
+}
+
+/// The supervisor's own heartbeat is what the watchdog hears.
+#[cfg(all(unix, feature = "systemd"))]
+fn watch(mut systemd: Systemd) -> Watch {
+    let every = systemd.heartbeat();
+    Watch { every, tell: Box::new(move |standing| systemd.alive(&standing.status, standing.deadline_left)) }
+}
+
+fn at_begin(guard: Option<Guard>, deadline: Duration, code: u8) -> impl FnMut() + Send {
+    move || arm(guard.as_ref(), Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
 }
 
 fn at_exit(
-    guard: Guard,
+    guard: Option<Guard>,
     report_path: Option<PathBuf>,
     summary: bool,
     mut flush_log: Box<dyn FnMut(Duration) + Send>,
@@ -386,10 +440,12 @@ fn at_exit(
         }
         shared.last_word();
         flush_log(LOG_FLUSH);
-        guard.arm(Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
+        arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
         let code = i32::from(report.exit_code);
         shared.finished.send_replace(Some(report));
-        if let Some(system) = System::try_current() {
+        if guard.is_some()
+            && let Some(system) = System::try_current()
+        {
             system.stop_with_code(code);
         }
     }
@@ -407,11 +463,11 @@ struct Shared {
     streams: CancellationToken,
     board: OnceLock<Arc<Board>>,
     /// The first to ask for the exit.
-    requested: watch::Sender<Option<String>>,
+    requested: channel::Sender<Option<String>>,
     supervisor: Mutex<Supervisor>,
     /// The exit code, once nothing can change it any more.
     settled: OnceLock<u8>,
-    finished: watch::Sender<Option<Report>>,
+    finished: channel::Sender<Option<Report>>,
 }
 
 /// Where requests from code go.
@@ -427,10 +483,10 @@ impl Default for Shared {
         Self {
             streams: CancellationToken::new(),
             board: OnceLock::new(),
-            requested: watch::Sender::new(None),
+            requested: channel::Sender::new(None),
             supervisor: Mutex::new(Supervisor::NotYet(None)),
             settled: OnceLock::new(),
-            finished: watch::Sender::new(None),
+            finished: channel::Sender::new(None),
         }
     }
 }
@@ -505,7 +561,7 @@ impl ExitHandle {
 
     /// Told at each change of [`ExitHandle::status`] but the counts of requests.
     #[must_use]
-    pub fn changes(&self) -> Option<watch::Receiver<u64>> {
+    pub fn changes(&self) -> Option<channel::Receiver<u64>> {
         self.shared.board.get().map(|board| board.changes())
     }
 

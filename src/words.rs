@@ -1,6 +1,6 @@
 //! Every sentence that an operator reads in the log, in each language.
 
-use std::{env, fmt::Display, time::Duration};
+use std::{env, fmt::Display, io, path::Path, time::Duration};
 
 use crate::sequence::{Kind, PhaseKind};
 
@@ -356,6 +356,27 @@ impl Language {
         match self {
             Self::En => format!("and {more} more"),
             Self::Zh => format!("等另外 {more} 个"),
+        }
+    }
+
+    /// The log could not write some lines, and can again.
+    #[must_use]
+    pub fn log_lost(self, lines: u64) -> String {
+        match (self, lines) {
+            (Self::En, 1) => "1 line of the log was lost: it could not be written".to_owned(),
+            (Self::En, _) => format!("{lines} lines of the log were lost: they could not be written"),
+            (Self::Zh, _) => format!("有 {lines} 行日志无法写出，已丢失"),
+        }
+    }
+
+    /// What one output of the log says of another; without a path that is standard error.
+    #[must_use]
+    pub fn log_unwritable(self, path: Option<&Path>, error: &io::Error) -> String {
+        match (self, path) {
+            (Self::En, Some(path)) => format!("the log file {} cannot be written: {error}", path.display()),
+            (Self::En, None) => format!("the log cannot be written to standard error: {error}"),
+            (Self::Zh, Some(path)) => format!("日志文件 {} 无法写入：{error}", path.display()),
+            (Self::Zh, None) => format!("日志无法写到标准错误输出：{error}"),
         }
     }
 

@@ -9,7 +9,10 @@ mod http_server;
 mod protocol;
 mod record;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod timers;
+mod watch;
 
 pub use board::{Board, MemberStatus, Oldest, PhaseStatus, ServerStatus, Status};
 pub(crate) use callback::{AtRisk, Parts};
@@ -21,3 +24,4 @@ pub use protocol::{
 };
 pub use supervisor::ShutdownSupervisor;
 pub(crate) use supervisor::{Hooks, Recruit, Setup};
+pub(crate) use watch::Watch;

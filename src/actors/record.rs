@@ -150,7 +150,7 @@ impl Record {
         plan: &Plan,
         fates: &[Vec<Fate>],
         outcome: Outcome,
-        codes: &ExitCodes,
+        codes: ExitCodes,
     ) -> Report {
         let duration = self.elapsed();
         for (runs, fates) in self.tasks.iter_mut().zip(fates) {

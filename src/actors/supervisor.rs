@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use super::{
     AtRisk, Board, CallbackActor, HttpServerActor, Parts,
     protocol::{Announce, Ask, Cancel, Died, Ended, SignalReceived, StopRequested},
     timers::Timers,
+    watch::Watch,
 };
 use crate::{
     sequence::{
@@ -25,15 +27,15 @@ use crate::{
 /// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence); it keeps no
 /// state of its own but what carrying that out takes, never waits, and never blocks its thread.
 pub struct ShutdownSupervisor {
-    plan: Arc<Plan>,
-    state: State,
-    board: Arc<Board>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) state: State,
+    pub(super) board: Arc<Board>,
     members: Vec<Member>,
     timers: Timers,
     /// The first signal's time, from which the machine's are counted.
     epoch: Option<Instant>,
     released: bool,
-    hooks: Hooks,
+    pub(super) hooks: Hooks,
 }
 
 /// What the supervisor is made of.
@@ -65,6 +67,8 @@ pub(crate) struct Hooks {
     pub(crate) streams: CancellationToken,
     /// Called when the exit begins.
     pub(crate) on_begin: Box<dyn FnMut() + Send>,
+    /// Who hears how things stand.
+    pub(crate) watch: Option<Watch>,
     /// Called at the end, with the report. Nothing follows.
     pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
 }
@@ -97,7 +101,7 @@ impl ShutdownSupervisor {
                 Recruit::Server(server) => {
                     let id = crate::sequence::MemberId(index);
                     let died = address.clone().recipient();
-                    let actor = HttpServerActor::new(server, setup.linger, setup.hooks.language, id, died);
+                    let actor = HttpServerActor::new(server, setup.linger, id, died);
                     Member { label, at_risk: None, address: Address::Server(actor.start()) }
                 }
                 Recruit::Job(parts) => {
@@ -171,6 +175,7 @@ impl ShutdownSupervisor {
         if phase.kind != PhaseKind::Release || !std::mem::replace(&mut self.released, true) {
             log::info!("{}", self.hooks.language.phase(phase.kind, phase.hold));
         }
+        self.tell_watch();
     }
 
     fn ask(&mut self, id: TaskId, ctx: &mut Context<Self>) -> Option<Event> {
@@ -178,6 +183,9 @@ impl ShutdownSupervisor {
         let task = phase.tasks[id.task];
         let ask = Ask { id, phase: phase.kind, bound: task.bound, reply: ctx.address().recipient() };
         self.board.write(|record| record.asked(id));
+        if phase.kind.closes_servers() {
+            log::info!("{}", self.hooks.language.closing(&self.plan.member_of(id).name));
+        }
         let asked = match &self.members[task.member.0].address {
             Address::Server(server) => server.try_send(ask).is_ok(),
             Address::Job(job) => job.try_send(ask).is_ok(),
@@ -187,22 +195,21 @@ impl ShutdownSupervisor {
 
     /// Tells a member that it is not waited for any more, and says so.
     fn cancel(&mut self, id: TaskId, fate: Fate) {
-        let spec = self.plan.member_of(id);
-        let (kind, name) = (spec.kind, spec.name.clone());
-        let phase = self.plan.phases()[id.phase].kind;
-        let member = &self.members[self.plan.phases()[id.phase].tasks[id.task].member.0];
-        let language = self.hooks.language;
-        match &member.address {
+        self.tell(id);
+        if self.is_draining_server(id) {
+            self.abandon(&self.plan.member_of(id).name);
+        } else {
+            log::warn!("{}", self.hooks.language.timed_out(&self.member(id).label));
+        }
+        self.board.write(|record| record.ended(id, fate, None));
+    }
+
+    /// Tells a member that it is not waited for any more. Telling again changes nothing.
+    fn tell(&self, id: TaskId) {
+        match &self.member(id).address {
             Address::Server(server) => server.do_send(Cancel { id }),
             Address::Job(job) => job.do_send(Cancel { id }),
         }
-        let draining = matches!(kind, Kind::ServerFirst | Kind::ServerLast) && phase == PhaseKind::Drain;
-        if draining {
-            self.abandon(&name);
-        } else {
-            log::warn!("{}", language.timed_out(&member.label));
-        }
-        self.board.write(|record| record.ended(id, fate, None));
     }
 
     fn abandon(&self, server: &str) {
@@ -229,7 +236,7 @@ impl ShutdownSupervisor {
         }
         let report = self
             .board
-            .write(|record| record.report(&self.plan, self.state.fates(), outcome, &self.hooks.codes));
+            .write(|record| record.report(&self.plan, self.state.fates(), outcome, self.hooks.codes));
         (self.hooks.on_exit)(report);
     }
 
@@ -241,12 +248,16 @@ impl ShutdownSupervisor {
                     continue;
                 }
                 let id = TaskId { phase, task };
-                let spec = self.plan.member_of(id);
-                if self.plan.phases()[phase].kind == PhaseKind::Drain && fate == Fate::CutOff {
-                    self.abandon(&spec.name);
+                if fate == Fate::CutOff {
+                    self.tell(id);
                 }
-                let member = &self.members[self.plan.phases()[phase].tasks[task].member.0];
-                if let Some(lost) = member.at_risk.as_ref().and_then(|at_risk| at_risk()) {
+                // A server that failed was not waited for: whatever it still has in flight is cut off, too.
+                let was_asked = matches!(fate, Fate::CutOff | Fate::Ended(Over::Unreachable));
+                if was_asked && self.is_draining_server(id) {
+                    self.abandon(&self.plan.member_of(id).name);
+                }
+                let member = self.member(id);
+                if let Some(lost) = member.at_risk.as_ref().and_then(lost) {
                     log::error!("{}", self.hooks.language.lost(&member.label, &lost));
                     self.board.write(|record| record.lost(id, &lost));
                 }
@@ -259,10 +270,13 @@ impl ShutdownSupervisor {
         if !self.state.is_waited_for(ended.id) {
             return;
         }
-        let member = &self.members[self.plan.phases()[ended.id.phase].tasks[ended.id.task].member.0];
+        let member = self.member(ended.id);
         let language = self.hooks.language;
         let error = ended.error.clone().unwrap_or_default();
         match ended.over {
+            Over::Done if self.plan.phases()[ended.id.phase].kind.closes_servers() => {
+                log::info!("{}", language.closed(&self.plan.member_of(ended.id).name));
+            }
             Over::Done => {}
             Over::Failed => log::error!("{}", language.failed(&member.label, &error)),
             Over::Panicked => log::error!("{}", language.panicked(&member.label, &error)),
@@ -282,35 +296,67 @@ impl ShutdownSupervisor {
     }
 
     fn report_progress(&self) {
-        let Some(index) = self.state.phase() else { return };
-        let phase = &self.plan.phases()[index];
-        let in_this = |timer| matches!(timer, Timer::Bound { phase, .. } if phase == index);
-        let Some(left) = self.timers.left(in_this) else { return };
-        let left = left.min(self.timers.left(|timer| timer == Timer::Deadline).unwrap_or(left));
+        for line in self.progress() {
+            log::info!("{line}");
+        }
+    }
+
+    /// Who is waited for, and for how long still: the requests in a line, the others in another.
+    pub(super) fn progress(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let pending: Vec<_> = self.state.pending().collect();
+        let bound = |id: &TaskId| self.plan.phases()[id.phase].tasks[id.task].bound;
+        let Some((phase, after)) = pending.iter().map(|id| (id.phase, bound(id))).max() else { return lines };
+        let left = |timer| self.timers.left(timer).unwrap_or(after);
+        let left = left(Timer::Bound { phase, after }).min(left(Timer::Deadline));
         let language = self.hooks.language;
-        if phase.kind == PhaseKind::Drain {
+        let (servers, others): (Vec<_>, Vec<_>) =
+            pending.into_iter().partition(|&id| self.is_draining_server(id));
+        if !servers.is_empty() {
             let (count, oldest) = self.board.read(|record| {
                 let count = record.servers().map(|server| server.drain().gate.in_flight()).sum();
                 let all = record.servers().flat_map(|server| server.drain().connections.in_flight());
                 (count, all.max_by_key(|request| request.age))
             });
             let oldest = oldest.as_ref().map(|it| (it.method.as_str(), it.path.as_str(), it.age));
-            log::info!("{}", language.progress_requests(count, oldest, left));
-        } else {
-            let label = |id: TaskId| self.members[phase.tasks[id.task].member.0].label.clone();
-            let pending: Vec<_> = self.state.pending().collect();
-            let named: Vec<_> = pending.iter().take(NAMED).copied().map(label).collect();
-            let more = pending.len() - named.len();
-            log::info!("{}", language.progress_members(&named, more, left));
+            lines.push(language.progress_requests(count, oldest, left));
         }
+        if !others.is_empty() {
+            let label = |&id: &TaskId| self.member(id).label.clone();
+            let named: Vec<_> = others.iter().take(NAMED).map(label).collect();
+            let more = others.len() - named.len();
+            lines.push(language.progress_members(&named, more, left));
+        }
+        lines
+    }
+
+    fn member(&self, id: TaskId) -> &Member {
+        &self.members[self.plan.phases()[id.phase].tasks[id.task].member.0]
+    }
+
+    /// Whether it is a server's requests that are waited for, each of which has a name of its own.
+    fn is_draining_server(&self, id: TaskId) -> bool {
+        let is_server = matches!(self.plan.member_of(id).kind, Kind::ServerFirst | Kind::ServerLast);
+        is_server && self.plan.phases()[id.phase].kind == PhaseKind::Drain
     }
 }
 
 /// How many are named in one go.
 const NAMED: usize = 10;
 
+/// What a job says is lost. One that panics instead does not take the exit along.
+fn lost(at_risk: &AtRisk) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| at_risk())).unwrap_or(None)
+}
+
 impl Actor for ShutdownSupervisor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(watch) = &self.hooks.watch {
+            ctx.run_interval(watch.every, |supervisor, _| supervisor.tell_watch());
+        }
+    }
 }
 
 impl Handler<SignalReceived> for ShutdownSupervisor {

@@ -36,8 +36,8 @@ impl Timers {
     }
 
     /// How long until `timer` runs out.
-    pub(super) fn left(&self, is_it: impl Fn(Timer) -> bool) -> Option<Duration> {
-        let (at, _) = self.armed.iter().rev().find(|&&(_, timer)| is_it(timer))?;
+    pub(super) fn left(&self, timer: Timer) -> Option<Duration> {
+        let (at, _) = self.armed.iter().find(|&&(_, armed)| armed == timer)?;
         Some(at.saturating_duration_since(Instant::now()))
     }
 
@@ -51,7 +51,7 @@ impl Timers {
             ctx.cancel_future(handle);
         }
         let after = at.saturating_duration_since(Instant::now());
-        let handle = ctx.run_later(after, |supervisor, ctx| supervisor.timers_due(ctx));
+        let handle = ctx.run_later(after, ShutdownSupervisor::timers_due);
         self.running = Some((at, handle));
     }
 

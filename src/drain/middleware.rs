@@ -36,7 +36,8 @@ pub struct Policy {
     pub always_answer: Option<AlwaysAnswer>,
 }
 
-type AlwaysAnswer = Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>;
+/// Says of a request's head whether it is always answered.
+pub type AlwaysAnswer = Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>;
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ mod middleware;
 
 pub use connections::{Connection, Connections, InFlight, Standing, Stream};
 pub use gate::{Gate, Rejected};
-pub use middleware::{Guarded, GuardedBody, GuardedFactory, GuardedFuture, Policy, Rejection};
+pub use middleware::{AlwaysAnswer, Guarded, GuardedBody, GuardedFactory, GuardedFuture, Policy, Rejection};
 
 /// A server's gate and its connections.
 #[derive(Debug)]

@@ -160,7 +160,8 @@ impl State {
         Self { first_signal: None, dead: BTreeSet::new(), fates: fates.collect(), stage: Stage::Serving }
     }
 
-    /// What follows from an event. Total: every event is allowed in every state. An answer costs the
+    /// What follows from an event. Total: every event is allowed in every state; once the exit is over, none
+    /// changes anything. An answer costs the
     /// logarithm of the tasks waited for, so that ten thousand callbacks cost in proportion to their number.
     pub fn step(mut self, plan: &Plan, event: Event) -> Step {
         let effects = self.apply(plan, event);
@@ -171,6 +172,9 @@ impl State {
     #[must_use = "the effects are the machine's only way to do anything"]
     pub fn apply(&mut self, plan: &Plan, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
+        if self.is_over() {
+            return effects;
+        }
         match event {
             Event::Signal { at } => self.signal(plan, at, &mut effects),
             Event::Stop => self.begin(plan, &mut effects),
@@ -294,9 +298,7 @@ impl State {
     }
 
     fn died(&mut self, plan: &Plan, member: MemberId, effects: &mut Vec<Effect>) {
-        if self.stage == Stage::Over || !self.dead.insert(member) {
-            return;
-        }
+        self.dead.insert(member);
         match &mut self.stage {
             Stage::Serving => self.begin(plan, effects),
             Stage::Exiting { phase, pending } => {

@@ -4,6 +4,9 @@
 //! [`Effect`]s to carry out, so every path of a small plan can be walked through exhaustively, and is, in
 //! `tests/sequence/`. The [`crate::actors`] carry the effects out and bring the events in.
 
+// Inner, since an outer one would cover no more than the item after it.
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod machine;
 mod plan;
 mod report;

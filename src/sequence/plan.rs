@@ -119,6 +119,15 @@ impl PhaseKind {
     pub const ALL: [Self; 6] =
         [Self::ReadyDelay, Self::Drain, Self::CloseServers, Self::Callbacks, Self::Release, Self::CloseLast];
 
+    /// Whether servers close in it.
+    #[must_use]
+    pub const fn closes_servers(self) -> bool {
+        match self {
+            Self::CloseServers | Self::CloseLast => true,
+            Self::ReadyDelay | Self::Drain | Self::Callbacks | Self::Release => false,
+        }
+    }
+
     /// The name in reports, in `/status` and in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -157,7 +166,8 @@ impl Plan {
     /// Bounds that add up to more than the deadline make a plan all the same: see [`Plan::overrun`].
     ///
     /// # Errors
-    /// When the deadline is zero, or a member's name is empty or taken by another of its kind.
+    /// When the deadline is zero, a member's name is empty or taken by another of its kind, or a server has a
+    /// bound of its own.
     pub fn new(bounds: Bounds, members: Vec<Member>) -> Result<Self, PlanError> {
         if bounds.deadline.is_zero() {
             return Err(PlanError::NoTime);
@@ -169,6 +179,9 @@ impl Plan {
             }
             if !names.insert((member.kind.noun(), member.name.as_str())) {
                 return Err(PlanError::SameName { kind: member.kind, name: member.name.clone() });
+            }
+            if member.bound.is_some() && matches!(member.kind, Kind::ServerFirst | Kind::ServerLast) {
+                return Err(PlanError::OwnBound { name: member.name.clone() });
             }
         }
         let phases = phases(&bounds, &members);
@@ -268,6 +281,11 @@ pub enum PlanError {
         /// The name.
         name: String,
     },
+    /// A server has a bound of its own, which could not say whether it is for draining or for closing.
+    OwnBound {
+        /// The server's name.
+        name: String,
+    },
 }
 
 impl fmt::Display for PlanError {
@@ -277,6 +295,12 @@ impl fmt::Display for PlanError {
             Self::NoName { kind } => write!(f, "a {} has an empty name; reports go by names", kind.noun()),
             Self::SameName { kind, name } => {
                 write!(f, "two of the {}s are called `{name}`; reports go by names", kind.noun())
+            }
+            Self::OwnBound { name } => {
+                write!(
+                    f,
+                    "server `{name}` has a bound of its own; servers share the plan's drain and stop bounds"
+                )
             }
         }
     }

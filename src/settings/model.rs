@@ -10,6 +10,7 @@ use super::error::SettingsError;
 use super::layers::{Layers, Values};
 use super::schema::Value;
 use super::secret;
+use crate::os::signals::SignalName;
 
 /// Everything that can be set, checked. `config/default.toml` says what each key means.
 ///
@@ -41,7 +42,7 @@ pub struct Settings {
 pub struct Shutdown {
     /// Names of what starts the exit and, again, forces it: as they were given, duplicates and names of other
     /// platforms included. At least one is a signal of this platform.
-    pub signals: Vec<String>,
+    pub signals: Vec<SignalName>,
     /// A further signal this soon after the first is the same request.
     pub coalesce: Duration,
     /// How long the process is not ready, but still serves.
@@ -308,7 +309,7 @@ fn workers(values: &Values, key: &'static str) -> Result<Workers, SettingsError>
     }
 }
 
-fn names(values: &Values, key: &'static str) -> Result<Vec<String>, SettingsError> {
+fn names(values: &Values, key: &'static str) -> Result<Vec<SignalName>, SettingsError> {
     match values.get(key) {
         Some(Value::Names(names)) => Ok(names.clone()),
         _ => Err(SettingsError::Incomplete { key }),

@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use super::choice::{self, ColorChoice, LanguageChoice, LogFormat, StopOrder};
 use super::model::Workers;
 use super::signals;
+use crate::os::signals::SignalName;
 
 /// One setting: its name and what it takes.
 pub(super) struct Key {
@@ -41,7 +42,7 @@ pub(super) enum Value {
     Integer(i64),
     Flag(bool),
     Workers(Workers),
-    Names(Vec<String>),
+    Names(Vec<SignalName>),
 }
 
 /// Why a value is not taken: what is wrong, where that is not plain from what is allowed, and what is allowed.
@@ -179,9 +180,9 @@ impl Kind {
                     .iter()
                     .map(|name| name.get_ref().as_str().ok_or_else(refused))
                     .collect::<Result<_, _>>()?;
-                signals::check(names.iter().copied())
-                    .map_err(|why| Refusal { why: Some(why), allowed: self.allowed() })?;
-                Ok(Value::Names(names.into_iter().map(str::to_owned).collect()))
+                signals::read(names)
+                    .map(Value::Names)
+                    .map_err(|why| Refusal { why: Some(why), allowed: self.allowed() })
             }
         }
     }

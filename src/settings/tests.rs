@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::schema::KEYS;
 use super::{Layers, LogFormat, Settings, SettingsError, StopOrder, Workers};
+use crate::os::signals::SignalName;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -146,111 +147,94 @@ fn text_is_taken_as_it_stands_unless_it_is_quoted_and_the_rest_is_toml() -> Outc
     assert_eq!((settings.log.format, settings.log.summary), (LogFormat::Json, false));
     assert_eq!(settings.exit_codes.forced, 255);
     assert_eq!(settings.servers.business.workers, Workers::Count(512.try_into()?));
-    assert_eq!(settings.shutdown.signals, ["SIGTERM", "CTRL_C", "SIGTERM"]);
+    assert_eq!(settings.shutdown.signals, [SignalName::Term, SignalName::CtrlC, SignalName::Term]);
     assert_eq!(settings.shutdown.progress_interval, None);
     assert_eq!(settings.cache.spool, PathBuf::from("s"));
     Ok(())
 }
 
+/// What is set, and a part of the message that refuses it.
+const REFUSALS: &[(&str, &str)] = &[
+    (
+        "shutdown.timeout=8x",
+        "shutdown.timeout = \"8x\" (--set): refused; allowed: a duration from 1ms to 24h, such as \"300ms\", \"5s\" or \"1m\"",
+    ),
+    ("shutdown.timeout=8", "shutdown.timeout = \"8\" (--set): refused; allowed: a duration from 1ms to 24h"),
+    ("shutdown.timeout=0s", "shutdown.timeout = \"0s\" (--set): refused; allowed: a duration from 1ms"),
+    (
+        "shutdown.drain_timeout=25h",
+        "shutdown.drain_timeout = \"25h\" (--set): refused; allowed: a duration from 0s to 24h",
+    ),
+    (
+        "shutdown.progress_interval=1us",
+        "(--set): refused; allowed: \"0s\" for never, or a duration from 10ms to 24h",
+    ),
+    ("reject.status=200", "reject.status = 200 (--set): refused; allowed: a whole number from 400 to 599"),
+    ("reject.status=5e2", "reject.status = 5e2 (--set): refused"),
+    ("exit_codes.forced=0", "exit_codes.forced = 0 (--set): refused; allowed: a whole number from 1 to 255"),
+    ("log.summary=yes", "log.summary = \"yes\" (--set): refused; allowed: true or false"),
+    (
+        "log.level=loud",
+        "log.level = \"loud\" (--set): refused; allowed: \"off\", \"error\", \"warn\", \"info\"",
+    ),
+    (
+        "servers.admin.workers=0",
+        "servers.admin.workers = \"0\" (--set): refused; allowed: \"cores\", or a whole number from 1 to 512",
+    ),
+    ("servers.admin.workers=513", "servers.admin.workers = \"513\" (--set): refused"),
+    (
+        "servers.admin.bind=8081",
+        "servers.admin.bind = \"8081\" (--set): refused; allowed: an address with a port",
+    ),
+    ("servers.admin.bind=256.0.0.1:80", "servers.admin.bind = \"256.0.0.1:80\" (--set): refused"),
+    ("servers.admin.bind=localhost:65536", "servers.admin.bind = \"localhost:65536\" (--set): refused"),
+    ("servers.admin.bind=localhost:+80", "servers.admin.bind = \"localhost:+80\" (--set): refused"),
+    ("cache.spool=", "cache.spool = \"\" (--set): refused; allowed: a path"),
+    (
+        "cache.store=mysql://me:pw@host",
+        "cache.store = \"mysql://me:***@host\" (--set): refused; allowed: an address that begins with",
+    ),
+    ("admin.token=a b", "admin.token = *** (--set): refused; allowed: visible ASCII"),
+    ("admin.token=\"open", "admin.token = *** (--set): refused: the quote that it begins with is not closed"),
+    (
+        "shutdown.signals=[]",
+        "shutdown.signals = [] (--set): refused: it holds no signal of this platform, and nothing could start the exit; allowed: a list with at least one of SIGHUP",
+    ),
+    ("shutdown.signals=SIGTERM", "shutdown.signals = \"SIGTERM\" (--set): refused; allowed: a list"),
+    (
+        "shutdown.signals=[\"SIGTERM\", \"SIGKILL\"]",
+        "= [\"SIGTERM\", \"SIGKILL\"] (--set): refused: SIGKILL: no process can catch it; allowed: a list",
+    ),
+    ("shutdown.signals=[\"SIGKILL\"]", "refused: SIGKILL: no process can catch it; allowed: a list"),
+    ("shutdown.signals=[\"SIGSTOP\"]", "refused: SIGSTOP: no process can catch it; "),
+    ("shutdown.signals=[\"SIGSEGV\"]", "refused: SIGSEGV: it reports a fault"),
+    ("shutdown.signals=[\"SIGBUS\"]", "refused: SIGBUS: it reports a fault"),
+    ("shutdown.signals=[\"SIGFPE\"]", "refused: SIGFPE: it reports a fault"),
+    (
+        "shutdown.signals=[\"SIGTREM\"]",
+        "refused: \"SIGTREM\" is no signal that is known; did you mean SIGTERM?; allowed: ",
+    ),
+    ("shutdown.signals=[\"TERMINATE\"]", "refused: \"TERMINATE\" is no signal that is known; allowed: "),
+    ("shutdown.signals=[15]", "shutdown.signals = [15] (--set): refused"),
+    ("shutdown.timeot=8s", "shutdown.timeot = \"8s\" (--set): unknown key; did you mean shutdown.timeout?"),
+    ("drain_timeout=8s", "drain_timeout = \"8s\" (--set): unknown key; did you mean shutdown.drain_timeout?"),
+    ("shutdown=8s", "shutdown = \"8s\" (--set): unknown key; it is a section; allowed: shutdown.signals, "),
+    ("log.elephant=1", "log.elephant = 1 (--set): unknown key; allowed: log.language, log.level, "),
+    (
+        "elephant.trunk=1",
+        "allowed: keys of shutdown, reject, servers, admin, log, report, exit_codes, cache, demo",
+    ),
+    ("admin.tken=hush", "admin.tken = *** (--set): unknown key; did you mean admin.token?"),
+    ("adnin.tken=hush", "adnin.tken = *** (--set): unknown key; did you mean admin.token?"),
+    ("admin.elephant=hush", "admin.elephant = *** (--set): unknown key; allowed: admin.token"),
+    ("log.level", "--set log.level: no `=`; allowed: KEY=VALUE"),
+    ("admin.token hush", "--set admin.token: no `=`"),
+    ("=1", " = 1 (--set): unknown key"),
+];
+
 #[test]
 fn every_refusal_names_the_key_the_value_what_is_allowed_and_the_source() {
-    for (pair, message) in [
-        (
-            "shutdown.timeout=8x",
-            "shutdown.timeout = \"8x\" (--set): refused; allowed: a duration from 1ms to 24h, such as \"300ms\", \"5s\" or \"1m\"",
-        ),
-        (
-            "shutdown.timeout=8",
-            "shutdown.timeout = \"8\" (--set): refused; allowed: a duration from 1ms to 24h",
-        ),
-        ("shutdown.timeout=0s", "shutdown.timeout = \"0s\" (--set): refused; allowed: a duration from 1ms"),
-        (
-            "shutdown.drain_timeout=25h",
-            "shutdown.drain_timeout = \"25h\" (--set): refused; allowed: a duration from 0s to 24h",
-        ),
-        (
-            "shutdown.progress_interval=1us",
-            "(--set): refused; allowed: \"0s\" for never, or a duration from 10ms to 24h",
-        ),
-        (
-            "reject.status=200",
-            "reject.status = 200 (--set): refused; allowed: a whole number from 400 to 599",
-        ),
-        ("reject.status=5e2", "reject.status = 5e2 (--set): refused"),
-        (
-            "exit_codes.forced=0",
-            "exit_codes.forced = 0 (--set): refused; allowed: a whole number from 1 to 255",
-        ),
-        ("log.summary=yes", "log.summary = \"yes\" (--set): refused; allowed: true or false"),
-        (
-            "log.level=loud",
-            "log.level = \"loud\" (--set): refused; allowed: \"off\", \"error\", \"warn\", \"info\"",
-        ),
-        (
-            "servers.admin.workers=0",
-            "servers.admin.workers = \"0\" (--set): refused; allowed: \"cores\", or a whole number from 1 to 512",
-        ),
-        ("servers.admin.workers=513", "servers.admin.workers = \"513\" (--set): refused"),
-        (
-            "servers.admin.bind=8081",
-            "servers.admin.bind = \"8081\" (--set): refused; allowed: an address with a port",
-        ),
-        ("servers.admin.bind=256.0.0.1:80", "servers.admin.bind = \"256.0.0.1:80\" (--set): refused"),
-        ("servers.admin.bind=localhost:65536", "servers.admin.bind = \"localhost:65536\" (--set): refused"),
-        ("servers.admin.bind=localhost:+80", "servers.admin.bind = \"localhost:+80\" (--set): refused"),
-        ("cache.spool=", "cache.spool = \"\" (--set): refused; allowed: a path"),
-        (
-            "cache.store=mysql://me:pw@host",
-            "cache.store = \"mysql://me:***@host\" (--set): refused; allowed: an address that begins with",
-        ),
-        ("admin.token=a b", "admin.token = *** (--set): refused; allowed: visible ASCII"),
-        (
-            "admin.token=\"open",
-            "admin.token = *** (--set): refused: the quote that it begins with is not closed",
-        ),
-        (
-            "shutdown.signals=[]",
-            "shutdown.signals = [] (--set): refused: it holds no signal of this platform, and nothing could start the exit; allowed: a list with at least one of SIGHUP",
-        ),
-        ("shutdown.signals=SIGTERM", "shutdown.signals = \"SIGTERM\" (--set): refused; allowed: a list"),
-        (
-            "shutdown.signals=[\"SIGTERM\", \"SIGKILL\"]",
-            "= [\"SIGTERM\", \"SIGKILL\"] (--set): refused: SIGKILL: no process can catch it; allowed: a list",
-        ),
-        ("shutdown.signals=[\"SIGKILL\"]", "refused: SIGKILL: no process can catch it; allowed: a list"),
-        ("shutdown.signals=[\"SIGSTOP\"]", "refused: SIGSTOP: no process can catch it; "),
-        ("shutdown.signals=[\"SIGSEGV\"]", "refused: SIGSEGV: it reports a fault"),
-        ("shutdown.signals=[\"SIGBUS\"]", "refused: SIGBUS: it reports a fault"),
-        ("shutdown.signals=[\"SIGFPE\"]", "refused: SIGFPE: it reports a fault"),
-        (
-            "shutdown.signals=[\"SIGTREM\"]",
-            "refused: \"SIGTREM\" is no signal that is known; did you mean SIGTERM?; allowed: ",
-        ),
-        ("shutdown.signals=[\"TERMINATE\"]", "refused: \"TERMINATE\" is no signal that is known; allowed: "),
-        ("shutdown.signals=[15]", "shutdown.signals = [15] (--set): refused"),
-        (
-            "shutdown.timeot=8s",
-            "shutdown.timeot = \"8s\" (--set): unknown key; did you mean shutdown.timeout?",
-        ),
-        (
-            "drain_timeout=8s",
-            "drain_timeout = \"8s\" (--set): unknown key; did you mean shutdown.drain_timeout?",
-        ),
-        (
-            "shutdown=8s",
-            "shutdown = \"8s\" (--set): unknown key; it is a section; allowed: shutdown.signals, ",
-        ),
-        ("log.elephant=1", "log.elephant = 1 (--set): unknown key; allowed: log.language, log.level, "),
-        (
-            "elephant.trunk=1",
-            "allowed: keys of shutdown, reject, servers, admin, log, report, exit_codes, cache, demo",
-        ),
-        ("admin.tken=hush", "admin.tken = *** (--set): unknown key; did you mean admin.token?"),
-        ("adnin.tken=hush", "adnin.tken = *** (--set): unknown key; did you mean admin.token?"),
-        ("log.level", "--set log.level: no `=`; allowed: KEY=VALUE"),
-        ("admin.token hush", "--set admin.token: no `=`"),
-        ("=1", " = 1 (--set): unknown key"),
-    ] {
+    for (pair, message) in REFUSALS {
         let refusal = refusal(set(&[pair]));
         assert!(refusal.contains(message), "{pair}\n  gave     {refusal}\n  expected {message}");
         assert!(!refusal.contains("hush") && !refusal.contains('\n'), "{refusal}");
@@ -322,6 +306,17 @@ fn a_variable_that_is_not_unicode_is_named() {
     assert_eq!(message, "the variable GRACEFUL_EXIT__LOG__FILE: not Unicode; allowed: text in UTF-8");
     assert!(Settings::load(&layers(b"GRACEFUL_EXIT__\xff", b"1")).is_err());
     assert!(Settings::load(&layers(b"OTHER", b"\xff")).is_ok());
+}
+
+#[test]
+fn the_order_of_the_environment_changes_nothing() -> Outcome {
+    // Two names of one key: the lower-case one sorts last, and wins.
+    let mut layers =
+        environment(&[("GRACEFUL_EXIT__log__level", "warn"), ("GRACEFUL_EXIT__LOG__LEVEL", "debug")]);
+    assert_eq!(Settings::load(&layers)?.log.level, log::LevelFilter::Warn);
+    layers.environment.reverse();
+    assert_eq!(Settings::load(&layers)?.log.level, log::LevelFilter::Warn);
+    Ok(())
 }
 
 #[test]

@@ -9,24 +9,24 @@ use super::PATIENCE;
 
 /// A connection.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     reader: BufReader<TcpStream>,
 }
 
 /// An answer, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
+pub(crate) struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         Self::try_connect(address).expect("the server takes connections")
     }
 
-    pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -34,21 +34,21 @@ impl Client {
         Ok(Self { reader: BufReader::new(stream) })
     }
 
-    pub fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
         self.reader.get_ref()
     }
 
     /// Sends bytes as they are.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.reader.get_mut().write_all(bytes)
     }
 
     /// Sends a request without a body.
-    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<()> {
         self.send_body(method, path, headers, b"")
     }
 
-    pub fn send_body(
+    pub(crate) fn send_body(
         &mut self,
         method: &str,
         path: &str,
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// Reads the next answer, by its length, its chunks or to the end of the connection.
-    pub fn read(&mut self) -> io::Result<Response> {
+    pub(crate) fn read(&mut self) -> io::Result<Response> {
         let (status, headers) = self.read_head()?;
         let response = Response { status, headers, body: Vec::new() };
         let mut body = Vec::new();
@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// Reads a status line and its headers.
-    pub fn read_head(&mut self) -> io::Result<(u16, Vec<(String, String)>)> {
+    pub(crate) fn read_head(&mut self) -> io::Result<(u16, Vec<(String, String)>)> {
         let line = self.read_line()?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("not a status line: {line:?}")))?;
@@ -102,7 +102,7 @@ impl Client {
     }
 
     /// Reads the next chunk of a chunked body; `None` at its end.
-    pub fn read_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn read_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let length = usize::from_str_radix(&self.read_line()?, 16).map_err(io::Error::other)?;
         let mut chunk = vec![0; length + 2];
         self.reader.read_exact(&mut chunk)?;
@@ -110,7 +110,11 @@ impl Client {
         Ok((length > 0).then_some(chunk))
     }
 
-    pub fn read_line(&mut self) -> io::Result<String> {
+    pub(crate) fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.reader.read_exact(bytes)
+    }
+
+    pub(crate) fn read_line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.reader.read_line(&mut line)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -119,20 +123,43 @@ impl Client {
     }
 
     /// Whether the server has closed the connection, without a reset.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         matches!(self.reader.read(&mut [0]), Ok(0))
     }
 
-    pub fn get(address: SocketAddr, path: &str) -> Response {
+    pub(crate) fn get(address: SocketAddr, path: &str) -> Response {
         Self::request(address, "GET", path, &[], b"")
     }
 
-    pub fn put(address: SocketAddr, path: &str, body: &[u8]) -> Response {
+    pub(crate) fn put(address: SocketAddr, path: &str, body: &[u8]) -> Response {
         Self::request(address, "PUT", path, &[], body)
     }
 
+    /// The answer to HEAD, which has no body.
+    pub(crate) fn head(address: SocketAddr, path: &str) -> Response {
+        let mut client = Self::connect(address);
+        client.send("HEAD", path, &[("Connection", "close")]).expect("the request is sent");
+        let (status, headers) = client.read_head().expect("the request is answered");
+        let mut body = Vec::new();
+        client.reader.read_to_end(&mut body).expect("the connection is closed");
+        Response { status, headers, body }
+    }
+
+    /// Reads so many bytes, whatever they are.
+    pub(crate) fn read_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// One request on a connection of its own.
-    pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    pub(crate) fn request(
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
         let mut client = Self::connect(address);
         client.send_body(method, path, headers, body).expect("the request is sent");
         client.read().expect("the request is answered")
@@ -140,11 +167,11 @@ impl Client {
 }
 
 impl Response {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }

@@ -1,25 +1,38 @@
 //! What the tests of the binary share: a process with its log, and a client that sees every byte.
 
 mod client;
+#[cfg(feature = "app")]
 mod process;
+#[cfg(unix)]
+pub(crate) mod signals;
+#[cfg(target_os = "linux")]
+pub(crate) mod tools;
+#[cfg(target_os = "linux")]
+mod traffic;
 
-pub use client::{Client, Response};
-pub use process::{App, Ended, Line};
+pub(crate) use client::{Client, Response};
+#[cfg(feature = "app")]
+pub(crate) use process::{App, Ended, Line, bare, output};
+#[cfg(target_os = "linux")]
+pub(crate) use traffic::Traffic;
 
 use std::{
     path::Path,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
+use tempfile::TempDir;
+
 /// Longer than anything here takes on a busy machine: a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits for a condition.
 ///
 /// # Panics
 /// When it does not come true in time.
-pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
@@ -28,7 +41,27 @@ pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
 }
 
 /// Reads a report file.
-pub fn report(path: &Path) -> serde_json::Value {
+pub(crate) fn report(path: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).expect("a report is JSON")
+}
+
+/// Runs each at the same time, for what mostly waits.
+pub(crate) fn side_by_side<T: Sync>(items: &[T], run: impl Fn(&T) + Sync) {
+    thread::scope(|scope| {
+        for item in items {
+            scope.spawn(|| run(item));
+        }
+    });
+}
+
+/// A new folder.
+pub(crate) fn folder() -> Arc<TempDir> {
+    Arc::new(tempfile::tempdir().expect("a temporary folder"))
+}
+
+/// Asks it to stop, and waits for its end.
+pub(crate) fn stop(app: App) -> Ended {
+    app.signal_to_stop();
+    app.wait()
 }

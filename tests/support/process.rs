@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use super::{Client, PATIENCE, wait_until};
 
 /// A running application, in a folder of its own. It is killed when it is dropped.
 #[derive(Debug)]
-pub struct App {
+pub(crate) struct App {
     child: Child,
     folder: Arc<TempDir>,
     log: Arc<Mutex<Vec<Line>>>,
@@ -25,16 +25,19 @@ pub struct App {
     pub business: SocketAddr,
 }
 
-/// A line of the log, without its time, and when it was read.
+/// A line of the log, and when it was read.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub(crate) struct Line {
+    /// Without its time, where it has one.
     pub text: String,
+    /// As it was written.
+    pub raw: String,
     pub at: Instant,
 }
 
 /// A process that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     pub status: ExitStatus,
     pub at: Instant,
     pub log: Vec<Line>,
@@ -43,12 +46,12 @@ pub struct Ended {
 
 impl App {
     /// Starts it in a new folder, on ports of its own, with a report, and waits until it serves.
-    pub fn start(settings: &[&str]) -> Self {
+    pub(crate) fn start(settings: &[&str]) -> Self {
         Self::start_in(Arc::new(tempfile::tempdir().expect("a temporary folder")), settings)
     }
 
     /// The same, in the folder of an earlier run.
-    pub fn start_in(folder: Arc<TempDir>, settings: &[&str]) -> Self {
+    pub(crate) fn start_in(folder: Arc<TempDir>, settings: &[&str]) -> Self {
         let mut command = Self::command(folder.path());
         for setting in settings {
             command.args(["--set", setting]);
@@ -57,10 +60,13 @@ impl App {
     }
 
     /// The command that starts it in `folder`: more arguments may follow.
-    pub fn command(folder: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_graceful-exit"));
-        command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null());
-        let ours = ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "report.path=report.json"];
+    pub(crate) fn command(folder: &Path) -> Command {
+        let mut command = bare(folder);
+        let ours = [
+            "servers.admin.bind=127.0.0.1:0",
+            "servers.business.bind=127.0.0.1:0",
+            "report.path=report.json",
+        ];
         for setting in ours {
             command.args(["--set", setting]);
         }
@@ -68,7 +74,20 @@ impl App {
     }
 
     /// Runs a command of [`App::command`] and waits until it serves.
-    pub fn start_command(folder: Arc<TempDir>, mut command: Command) -> Self {
+    pub(crate) fn start_command(folder: Arc<TempDir>, command: Command) -> Self {
+        let mut app = Self::spawn(folder, command);
+        app.find_ports();
+        app
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn find_ports(&mut self) {
+        self.admin = self.port_of("admin");
+        self.business = self.port_of("business");
+    }
+
+    /// Runs a command of [`App::command`], whatever comes of it.
+    pub(crate) fn spawn(folder: Arc<TempDir>, mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
         let stderr = child.stderr.take().expect("a pipe");
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -79,10 +98,12 @@ impl App {
             }
         });
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut app = Self { child, folder, log, reader: Some(reader), admin: nowhere, business: nowhere };
-        app.admin = app.port_of("admin");
-        app.business = app.port_of("business");
-        app
+        Self { child, folder, log, reader: Some(reader), admin: nowhere, business: nowhere }
+    }
+
+    /// Runs a command of [`App::command`] to its end, with its log as text.
+    pub(crate) fn run(folder: &Arc<TempDir>, command: Command) -> Ended {
+        Self::spawn(Arc::clone(folder), command).wait()
     }
 
     fn port_of(&mut self, server: &str) -> SocketAddr {
@@ -93,7 +114,9 @@ impl App {
             }
             let log = self.log.lock().expect("no panic");
             let line = log.iter().find(|line| {
-                line.text.contains("http://") && (line.text.contains(&format!("server {server} ")) || line.text.contains(&format!("服务器{server}")))
+                line.text.contains("http://")
+                    && (line.text.contains(&format!("server {server} "))
+                        || line.text.contains(&format!("服务器{server}")))
             });
             found = line.and_then(|line| line.text.rsplit("http://").next()?.trim().parse().ok());
             found.is_some()
@@ -101,22 +124,22 @@ impl App {
         found.expect("it was found")
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Sends it a signal.
     #[cfg(unix)]
     #[expect(unsafe_code, reason = "kill(2) has no safe form in std")]
-    pub fn signal(&self, signal: libc::c_int) -> Instant {
+    pub(crate) fn signal(&self, signal: libc::c_int) -> Instant {
         let id = libc::pid_t::try_from(self.child.id()).expect("a process id");
         let at = Instant::now();
         // SAFETY: the child has not been waited for, so its id is its own.
@@ -124,27 +147,44 @@ impl App {
         at
     }
 
-    /// Begins a request and waits until the server counts it as in flight.
-    pub fn in_flight(&self, path: &str) -> Client {
-        let before = self.count_in_flight();
+    /// Asks it to stop, as this platform does.
+    pub(crate) fn signal_to_stop(&self) -> Instant {
+        self.signal(libc::SIGTERM)
+    }
+
+    /// Begins a request and waits until the server knows it as in flight. For the first five of them.
+    pub(crate) fn in_flight(&self, path: &str) -> Client {
+        let known = || {
+            let status = self.status();
+            let oldest =
+                |server: &serde_json::Value| server["oldest"].as_array().cloned().unwrap_or_default();
+            let requests = status["servers"].as_array().expect("servers").iter().flat_map(oldest);
+            requests.filter(|request| request["path"].as_str() == path.split('?').next()).count()
+        };
+        let before = known();
         let mut client = Client::connect(self.business);
         client.send("GET", path, &[]).expect("the request is sent");
-        wait_until("the request is in flight", || self.count_in_flight() > before);
+        wait_until("the request is in flight", || known() > before);
         client
     }
 
-    pub fn count_in_flight(&self) -> u64 {
+    pub(crate) fn count_in_flight(&self) -> u64 {
         let status = self.status();
-        status["servers"].as_array().expect("servers").iter().filter_map(|server| server["in_flight"].as_u64()).sum()
+        status["servers"]
+            .as_array()
+            .expect("servers")
+            .iter()
+            .filter_map(|server| server["in_flight"].as_u64())
+            .sum()
     }
 
-    pub fn status(&self) -> serde_json::Value {
+    pub(crate) fn status(&self) -> serde_json::Value {
         let response = Client::get(self.admin, "/status");
         serde_json::from_slice(&response.body).expect("JSON")
     }
 
     /// Waits for a line that contains `text`.
-    pub fn wait_for(&mut self, text: &str) -> Line {
+    pub(crate) fn wait_for(&mut self, text: &str) -> Line {
         let mut found = None;
         wait_until(text, || {
             found = self.log.lock().expect("no panic").iter().find(|line| line.text.contains(text)).cloned();
@@ -153,12 +193,28 @@ impl App {
         found.expect("it was found")
     }
 
-    pub fn log_text(&self) -> String {
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Kills it, with no chance to do anything about it.
+    pub(crate) fn kill(mut self) -> Arc<TempDir> {
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("a child");
+        Arc::clone(&self.folder)
+    }
+
+    /// Waits until the exit is in this phase. Needs a server that is answered all the time.
+    pub(crate) fn wait_for_phase(&self, phase: &str) {
+        wait_until(phase, || self.status()["phase"] == phase);
+    }
+
+    pub(crate) fn log_text(&self) -> String {
         self.log.lock().expect("no panic").iter().map(|line| format!("{}\n", line.text)).collect()
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self) -> Ended {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -171,7 +227,12 @@ impl App {
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the log is read");
         }
-        Ended { status, at, log: self.log.lock().expect("no panic").clone(), folder: Arc::clone(&self.folder) }
+        Ended {
+            status,
+            at,
+            log: self.log.lock().expect("no panic").clone(),
+            folder: Arc::clone(&self.folder),
+        }
     }
 }
 
@@ -187,25 +248,59 @@ impl Line {
     fn new(line: &str) -> Self {
         // `YYYY/MM/DD HH:MM:SS text`, where it has the shape.
         let text = line.get(20..).filter(|_| line.as_bytes().get(19) == Some(&b' ')).unwrap_or(line);
-        Self { text: text.to_owned(), at: Instant::now() }
+        Self { text: text.to_owned(), raw: line.to_owned(), at: Instant::now() }
     }
 }
 
 impl Ended {
-    pub fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
     /// The log's lines from the one that contains `from`.
-    pub fn lines_from(&self, from: &str) -> Vec<Line> {
+    pub(crate) fn lines_from(&self, from: &str) -> Vec<Line> {
         self.log.iter().skip_while(|line| !line.text.contains(from)).cloned().collect()
     }
 
-    pub fn report(&self) -> serde_json::Value {
+    pub(crate) fn report(&self) -> serde_json::Value {
         super::report(&self.folder.path().join("report.json"))
     }
 
-    pub fn has(&self, text: &str) -> bool {
+    /// The log as text, without the times.
+    pub(crate) fn text(&self) -> String {
+        self.log.iter().map(|line| format!("{}\n", line.text)).collect()
+    }
+
+    pub(crate) fn has(&self, text: &str) -> bool {
         self.log.iter().any(|line| line.text.contains(text))
     }
+}
+
+/// The binary in `folder`, with nothing set, in English, and with no signal blocked or ignored: the tests' own
+/// surroundings may be `nohup` or a shell's background.
+pub(crate) fn bare(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_graceful-exit"));
+    command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GRACEFUL_EXIT__") {
+            command.env_remove(name);
+        }
+    }
+    #[cfg(unix)]
+    super::signals::all_default(&mut command);
+    command
+}
+
+/// Runs a command that starts nothing, to its end.
+pub(crate) fn output(mut command: Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let start = Instant::now();
+    while child.try_wait().expect("a child").is_none() {
+        if start.elapsed() > PATIENCE {
+            // It is told by what it has printed.
+            let _ = child.kill();
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.wait_with_output().expect("its output")
 }

@@ -1,12 +1,18 @@
 //! `graceful-exit run`: both servers until it is asked to stop.
 
-use std::{process::ExitCode, time::Duration};
+use std::{pin::pin, process::ExitCode, time::Duration};
 
-use actix_web::{App, http::StatusCode, rt::System, web::Bytes};
+use actix_web::{
+    App,
+    http::StatusCode,
+    rt::{System, time::timeout},
+    web::Bytes,
+};
+#[cfg(unix)]
+use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
     Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
-    os::signals::SignalName,
     settings::{self, LanguageChoice, Settings, StopOrder, Workers},
 };
 
@@ -18,32 +24,63 @@ use crate::{
     },
     cli::fail,
     exit_code,
+    inherited::Inherited,
 };
+
+/// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
+/// file takes milliseconds; a database server that does not answer is not worth more.
+const FINISH_OPENING: Duration = Duration::from_millis(500);
 
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
+    // Before any thread is started, since it takes variables out of the environment.
+    let inherited = match Inherited::from_environment() {
+        Ok(inherited) => inherited,
+        Err(error) => return fail(exit_code::START, &error),
+    };
     let language = language(&settings);
-    let logging = match logging::start(&settings.log) {
+    let logging = match logging::start(&logging::Options::from(&settings.log)) {
         Ok(logging) => logging,
         Err(error) => return fail(exit_code::START, &error),
     };
+    // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
+    logging::log_panics();
     let mut exit = exit(&settings, language, &logging);
     if let Err(error) = exit.arm() {
         return fail(exit_code::START, &error);
     }
+    #[cfg(unix)]
+    match Systemd::from_environment() {
+        Ok(Some(systemd)) => exit = exit.systemd(systemd),
+        Ok(None) => {}
+        Err(error) => {
+            return fail(exit_code::START, &format!("the thread for systemd cannot be started: {error}"));
+        }
+    }
     let system = System::new();
-    let code = system.block_on(serve(settings, language, exit));
+    let code = system.block_on(serve(settings, language, inherited, exit));
     logging.flush(Duration::from_millis(100));
     // The system is not dropped: that would wait for whatever still blocks one of its threads.
     std::process::exit(i32::from(code))
 }
 
-async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8 {
+async fn serve(settings: Settings, language: Language, mut inherited: Inherited, exit: GracefulExit) -> u8 {
     let handle = exit.handle();
+    let mut opening = pin!(open(&settings));
     let opened = tokio::select! {
         biased;
-        _ = handle.requested() => return 0,
-        opened = open(&settings) => opened,
+        _ = handle.requested() => {
+            // A store that is dropped in the middle of a transaction leaves its journal behind.
+            return match timeout(FINISH_OPENING, opening).await {
+                Ok(Ok(cache)) => {
+                    cache.close().await;
+                    0
+                }
+                Ok(Err(error)) => complain(&error),
+                Err(_) => 0,
+            };
+        }
+        opened = &mut opening => opened,
     };
     let cache = match opened {
         Ok(cache) => cache,
@@ -61,12 +98,12 @@ async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
-    let admin = configured(admin, &settings.servers.admin);
+    let admin = configured(admin, &settings.servers.admin, &mut inherited);
     let admin = match stop {
         Stop::First => admin.always_answer(|head| is_stream(&head.method, head.uri.path())),
         Stop::Last => admin.always_answer(|head| is_read_only(&head.method, head.uri.path())),
     };
-    let business = configured(business, &settings.servers.business);
+    let business = configured(business, &settings.servers.business, &mut inherited);
 
     match exit.server(admin).server(business).job(flush).job(release).run().await {
         Ok(report) => report.exit_code,
@@ -107,7 +144,7 @@ fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulE
         .language(language)
         .details(settings.log.summary)
         .rejection(rejection(settings, language))
-        .signals(shutdown.signals.iter().filter_map(|name| SignalName::parse(name).ok()).collect())
+        .signals(shutdown.signals.clone())
         .flush_log(move |bound| {
             logging.flush(bound);
         });
@@ -156,8 +193,8 @@ fn stop(settings: &settings::Server) -> Stop {
     }
 }
 
-fn configured(server: Server, settings: &settings::Server) -> Server {
-    let server = server.bind(settings.bind.as_str()).stop(stop(settings));
+fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
+    let server = inherited.give(server, &settings.bind).stop(stop(settings));
     match settings.workers {
         Workers::Cores => server,
         Workers::Count(workers) => server.workers(workers),

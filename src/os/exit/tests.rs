@@ -12,6 +12,11 @@ const LATER: Duration = Duration::from_hours(1);
 #[test]
 fn child() -> TestResult {
     let Some(part) = part() else { return Ok(()) };
+    #[cfg(unix)]
+    // SAFETY: the handler is a plain function.
+    unsafe {
+        libc::atexit(hang);
+    }
     let guard =
         Guard::start(Lines { deadline: b"deadline passed\n".to_vec(), forced: b"forced\n".to_vec() })?;
     let soon = Duration::from_millis(50);
@@ -55,6 +60,14 @@ fn child() -> TestResult {
     }
     loop {
         thread::park(); // the main thread does nothing more
+    }
+}
+
+/// What must not run when the process is ended at once.
+#[cfg(unix)]
+extern "C" fn hang() {
+    loop {
+        thread::park();
     }
 }
 

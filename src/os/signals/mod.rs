@@ -14,17 +14,21 @@
 //!   (tokio's, signal-hook's) chain to the ones of this module.
 //! - On Apple's systems the kernel gives the same information for a SIGTRAP that was sent as for a breakpoint (on arm64 the same holds for
 //!   SIGILL): there they end the process by their signal.
+//! - The first process of a PID namespace that traps, aborts or makes a forbidden system call ends with a core, but by SIGSEGV or SIGABRT.
 
 mod intake;
 mod name;
-#[cfg(unix)]
-#[path = "unix.rs"]
-mod platform;
-#[cfg(windows)]
-#[path = "windows.rs"]
-mod platform;
 #[cfg(all(test, unix))]
 mod tests;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as platform;
+#[cfg(windows)]
+use windows as platform;
 
 pub use intake::{Caught, InstallError, Signals};
 pub use name::{SignalName, SignalNameError};

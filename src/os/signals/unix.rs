@@ -184,16 +184,18 @@ unsafe fn is_own_end(signal: c_int, info: *const siginfo_t, process: pid_t) -> b
 
 /// Ends the process by `signal`'s default action, with a core where that leaves one.
 ///
-/// Returning from the handler would do only for SIGILL: after a trap or a forbidden system call the program would go on.
+/// Returning from the handler would do only for SIGILL: after a trap or a forbidden system call the program would go on. The first process
+/// of a PID namespace survives what it raises: there SIGILL comes again on return, and the others end it by `abort`.
 fn die_by(signal: c_int) {
     let mut default = blank_action();
     default.sa_sigaction = libc::SIG_DFL;
     let _ = set_action(signal, &default);
     change_mask(libc::SIG_UNBLOCK, signal);
-    // SAFETY: both are async-signal-safe. The first process of a PID namespace survives what it raises; nobody survives `abort`.
-    unsafe {
-        libc::raise(signal);
-        libc::abort();
+    // SAFETY: it is async-signal-safe.
+    unsafe { libc::raise(signal) };
+    if signal != libc::SIGILL {
+        // SAFETY: as above.
+        unsafe { libc::abort() };
     }
 }
 

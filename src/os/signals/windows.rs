@@ -75,7 +75,9 @@ pub(super) fn start(
 }
 
 unsafe extern "system" fn on_event(event: u32) -> BOOL {
-    let Some(intake) = INTAKE.get() else { return FALSE };
+    let Some(intake) = INTAKE.get() else {
+        return FALSE;
+    };
     let Some(&(name, _)) = intake.events.iter().find(|(_, number)| *number == event) else {
         return FALSE; // not in the settings' list: it has its default effect
     };

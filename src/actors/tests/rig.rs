@@ -1,0 +1,286 @@
+//! An exit to test: its members, its clock, its log and its report.
+
+use std::{
+    cell::RefCell,
+    future::{Future, pending},
+    sync::{Arc, Mutex, Once},
+    time::Duration,
+};
+
+use actix::prelude::*;
+use futures_core::future::LocalBoxFuture;
+use log::Log;
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{
+    actors::{
+        Board, CallbackError, Died, Errand, FinishWork, Hooks, Job, Recruit, ReleaseResource, RunCallback,
+        Setup, ShutdownSupervisor, SignalReceived, StopRequested, Watch,
+    },
+    drain::Drain,
+    sequence::{Bounds, CallbackReport, ExitCodes, Fate, Kind, Member, MemberId, PhaseKind, Plan, Report},
+    server::Handle,
+    words::Language,
+};
+
+pub(super) const MS: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// What an exit is made of. Nobody in it hangs unless a test says so.
+pub(super) struct Rig {
+    pub(super) bounds: Bounds,
+    pub(super) progress_interval: Duration,
+    pub(super) watch: Option<Watch>,
+    servers: Vec<(Handle, Kind)>,
+    jobs: Vec<Job>,
+}
+
+/// A running exit.
+pub(super) struct Exit {
+    supervisor: Addr<ShutdownSupervisor>,
+    pub(super) board: Arc<Board>,
+    epoch: std::time::Instant,
+    clock: Instant,
+    report: oneshot::Receiver<Report>,
+}
+
+impl Rig {
+    /// With the default bounds and without members. A test that pauses the clock does so before.
+    pub(super) fn new() -> Self {
+        Self {
+            bounds: Bounds::default(),
+            progress_interval: Duration::ZERO,
+            servers: Vec::new(),
+            jobs: Vec::new(),
+            watch: None,
+        }
+    }
+
+    /// A server without workers: it closes at once, and drains when the returned handle's gate is empty.
+    pub(super) fn server(&mut self, name: &str, kind: Kind) -> Handle {
+        let handle = Handle::new(name.into(), Arc::new(Drain::new(1)), 0);
+        self.servers.push((handle.clone(), kind));
+        handle
+    }
+
+    pub(super) fn job(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
+    /// A callback that is done after `takes`.
+    pub(super) fn callback(&mut self, name: &str, takes: Duration) {
+        self.job(Job::callback(name, member(move |_| done_after(takes)).recipient()));
+    }
+
+    /// Starts everybody on the test's own thread.
+    pub(super) fn start(self) -> Exit {
+        let servers = self.servers.iter().map(|(handle, kind)| Member {
+            kind: *kind,
+            name: handle.name().to_string(),
+            bound: None,
+        });
+        let members = servers.chain(self.jobs.iter().map(Job::member)).collect();
+        let plan = Arc::new(Plan::new(self.bounds, members).expect("a plan"));
+        let handles: Vec<_> = self.servers.into_iter().map(|(handle, _)| handle).collect();
+        let board = Arc::new(Board::new(Arc::clone(&plan), &handles));
+        let (sender, report) = oneshot::channel();
+        let mut sender = Some(sender);
+        let hooks = Hooks {
+            watch: self.watch,
+            language: Language::En,
+            codes: ExitCodes { forced: 101, timed_out: 102, incomplete: 103 },
+            details: true,
+            progress_interval: self.progress_interval,
+            streams: tokio_util::sync::CancellationToken::new(),
+            on_begin: Box::new(|| ()),
+            on_exit: Box::new(move |report| {
+                let sender = sender.take().expect("an exit ends once");
+                sender.send(report).expect("the test waits for it");
+            }),
+        };
+        let jobs = self.jobs.into_iter().map(|job| Recruit::Job(Box::new(job.into_parts())));
+        let members = handles.into_iter().map(Recruit::Server).chain(jobs).collect();
+        let setup = Setup { plan, board: Arc::clone(&board), members, linger: 50 * MS, hooks };
+        let supervisor = ShutdownSupervisor::start_here(setup).expect("no threads are started");
+        Exit { supervisor, board, epoch: std::time::Instant::now(), clock: Instant::now(), report }
+    }
+
+    /// Starts, stops, and waits for the report.
+    pub(super) async fn run(self) -> Report {
+        let exit = self.start();
+        exit.stop();
+        exit.report().await
+    }
+}
+
+impl Exit {
+    pub(super) fn stop(&self) {
+        self.supervisor.do_send(StopRequested { reason: "asked".to_owned() });
+    }
+
+    /// A signal at this instant of the test's clock.
+    pub(super) fn signal(&self, name: &str) {
+        let at = self.epoch + self.clock.elapsed();
+        self.supervisor.do_send(SignalReceived { name: name.to_owned(), at });
+    }
+
+    pub(super) fn died(&self, member: usize) {
+        self.supervisor.do_send(Died { member: MemberId(member) });
+    }
+
+    /// Waits until `phase` has begun.
+    pub(super) async fn reach(&self, phase: PhaseKind) {
+        let mut changes = self.board.changes();
+        while self.board.status().phase != phase.name() {
+            changes.changed().await.expect("the board is there");
+        }
+    }
+
+    pub(super) async fn report(self) -> Report {
+        self.report.await.expect("the supervisor reports")
+    }
+}
+
+/// Waits for that long, on the test's clock, and until everybody has done what is due by then.
+pub(super) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Compares what was measured with what was asked for: tokio's clock counts in milliseconds, rounded up.
+#[track_caller]
+pub(super) fn assert_took(took: Duration, wanted: Duration) {
+    assert!((wanted..=wanted + 3 * MS).contains(&took), "took {took:?} instead of {wanted:?}");
+}
+
+/// Finds a member's report by its name.
+#[track_caller]
+pub(super) fn of<'a>(reports: &'a [CallbackReport], name: &str) -> &'a CallbackReport {
+    reports.iter().find(|report| report.name == name).expect("the report names it")
+}
+
+/// Everybody's name and fate.
+pub(super) fn fates(reports: &[CallbackReport]) -> Vec<(&str, Fate)> {
+    reports.iter().map(|report| (report.name.as_str(), report.fate)).collect()
+}
+
+pub(super) type Answer = LocalBoxFuture<'static, Result<(), CallbackError>>;
+
+/// A user's actor: it does what the test says, on the test's thread.
+pub(super) struct UserActor(Box<dyn FnMut(Errand) -> Answer>);
+
+impl UserActor {
+    pub(super) fn new(work: impl FnMut(Errand) -> Answer + 'static) -> Self {
+        Self(Box::new(work))
+    }
+}
+
+/// Starts a user's actor.
+pub(super) fn member(work: impl FnMut(Errand) -> Answer + 'static) -> Addr<UserActor> {
+    UserActor::new(work).start()
+}
+
+/// An answer of a future's.
+pub(super) fn answer(work: impl Future<Output = Result<(), CallbackError>> + 'static) -> Answer {
+    Box::pin(work)
+}
+
+pub(super) fn done_after(takes: Duration) -> Answer {
+    answer(async move {
+        tokio::time::sleep(takes).await;
+        Ok(())
+    })
+}
+
+pub(super) fn never() -> Answer {
+    answer(pending())
+}
+
+impl Actor for UserActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<RunCallback> for UserActor {
+    type Result = ResponseFuture<Result<(), CallbackError>>;
+
+    fn handle(&mut self, RunCallback(errand): RunCallback, _: &mut Self::Context) -> Self::Result {
+        (self.0)(errand)
+    }
+}
+
+impl Handler<ReleaseResource> for UserActor {
+    type Result = ResponseFuture<Result<(), CallbackError>>;
+
+    fn handle(&mut self, ReleaseResource(errand): ReleaseResource, _: &mut Self::Context) -> Self::Result {
+        (self.0)(errand)
+    }
+}
+
+impl Handler<FinishWork> for UserActor {
+    type Result = ResponseFuture<Result<(), CallbackError>>;
+
+    fn handle(&mut self, FinishWork(errand): FinishWork, _: &mut Self::Context) -> Self::Result {
+        (self.0)(errand)
+    }
+}
+
+/// What happened, in its order, with its time on the test's clock.
+#[derive(Clone)]
+pub(super) struct Diary(Arc<Mutex<Vec<(String, Duration)>>>, Instant);
+
+impl Diary {
+    pub(super) fn new() -> Self {
+        Self(Arc::default(), Instant::now())
+    }
+
+    pub(super) fn note(&self, what: &str) {
+        self.0.lock().expect("no panic").push((what.to_owned(), self.1.elapsed()));
+    }
+
+    pub(super) fn entries(&self) -> Vec<(String, Duration)> {
+        self.0.lock().expect("no panic").clone()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.entries().into_iter().map(|(what, _)| what).collect()
+    }
+}
+
+/// The log of the current thread, from here on.
+pub(super) struct Lines(());
+
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Lines {
+    pub(super) fn keep() -> Self {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            log::set_logger(&Keeper).expect("the only logger");
+            log::set_max_level(log::LevelFilter::Info);
+        });
+        LINES.with_borrow_mut(Vec::clear);
+        Self(())
+    }
+
+    #[expect(clippy::unused_self, reason = "there are lines only once they are kept")]
+    pub(super) fn all(&self) -> Vec<String> {
+        LINES.with_borrow(Clone::clone)
+    }
+}
+
+struct Keeper;
+
+impl Log for Keeper {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.target().starts_with("graceful_exit") {
+            LINES.with_borrow_mut(|lines| lines.push(record.args().to_string()));
+        }
+    }
+
+    fn flush(&self) {}
+}

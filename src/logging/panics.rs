@@ -1,0 +1,30 @@
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::panic::{self, PanicHookInfo};
+use std::thread;
+
+/// Sends the messages of panics through the log, for the rest of the process's life.
+///
+/// Rust's own hook writes to standard error itself, and hangs there when that is a pipe which nobody reads: a
+/// callback that panics would then time out instead of failing. With `RUST_BACKTRACE` set, the backtrace
+/// follows, a line an event.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|info| {
+        let current = thread::current();
+        log::error!("{}", describe(current.name(), info));
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            for line in backtrace.to_string().lines() {
+                log::error!("{line}");
+            }
+        }
+    }));
+}
+
+fn describe(thread: Option<&str>, info: &PanicHookInfo<'_>) -> String {
+    let thread = thread.unwrap_or("<unnamed>");
+    let message = info.payload_as_str().unwrap_or("something that is not text");
+    match info.location() {
+        Some(location) => format!("thread '{thread}' panicked at {location}: {message}"),
+        None => format!("thread '{thread}' panicked: {message}"),
+    }
+}

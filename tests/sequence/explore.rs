@@ -1,0 +1,208 @@
+//! Every reachable state of small plans, whatever the environment does and in whatever order.
+
+use std::time::Duration;
+
+use graceful_exit::sequence::{
+    Bounds, Event, Kind, Member, MemberId, Outcome, Over, Plan, State, TaskId, Timer,
+};
+use stateright::{Checker, Model, Property};
+
+use super::ledger::{Ledger, Promise, ends_by_its_bounds};
+
+const FIRST_SIGNAL: Duration = Duration::from_secs(7);
+const JUST_LATER: Duration = Duration::from_nanos(1);
+
+/// The machine, and around it an environment that may bring any event at any time: timers that were never
+/// armed, answers to questions that nobody asked, the dead dying again.
+struct AnyOrder {
+    plan: Plan,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Seen {
+    machine: State,
+    ledger: Ledger,
+}
+
+impl Model for AnyOrder {
+    type State = Seen;
+    type Action = Event;
+
+    fn init_states(&self) -> Vec<Seen> {
+        vec![Seen { machine: State::new(&self.plan), ledger: Ledger::new() }]
+    }
+
+    fn actions(&self, seen: &Seen, events: &mut Vec<Event>) {
+        if !seen.ledger.broken.is_empty() {
+            return; // A path that broke a promise has told enough, and might have no end.
+        }
+        let coalesce = self.plan.bounds().coalesce;
+        events.extend([Event::Signal { at: FIRST_SIGNAL }, Event::Stop, Event::Timer(Timer::Deadline)]);
+        if seen.ledger.first_signal().is_some() {
+            // When the first one comes tells one path from another as little as the time of day does.
+            let further = [FIRST_SIGNAL + coalesce, FIRST_SIGNAL + coalesce + JUST_LATER];
+            events.extend(further.map(|at| Event::Signal { at }));
+        }
+        events.extend((0..self.plan.members().len()).map(|id| Event::Died { member: MemberId(id) }));
+        for (phase, of) in self.plan.phases().iter().enumerate() {
+            let bound = |after| Event::Timer(Timer::Bound { phase, after });
+            events.extend((!of.hold.is_zero()).then(|| bound(of.hold)));
+            // A bound that no task of the phase has, and the answer of a task that it does not have.
+            events.push(bound(JUST_LATER));
+            let task = TaskId { phase, task: of.tasks.len() };
+            events.push(Event::Ended { task, over: Over::Done });
+            for (task, asked) in of.tasks.iter().enumerate() {
+                let task = TaskId { phase, task };
+                events.push(bound(asked.bound));
+                events.extend(
+                    [Over::Done, Over::Failed, Over::Panicked, Over::Unreachable]
+                        .map(|over| Event::Ended { task, over }),
+                );
+            }
+        }
+    }
+
+    fn next_state(&self, seen: &Seen, event: Event) -> Option<Seen> {
+        let step = seen.machine.clone().step(&self.plan, event);
+        let mut ledger = seen.ledger.clone();
+        ledger.observe(&self.plan, &seen.machine, event, &step);
+        Some(Seen { machine: step.state, ledger })
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        // The most telling first: what breaks one of them often breaks some of those below it.
+        vec![
+            Property::always("a stale timer changes nothing", |_, seen: &Seen| {
+                seen.keeps(Promise::StaleTimerChangesNothing)
+            }),
+            Property::always("a late answer changes nothing", |_, seen: &Seen| {
+                seen.keeps(Promise::LateAnswerChangesNothing)
+            }),
+            Property::always("a second signal only forces the exit", |_, seen: &Seen| {
+                seen.keeps(Promise::SecondSignalOnlyForces)
+            }),
+            Property::always("asking again and dying again change nothing", |_, seen: &Seen| {
+                seen.keeps(Promise::RepeatedRequestChangesNothing)
+            }),
+            Property::always("the deadline names everybody pending", |_, seen: &Seen| {
+                seen.keeps(Promise::DeadlineNamesThePending)
+            }),
+            Property::always("nobody dead is asked", |_, seen: &Seen| seen.keeps(Promise::NobodyDeadIsAsked)),
+            Property::always("those whose bound is over are timed out, and nobody else", |_, seen: &Seen| {
+                seen.keeps(Promise::BoundsAreKept)
+            }),
+            Property::always("what ended a phase is told truly", |_, seen: &Seen| {
+                seen.keeps(Promise::EndedByIsTrue)
+            }),
+            Property::always("the outcome is true", |_, seen: &Seen| seen.keeps(Promise::OutcomeIsTrue)),
+            Property::always("exits exactly once", |_, seen: &Seen| seen.keeps(Promise::ExitsOnce)),
+            Property::always("nothing after the exit", |_, seen: &Seen| {
+                seen.keeps(Promise::NothingAfterTheExit)
+            }),
+            Property::always("everybody alive is asked, once", |_, seen: &Seen| {
+                seen.keeps(Promise::EverybodyAliveIsAskedOnce)
+            }),
+            Property::always("phases follow the plan", |_, seen: &Seen| {
+                seen.keeps(Promise::PhasesFollowThePlan)
+            }),
+            Property::always("every wait has a live timer", |_, seen: &Seen| {
+                seen.keeps(Promise::EveryWaitIsTimed)
+            }),
+            Property::always("bounds alone end the exit", |model: &Self, seen: &Seen| {
+                seen.machine.is_serving()
+                    || seen.machine.is_over()
+                    || ends_by_its_bounds(&model.plan, &seen.machine, &seen.ledger)
+            }),
+            Property::always("the state tells what happened", |_, seen: &Seen| {
+                seen.keeps(Promise::StateIsTrue)
+            }),
+            // So that none of the above is hollow.
+            Property::sometimes("some path ends clean", |_, seen: &Seen| seen.ended(Outcome::Clean)),
+            Property::sometimes("some path ends incomplete", |_, seen: &Seen| {
+                seen.ended(Outcome::Incomplete)
+            }),
+            Property::sometimes("some path ends timed out", |_, seen: &Seen| seen.ended(Outcome::TimedOut)),
+            Property::sometimes("some path ends forced", |_, seen: &Seen| seen.ended(Outcome::Forced)),
+        ]
+    }
+}
+
+impl Seen {
+    fn keeps(&self, promise: Promise) -> bool {
+        !self.ledger.broken.contains(&promise)
+    }
+
+    fn ended(&self, outcome: Outcome) -> bool {
+        self.ledger.exits == [outcome]
+    }
+}
+
+/// Walks through every reachable state, holds each against the promises, and answers how many there are.
+fn explore(bounds: Bounds, members: &[(Kind, Option<u64>)]) -> usize {
+    let member = |(id, &(kind, seconds)): (usize, &(Kind, Option<u64>))| Member {
+        kind,
+        name: format!("m{id}"),
+        bound: seconds.map(Duration::from_secs),
+    };
+    let plan = Plan::new(bounds, members.iter().enumerate().map(member).collect());
+    let Ok(plan) = plan else { panic!("no plan: {plan:?}") };
+    let checker = AnyOrder { plan }.checker().spawn_bfs().join();
+    checker.assert_properties();
+    checker.unique_state_count()
+}
+
+// Counted by hand: serving; waiting, with or without a first signal; and over. Without one, the callback has
+// ended in one of four ways, died, timed out or was cut off by the deadline; with one, also by a second signal.
+// So 1 + 2 + 7 + 8.
+#[test]
+fn one_callback() {
+    assert_eq!(explore(Bounds::default(), &[(Kind::Callback, None)]), 18);
+}
+
+#[test]
+fn one_server_and_one_callback() {
+    assert_eq!(explore(Bounds::default(), &[(Kind::ServerFirst, None), (Kind::Callback, None)]), 911);
+}
+
+#[test]
+fn two_servers_one_of_each_kind() {
+    assert_eq!(explore(Bounds::default(), &[(Kind::ServerLast, None), (Kind::ServerFirst, None)]), 4_586);
+}
+
+#[test]
+fn two_callbacks_with_different_bounds() {
+    assert_eq!(explore(Bounds::default(), &[(Kind::Callback, None), (Kind::Callback, Some(1))]), 306);
+}
+
+#[test]
+fn two_callbacks_with_the_same_bound() {
+    assert_eq!(explore(Bounds::default(), &[(Kind::Callback, None), (Kind::Callback, None)]), 230);
+}
+
+#[test]
+fn two_resources() {
+    assert_eq!(explore(Bounds::default(), &[(Kind::Resource, None), (Kind::Resource, Some(2))]), 181);
+}
+
+#[test]
+fn a_ready_delay() {
+    let bounds = Bounds { ready_delay: Duration::from_secs(2), ..Bounds::default() };
+    assert_eq!(explore(bounds, &[(Kind::ServerLast, None)]), 101);
+}
+
+#[test]
+fn a_worker_beside_a_server() {
+    assert_eq!(explore(Bounds::default(), &[(Kind::Worker, Some(4)), (Kind::ServerFirst, None)]), 988);
+}
+
+#[test]
+fn a_callback_then_a_resource_without_a_coalescing_time() {
+    let bounds = Bounds { coalesce: Duration::ZERO, ..Bounds::default() };
+    assert_eq!(explore(bounds, &[(Kind::Resource, None), (Kind::Callback, None)]), 181);
+}
+
+#[test]
+fn a_server_then_a_callback_then_a_resource() {
+    let kinds = [Kind::ServerFirst, Kind::Callback, Kind::Resource];
+    assert_eq!(explore(Bounds::default(), &kinds.map(|kind| (kind, None))), 9_121);
+}

@@ -1,0 +1,359 @@
+//! What an observer knows who sees only the events that go in and the effects that come out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use graceful_exit::sequence::{
+    Effect, EndedBy, Event, Fate, MemberId, Outcome, Over, Phase, Plan, State, Step, TaskId, Timer,
+};
+
+/// The books of one exit, kept beside the machine and never by it.
+///
+/// [`Ledger::observe`] holds each step against every [`Promise`] and notes those that it breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Ledger {
+    pub(super) broken: BTreeSet<Promise>,
+    pub(super) exits: Vec<Outcome>,
+    /// Armed, not fired, and of a phase that is not over.
+    pub(super) live: BTreeSet<Timer>,
+    /// What became of each task that its phase has come to.
+    pub(super) fates: BTreeMap<TaskId, Fate>,
+    begun: bool,
+    first_signal: Option<Duration>,
+    dead: BTreeSet<MemberId>,
+    phase: Option<usize>,
+    next_phase: usize,
+}
+
+/// What users of the machine rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Promise {
+    ExitsOnce,
+    NothingAfterTheExit,
+    PhasesFollowThePlan,
+    EverybodyAliveIsAskedOnce,
+    NobodyDeadIsAsked,
+    EveryWaitIsTimed,
+    BoundsAreKept,
+    StaleTimerChangesNothing,
+    SecondSignalOnlyForces,
+    RepeatedRequestChangesNothing,
+    DeadlineNamesThePending,
+    LateAnswerChangesNothing,
+    EndedByIsTrue,
+    OutcomeIsTrue,
+    StateIsTrue,
+}
+
+/// What an event means to somebody who has read the books.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// Nothing, and this promise says so.
+    Nothing(Promise),
+    /// The first signal in an exit that something else started: remembered, and no more.
+    Remembered,
+    Begin,
+    /// An answer, a death or a bound.
+    Progress,
+    Deadline,
+    Force,
+}
+
+impl Ledger {
+    pub(super) fn new() -> Self {
+        Self {
+            broken: BTreeSet::new(),
+            exits: Vec::new(),
+            live: BTreeSet::new(),
+            fates: BTreeMap::new(),
+            begun: false,
+            first_signal: None,
+            dead: BTreeSet::new(),
+            phase: None,
+            next_phase: 0,
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        !self.exits.is_empty()
+    }
+
+    pub(super) fn first_signal(&self) -> Option<Duration> {
+        self.first_signal
+    }
+
+    /// Those that were asked and are waited for, in their order.
+    pub(super) fn waiting(&self) -> Vec<TaskId> {
+        self.fates.iter().filter(|&(_, &fate)| fate == Fate::Running).map(|(&task, _)| task).collect()
+    }
+
+    pub(super) fn observe(&mut self, plan: &Plan, before: &State, event: Event, step: &Step) {
+        let meaning = self.meaning(plan, event);
+        self.hold_exact_effects(plan, meaning, before, step);
+        let due = self.due(plan, event);
+        let hold_over = self.phase.is_some_and(|phase| {
+            let hold = plan.phases()[phase].hold;
+            !hold.is_zero()
+                && meaning == Meaning::Progress
+                && event == Event::Timer(Timer::Bound { phase, after: hold })
+        });
+        self.record(plan, meaning, event);
+
+        let mut timed_out = Vec::new();
+        let mut entered = None;
+        for effect in &step.effects {
+            self.hold(Promise::NothingAfterTheExit, self.exits.is_empty());
+            match *effect {
+                Effect::Begin => {
+                    self.hold(Promise::RepeatedRequestChangesNothing, !self.begun);
+                    self.begun = true;
+                }
+                Effect::Arm { timer, after } => self.arm(plan, entered, timer, after),
+                Effect::Enter { phase } => {
+                    self.enter(plan, phase);
+                    entered = Some(phase);
+                }
+                Effect::Ask(task) => self.ask(plan, task),
+                Effect::TimeOut(task) => {
+                    self.fates.insert(task, Fate::TimedOut);
+                    timed_out.push(task);
+                }
+                Effect::CutOff(task) => {
+                    self.hold(Promise::DeadlineNamesThePending, meaning == Meaning::Deadline);
+                    self.fates.insert(task, Fate::CutOff);
+                }
+                Effect::Leave { phase, by } => {
+                    let expected = match meaning {
+                        Meaning::Force => EndedBy::Signal,
+                        Meaning::Deadline => EndedBy::Deadline,
+                        _ if entered.is_none() && !timed_out.is_empty() => EndedBy::Timeout,
+                        _ => EndedBy::Done,
+                    };
+                    self.hold(Promise::EndedByIsTrue, by == expected);
+                    let may_leave = hold_over && entered.is_none();
+                    self.leave(plan, phase, by, may_leave);
+                }
+                Effect::Exit(outcome) => self.exit(plan, meaning, outcome),
+            }
+        }
+        self.hold(Promise::BoundsAreKept, timed_out == due);
+        self.hold_at_rest(plan, &step.state);
+    }
+
+    fn meaning(&self, plan: &Plan, event: Event) -> Meaning {
+        if self.is_over() {
+            return Meaning::Nothing(Promise::NothingAfterTheExit);
+        }
+        match event {
+            Event::Signal { at } => match self.first_signal {
+                None if self.begun => Meaning::Remembered,
+                None => Meaning::Begin,
+                Some(first) if at <= first + plan.bounds().coalesce => {
+                    Meaning::Nothing(Promise::SecondSignalOnlyForces)
+                }
+                Some(_) => Meaning::Force,
+            },
+            Event::Stop | Event::Died { .. } if !self.begun => Meaning::Begin,
+            Event::Stop => Meaning::Nothing(Promise::RepeatedRequestChangesNothing),
+            Event::Ended { task, .. } if self.waiting().contains(&task) => Meaning::Progress,
+            Event::Ended { .. } => Meaning::Nothing(Promise::LateAnswerChangesNothing),
+            Event::Died { member } if self.dead.contains(&member) => {
+                Meaning::Nothing(Promise::RepeatedRequestChangesNothing)
+            }
+            Event::Timer(timer) if !self.live.contains(&timer) => {
+                Meaning::Nothing(Promise::StaleTimerChangesNothing)
+            }
+            Event::Timer(Timer::Deadline) => Meaning::Deadline,
+            Event::Died { .. } | Event::Timer(Timer::Bound { .. }) => Meaning::Progress,
+        }
+    }
+
+    /// Where a promise leaves no choice, the effects are compared one by one.
+    fn hold_exact_effects(&mut self, plan: &Plan, meaning: Meaning, before: &State, step: &Step) {
+        let effects = step.effects.as_slice();
+        match meaning {
+            Meaning::Nothing(promise) => self.hold(promise, effects.is_empty() && step.state == *before),
+            Meaning::Remembered => self.hold(Promise::SecondSignalOnlyForces, effects.is_empty()),
+            Meaning::Begin => {
+                let deadline = Effect::Arm { timer: Timer::Deadline, after: plan.bounds().deadline };
+                self.hold(Promise::EveryWaitIsTimed, effects.starts_with(&[Effect::Begin, deadline]));
+            }
+            Meaning::Progress => {}
+            Meaning::Deadline => {
+                let mut expected: Vec<_> = self.waiting().into_iter().map(Effect::CutOff).collect();
+                expected.extend(self.phase.map(|phase| Effect::Leave { phase, by: EndedBy::Deadline }));
+                expected.push(Effect::Exit(Outcome::TimedOut));
+                self.hold(Promise::DeadlineNamesThePending, effects == expected);
+            }
+            Meaning::Force => {
+                let leave = self.phase.map(|phase| Effect::Leave { phase, by: EndedBy::Signal });
+                let expected: Vec<_> = leave.into_iter().chain([Effect::Exit(Outcome::Forced)]).collect();
+                self.hold(Promise::SecondSignalOnlyForces, effects == expected);
+            }
+        }
+    }
+
+    /// Whose bound runs out with this event.
+    fn due(&self, plan: &Plan, event: Event) -> Vec<TaskId> {
+        let Event::Timer(timer @ Timer::Bound { .. }) = event else { return Vec::new() };
+        if self.is_over() || !self.live.contains(&timer) {
+            return Vec::new();
+        }
+        self.waiting().into_iter().filter(|&task| bound_of(plan, task) == timer).collect()
+    }
+
+    fn record(&mut self, plan: &Plan, meaning: Meaning, event: Event) {
+        if let Meaning::Nothing(_) = meaning {
+            return;
+        }
+        match event {
+            Event::Signal { at } => self.first_signal = self.first_signal.or(Some(at)),
+            Event::Stop => {}
+            Event::Ended { task, over } => {
+                self.fates.insert(task, Fate::Ended(over));
+            }
+            Event::Died { member } => {
+                self.dead.insert(member);
+                for task in self.waiting() {
+                    if member_of(plan, task) == member {
+                        self.fates.insert(task, Fate::Ended(Over::Unreachable));
+                    }
+                }
+            }
+            Event::Timer(timer) => {
+                self.live.remove(&timer);
+            }
+        }
+    }
+
+    fn arm(&mut self, plan: &Plan, entered: Option<usize>, timer: Timer, after: Duration) {
+        let right = match timer {
+            Timer::Deadline => after == plan.bounds().deadline && self.next_phase == 0,
+            Timer::Bound { phase, after: bound } => {
+                after == bound && entered == Some(phase) && self.phase == Some(phase)
+            }
+        };
+        let new = self.live.insert(timer);
+        self.hold(Promise::EveryWaitIsTimed, right && new);
+    }
+
+    fn enter(&mut self, plan: &Plan, phase: usize) {
+        self.hold(Promise::EveryWaitIsTimed, self.live.contains(&Timer::Deadline));
+        self.hold(Promise::PhasesFollowThePlan, self.phase.is_none() && phase == self.next_phase);
+        self.phase = Some(phase);
+        for task in tasks_of(plan, phase) {
+            if self.dead.contains(&member_of(plan, task)) {
+                self.fates.insert(task, Fate::Ended(Over::Unreachable));
+            }
+        }
+    }
+
+    fn ask(&mut self, plan: &Plan, task: TaskId) {
+        self.hold(Promise::PhasesFollowThePlan, self.phase == Some(task.phase));
+        self.hold(Promise::NobodyDeadIsAsked, !self.dead.contains(&member_of(plan, task)));
+        self.hold(Promise::EveryWaitIsTimed, self.live.contains(&bound_of(plan, task)));
+        // In the order of the plan: whoever was asked before stands before.
+        self.hold(Promise::PhasesFollowThePlan, self.waiting().iter().all(|&asked| asked < task));
+        let before = self.fates.insert(task, Fate::Running);
+        self.hold(Promise::EverybodyAliveIsAskedOnce, before.is_none());
+    }
+
+    fn leave(&mut self, plan: &Plan, phase: usize, by: EndedBy, hold_over: bool) {
+        self.hold(Promise::PhasesFollowThePlan, self.phase == Some(phase));
+        let waiting = self.waiting();
+        match by {
+            EndedBy::Signal => self.fates.extend(waiting.into_iter().map(|task| (task, Fate::CutOff))),
+            EndedBy::Deadline => self.hold(Promise::DeadlineNamesThePending, waiting.is_empty()),
+            EndedBy::Done | EndedBy::Timeout => {
+                let held = plan.phases()[phase].hold.is_zero() || hold_over;
+                self.hold(Promise::PhasesFollowThePlan, waiting.is_empty() && held);
+            }
+        }
+        let known = tasks_of(plan, phase).all(|task| self.fates.contains_key(&task));
+        self.hold(Promise::EverybodyAliveIsAskedOnce, known);
+        self.live.retain(|timer| *timer == Timer::Deadline);
+        self.phase = None;
+        self.next_phase = phase + 1;
+    }
+
+    fn exit(&mut self, plan: &Plan, meaning: Meaning, outcome: Outcome) {
+        let to_the_end = self.next_phase == plan.phases().len();
+        let all = plan.phases().iter().map(|phase| phase.tasks.len()).sum::<usize>();
+        let done = self.fates.values().filter(|&&fate| fate == Fate::Ended(Over::Done)).count();
+        let right = match meaning {
+            Meaning::Deadline => outcome == Outcome::TimedOut,
+            Meaning::Force => outcome == Outcome::Forced,
+            _ if done == all => outcome == Outcome::Clean,
+            _ => outcome == Outcome::Incomplete,
+        };
+        self.hold(Promise::OutcomeIsTrue, right);
+        if matches!(outcome, Outcome::Clean | Outcome::Incomplete) {
+            self.hold(Promise::PhasesFollowThePlan, to_the_end);
+        }
+        self.exits.push(outcome);
+        self.hold(Promise::ExitsOnce, self.phase.is_none() && self.exits.len() == 1);
+    }
+
+    /// What holds between two events.
+    fn hold_at_rest(&mut self, plan: &Plan, state: &State) {
+        let waiting = self.waiting();
+        if let Some(phase) = self.phase {
+            let known = tasks_of(plan, phase).all(|task| self.fates.contains_key(&task));
+            self.hold(Promise::EverybodyAliveIsAskedOnce, known);
+            let hold = plan.phases()[phase].hold;
+            let mut needed: BTreeSet<Timer> = waiting.iter().map(|&task| bound_of(plan, task)).collect();
+            needed.extend((!hold.is_zero()).then_some(Timer::Bound { phase, after: hold }));
+            // Nothing to wait for would be a wait for ever.
+            self.hold(Promise::EveryWaitIsTimed, !needed.is_empty());
+            needed.insert(Timer::Deadline);
+            self.hold(Promise::EveryWaitIsTimed, needed.is_subset(&self.live));
+        }
+        self.hold(Promise::ExitsOnce, self.phase.is_some() || self.is_over() || !self.begun);
+
+        let fates = state.fates().iter().zip(plan.phases()).enumerate().all(|(phase, (fates, of))| {
+            let expected = (0..of.tasks.len()).map(|task| self.fates.get(&TaskId { phase, task }));
+            fates.iter().eq(expected.map(|fate| fate.unwrap_or(&Fate::NotStarted)))
+        });
+        let agree = fates
+            && state.pending().eq(waiting)
+            && state.phase() == self.phase
+            && state.is_serving() != self.begun
+            && state.is_over() == self.is_over();
+        self.hold(Promise::StateIsTrue, agree);
+    }
+
+    fn hold(&mut self, promise: Promise, kept: bool) {
+        if !kept {
+            self.broken.insert(promise);
+        }
+    }
+}
+
+/// Lets nothing happen but the phases' own timers, and tells whether they alone bring the exit to its end.
+pub(super) fn ends_by_its_bounds(plan: &Plan, state: &State, ledger: &Ledger) -> bool {
+    let (mut state, mut ledger) = (state.clone(), ledger.clone());
+    let timers: usize = plan.phases().iter().map(|Phase { tasks, .. }| tasks.len() + 1).sum();
+    for _ in 0..=timers {
+        let mut bounds = ledger.live.iter().filter(|&&timer| timer != Timer::Deadline);
+        let Some(&timer) = bounds.next().filter(|_| !ledger.is_over()) else { break };
+        let before = state.clone();
+        let step = state.step(plan, Event::Timer(timer));
+        ledger.observe(plan, &before, Event::Timer(timer), &step);
+        state = step.state;
+    }
+    ledger.is_over() && ledger.broken.is_empty()
+}
+
+fn tasks_of(plan: &Plan, phase: usize) -> impl Iterator<Item = TaskId> {
+    (0..plan.phases()[phase].tasks.len()).map(move |task| TaskId { phase, task })
+}
+
+fn member_of(plan: &Plan, id: TaskId) -> MemberId {
+    plan.phases()[id.phase].tasks[id.task].member
+}
+
+fn bound_of(plan: &Plan, id: TaskId) -> Timer {
+    Timer::Bound { phase: id.phase, after: plan.phases()[id.phase].tasks[id.task].bound }
+}

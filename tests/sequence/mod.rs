@@ -1,0 +1,6 @@
+//! The machine's promises, held over every reachable state of small plans ([`explore`]) and over random
+//! paths through large ones ([`properties`]). Both watch it through the same [`ledger`].
+
+mod explore;
+mod ledger;
+mod properties;

@@ -1,0 +1,260 @@
+//! Random paths through large plans, and what every plan looks like.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use graceful_exit::sequence::{
+    Bounds, Effect, Event, Kind, Member, MemberId, Outcome, Over, PhaseKind, Plan, PlanError, State, TaskId,
+    Timer,
+};
+use proptest::{
+    prelude::*,
+    sample::{Index, select},
+    strategy::ValueTree,
+    test_runner::TestRunner,
+};
+
+use super::ledger::{Ledger, ends_by_its_bounds};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_promise_holds_on_every_path((plan, choices) in (any_plan(), any_path())) {
+        let (state, ledger, path) = walk(&plan, &choices);
+        prop_assert!(ledger.broken.is_empty(), "{:?} after {path:#?}", ledger.broken);
+        let idle_or_ends = state.is_serving() || state.is_over() || ends_by_its_bounds(&plan, &state, &ledger);
+        prop_assert!(idle_or_ends, "the bounds alone do not end it after {path:#?}");
+    }
+
+    #[test]
+    fn an_exit_is_clean_when_everybody_finishes_in_whatever_order(
+        (plan, order) in (any_plan(), prop::collection::vec(any::<Index>(), 1..50)),
+    ) {
+        let mut order = order.iter().cycle();
+        let mut step = State::new(&plan).step(&plan, Event::Stop);
+        for _ in 0..=plan.members().len() * 2 {
+            let pending: Vec<TaskId> = step.state.pending().collect();
+            let event = match (order.next(), step.state.phase()) {
+                (Some(index), _) if !pending.is_empty() => {
+                    Event::Ended { task: *index.get(&pending), over: Over::Done }
+                }
+                (_, Some(phase)) => Event::Timer(Timer::Bound { phase, after: plan.bounds().ready_delay }),
+                (_, None) => break,
+            };
+            step = step.state.step(&plan, event);
+        }
+        prop_assert_eq!(step.effects.last(), Some(&Effect::Exit(Outcome::Clean)));
+    }
+
+    #[test]
+    fn a_plan_asks_each_member_for_its_part_in_order((bounds, members) in (any_bounds(), any_members())) {
+        let plan = Plan::new(bounds, members.clone());
+        prop_assert!(plan.is_ok());
+        let Ok(plan) = plan else { return Ok(()) };
+
+        let mut expected = Vec::new();
+        if !bounds.ready_delay.is_zero() {
+            expected.push((PhaseKind::ReadyDelay, bounds.ready_delay, Vec::new()));
+        }
+        let mut expect = |kind, bound: Duration, takes_part: &[Kind]| {
+            let ids = (0..members.len()).filter(|&id| takes_part.contains(&members[id].kind));
+            let tasks: Vec<_> = ids.map(|id| (id, members[id].bound.unwrap_or(bound))).collect();
+            if kind == PhaseKind::Release {
+                expected.extend(tasks.into_iter().rev().map(|task| (kind, Duration::ZERO, vec![task])));
+            } else if !tasks.is_empty() {
+                expected.push((kind, Duration::ZERO, tasks));
+            }
+        };
+        expect(PhaseKind::Drain, bounds.drain, &[Kind::ServerFirst, Kind::ServerLast, Kind::Worker]);
+        expect(PhaseKind::CloseServers, bounds.stop, &[Kind::ServerFirst]);
+        expect(PhaseKind::Callbacks, bounds.callback, &[Kind::Callback]);
+        expect(PhaseKind::Release, bounds.release, &[Kind::Resource]);
+        expect(PhaseKind::CloseLast, bounds.stop, &[Kind::ServerLast]);
+
+        let tasks = |phase: &graceful_exit::sequence::Phase| -> Vec<_> {
+            phase.tasks.iter().map(|task| (task.member.0, task.bound)).collect()
+        };
+        let found: Vec<_> = plan.phases().iter().map(|of| (of.kind, of.hold, tasks(of))).collect();
+        prop_assert_eq!(found, expected.clone());
+
+        let longest = |(_, hold, tasks): &(_, Duration, Vec<(usize, Duration)>)| {
+            tasks.iter().map(|&(_, bound)| bound).fold(*hold, Duration::max)
+        };
+        let worst_case = expected.iter().map(longest).sum::<Duration>();
+        prop_assert_eq!(plan.worst_case(), worst_case);
+        prop_assert_eq!(plan.overrun() + bounds.deadline, worst_case.max(bounds.deadline));
+    }
+}
+
+/// So that the random search is not hollow: it comes to every outcome, from plans of every size.
+#[test]
+fn random_paths_come_to_every_outcome() {
+    let mut runner = TestRunner::deterministic();
+    let mut outcomes = BTreeSet::new();
+    for _ in 0..1_000 {
+        let Ok(tree) = (any_plan(), any_path()).new_tree(&mut runner) else {
+            panic!("nothing to choose from")
+        };
+        let (plan, choices) = tree.current();
+        let (_, ledger, _) = walk(&plan, &choices);
+        outcomes.extend(ledger.exits.into_iter().filter(|_| plan.members().len() > 10));
+    }
+    assert_eq!(
+        outcomes,
+        BTreeSet::from([Outcome::Clean, Outcome::Incomplete, Outcome::TimedOut, Outcome::Forced])
+    );
+}
+
+#[test]
+fn a_plan_with_nobody_in_it_exits_clean_at_once() {
+    let Ok(plan) = Plan::new(Bounds::default(), Vec::new()) else { panic!("no plan") };
+    let step = State::new(&plan).step(&plan, Event::Stop);
+    let deadline = Effect::Arm { timer: Timer::Deadline, after: plan.bounds().deadline };
+    assert_eq!(step.effects, [Effect::Begin, deadline, Effect::Exit(Outcome::Clean)]);
+}
+
+#[test]
+fn a_plan_that_makes_no_sense_cannot_be_built() {
+    let member = |kind, name: &str| Member { kind, name: name.into(), bound: None };
+    let refused = |members: Vec<Member>| Plan::new(Bounds::default(), members).err();
+
+    let bounds = Bounds { deadline: Duration::ZERO, ..Bounds::default() };
+    assert_eq!(Plan::new(bounds, Vec::new()), Err(PlanError::NoTime));
+    assert_eq!(refused(vec![member(Kind::Worker, "")]), Some(PlanError::NoName { kind: Kind::Worker }));
+    assert_eq!(
+        refused(vec![member(Kind::ServerFirst, "a"), member(Kind::ServerLast, "a")]),
+        Some(PlanError::SameName { kind: Kind::ServerLast, name: "a".into() })
+    );
+    assert_eq!(refused(vec![member(Kind::ServerFirst, "a"), member(Kind::Callback, "a")]), None);
+    let server = Member { bound: Some(Duration::from_secs(1)), ..member(Kind::ServerLast, "a") };
+    assert_eq!(refused(vec![server]), Some(PlanError::OwnBound { name: "a".into() }));
+}
+
+/// What happens next, told so that it makes sense wherever the exit stands, and shrinks.
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    /// One of those that are waited for answers.
+    Answer(Index, Over),
+    /// Anybody answers, asked or not, of this plan or not.
+    StrayAnswer(TaskId, Over),
+    /// A timer runs out that was armed for the phase.
+    Bound(Index),
+    /// Any timer at all comes.
+    StrayTimer(Timer),
+    Signal(Duration),
+    Stop,
+    Death(Index),
+}
+
+/// Takes one choice after another, and answers with where it came to, what was seen, and the events.
+fn walk(plan: &Plan, choices: &[Choice]) -> (State, Ledger, Vec<Event>) {
+    let (mut state, mut ledger, mut path) = (State::new(plan), Ledger::new(), Vec::new());
+    for &choice in choices {
+        let event = event(plan, &ledger, choice);
+        let before = state.clone();
+        let step = state.step(plan, event);
+        ledger.observe(plan, &before, event, &step);
+        state = step.state;
+        path.push(event);
+    }
+    (state, ledger, path)
+}
+
+fn event(plan: &Plan, ledger: &Ledger, choice: Choice) -> Event {
+    match choice {
+        Choice::Answer(index, over) => {
+            let waiting = ledger.waiting();
+            if waiting.is_empty() {
+                return Event::Stop;
+            }
+            Event::Ended { task: *index.get(&waiting), over }
+        }
+        Choice::StrayAnswer(task, over) => Event::Ended { task, over },
+        Choice::Bound(index) => {
+            let bounds: Vec<Timer> =
+                ledger.live.iter().copied().filter(|&timer| timer != Timer::Deadline).collect();
+            if bounds.is_empty() { Event::Stop } else { Event::Timer(*index.get(&bounds)) }
+        }
+        Choice::StrayTimer(timer) => Event::Timer(timer),
+        Choice::Signal(at) => Event::Signal { at },
+        Choice::Stop => Event::Stop,
+        // One more than there are: a death of somebody whom the plan does not know.
+        Choice::Death(index) => Event::Died { member: MemberId(index.index(plan.members().len() + 1)) },
+    }
+}
+
+fn any_path() -> impl Strategy<Value = Vec<Choice>> {
+    // Some paths are calm, so that they come to an end by themselves and sometimes a clean one.
+    prop_oneof![
+        prop::collection::vec(calm_choice(), 0..200),
+        prop::collection::vec(prop_oneof![9 => calm_choice(), 1 => any_choice()], 0..200),
+        prop::collection::vec(any_choice(), 0..60),
+    ]
+}
+
+fn calm_choice() -> impl Strategy<Value = Choice> {
+    prop_oneof![
+        60 => any::<Index>().prop_map(|index| Choice::Answer(index, Over::Done)),
+        1 => any::<Index>().prop_map(Choice::Bound),
+        1 => Just(Choice::Stop),
+    ]
+}
+
+fn any_choice() -> impl Strategy<Value = Choice> {
+    let task = (0..12_usize, 0..42_usize).prop_map(|(phase, task)| TaskId { phase, task });
+    let bound = (0..12_usize, any_bound()).prop_map(|(phase, after)| Timer::Bound { phase, after });
+    // Apart by less than a coalescing time of `any_bounds`, by more, and by exactly that.
+    let at = (0..=30_u64).prop_map(|tick| Duration::from_millis(1_000 + tick * 10));
+    prop_oneof![
+        4 => (any::<Index>(), any_over()).prop_map(|(index, over)| Choice::Answer(index, over)),
+        2 => (task, any_over()).prop_map(|(task, over)| Choice::StrayAnswer(task, over)),
+        4 => any::<Index>().prop_map(Choice::Bound),
+        4 => prop_oneof![9 => bound, 1 => Just(Timer::Deadline)].prop_map(Choice::StrayTimer),
+        1 => at.prop_map(Choice::Signal),
+        1 => Just(Choice::Stop),
+        1 => any::<Index>().prop_map(Choice::Death),
+    ]
+}
+
+fn any_over() -> impl Strategy<Value = Over> {
+    select(&[Over::Done, Over::Failed, Over::Panicked, Over::Unreachable][..])
+}
+
+fn any_plan() -> impl Strategy<Value = Plan> {
+    (any_bounds(), any_members())
+        .prop_filter_map("a plan that makes sense", |(bounds, members)| Plan::new(bounds, members).ok())
+}
+
+fn any_bounds() -> impl Strategy<Value = Bounds> {
+    let millis = |of: &'static [u64]| select(of).prop_map(Duration::from_millis);
+    let of = (millis(&[0, 50, 150]), any_bound(), any_bound(), any_bound(), any_bound(), any_bound());
+    (of, millis(&[1, 1_000, 25_000])).prop_map(
+        |((coalesce, ready_delay, drain, stop, callback, release), deadline)| Bounds {
+            coalesce,
+            ready_delay,
+            drain,
+            stop,
+            callback,
+            release,
+            deadline,
+        },
+    )
+}
+
+fn any_members() -> impl Strategy<Value = Vec<Member>> {
+    let kinds =
+        [Kind::ServerFirst, Kind::ServerLast, Kind::Worker, Kind::Callback, Kind::Callback, Kind::Resource];
+    let member = (select(kinds.to_vec()), prop::option::of(any_bound()));
+    prop::collection::vec(member, 0..40).prop_map(|members| {
+        let name = |(id, (kind, bound)): (usize, (Kind, Option<Duration>))| {
+            let bound = bound.filter(|_| !matches!(kind, Kind::ServerFirst | Kind::ServerLast));
+            Member { kind, name: format!("m{id}"), bound }
+        };
+        members.into_iter().enumerate().map(name).collect()
+    })
+}
+
+/// Few of them, so that they often coincide; zero is one.
+fn any_bound() -> impl Strategy<Value = Duration> {
+    select(&[0, 1_000, 2_000, 5_000][..]).prop_map(Duration::from_millis)
+}
