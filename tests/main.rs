@@ -12,6 +12,8 @@ mod drain;
 #[cfg(feature = "app")]
 mod exit_codes;
 mod layers;
+#[cfg(all(unix, feature = "app"))]
+mod page;
 mod sequence;
 #[cfg(feature = "app")]
 mod settings;
