@@ -62,7 +62,7 @@ fn the_page_shows_a_request_and_the_whole_exit_and_how_it_ended() {
 #[test]
 fn the_button_asks_for_the_token_where_one_is_set() {
     let Some(browser) = Browser::start("the button with a token", "en-US") else { return };
-    let app = App::start(&["admin.token=correct horse"]);
+    let app = App::start(&["admin.token=correct-horse"]);
     browser.open(app.admin);
     browser.wait_for("#headline", "Serving");
 
@@ -79,7 +79,7 @@ fn the_button_asks_for_the_token_where_one_is_set() {
     browser.wait_for("#ask-error", "This token is not the one that is set.");
     assert_eq!(app.status()["phase"], "running");
     browser.run("document.getElementById('token').value = ''");
-    browser.type_text("correct horse\u{e007}");
+    browser.type_text("correct-horse\u{e007}");
     browser.wait_for("#headline", "Ended: clean, exit code 0");
     assert_eq!(app.wait().code(), Some(0));
     // The 401 of the wrong token is the only thing to complain about.
@@ -114,7 +114,7 @@ fn the_page_is_accessible_and_fits_its_screen() {
     let app = App::start(&["shutdown.drain_timeout=60s", "shutdown.timeout=70s"]);
     let _request = app.in_flight("/slow?ms=60000");
     browser.open(app.admin);
-    browser.wait_for(".oldest code", "GET /slow");
+    browser.wait_for(".server:last-child .oldest code", "GET /slow");
     for (theme, width) in [("light", 1120), ("dark", 1120), ("light", 400), ("dark", 400)] {
         browser.look(theme, width);
         let fits = browser.run("return document.documentElement.scrollWidth <= innerWidth");

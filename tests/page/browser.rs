@@ -105,7 +105,9 @@ impl Browser {
 
     /// What a selector's first element shows; nothing where it is hidden.
     pub(crate) fn text(&self, selector: &str) -> String {
-        let text = self.run(&format!("return document.querySelector('{selector}')?.innerText ?? ''"));
+        let text = self.run(&format!(
+            "const it = document.querySelector('{selector}'); return it?.checkVisibility() ? it.innerText : ''"
+        ));
         text.as_str().unwrap_or_default().to_owned()
     }
 
