@@ -61,6 +61,7 @@ pub(crate) fn folder() -> Arc<TempDir> {
 }
 
 /// Asks it to stop, and waits for its end.
+#[cfg(feature = "app")]
 pub(crate) fn stop(app: App) -> Ended {
     app.signal_to_stop();
     app.wait()
