@@ -225,7 +225,7 @@ fn a_locked_store_is_waited_for_a_moment() {
     put(&app, 5);
     let lock = Locked::new(&app.path("data/cache.db"));
     app.signal_to_stop();
-    crate::support::wait_until("it flushes", || app.log_text().contains("flushing the cache"));
+    app.wait_for("flushing the cache");
     std::thread::sleep(Duration::from_millis(200));
     drop(lock);
     let ended = app.wait();

@@ -161,7 +161,7 @@ fn a_second_signal_forces_in_every_phase() {
         let first = app.signal(libc::SIGTERM);
         match phase {
             // Then the server that says so is closing itself.
-            "close_last" => drop(wait_for_line(&app, "closing the last servers")),
+            "close_last" => drop(app.wait_for("closing the last servers")),
             phase => app.wait_for_phase(phase),
         }
         sleep_until(first + LATER);
@@ -181,11 +181,6 @@ fn used(address: SocketAddr, path: &str) -> Client {
     client.send("GET", path, &[]).expect("the request is sent");
     client.read().expect("the request is answered");
     client
-}
-
-fn wait_for_line(app: &App, text: &str) -> String {
-    crate::support::wait_until(text, || app.log_text().contains(text));
-    app.log_text()
 }
 
 #[test]

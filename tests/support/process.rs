@@ -179,17 +179,13 @@ impl App {
     }
 
     /// Waits for a line that contains `text`.
-    pub(crate) fn wait_for(&mut self, text: &str) -> Line {
+    pub(crate) fn wait_for(&self, text: &str) -> Line {
         let mut found = None;
         wait_until(text, || {
             found = self.log.lock().expect("no panic").iter().find(|line| line.text.contains(text)).cloned();
             found.is_some()
         });
         found.expect("it was found")
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_none()
     }
 
     /// Kills it, with no chance to do anything about it.
@@ -205,7 +201,7 @@ impl App {
     }
 
     pub(crate) fn log_text(&self) -> String {
-        self.log.lock().expect("no panic").iter().map(|line| format!("{}\n", line.text)).collect()
+        text(&self.log.lock().expect("no panic"))
     }
 
     /// Waits for its end.
@@ -263,12 +259,16 @@ impl Ended {
 
     /// The log as text, without the times.
     pub(crate) fn text(&self) -> String {
-        self.log.iter().map(|line| format!("{}\n", line.text)).collect()
+        text(&self.log)
     }
 
     pub(crate) fn has(&self, text: &str) -> bool {
         self.log.iter().any(|line| line.text.contains(text))
     }
+}
+
+fn text(log: &[Line]) -> String {
+    log.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect()
 }
 
 /// The binary in `folder`, with nothing set, in English, and with no signal blocked or ignored: the tests' own
