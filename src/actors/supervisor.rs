@@ -246,9 +246,11 @@ impl ShutdownSupervisor {
                 let id = TaskId { phase, task };
                 if fate == Fate::CutOff {
                     self.tell(id);
-                    if self.is_draining_server(id) {
-                        self.abandon(&self.plan.member_of(id).name);
-                    }
+                }
+                // A server that failed was not waited for: whatever it still has in flight is cut off, too.
+                let was_asked = matches!(fate, Fate::CutOff | Fate::Ended(Over::Unreachable));
+                if was_asked && self.is_draining_server(id) {
+                    self.abandon(&self.plan.member_of(id).name);
                 }
                 let member = self.member(id);
                 if let Some(lost) = member.at_risk.as_ref().and_then(lost) {

@@ -110,6 +110,10 @@ impl Client {
         Ok((length > 0).then_some(chunk))
     }
 
+    pub(crate) fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.reader.read_exact(bytes)
+    }
+
     pub(crate) fn read_line(&mut self) -> io::Result<String> {
         let mut line = String::new();
         if self.reader.read_line(&mut line)? == 0 {

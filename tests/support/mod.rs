@@ -1,11 +1,13 @@
 //! What the tests of the binary share: a process with its log, and a client that sees every byte.
 
 mod client;
+#[cfg(feature = "app")]
 mod process;
 #[cfg(unix)]
 pub(crate) mod signals;
 
 pub(crate) use client::{Client, Response};
+#[cfg(feature = "app")]
 pub(crate) use process::{App, Ended, Line, bare, output};
 
 use std::{
