@@ -255,7 +255,11 @@ fn a_kill_between_spool_and_store_loses_nothing() {
 #[test]
 fn no_put_is_acknowledged_once_the_flush_has_begun() {
     // The business server closes after the callbacks, so that it is still there during the flush.
-    let app = App::start(&["demo.flush_delay=1500ms", "servers.business.stop=last", "shutdown.drain_timeout=100ms"]);
+    let app = App::start(&[
+        "demo.flush_delay=1500ms",
+        "servers.business.stop=last",
+        "shutdown.drain_timeout=100ms",
+    ]);
     put(&app, 1);
     let mut slow = Client::connect(app.business);
     slow.send("PUT", "/cache/slow", &[("Content-Length", "1")]).expect("the head is sent");

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, Ended, bare, folder, output, stop};
+use crate::support::{App, Client, Ended, STOPPED_BY, bare, folder, output, stop};
 
 /// The names of an object's members.
 fn members(value: &Value) -> Vec<&str> {
@@ -84,7 +84,7 @@ fn a_clean_exit_is_0() {
     app.signal_to_stop();
     request.read().expect("an answer");
     let report = check(&app.wait(), "clean", 0);
-    assert_eq!(report["reason"], "SIGTERM");
+    assert_eq!(report["reason"], STOPPED_BY);
     let names = ["ready_delay", "drain", "close_servers", "callbacks", "release", "close_last"];
     assert_eq!(phases(&report), names.map(|name| (name, "done")));
     let none = json!([]);

@@ -8,7 +8,7 @@ pub(crate) mod signals;
 
 pub(crate) use client::{Client, Response};
 #[cfg(feature = "app")]
-pub(crate) use process::{App, Ended, Line, bare, output};
+pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output};
 
 use std::{
     path::Path,

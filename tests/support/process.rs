@@ -14,6 +14,10 @@ use tempfile::TempDir;
 
 use super::{Client, PATIENCE, wait_until};
 
+/// What a report names as the reason after [`App::signal_to_stop`]: where no signal can be sent to one process
+/// alone, it is asked over HTTP.
+pub(crate) const STOPPED_BY: &str = if cfg!(unix) { "SIGTERM" } else { "POST /shutdown" };
+
 /// A running application, in a folder of its own. It is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -134,9 +138,18 @@ impl App {
         at
     }
 
-    /// Asks it to stop, as this platform does.
+    /// Asks it to stop: see [`STOPPED_BY`].
+    #[cfg(unix)]
     pub(crate) fn signal_to_stop(&self) -> Instant {
         self.signal(libc::SIGTERM)
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn signal_to_stop(&self) -> Instant {
+        let at = Instant::now();
+        let answer = Client::request(self.admin, "POST", "/shutdown", &[("Content-Length", "0")], b"");
+        assert_eq!(answer.status, 202);
+        at
     }
 
     /// Begins a request and waits until the server knows it as in flight. For the first five of them.
