@@ -22,3 +22,11 @@ mod signals;
 mod support;
 #[cfg(all(unix, feature = "app"))]
 mod transcripts;
+
+// At home on Linux's platforms.
+#[cfg(target_os = "linux")]
+mod lame_duck;
+#[cfg(target_os = "linux")]
+mod proxies;
+#[cfg(target_os = "linux")]
+mod systemd;

@@ -84,7 +84,7 @@ impl Handler<Ask> for HttpServerActor {
         if closes {
             self.closing = true;
         } else {
-            server.drain().gate.reject();
+            server.reject();
         }
         let work = async move {
             if closes {

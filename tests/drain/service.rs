@@ -20,15 +20,15 @@ use tokio::sync::watch;
 
 use crate::support::{Client, wait_until};
 
-pub const MS: Duration = Duration::from_millis(1);
+pub(crate) const MS: Duration = Duration::from_millis(1);
 
 /// More than the kernel keeps for a connection whose reader is slow.
-pub const BIG: usize = 8 << 20;
+pub(crate) const BIG: usize = 8 << 20;
 
 /// A running service with two workers and no signals.
-pub struct Service {
-    pub address: SocketAddr,
-    pub exit: ExitHandle,
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) exit: ExitHandle,
     hold: watch::Sender<bool>,
     /// How many requests are held.
     held: Cell<u64>,
@@ -36,20 +36,20 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(|server| server, |exit| exit)
     }
 
     /// With other bounds.
-    pub fn bounded(bounds: Bounds) -> Self {
+    pub(crate) fn bounded(bounds: Bounds) -> Self {
         Self::start_with(|server| server, move |exit| exit.bounds(bounds))
     }
 
-    pub fn lingering(linger: Duration) -> Self {
+    pub(crate) fn lingering(linger: Duration) -> Self {
         Self::start_with(|server| server, move |exit| exit.linger(linger))
     }
 
-    pub fn start_with(
+    pub(crate) fn start_with(
         server: impl FnOnce(Server) -> Server + Send + 'static,
         exit: impl FnOnce(GracefulExit) -> GracefulExit + Send + 'static,
     ) -> Self {
@@ -74,12 +74,12 @@ impl Service {
         service
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address)
     }
 
     /// A connection that has been used and may be used again.
-    pub fn kept_alive(&self) -> Client {
+    pub(crate) fn kept_alive(&self) -> Client {
         let mut client = self.connect();
         client.send("GET", "/", &[]).expect("sent");
         let response = client.read().expect("answered");
@@ -88,7 +88,7 @@ impl Service {
     }
 
     /// Sends a request that is held, and waits until it is in flight.
-    pub fn in_flight(&self, path: &str) -> Client {
+    pub(crate) fn in_flight(&self, path: &str) -> Client {
         let mut client = self.connect();
         client.send("GET", path, &[]).expect("sent");
         self.held.set(self.held.get() + 1);
@@ -96,18 +96,18 @@ impl Service {
         client
     }
 
-    pub fn count_in_flight(&self) -> u64 {
+    pub(crate) fn count_in_flight(&self) -> u64 {
         self.exit.status().map_or(0, |status| status.servers[0].in_flight)
     }
 
     /// Lets the requests go on that are held.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.hold.send_replace(false);
     }
 
     /// Asks for the exit, and waits until requests are rejected. One that is sent to find out is rejected; those
     /// before it, whose number is returned, came early enough to be answered.
-    pub fn drain(&self) -> u64 {
+    pub(crate) fn drain(&self) -> u64 {
         self.exit.stop("test");
         let mut answered = 0;
         wait_until("requests are rejected", || match Client::get(self.address, "/").status {
@@ -121,26 +121,26 @@ impl Service {
     }
 
     /// Waits until a phase has begun.
-    pub fn reach(&self, phase: &str) {
+    pub(crate) fn reach(&self, phase: &str) {
         wait_until(phase, || self.phase() == phase);
     }
 
-    pub fn phase(&self) -> &'static str {
+    pub(crate) fn phase(&self) -> &'static str {
         self.exit.status().expect("it runs").phase
     }
 
-    pub fn stop(self) -> Report {
+    pub(crate) fn stop(self) -> Report {
         self.exit.stop("test");
         self.report()
     }
 
-    pub fn report(self) -> Report {
+    pub(crate) fn report(self) -> Report {
         self.run.join().expect("no panic")
     }
 }
 
 /// How long a phase took.
-pub fn duration_of(report: &Report, phase: graceful_exit::sequence::PhaseKind) -> Duration {
+pub(crate) fn duration_of(report: &Report, phase: graceful_exit::sequence::PhaseKind) -> Duration {
     let mut phases = report.phases.iter().filter(|run| run.kind == phase);
     phases.next().expect("it was in that phase").duration
 }

@@ -5,10 +5,16 @@ mod client;
 mod process;
 #[cfg(unix)]
 pub(crate) mod signals;
+#[cfg(target_os = "linux")]
+pub(crate) mod tools;
+#[cfg(target_os = "linux")]
+mod traffic;
 
 pub(crate) use client::{Client, Response};
 #[cfg(feature = "app")]
 pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output};
+#[cfg(target_os = "linux")]
+pub(crate) use traffic::Traffic;
 
 use std::{
     path::Path,

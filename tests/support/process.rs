@@ -80,9 +80,14 @@ impl App {
     /// Runs a command of [`App::command`] and waits until it serves.
     pub(crate) fn start_command(folder: Arc<TempDir>, command: Command) -> Self {
         let mut app = Self::spawn(folder, command);
-        app.admin = app.port_of("admin");
-        app.business = app.port_of("business");
+        app.find_ports();
         app
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn find_ports(&mut self) {
+        self.admin = self.port_of("admin");
+        self.business = self.port_of("business");
     }
 
     /// Runs a command of [`App::command`], whatever comes of it.
