@@ -184,12 +184,17 @@ fn a_forced_exit_while_the_flush_has_not_spooled_yet_says_what_is_lost() {
 fn a_flush_that_times_out_leaves_its_writes_in_the_spool() {
     let app = App::start(&["demo.flush_delay=60s", "shutdown.callback_timeout=300ms"]);
     put(&app, 5);
+    // Much to write, so that the exit could be quicker than the spool.
+    let large = vec![7; 256 << 10];
+    for key in 0..40 {
+        assert_eq!(Client::put(app.business, &format!("/cache/large-{key}"), &large).status, 204);
+    }
     let ended = stop(app);
     assert_eq!(ended.code(), Some(3), "{}", ended.text());
     assert_eq!(ended.report()["callbacks"][0]["outcome"], "timed_out");
     let app = App::start_in(ended.folder, &[]);
     has(&app, 5);
-    assert!(app.log_text().contains("5 writes of an earlier run were brought in"), "{}", app.log_text());
+    assert!(app.log_text().contains("45 writes of an earlier run were brought in"), "{}", app.log_text());
 }
 
 #[test]
