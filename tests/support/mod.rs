@@ -12,7 +12,7 @@ mod traffic;
 
 pub(crate) use client::{Client, Response};
 #[cfg(feature = "app")]
-pub(crate) use process::{App, Ended, Line, bare, output};
+pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output};
 #[cfg(target_os = "linux")]
 pub(crate) use traffic::Traffic;
 

@@ -119,8 +119,13 @@ async fn open(settings: &Settings) -> Result<Cache, OpenError> {
     Ok(cache)
 }
 
+/// Says why it cannot start, whatever the log leaves out.
 fn complain(error: &dyn std::fmt::Display) -> u8 {
-    log::error!("{error}");
+    if log::log_enabled!(log::Level::Error) {
+        log::error!("{error}");
+    } else {
+        let _ = fail(exit_code::START, error);
+    }
     exit_code::START
 }
 
