@@ -250,9 +250,11 @@ impl ShutdownSupervisor {
                 let id = TaskId { phase, task };
                 if fate == Fate::CutOff {
                     self.tell(id);
-                    if self.is_draining_server(id) {
-                        self.abandon(&self.plan.member_of(id).name);
-                    }
+                }
+                // A server that failed was not waited for: whatever it still has in flight is cut off, too.
+                let was_asked = matches!(fate, Fate::CutOff | Fate::Ended(Over::Unreachable));
+                if was_asked && self.is_draining_server(id) {
+                    self.abandon(&self.plan.member_of(id).name);
                 }
                 let member = self.member(id);
                 if let Some(lost) = member.at_risk.as_ref().and_then(lost) {
@@ -308,7 +310,8 @@ impl ShutdownSupervisor {
         let left = |timer| self.timers.left(timer).unwrap_or(after);
         let left = left(Timer::Bound { phase, after }).min(left(Timer::Deadline));
         let language = self.hooks.language;
-        let (servers, others): (Vec<_>, Vec<_>) = pending.into_iter().partition(|&id| self.is_draining_server(id));
+        let (servers, others): (Vec<_>, Vec<_>) =
+            pending.into_iter().partition(|&id| self.is_draining_server(id));
         if !servers.is_empty() {
             let (count, oldest) = self.board.read(|record| {
                 let count = record.servers().map(|server| server.drain().gate.in_flight()).sum();

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -45,8 +45,10 @@ pub struct Connection {
     drain: Arc<Drain>,
     lane: usize,
     record: Mutex<Record>,
-    /// Answered requests whose last bytes may still be in user space.
+    /// Counted requests that were answered, and whose last bytes may still be in user space.
     unflushed: AtomicU32,
+    /// Whether any answer's may be, a rejection's for example.
+    flushing: AtomicBool,
 }
 
 /// The longest path that is kept of a request in flight, in bytes.
@@ -193,7 +195,13 @@ impl Connection {
             path_length: 0,
             path: [0; PATH],
         };
-        Self { drain, lane, record: Mutex::new(record), unflushed: AtomicU32::new(0) }
+        Self {
+            drain,
+            lane,
+            record: Mutex::new(record),
+            unflushed: AtomicU32::new(0),
+            flushing: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn drain(&self) -> &Drain {
@@ -223,6 +231,7 @@ impl Connection {
         if counted {
             self.unflushed.fetch_add(1, Ordering::Relaxed);
         }
+        self.flushing.store(true, Ordering::Relaxed);
     }
 
     /// The request was dropped before its answer was whole.
@@ -235,9 +244,10 @@ impl Connection {
 
     /// All that was written is with the kernel.
     fn flushed(&self) {
-        if self.unflushed.load(Ordering::Relaxed) == 0 {
+        if !self.flushing.load(Ordering::Relaxed) {
             return;
         }
+        self.flushing.store(false, Ordering::Relaxed);
         let mut record = lock(&self.record);
         if record.activity == Activity::Flushing {
             record.activity = Activity::Idle;

@@ -13,4 +13,4 @@ pub mod signals;
 pub mod systemd;
 
 #[cfg(test)]
-mod process;
+pub(crate) mod process;

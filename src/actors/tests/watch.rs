@@ -29,7 +29,7 @@ async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() 
     let exit = rig.start();
     tokio::time::sleep(1500 * MS).await;
     exit.stop();
-    exit.report().await;
+    let _ = exit.report().await;
     let told = told.lock().expect("no panic").clone();
     let (serving, exiting): (Vec<_>, Vec<_>) = told.into_iter().partition(|(_, left)| left.is_none());
     assert_eq!(serving, [("server started".to_owned(), None)]);
