@@ -27,6 +27,8 @@ mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod metrics;
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod postgres;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;

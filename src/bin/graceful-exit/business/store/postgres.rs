@@ -13,6 +13,9 @@ const CREATING: i64 = 0x6361_6368_6500;
 #[derive(Debug)]
 pub(crate) struct Postgres {
     name: String,
+    options: PgConnectOptions,
+    /// For reads. A connection of it hears what comes in on the thread that has opened it, a server's worker for
+    /// example, whoever uses it: it is not for a flush, which has to work beside a worker that is blocked.
     pool: PgPool,
 }
 
@@ -38,10 +41,10 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(failed)?;
-        Ok(Self { name, pool })
+        Ok(Self { name, options, pool })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -56,7 +59,9 @@ impl Postgres {
     }
 
     pub(super) async fn write_all(&self, writes: &Writes) -> sqlx::Result<()> {
-        let mut transaction = self.pool.begin().await?;
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect());
+        let mut connection = connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        let mut transaction = connection.begin().await?;
         limit_locks(&mut transaction).await?;
         // The spool is removed after the commit: it must be on the disk then, even where the
         // server's own default is to answer sooner.
@@ -72,7 +77,10 @@ impl Postgres {
             .execute(&mut *transaction)
             .await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        // What counts is stored; the server notices a connection that did not say goodbye.
+        let _ = connection.close().await;
+        Ok(())
     }
 
     pub(super) async fn close(&self) {
