@@ -1,6 +1,7 @@
 //! The store in a PostgreSQL database.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -9,6 +10,9 @@ use super::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, StoreError, Writes, 
 
 /// Any number, the same in every instance: who creates the table holds the lock of that number.
 const CREATING: i64 = 0x6361_6368_6500;
+
+/// How long the pool's connections may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct Postgres {
@@ -84,7 +88,9 @@ impl Postgres {
     }
 
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        // A connection that a blocked worker has opened cannot say goodbye. Only reads can still run on any: nothing is
+        // lost by letting go of them.
+        let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
     }
 }
 
