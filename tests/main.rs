@@ -27,6 +27,10 @@ mod transcripts;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod metrics;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod postgres;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;
