@@ -231,6 +231,7 @@ impl Server {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>();
         let addresses = addresses.map_err(|error| failed("its socket", error))?;
         let handle = Handle::new(self.name.into(), Arc::new(Drain::new(self.workers)), self.workers);
+        handle.listens_on(&listeners);
         Ok(Opened {
             handle,
             addresses,

@@ -7,7 +7,7 @@ use std::{
     net::TcpListener,
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Poll, ready},
     time::Duration,
 };
 
@@ -177,10 +177,10 @@ async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections
             biased;
             () = closing.asked() => break,
             () = actix_rt::time::sleep(BACKOFF), if full => continue,
-            accepted = listener.accept(), if !full => accepted,
+            accepted = take(&listener, &begin, &closing), if !full => accepted,
         };
         match accepted {
-            Ok((socket, _)) => begin.connection(socket),
+            Ok(()) => {}
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 log::warn!("a connection cannot be accepted: {error}");
@@ -199,6 +199,16 @@ async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections
     tokio::task::yield_now().await;
     sweep(&listener, &begin);
     listener::shut(&listener);
+}
+
+/// Takes the next connection out of the queue, and begins it in the same step.
+async fn take(listener: &tokio::net::TcpListener, begin: &Begin, closing: &Closing) -> io::Result<()> {
+    poll_fn(|cx| {
+        let _turn = closing.turn();
+        let accepted = ready!(listener.poll_accept(cx));
+        Poll::Ready(accepted.map(|(socket, _)| begin.connection(socket)))
+    })
+    .await
 }
 
 /// Takes every connection out of the queue, so that closing it resets nobody.
