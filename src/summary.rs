@@ -48,7 +48,9 @@ pub fn bar(start: u64, duration: u64, span: u64, columns: usize) -> String {
     };
     // A bar begins at a whole column: blocks are filled from the left.
     let begin = (place(start) / 8).min(columns.saturating_sub(1));
-    let eighths = place(start.saturating_add(duration)).saturating_sub(begin * 8).max(1);
+    let end = place(start.saturating_add(duration));
+    let own = end.saturating_sub(place(start)).max(1);
+    let eighths = if own < 8 { own } else { end - begin * 8 };
     let (full, rest) = (eighths / 8, EIGHTHS[eighths % 8]);
     let drawn = full + usize::from(!rest.is_empty());
     format!(

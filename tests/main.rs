@@ -1,5 +1,7 @@
 //! The integration tests: one binary, a file a subject.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on ends there, and says what was missing")]
+
 #[cfg(feature = "app")]
 mod admin;
 #[cfg(feature = "app")]
@@ -24,9 +26,13 @@ mod support;
 mod transcripts;
 
 // At home on Linux's platforms.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod metrics;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod postgres;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod proxies;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::record::{Record, ServerRun};
 use crate::{
-    sequence::{CallbackReport, Kind, Plan},
+    sequence::{CallbackReport, Fate, Kind, Plan},
     server::Handle,
 };
 
@@ -62,12 +62,12 @@ pub struct ServerStatus {
     pub completed: u64,
     /// Requests that came too late.
     pub rejected: u64,
+    /// Requests that were cut off.
+    pub abandoned: u64,
     /// The oldest requests in flight, at most five.
     pub oldest: Vec<Oldest>,
-    /// Requests that were cut off, at most five.
-    pub abandoned: Vec<Oldest>,
-    /// How many were cut off.
-    pub abandoned_count: usize,
+    /// Requests that were cut off, by name, at most five.
+    pub cut_off: Vec<Oldest>,
 }
 
 /// A request in flight.
@@ -88,6 +88,8 @@ pub struct MemberStatus {
     pub name: String,
     /// Its state: a name of [`crate::sequence::Fate`].
     pub state: &'static str,
+    /// How long it has been waited for, once it was asked, in milliseconds.
+    pub duration_ms: Option<u64>,
 }
 
 /// A phase of the plan.
@@ -207,6 +209,7 @@ impl ServerStatus {
             in_flight: gate.in_flight(),
             completed: gate.completed(),
             rejected: gate.rejected(),
+            abandoned: abandoned.len() as u64,
             oldest: oldest
                 .map(|request| Oldest {
                     method: request.method,
@@ -214,7 +217,7 @@ impl ServerStatus {
                     age_ms: millis(request.age),
                 })
                 .collect(),
-            abandoned: abandoned
+            cut_off: abandoned
                 .iter()
                 .take(5)
                 .map(|request| Oldest {
@@ -223,14 +226,18 @@ impl ServerStatus {
                     age_ms: millis(request.age),
                 })
                 .collect(),
-            abandoned_count: abandoned.len(),
         }
     }
 }
 
 impl From<CallbackReport> for MemberStatus {
     fn from(report: CallbackReport) -> Self {
-        Self { name: report.name, state: report.fate.name() }
+        let asked = report.fate != Fate::NotStarted;
+        Self {
+            name: report.name,
+            state: report.fate.name(),
+            duration_ms: asked.then(|| millis(report.duration)),
+        }
     }
 }
 

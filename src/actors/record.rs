@@ -177,6 +177,7 @@ impl Record {
 
     /// The members of a kind that has one task each, in the order of registration.
     pub(super) fn members(&self, plan: &Plan, kind: Kind) -> Vec<CallbackReport> {
+        let now = self.elapsed();
         let mut found: Vec<_> = plan
             .phases()
             .iter()
@@ -190,7 +191,7 @@ impl Record {
             fate: run.fate,
             duration: run
                 .asked
-                .map_or(Duration::ZERO, |asked| run.ended.unwrap_or(asked).saturating_sub(asked)),
+                .map_or(Duration::ZERO, |asked| run.ended.unwrap_or(now).saturating_sub(asked)),
             error: run.error.clone(),
         };
         found.into_iter().map(report).collect()

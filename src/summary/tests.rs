@@ -48,7 +48,7 @@ the exit was incomplete: exit code 3, 8.0s, asked for by SIGTERM
   close servers                      ▏                3ms
   callbacks                          ██████████      2.5s
   release queue                                █▌   400ms
-  release store                                 █    97ms
+  release store                                 ▌    97ms
   server business: cut off GET /slow after 6.4s
   callback flush-cache: failed after 2.5s: disk full
   resource queue: timed out after 400ms";
@@ -71,7 +71,7 @@ fn a_chinese_summary_is_aligned_too() {
 fn a_bar_is_seen_however_short_and_stays_within_its_columns() {
     assert_eq!(bar(0, 10, 10, 4), "████");
     assert_eq!(bar(5, 0, 10, 4), "  ▏ ");
-    assert_eq!(bar(10, 0, 10, 4), "   █", "at the very end");
+    assert_eq!(bar(10, 0, 10, 4), "   ▏", "at the very end");
     for (start, duration, span) in [(0, 0, 0), (u64::MAX, u64::MAX, 1), (7, 3, 10), (9, 1, 10_000)] {
         assert_eq!(bar(start, duration, span, 9).chars().count(), 9, "{start} {duration} {span}");
     }

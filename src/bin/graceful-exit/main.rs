@@ -5,6 +5,7 @@ mod business;
 mod cli;
 mod inherited;
 mod plan;
+mod progress;
 mod report;
 mod run;
 

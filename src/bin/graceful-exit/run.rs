@@ -17,7 +17,7 @@ use graceful_exit::{
 };
 
 use crate::{
-    admin::{Admin, Feed, Page, is_read_only, is_stream},
+    admin::{Admin, Feed, Metrics, Page, is_read_only, is_stream},
     business::{
         self, Business,
         cache::{Cache, OpenError},
@@ -25,6 +25,7 @@ use crate::{
     cli::fail,
     exit_code,
     inherited::Inherited,
+    progress::Progress,
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -39,13 +40,19 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
         Err(error) => return fail(exit_code::START, &error),
     };
     let language = language(&settings);
-    let logging = match logging::start(&logging::Options::from(&settings.log)) {
+    let progress = Progress::on_terminal();
+    let options = logging::Options::from(&settings.log);
+    let started = match &progress {
+        Some(progress) => logging::start_through(&options, progress.above()),
+        None => logging::start(&options),
+    };
+    let logging = match started {
         Ok(logging) => logging,
         Err(error) => return fail(exit_code::START, &error),
     };
     // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
-    let mut exit = exit(&settings, language, &logging);
+    let mut exit = exit(&settings, language, &logging, progress.clone());
     if let Err(error) = exit.arm() {
         return fail(exit_code::START, &error);
     }
@@ -58,13 +65,23 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
         }
     }
     let system = System::new();
-    let code = system.block_on(serve(settings, language, inherited, exit));
+    if let (Some(progress), Some(_)) = (progress, settings.shutdown.progress_interval) {
+        let handle = exit.handle();
+        system.block_on(async move { progress.follow(handle, language) });
+    }
+    let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
     // The system is not dropped: that would wait for whatever still blocks one of its threads.
     std::process::exit(i32::from(code))
 }
 
-async fn serve(settings: Settings, language: Language, mut inherited: Inherited, exit: GracefulExit) -> u8 {
+async fn serve(
+    settings: Settings,
+    language: Language,
+    logging: Logging,
+    mut inherited: Inherited,
+    exit: GracefulExit,
+) -> u8 {
     let handle = exit.handle();
     let mut opening = pin!(open(&settings));
     let opened = tokio::select! {
@@ -91,10 +108,11 @@ async fn serve(settings: Settings, language: Language, mut inherited: Inherited,
     }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
+    let metrics = Metrics::new(handle.clone(), settings.shutdown.timeout, logging);
     let stop = stop(&settings.servers.admin);
     let token = settings.admin.token.clone();
     let page = Page::new(token.is_some());
-    let admin = Admin { exit: handle.clone(), token, stop, page, feed: Feed::default() };
+    let admin = Admin { exit: handle.clone(), token, metrics, stop, page, feed: Feed::default() };
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
@@ -123,13 +141,23 @@ async fn open(settings: &Settings) -> Result<Cache, OpenError> {
     Ok(cache)
 }
 
+/// Says why it cannot start, whatever the log leaves out.
 fn complain(error: &dyn std::fmt::Display) -> u8 {
-    log::error!("{error}");
+    if log::log_enabled!(log::Level::Error) {
+        log::error!("{error}");
+    } else {
+        let _ = fail(exit_code::START, error);
+    }
     exit_code::START
 }
 
 /// The exit that the settings ask for, without its members.
-fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulExit {
+fn exit(
+    settings: &Settings,
+    language: Language,
+    logging: &Logging,
+    progress: Option<Progress>,
+) -> GracefulExit {
     let shutdown = &settings.shutdown;
     let logging = logging.clone();
     let mut exit = GracefulExit::builder()
@@ -146,6 +174,9 @@ fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulE
         .rejection(rejection(settings, language))
         .signals(shutdown.signals.clone())
         .flush_log(move |bound| {
+            if let Some(progress) = &progress {
+                progress.clear(bound);
+            }
             logging.flush(bound);
         });
     if let Some(path) = &settings.report.path {

@@ -10,8 +10,10 @@ use actix_web::{
 use graceful_exit::{ExitHandle, Stop, drain::Connection};
 
 use super::{
+    Metrics,
     caller::{self, Refused},
     events::Feed,
+    metrics,
     page::Page,
 };
 use crate::business::read;
@@ -22,6 +24,7 @@ pub(crate) struct Admin {
     pub(crate) exit: ExitHandle,
     /// What `POST /shutdown` needs as a bearer token.
     pub(crate) token: Option<String>,
+    pub(crate) metrics: Metrics,
     /// When its server closes: `/events` ends then.
     pub(crate) stop: Stop,
     pub(crate) page: Page,
@@ -29,7 +32,7 @@ pub(crate) struct Admin {
 }
 
 /// The paths that are answered to GET and HEAD for as long as the server listens.
-const READ_ONLY: &[&str] = &["/", "/events", "/healthz", "/readyz", "/status"];
+const READ_ONLY: &[&str] = &["/", "/events", "/healthz", "/readyz", "/status", "/metrics"];
 
 /// Whether a request is answered even while draining, on a server that closes last: the read-only routes, and
 /// `POST /shutdown`, which is then a repeated one and changes nothing.
@@ -56,6 +59,8 @@ impl Admin {
             .service(web::resource("/healthz").route(read().to(healthz)))
             .service(web::resource("/readyz").route(read().to(readyz)))
             .service(web::resource("/status").route(read().to(status)))
+            .app_data(web::Data::new(self.metrics.clone()))
+            .service(web::resource("/metrics").route(read().to(metrics::scrape)))
             .service(web::resource("/shutdown").route(web::post().to(shutdown)));
     }
 }

@@ -266,9 +266,9 @@
       values.forEach((value, index) => text(counts.children[index].lastChild, count(value)));
       list.setAttribute("aria-label", words.oldest);
       // What was cut off is named to the end; it is in flight for a moment longer.
-      const cut = server.abandoned.map((request) => ({ ...request, cut: true }));
+      const cut = server.cut_off.map((request) => ({ ...request, cut: true }));
       const rows = cut.length ? cut : server.oldest.length ? server.oldest : [null];
-      if (server.abandoned_count > cut.length) rows.push({ more: server.abandoned_count - cut.length });
+      if (cut.length && server.abandoned > cut.length) rows.push({ more: server.abandoned - cut.length });
       each(list, rows, () => element("li", "", element("code"), element("span")), (row, request) => {
         const [name, age] = row.children;
         const named = request !== null && request.more === undefined;
