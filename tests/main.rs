@@ -16,6 +16,8 @@ mod exit_codes;
 mod layers;
 #[cfg(all(unix, feature = "app"))]
 mod page;
+#[cfg(all(unix, feature = "app"))]
+mod report;
 mod sequence;
 #[cfg(feature = "app")]
 mod settings;
