@@ -378,6 +378,13 @@ fn a_report_that_cannot_be_written_changes_nothing_but_the_log() {
     let ended = stop(App::start_in(folder.clone(), &["report.path=file/report.json"]));
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert!(ended.has("the report cannot be written to file/report.json"), "{}", ended.text());
+    // Where it cannot be put in place, what was written of it is taken away.
+    fs::create_dir(folder.path().join("a-folder")).expect("a folder");
+    let ended = stop(App::start_in(folder.clone(), &["report.path=a-folder"]));
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.has("the report cannot be written to a-folder"), "{}", ended.text());
+    let names = folder.path().read_dir().expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".tmp")));
     let ended = stop(App::start_in(
         folder,
         &["report.path=file/report.json", "demo.release_delay=60s", "shutdown.release_timeout=100ms"],
