@@ -24,9 +24,13 @@ mod support;
 mod transcripts;
 
 // At home on Linux's platforms.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod metrics;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod postgres;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod proxies;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;

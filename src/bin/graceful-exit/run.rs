@@ -17,7 +17,7 @@ use graceful_exit::{
 };
 
 use crate::{
-    admin::{Admin, is_read_only},
+    admin::{Admin, Metrics, is_read_only},
     business::{
         self, Business,
         cache::{Cache, OpenError},
@@ -58,13 +58,19 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
         }
     }
     let system = System::new();
-    let code = system.block_on(serve(settings, language, inherited, exit));
+    let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
     // The system is not dropped: that would wait for whatever still blocks one of its threads.
     std::process::exit(i32::from(code))
 }
 
-async fn serve(settings: Settings, language: Language, mut inherited: Inherited, exit: GracefulExit) -> u8 {
+async fn serve(
+    settings: Settings,
+    language: Language,
+    logging: Logging,
+    mut inherited: Inherited,
+    exit: GracefulExit,
+) -> u8 {
     let handle = exit.handle();
     let mut opening = pin!(open(&settings));
     let opened = tokio::select! {
@@ -91,7 +97,8 @@ async fn serve(settings: Settings, language: Language, mut inherited: Inherited,
     }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
-    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone() };
+    let metrics = Metrics::new(handle.clone(), settings.shutdown.timeout, logging);
+    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone(), metrics };
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
