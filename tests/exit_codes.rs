@@ -14,6 +14,9 @@ fn members(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
+/// What a busy machine may take between two steps, in milliseconds.
+const BUSY_MS: u64 = 100;
+
 /// What a report says whatever the outcome.
 fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
     assert_eq!(ended.code(), Some(code), "{}", ended.text());
@@ -44,11 +47,11 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
     let mut end = 0;
     for phase in report["phases"].as_array().expect("phases") {
         let start = phase["start_ms"].as_u64().expect("a number");
-        assert!(start.abs_diff(end) <= 1, "{report:#}");
+        assert!(start + 1 >= end && start <= end + BUSY_MS, "{report:#}");
         end = start + phase["duration_ms"].as_u64().expect("a number");
         assert_eq!(members(phase).len(), 4);
     }
-    assert!(end.abs_diff(duration) <= 5, "{report:#}");
+    assert!(end <= duration + 1 && duration <= end + BUSY_MS, "{report:#}");
     assert_eq!(
         (&report["servers"][0]["name"], &report["servers"][1]["name"]),
         (&"admin".into(), &"business".into())
