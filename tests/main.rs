@@ -14,6 +14,8 @@ mod drain;
 #[cfg(feature = "app")]
 mod exit_codes;
 mod layers;
+#[cfg(all(unix, feature = "app"))]
+mod page;
 #[cfg(feature = "app")]
 mod plan;
 mod sequence;

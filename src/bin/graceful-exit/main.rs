@@ -5,6 +5,8 @@ mod business;
 mod cli;
 mod inherited;
 mod plan;
+mod progress;
+mod report;
 mod run;
 
 use std::process::ExitCode;

@@ -1,5 +1,7 @@
 //! `graceful-exit plan`: the shutdown that the settings lead to.
 
+mod timeline;
+
 use std::{fmt::Write, time::Duration};
 
 use graceful_exit::{
@@ -9,6 +11,7 @@ use graceful_exit::{
 };
 use serde_json::{Value, json};
 
+use self::timeline::Canvas;
 use crate::{business, cli::Format, run};
 
 /// How much longer than the deadline the platform should wait before it kills.
@@ -46,6 +49,23 @@ pub(crate) fn print(settings: &Settings, format: Format) -> String {
 }
 
 fn text(plan: &Plan) -> String {
+    let mut text = match Canvas::of_stdout() {
+        Canvas::None => listed(plan),
+        canvas => timeline::draw(plan, |phase| members(plan, phase), canvas),
+    };
+    let deadline = plan.bounds().deadline;
+    let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
+    let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
+    let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
+    let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {}", patience(plan));
+    let _ = writeln!(text, "systemd:    TimeoutStopSec={}", patience(plan));
+    for warning in warnings(plan) {
+        let _ = writeln!(text, "\nwarning: {warning}");
+    }
+    text
+}
+
+fn listed(plan: &Plan) -> String {
     let mut text = String::new();
     let mut start = Duration::ZERO;
     for phase in plan.phases() {
@@ -58,15 +78,6 @@ fn text(plan: &Plan) -> String {
             members(plan, phase).join(", ")
         );
         start = start.saturating_add(phase.bound());
-    }
-    let deadline = plan.bounds().deadline;
-    let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
-    let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
-    let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
-    let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {}", patience(plan));
-    let _ = writeln!(text, "systemd:    TimeoutStopSec={}", patience(plan));
-    for warning in warnings(plan) {
-        let _ = writeln!(text, "\nwarning: {warning}");
     }
     text
 }

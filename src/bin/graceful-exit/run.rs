@@ -17,7 +17,7 @@ use graceful_exit::{
 };
 
 use crate::{
-    admin::{Admin, Metrics, is_read_only},
+    admin::{Admin, Feed, Metrics, Page, is_read_only, is_stream},
     business::{
         self, Business,
         cache::{Cache, OpenError},
@@ -25,6 +25,7 @@ use crate::{
     cli::fail,
     exit_code,
     inherited::Inherited,
+    progress::Progress,
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -39,13 +40,19 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
         Err(error) => return fail(exit_code::START, &error),
     };
     let language = language(&settings);
-    let logging = match logging::start(&logging::Options::from(&settings.log)) {
+    let progress = Progress::on_terminal();
+    let options = logging::Options::from(&settings.log);
+    let started = match &progress {
+        Some(progress) => logging::start_through(&options, progress.above()),
+        None => logging::start(&options),
+    };
+    let logging = match started {
         Ok(logging) => logging,
         Err(error) => return fail(exit_code::START, &error),
     };
     // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
-    let mut exit = exit(&settings, language, &logging);
+    let mut exit = exit(&settings, language, &logging, progress.clone());
     if let Err(error) = exit.arm() {
         return fail(exit_code::START, &error);
     }
@@ -58,6 +65,10 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
         }
     }
     let system = System::new();
+    if let (Some(progress), Some(_)) = (progress, settings.shutdown.progress_interval) {
+        let handle = exit.handle();
+        system.block_on(async move { progress.follow(handle, language) });
+    }
     let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
     // The system is not dropped: that would wait for whatever still blocks one of its threads.
@@ -98,14 +109,18 @@ async fn serve(
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
     let metrics = Metrics::new(handle.clone(), settings.shutdown.timeout, logging);
-    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone(), metrics };
+    let stop = stop(&settings.servers.admin);
+    let token = settings.admin.token.clone();
+    let page = Page::new(token.is_some());
+    let admin = Admin { exit: handle.clone(), token, metrics, stop, page, feed: Feed::default() };
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
-    let mut admin = configured(admin, &settings.servers.admin, &mut inherited);
-    if settings.servers.admin.stop == StopOrder::Last {
-        admin = admin.always_answer(|head| is_read_only(&head.method, head.uri.path()));
-    }
+    let admin = configured(admin, &settings.servers.admin, &mut inherited);
+    let admin = match stop {
+        Stop::First => admin.always_answer(|head| is_stream(&head.method, head.uri.path())),
+        Stop::Last => admin.always_answer(|head| is_read_only(&head.method, head.uri.path())),
+    };
     let business = configured(business, &settings.servers.business, &mut inherited);
 
     match exit.server(admin).server(business).job(flush).job(release).run().await {
@@ -137,7 +152,12 @@ fn complain(error: &dyn std::fmt::Display) -> u8 {
 }
 
 /// The exit that the settings ask for, without its members.
-fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulExit {
+fn exit(
+    settings: &Settings,
+    language: Language,
+    logging: &Logging,
+    progress: Option<Progress>,
+) -> GracefulExit {
     let shutdown = &settings.shutdown;
     let logging = logging.clone();
     let mut exit = GracefulExit::builder()
@@ -154,6 +174,9 @@ fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulE
         .rejection(rejection(settings, language))
         .signals(shutdown.signals.clone())
         .flush_log(move |bound| {
+            if let Some(progress) = &progress {
+                progress.clear(bound);
+            }
             logging.flush(bound);
         });
     if let Some(path) = &settings.report.path {
@@ -194,11 +217,15 @@ fn rejection(settings: &Settings, language: Language) -> Rejection {
     }
 }
 
-fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
-    let server = inherited.give(server, &settings.bind).stop(match settings.stop {
+fn stop(settings: &settings::Server) -> Stop {
+    match settings.stop {
         StopOrder::First => Stop::First,
         StopOrder::Last => Stop::Last,
-    });
+    }
+}
+
+fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
+    let server = inherited.give(server, &settings.bind).stop(stop(settings));
     match settings.workers {
         Workers::Cores => server,
         Workers::Count(workers) => server.workers(workers),
