@@ -23,6 +23,8 @@ mod transcripts;
 
 // At home on Linux's platforms.
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod container;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod metrics;
