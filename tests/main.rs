@@ -1,5 +1,7 @@
 //! The integration tests: one binary, a file a subject.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on ends there, and says what was missing")]
+
 #[cfg(feature = "app")]
 mod admin;
 #[cfg(feature = "app")]

@@ -21,36 +21,46 @@ fn scrape(app: &App) -> Samples {
 fn samples(response: &Response) -> Samples {
     let text = response.text();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.rsplit_once(' ').expect("a sample")).map(|(name, value)| {
-        (name.to_owned(), value.parse().expect("a number"))
-    }).collect()
+    lines
+        .map(|line| line.rsplit_once(' ').expect("a sample"))
+        .map(|(name, value)| (name.to_owned(), value.parse().expect("a number")))
+        .collect()
 }
 
 fn phase(samples: &Samples) -> Vec<&str> {
     let is_on = |(name, value): (&'static str, f64)| (value > 0.5).then_some(name);
-    let phases = [
-        "running", "ready_delay", "drain", "close_servers", "callbacks", "release", "close_last", "exited",
-    ];
-    phases.into_iter().filter_map(|phase| is_on((phase, samples[&format!("graceful_exit_phase{{phase=\"{phase}\"}}")]))).collect()
+    let phases =
+        ["running", "ready_delay", "drain", "close_servers", "callbacks", "release", "close_last", "exited"];
+    phases
+        .into_iter()
+        .filter_map(|phase| is_on((phase, samples[&format!("graceful_exit_phase{{phase=\"{phase}\"}}")])))
+        .collect()
 }
 
 #[test]
 fn the_requests_of_each_server_are_counted() {
-    let app = App::start(&["shutdown.drain_timeout=300ms", "shutdown.timeout=20s", "demo.release_delay=600ms"]);
+    let app =
+        App::start(&["shutdown.drain_timeout=300ms", "shutdown.timeout=20s", "demo.release_delay=600ms"]);
     for _ in 0..3 {
         Client::get(app.business, "/");
     }
     let _slow = app.in_flight("/slow?ms=60000");
-    let of = |samples: &Samples, what: &str| samples[&format!("graceful_exit_requests_{what}{{server=\"business\"}}")];
+    let of = |samples: &Samples, what: &str| {
+        samples[&format!("graceful_exit_requests_{what}{{server=\"business\"}}")]
+    };
     wait_until("the answers are counted", || of(&scrape(&app), "completed_total") >= 3.0);
     let running = scrape(&app);
-    let counts = ["in_flight", "completed_total", "rejected_total", "abandoned_total"].map(|what| of(&running, what));
+    let counts =
+        ["in_flight", "completed_total", "rejected_total", "abandoned_total"].map(|what| of(&running, what));
     assert_eq!(counts, [1.0, 3.0, 0.0, 0.0]);
     assert_eq!(phase(&running), ["running"]);
     assert_eq!(running["graceful_exit_deadline_left_seconds"], 20.0);
     assert_eq!(running["graceful_exit_log_lines_dropped_total"], 0.0);
     assert_eq!(running["graceful_exit_phase_duration_seconds{phase=\"drain\"}"], 0.0);
-    assert_eq!(running["graceful_exit_requests_in_flight{server=\"admin\"}"], 0.0, "a scrape is no request in flight");
+    assert_eq!(
+        running["graceful_exit_requests_in_flight{server=\"admin\"}"], 0.0,
+        "a scrape is no request in flight"
+    );
 
     // While the drain goes on, one request comes too late; then the slow one is cut off.
     let mut late = Client::connect(app.business);
@@ -118,10 +128,17 @@ fn the_format_is_what_the_client_asks_for() {
     let app = App::start(&[]);
     let older = Client::get(app.admin, "/metrics");
     assert_eq!(older.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    assert!(older.text().contains("# TYPE graceful_exit_requests_completed_total counter\n"), "{}", older.text());
+    assert!(
+        older.text().contains("# TYPE graceful_exit_requests_completed_total counter\n"),
+        "{}",
+        older.text()
+    );
     let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     let open = Client::request(app.admin, "GET", "/metrics", &[("Accept", accept)], b"");
-    assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert_eq!(
+        open.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
     assert!(open.text().contains("# TYPE graceful_exit_requests_completed counter\n"), "{}", open.text());
     assert!(open.text().contains("# UNIT graceful_exit_deadline_left_seconds seconds\n"), "{}", open.text());
     assert!(open.text().ends_with("# EOF\n"));
@@ -139,6 +156,7 @@ fn promtool_finds_no_fault() {
     let mut child = check.spawn().expect("promtool starts");
     child.stdin.take().expect("a pipe").write_all(&metrics.body).expect("written");
     let output = child.wait_with_output().expect("promtool ends");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.trim().is_empty(), "{said}\n{}", metrics.text());
 }

@@ -86,7 +86,9 @@ fn a_server_that_stops_at_any_moment_of_the_exit_loses_nothing() {
         folder = ended.folder;
     }
     assert_eq!(server.rows(), 200);
-    eprintln!("stopped at five moments of the exit, exit codes {codes:?}, 200 writes of 100 kB acknowledged, 0 lost");
+    eprintln!(
+        "stopped at five moments of the exit, exit codes {codes:?}, 200 writes of 100 kB acknowledged, 0 lost"
+    );
 }
 
 #[test]
@@ -198,20 +200,39 @@ impl Server {
         }
         let data = server.data();
         let mut initialise = server.run("initdb");
-        initialise.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"]);
+        initialise.args([
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+            "-D",
+        ]);
         output(initialise.arg(&data));
         server.start_again();
         Some(server)
     }
 
     fn start_again(&self) {
-        let options = format!("-c listen_addresses={} -p 5432 -k {}", self.address, self.folder.path().display());
+        let options =
+            format!("-c listen_addresses={} -p 5432 -k {}", self.address, self.folder.path().display());
         let mut start = self.run("pg_ctl");
-        start.args(["-w", "-t", "60", "-s", "-o", &options, "-l"]).arg(self.folder.path().join("log")).arg("-D");
+        start
+            .args(["-w", "-t", "60", "-s", "-o", &options, "-l"])
+            .arg(self.folder.path().join("log"))
+            .arg("-D");
         // Its log is a file: a pipe would stay open for as long as the server runs.
-        start.arg(self.data()).arg("start").stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        start
+            .arg(self.data())
+            .arg("start")
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         let status = start.status().expect("pg_ctl starts");
-        assert!(status.success(), "{}", fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
+        assert!(
+            status.success(),
+            "{}",
+            fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        );
     }
 
     /// As if the power went, for all that it knows.
@@ -286,7 +307,10 @@ fn programs() -> Option<PathBuf> {
     let mut found: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
     found.sort();
     found.extend(find("initdb").and_then(|program| program.parent().map(Path::to_owned)));
-    found.into_iter().rev().find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+    found
+        .into_iter()
+        .rev()
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
 }
 
 fn runtime() -> tokio::runtime::Runtime {

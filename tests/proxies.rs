@@ -31,11 +31,13 @@ fn a_rolling_restart_behind_haproxy_loses_nothing() {
     let site = Site::new(1);
     let written = fs::read_to_string(project_file("config/deploy/haproxy.cfg")).expect("a file");
     // Ten checks a second in place of one: the same proof in a tenth of the time.
-    let quick = site.put_into(&written).replace("inter 1s", "inter 100ms").replace("inter 200ms", "inter 20ms");
+    let quick =
+        site.put_into(&written).replace("inter 1s", "inter 100ms").replace("inter 200ms", "inter 20ms");
     assert_ne!(quick, site.put_into(&written), "the checks are quickened");
     fs::write(site.path("haproxy.cfg"), quick).expect("a file");
     let socket = site.path("haproxy.sock");
-    fs::write(site.path("watch.cfg"), format!("global\n    stats socket {}\n", socket.display())).expect("a file");
+    fs::write(site.path("watch.cfg"), format!("global\n    stats socket {}\n", socket.display()))
+        .expect("a file");
 
     let mut command = Command::new(haproxy);
     command.args(["-db", "-f", "haproxy.cfg", "-f", "watch.cfg"]);
@@ -88,7 +90,10 @@ fn roll(
                 let report = ended.report();
                 let rejected = report["servers"].as_array().expect("servers").iter();
                 let rejected: u64 = rejected.filter_map(|server| server["rejected"].as_u64()).sum();
-                assert_eq!(rejected, 0, "lame duck: the balancer had turned away before the first reject: {report}");
+                assert_eq!(
+                    rejected, 0,
+                    "lame duck: the balancer had turned away before the first reject: {report}"
+                );
             }
             *place = Some(site.start_instance(index, settings));
         }

@@ -1,9 +1,12 @@
 //! What starts the exit, and what forces it.
 
 use std::{
+    fs::File,
+    io::Write,
     net::{SocketAddr, TcpListener},
     os::unix::process::ExitStatusExt,
     path::Path,
+    process::Command,
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -161,7 +164,7 @@ fn a_second_signal_forces_in_every_phase() {
         let first = app.signal(libc::SIGTERM);
         match phase {
             // Then the server that says so is closing itself.
-            "close_last" => drop(wait_for_line(&app, "closing the last servers")),
+            "close_last" => drop(app.wait_for("closing the last servers")),
             phase => app.wait_for_phase(phase),
         }
         sleep_until(first + LATER);
@@ -181,11 +184,6 @@ fn used(address: SocketAddr, path: &str) -> Client {
     client.send("GET", path, &[]).expect("the request is sent");
     client.read().expect("the request is answered");
     client
-}
-
-fn wait_for_line(app: &App, text: &str) -> String {
-    crate::support::wait_until(text, || app.log_text().contains(text));
-    app.log_text()
 }
 
 #[test]
@@ -325,6 +323,25 @@ fn a_signal_while_the_store_takes_long_to_open_ends_the_start_at_once() {
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert!(ended.at - signalled < Duration::from_secs(1), "it took {:?}", ended.at - signalled);
     nothing_left(ended.folder.path());
+}
+
+#[test]
+fn a_signal_while_the_settings_are_read_waits_until_it_can_be_handled() {
+    let folder = folder();
+    let fifo = folder.path().join("settings.toml");
+    let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+    assert!(made.success());
+    let mut command = App::command(folder.path());
+    command.arg("-c").arg(&fifo);
+    let app = App::spawn(folder, command);
+    // This returns when the other end is opened: it is in the middle of its settings.
+    let mut settings = File::options().write(true).open(&fifo).expect("the other end");
+    app.signal(libc::SIGTERM);
+    thread::sleep(LATER);
+    settings.write_all(b"[shutdown]\ntimeout = \"20s\"\n").expect("it still reads");
+    drop(settings);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}: {}", ended.status, ended.text());
 }
 
 #[test]

@@ -21,7 +21,8 @@ use crate::support::{App, Client, PATIENCE, Traffic, tools, wait_until};
 fn ready_is_said_when_everything_is_up() {
     let manager = Manager::new();
     // The store is opened before anything is served: one that cannot be is never ready.
-    let failed = App::run(&manager.folder, manager.command(&["cache.store=sqlite:///proc/no/such/folder.db"]));
+    let failed =
+        App::run(&manager.folder, manager.command(&["cache.store=sqlite:///proc/no/such/folder.db"]));
     assert_eq!(failed.code(), Some(4));
     assert_eq!(manager.heard_now(), Vec::<String>::new());
 
@@ -103,7 +104,7 @@ fn nothing_is_told_without_a_manager_and_a_deaf_one_holds_nobody_back() {
     let mut command = manager.command(&["shutdown.progress_interval=0s"]);
     command.env("NOTIFY_SOCKET", manager.folder.path().join("nobody.sock"));
     command.env("WATCHDOG_USEC", "20000");
-    let mut app = App::start_command(Arc::clone(&manager.folder), command);
+    let app = App::start_command(Arc::clone(&manager.folder), command);
     app.wait_for("NOTIFY_SOCKET: the service manager cannot be told");
     app.signal(libc::SIGTERM);
     assert_eq!(app.wait().code(), Some(0));
@@ -145,7 +146,8 @@ fn no_connection_is_refused_while_the_service_restarts_on_an_inherited_socket() 
         assert_eq!(waiting.read().expect("answered").status, 200, "restart {restart}");
     }
     let seen = traffic.stop();
-    let (rejected, failed): (Vec<_>, Vec<_>) = seen.failures.iter().partition(|what| what.contains("status 503"));
+    let (rejected, failed): (Vec<_>, Vec<_>) =
+        seen.failures.iter().partition(|what| what.contains("status 503"));
     eprintln!("inherited socket: {} newcomers in 10 restarts, {} rejected", seen.newcomers, rejected.len());
     assert!(failed.is_empty(), "{failed:#?}");
     // Those whose connection was taken in the last instant before rejecting began.
@@ -200,7 +202,9 @@ fn the_units_are_as_systemd_wants_them() {
     let verified = tools::output(Command::new(&analyze).arg("verify").args(&units));
     let ours: Vec<_> = verified.lines().filter(|line| line.contains("graceful-exit")).collect();
     assert!(ours.is_empty(), "{verified}");
-    let security = tools::output(Command::new(&analyze).args(["security", "--offline=true", "--threshold=15"]).arg(&units[0]));
+    let security = tools::output(
+        Command::new(&analyze).args(["security", "--offline=true", "--threshold=15"]).arg(&units[0]),
+    );
     eprintln!("{}", security.lines().last().unwrap_or_default());
 }
 
@@ -240,7 +244,9 @@ impl Manager {
     /// Waits for a message with this line.
     fn hears(&self, line: &str) -> String {
         let start = Instant::now();
-        while let Some(message) = self.next(PATIENCE.saturating_sub(start.elapsed()).max(Duration::from_millis(1))) {
+        while let Some(message) =
+            self.next(PATIENCE.saturating_sub(start.elapsed()).max(Duration::from_millis(1)))
+        {
             if message.lines().any(|said| said == line) {
                 return message;
             }
@@ -258,7 +264,10 @@ fn value<'a>(message: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Starts the command with open files from descriptor 3 on, as systemd does.
-#[expect(unsafe_code, reason = "a descriptor gets its number between fork and exec, and std has no safe form of it")]
+#[expect(
+    unsafe_code,
+    reason = "a descriptor gets its number between fork and exec, and std has no safe form of it"
+)]
 fn passes_in(command: &mut Command, files: &[(&dyn AsRawFd, &str)]) {
     let names: Vec<_> = files.iter().map(|(_, name)| *name).filter(|name| !name.is_empty()).collect();
     command.env("LISTEN_FDS", files.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));

@@ -126,7 +126,10 @@ impl Board {
             phase,
             reason: record.reason.clone(),
             deadline_left_ms: deadline_left,
-            servers: record.servers().map(|server| ServerStatus::of(server, record.abandoned(server.name()))).collect(),
+            servers: record
+                .servers()
+                .map(|server| ServerStatus::of(server, record.abandoned(server.name())))
+                .collect(),
             callbacks: members(Kind::Callback),
             resources: members(Kind::Resource),
             workers: members(Kind::Worker),

@@ -247,9 +247,14 @@ impl Server {
                 io::Error::new(io::ErrorKind::NotFound, "it was given no address"),
             ));
         }
-        let addresses = listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>();
+        let addresses =
+            listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>();
         let addresses = addresses.map_err(|error| failed("its socket", error))?;
         let handle = Handle::new(self.name.into(), Arc::new(Drain::new(self.workers)), self.workers);
+        // One that is left to the next process must not be shut.
+        if listeners.iter().all(|listener| listener.at_exit == AtExit::Shut) {
+            handle.listens_on(listeners.iter().map(|listener| &listener.socket));
+        }
         Ok(Opened {
             handle,
             addresses,
@@ -306,8 +311,7 @@ impl Opened {
         let policy = Policy { rejection, always_answer: self.always_answer };
         let mut starting = Vec::new();
         for lane in 0..self.handle.drain().gate.lanes() {
-            let listeners =
-                self.listeners.iter().map(Listener::try_clone).collect::<io::Result<Vec<_>>>()?;
+            let listeners = self.listeners.iter().map(Listener::try_clone).collect::<io::Result<Vec<_>>>()?;
             let seat = Seat::new(&self.handle, lane, listeners, policy.clone(), self.options);
             starting.push(worker::spawn(self.handle.name(), seat, (self.start)())?);
         }

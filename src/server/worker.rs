@@ -1,6 +1,14 @@
 //! A worker: a thread that accepts connections for itself and serves them.
 
-use std::{fmt, io, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    rc::Rc,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_rt::Arbiter;
@@ -177,10 +185,10 @@ async fn accept(
             () = closing.asked() => break,
             () = closing.rejecting(), if at_exit == AtExit::LeaveToTheNext => break,
             () = actix_rt::time::sleep(BACKOFF), if full => continue,
-            accepted = listener.accept(), if !full => accepted,
+            accepted = take(&listener, &begin, &closing), if !full => accepted,
         };
         match accepted {
-            Ok((socket, _)) => begin.connection(socket),
+            Ok(()) => {}
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 log::warn!("a connection cannot be accepted: {error}");
@@ -194,12 +202,26 @@ async fn accept(
         tokio::task::yield_now().await;
     }
     if at_exit == AtExit::Shut {
+        listener::ignore_newcomers(&listener);
+        sweep(&listener, &begin);
+        // Whoever was in the middle of a handshake has had time to end it.
+        tokio::task::yield_now().await;
         sweep(&listener, &begin);
         listener::shut(&listener);
     } else {
         drop(listener);
         closing.asked().await;
     }
+}
+
+/// Takes the next connection out of the queue, and begins it in the same step.
+async fn take(listener: &tokio::net::TcpListener, begin: &Begin, closing: &Closing) -> io::Result<()> {
+    poll_fn(|cx| {
+        let _turn = closing.turn();
+        let accepted = ready!(listener.poll_accept(cx));
+        Poll::Ready(accepted.map(|(socket, _)| begin.connection(socket)))
+    })
+    .await
 }
 
 /// Takes every connection out of the queue, so that closing it resets nobody.
@@ -240,7 +262,10 @@ impl Begin {
         let (place, connection) = self.drain.opened(self.lane);
         let counted = Counted { drain: Arc::clone(&self.drain), lane: self.lane, place };
         let served = (self.serve)(Stream::new(socket, connection), peer);
+        let drain = Arc::clone(&self.drain);
+        let lane = self.lane;
         let task = actix_rt::spawn(async move {
+            drain.woken_by(lane, place, poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
             served.await;
             drop(counted);
         });

@@ -33,7 +33,8 @@ impl Inherited {
 
     /// The server on its inherited sockets, or on `bind` if it has none.
     pub(crate) fn give(&mut self, server: Server, bind: &str) -> Server {
-        let (its, others) = std::mem::take(&mut self.sockets).into_iter().partition(|(name, _)| name == server.name());
+        let (its, others) =
+            std::mem::take(&mut self.sockets).into_iter().partition(|(name, _)| name == server.name());
         self.sockets = others;
         let its: Vec<(String, TcpListener)> = its;
         if its.is_empty() {

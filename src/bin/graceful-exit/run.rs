@@ -53,7 +53,9 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
     match Systemd::from_environment() {
         Ok(Some(systemd)) => exit = exit.systemd(systemd),
         Ok(None) => {}
-        Err(error) => return fail(exit_code::START, &format!("the thread for systemd cannot be started: {error}")),
+        Err(error) => {
+            return fail(exit_code::START, &format!("the thread for systemd cannot be started: {error}"));
+        }
     }
     let system = System::new();
     let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
@@ -124,8 +126,13 @@ async fn open(settings: &Settings) -> Result<Cache, OpenError> {
     Ok(cache)
 }
 
+/// Says why it cannot start, whatever the log leaves out.
 fn complain(error: &dyn std::fmt::Display) -> u8 {
-    log::error!("{error}");
+    if log::log_enabled!(log::Level::Error) {
+        log::error!("{error}");
+    } else {
+        let _ = fail(exit_code::START, error);
+    }
     exit_code::START
 }
 

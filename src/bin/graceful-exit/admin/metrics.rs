@@ -99,7 +99,11 @@ impl Collector for Source {
         if let Some(status) = self.exit.status() {
             self.of_the_exit(&status, &mut families)?;
         }
-        families.counter("log_lines_dropped", "Log lines that no output took.", [([], self.logging.dropped())])
+        families.counter(
+            "log_lines_dropped",
+            "Log lines that no output took.",
+            [([], self.logging.dropped())],
+        )
     }
 }
 
@@ -144,8 +148,10 @@ impl Source {
             Some(&Unit::Seconds),
             phases.into_iter().map(|(phase, ms)| ([("phase", phase)], seconds(ms))),
         )?;
-        let members = [("worker", &status.workers), ("callback", &status.callbacks), ("resource", &status.resources)];
-        let members = members.into_iter().flat_map(|(kind, members)| members.iter().map(move |member| (kind, member)));
+        let members =
+            [("worker", &status.workers), ("callback", &status.callbacks), ("resource", &status.resources)];
+        let members =
+            members.into_iter().flat_map(|(kind, members)| members.iter().map(move |member| (kind, member)));
         families.gauge(
             "callback_duration",
             "How long each callback, resource and background worker took, or has taken so far.",
