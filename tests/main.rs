@@ -27,6 +27,8 @@ mod transcripts;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod container;
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod deploy;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod metrics;
