@@ -38,3 +38,5 @@ mod postgres;
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod worker;
