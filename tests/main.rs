@@ -14,11 +14,17 @@ mod drain;
 #[cfg(feature = "app")]
 mod exit_codes;
 mod layers;
+#[cfg(feature = "app")]
+mod plan;
 mod sequence;
 #[cfg(feature = "app")]
 mod settings;
 #[cfg(all(unix, feature = "app"))]
 mod signals;
+#[cfg(feature = "app")]
+mod start_up;
+#[cfg(feature = "app")]
+mod streams;
 mod support;
 #[cfg(all(unix, feature = "app"))]
 mod transcripts;
