@@ -33,6 +33,10 @@ mod transcripts;
 
 // At home on Linux's platforms.
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod container;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod deploy;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod metrics;
@@ -42,3 +46,5 @@ mod postgres;
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod worker;

@@ -132,6 +132,11 @@ impl App {
         self.folder.path().join(name)
     }
 
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     #[cfg(unix)]
     #[expect(unsafe_code, reason = "kill(2) has no safe form in std")]
