@@ -11,6 +11,8 @@ mod deadline;
 mod drain;
 #[cfg(feature = "app")]
 mod exit_codes;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod faults;
 mod layers;
 mod sequence;
 #[cfg(feature = "app")]
