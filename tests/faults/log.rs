@@ -39,7 +39,7 @@ fn exits(row: &str, prepare: impl FnOnce(&mut Command), fault: impl FnOnce()) {
 fn serve(prepare: impl FnOnce(&mut Command), settings: &[&str]) -> Mute {
     let folder = folder();
     let mut command = App::command(folder.path());
-    for setting in [&["shutdown.progress_interval=1ms"], settings].concat() {
+    for setting in [&["shutdown.progress_interval=100ms"], settings].concat() {
         command.args(["-s", setting]);
     }
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -55,14 +55,14 @@ fn standard_output_and_error_are_closed() {
 #[test]
 fn standard_error_is_a_full_device() {
     let full = || File::options().write(true).open("/dev/full").expect("/dev/full");
-    exits("/dev/full", |command| drop(command.stdout(full()).stderr(full())), || ());
+    exits("/dev/full", |command| { command.stdout(full()).stderr(full()); }, || ());
 }
 
 #[test]
 fn standard_error_is_a_full_pipe_that_nobody_reads() {
     let (unread, full) = io::pipe().expect("a pipe");
     system::fill(&full);
-    exits("a full pipe", |command| drop(command.stderr(full)), || ());
+    exits("a full pipe", |command| { command.stderr(full); }, || ());
     drop(unread);
 }
 
@@ -70,7 +70,7 @@ fn standard_error_is_a_full_pipe_that_nobody_reads() {
 fn a_second_signal_with_a_full_pipe() {
     let (unread, full) = io::pipe().expect("a pipe");
     system::fill(&full);
-    let mut mute = serve(|command| drop(command.stderr(full)), &["shutdown.drain_timeout=60s"]);
+    let mut mute = serve(|command| { command.stderr(full); }, &["shutdown.drain_timeout=60s"]);
     let mut request = Client::connect(mute.business);
     request.send("GET", "/slow?ms=60000", &[]).expect("it is sent");
     system::kill(mute.id(), libc::SIGTERM);
@@ -92,7 +92,7 @@ fn the_reader_of_standard_error_leaves() {
         reader.read_exact(&mut [0; 20]).expect("a line has begun");
         drop(reader);
     };
-    exits("head -1", |command| drop(command.stderr(writer)), leave);
+    exits("head -1", |command| { command.stderr(writer); }, leave);
 }
 
 #[test]

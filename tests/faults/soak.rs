@@ -28,7 +28,7 @@ const SETTINGS: [&str; 6] = [
     "shutdown.timeout=4s",
     "shutdown.drain_timeout=400ms",
     "shutdown.stop_timeout=300ms",
-    "shutdown.progress_interval=50ms",
+    "shutdown.progress_interval=100ms",
 ];
 
 /// What goes wrong in one exit.
@@ -169,7 +169,9 @@ impl Chain {
                 system::fill(&writer);
                 command.stderr(writer);
             }
-            Fault::ReaderLeft => drop(command.stderr(writer)),
+            Fault::ReaderLeft => {
+                command.stderr(writer);
+            }
             _ => {}
         }
         // The report of the exit before.
