@@ -2,8 +2,10 @@
 //! who may `POST /shutdown` is in `admin::caller` and `tests/admin.rs`.
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -127,6 +129,7 @@ fn no_request_is_answered_by_a_500_or_kills_a_worker() {
     let workers = [format!("servers.business.workers={WORKERS}"), format!("servers.admin.workers={WORKERS}")];
     let token = format!("admin.token={TOKEN}");
     let app = App::start(&[&workers[0], &workers[1], &token, "shutdown.drain_timeout=300ms"]);
+    let statuses = Mutex::new(BTreeSet::new());
     side_by_side(&[(app.business, 0), (app.admin, 1), (app.business, 2), (app.admin, 3)], |&(server, part)| {
         let mut random = random.part(part);
         for _ in 0..requests / 4 {
@@ -134,11 +137,18 @@ fn no_request_is_answered_by_a_500_or_kills_a_worker() {
             let answer = answer(server, &request).expect("the server takes connections");
             let five = b"HTTP/1.1 5";
             let bad = answer.windows(five.len()).any(|part| part == five);
+            if let Some(status) = answer.get(9..12) {
+                statuses.lock().expect("no panic").insert(String::from_utf8_lossy(status).into_owned());
+            }
             let shown = |bytes: &[u8]| bytes.escape_ascii().to_string().chars().take(600).collect::<String>();
             assert!(!bad, "{}\nwas answered by\n{}", shown(&request), shown(&answer));
         }
     });
     assert!(!app.log_text().contains("panicked"), "{}", app.log_text());
+    let statuses = statuses.into_inner().expect("no panic");
+    for status in ["200", "204", "400", "401", "404", "405"] {
+        assert!(statuses.contains(status), "{statuses:?}: too little was tried");
+    }
     // More connections than any one worker takes by chance.
     for server in [app.business, app.admin] {
         for _ in 0..16 * WORKERS {

@@ -100,7 +100,7 @@ impl Fault {
 
     /// Whether what was dirty may be lost.
     fn loses(self) -> bool {
-        matches!(self, Self::SecondSignal | Self::Storm | Self::Killed)
+        matches!(self, Self::SecondSignal | Self::Storm | Self::Killed | Self::FlushTooLong)
     }
 
     fn settings(self) -> &'static [&'static str] {
@@ -207,7 +207,11 @@ impl Chain {
             TcpStream::connect(server).expect_err("its port is free");
         }
         self.left(&what, fault);
-        self.check(&what, fault, acknowledged);
+        let said = report_file.exists().then(|| report(&report_file)["callbacks"][0]["error"].to_string());
+        let lost = self.check(&what, fault, acknowledged);
+        if let Some(said) = said {
+            assert!(!lost || said.contains("not flushed"), "{what}: nobody says that writes are lost: {said}");
+        }
     }
 
     /// Brings the fault about, and the exit. Returns what is to be held until its end, and when it was asked for.
@@ -286,7 +290,8 @@ impl Chain {
     }
 
     /// Each acknowledged write is there once the next start has brought in what was spooled.
-    fn check(&mut self, what: &str, fault: Fault, acknowledged: BTreeMap<String, String>) {
+    /// Returns whether they were lost, where they may be.
+    fn check(&mut self, what: &str, fault: Fault, acknowledged: BTreeMap<String, String>) -> bool {
         let store = self.folder.path().join("data/cache.db");
         if fault == Fault::StoreDeleted {
             // What was in it is not ours to promise.
@@ -305,12 +310,14 @@ impl Chain {
             "{what}: {found} of {} acknowledged writes are there",
             acknowledged.len()
         );
-        if found > 0 {
+        let lost = found < acknowledged.len();
+        if !lost {
             self.values.extend(acknowledged);
         }
         for (key, value) in &self.values {
             assert_eq!(stored.get(key), Some(value), "{what}: {key}, of an exit before");
         }
+        lost
     }
 
     /// No process is left in the folder.
