@@ -1,7 +1,9 @@
 //! A service around the library, for faults that the binary has no way to stage. The test binary is started again and
 //! plays a part, beside the same two servers' names, so that [`App`] can talk to it.
 
-use std::{env, num::NonZeroUsize, path::Path, process::Command, process::Stdio, sync::Arc, thread, time::Duration};
+use std::{
+    env, num::NonZeroUsize, path::Path, process::Command, process::Stdio, sync::Arc, thread, time::Duration,
+};
 
 use actix::prelude::*;
 use actix_web::{App as Site, HttpResponse, web};
@@ -57,10 +59,7 @@ fn child() {
         let exit = exit.server(admin(handle.clone())).server(business());
         if part == "the system's own thread is blocked" {
             let run = actix_web::rt::spawn(exit.run());
-            while !handle.is_ready() {
-                actix_web::rt::time::sleep(Duration::from_millis(1)).await;
-            }
-            // Whoever is asked for its status now has answered from a worker's thread, not from this one.
+            BLOCK.notified().await;
             thread::sleep(EVER);
             run.await.expect("no panic")
         } else {
@@ -87,8 +86,13 @@ fn builder() -> GracefulExit {
 }
 
 fn admin(handle: ExitHandle) -> Server {
-    let site = move || Site::new().app_data(web::Data::new(handle.clone())).route("/status", web::get().to(status));
-    Server::new("admin", site).workers(NonZeroUsize::MIN).bind("127.0.0.1:0").stop(Stop::Last).always_answer(|_| true)
+    let site =
+        move || Site::new().app_data(web::Data::new(handle.clone())).route("/status", web::get().to(status));
+    Server::new("admin", site)
+        .workers(NonZeroUsize::MIN)
+        .bind("127.0.0.1:0")
+        .stop(Stop::Last)
+        .always_answer(|_| true)
 }
 
 async fn status(handle: web::Data<ExitHandle>) -> HttpResponse {
@@ -100,6 +104,7 @@ fn business() -> Server {
         Site::new()
             .route("/web-block", web::get().to(web_block))
             .route("/slow", web::get().to(slow))
+            .route("/block-the-system", web::get().to(block_the_system))
             .route("/panic", web::get().to(panics))
     };
     Server::new("business", site).workers(NonZeroUsize::MIN).bind("127.0.0.1:0")
@@ -113,6 +118,14 @@ async fn web_block() -> &'static str {
     }
 }
 
+/// Told when the system's own thread is to be blocked.
+static BLOCK: tokio::sync::Notify = tokio::sync::Notify::const_new();
+
+async fn block_the_system() -> &'static str {
+    BLOCK.notify_one();
+    "done"
+}
+
 async fn slow() -> &'static str {
     actix_web::rt::time::sleep(Duration::from_millis(300)).await;
     "done"
@@ -123,13 +136,18 @@ async fn panics() -> HttpResponse {
     panic!("in the middle of the drain")
 }
 
+/// The file that says that the allocator hangs from here on.
+pub(super) const HANGS: &str = "hangs";
+
 /// How many callbacks "ten thousand callbacks" has.
 pub(super) const CROWD: usize = 10_000;
 
 fn play(part: &str, exit: GracefulExit) -> GracefulExit {
     match part {
         "minutes of web::block" | "the system's own thread is blocked" => exit,
-        "a callback blocks its thread" => exit.callback_fn("blocks", |_| async { blocks() }).callback_fn("works", works),
+        "a callback blocks its thread" => {
+            exit.callback_fn("blocks", |_| async { blocks() }).callback_fn("works", works)
+        }
         "the supervisor's thread is blocked" => exit.job(never().at_risk(|| {
             thread::sleep(EVER);
             None
@@ -138,6 +156,8 @@ fn play(part: &str, exit: GracefulExit) -> GracefulExit {
         "the log's flush hangs" => exit.flush_log(|_| thread::sleep(EVER)),
         "the log's flush panics" => exit.flush_log(|_| panic!("no log")),
         "the allocator hangs" => exit.callback_fn("hangs", |_| async {
+            // Nothing that it could say would be written any more.
+            std::fs::write(HANGS, "")?;
             allocator::hang();
             std::future::pending().await
         }),

@@ -63,7 +63,9 @@ fn one_that_sends_half_a_head() {
 fn one_whose_body_stops_half_way() {
     let app = start();
     let mut client = Client::connect(app.business);
-    client.write(b"PUT /cache/half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf").expect("it is sent");
+    client
+        .write(b"PUT /cache/half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+        .expect("it is sent");
     wait_until("it is in flight", || app.count_in_flight() == 1);
     let ended = exits(app, "half a body", 3, CUT);
     let abandoned = &ended.report()["servers"][1]["abandoned"][0];
@@ -110,13 +112,15 @@ fn ten_thousand_idle_connections() {
     }
     let folder = folder();
     let mut command = App::command(folder.path());
-    command.args(["-s", "shutdown.timeout=20s"]);
+    // To close them all takes a debug build on a busy machine longer than the default second.
+    command.args(["-s", "shutdown.timeout=20s", "-s", "shutdown.stop_timeout=10s"]);
     let app = App::start_command(folder, command);
     put(app.business, "key", "value");
     let mut clients = Vec::with_capacity(count);
     // In portions that fit the accept queue.
     while clients.len() < count {
-        let mut some: Vec<_> = (0..500.min(count - clients.len())).map(|_| Client::connect(app.business)).collect();
+        let mut some: Vec<_> =
+            (0..500.min(count - clients.len())).map(|_| Client::connect(app.business)).collect();
         for client in &mut some {
             client.send("GET", "/", &[]).expect("it is sent");
         }

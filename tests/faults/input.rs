@@ -14,17 +14,59 @@ use crate::support::{App, Client, side_by_side};
 
 const TOKEN: &str = "a-token-that-nobody-guesses-0123456789";
 
-const METHODS: &[&str] =
-    &["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "BREW", "G\u{e9}T", ""];
+const METHODS: &[&str] = &[
+    "GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "BREW",
+    "G\u{e9}T", "",
+];
 const VERSIONS: &[&str] = &["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/9.9", "HTTP"];
 const PATHS: &[&str] = &[
-    "/", "/slow", "/stream", "/events", "/ws", "/cache/key", "/cache/", "/cache/a/b", "/cache/%00", "/cache/%ff%fe",
-    "/cache/%2e%2e%2f", "/cache/%", "/cache/%zz", "/chaos/block", "/healthz", "/readyz", "/status", "/metrics",
-    "/shutdown", "/../../etc/passwd", "//", "/\u{4f60}\u{597d}", "*", "http://elsewhere/", "", "?", "/slow/",
+    "/",
+    "/slow",
+    "/stream",
+    "/events",
+    "/ws",
+    "/cache/key",
+    "/cache/",
+    "/cache/a/b",
+    "/cache/%00",
+    "/cache/%ff%fe",
+    "/cache/%2e%2e%2f",
+    "/cache/%",
+    "/cache/%zz",
+    "/chaos/block",
+    "/healthz",
+    "/readyz",
+    "/status",
+    "/metrics",
+    "/shutdown",
+    "/../../etc/passwd",
+    "//",
+    "/\u{4f60}\u{597d}",
+    "*",
+    "http://elsewhere/",
+    "",
+    "?",
+    "/slow/",
 ];
 const QUERIES: &[&str] = &[
-    "", "?", "?ms=3", "?ms=0", "?ms=-1", "?ms=1e3", "?ms=99999999999999999999", "?ms=600001", "?ms=", "?ms",
-    "?ms=1&ms=2", "?n=3&ms=0", "?n=1000001&ms=0", "?n=-1&ms=%00", "?&&&=&", "?ms=%ff", "?ms=%", "?n=100000&ms=0",
+    "",
+    "?",
+    "?ms=3",
+    "?ms=0",
+    "?ms=-1",
+    "?ms=1e3",
+    "?ms=99999999999999999999",
+    "?ms=600001",
+    "?ms=",
+    "?ms",
+    "?ms=1&ms=2",
+    "?n=3&ms=0",
+    "?n=1000001&ms=0",
+    "?n=-1&ms=%00",
+    "?&&&=&",
+    "?ms=%ff",
+    "?ms=%",
+    "?n=100000&ms=0",
 ];
 const HEADERS: &[&str] = &[
     "Host: localhost",
@@ -61,15 +103,45 @@ const HEADERS: &[&str] = &[
     " folded",
 ];
 const BODIES: &[&str] = &[
-    "", "value", "5\r\nvalue\r\n0\r\n\r\n", "ffffffffffffffff\r\n", "zz\r\n", "5\r\nva", "0\r\nTrailer: x\r\n\r\n",
-    "\u{81}\u{85}\0\0\0\0hello", "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "",
+    "value",
+    "5\r\nvalue\r\n0\r\n\r\n",
+    "ffffffffffffffff\r\n",
+    "zz\r\n",
+    "5\r\nva",
+    "0\r\nTrailer: x\r\n\r\n",
+    "\u{81}\u{85}\0\0\0\0hello",
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+];
+
+/// What is served as it stands, until it is damaged.
+const GOOD: &[&str] = &[
+    "GET / HTTP/1.1\r\n",
+    "HEAD / HTTP/1.1\r\n",
+    "GET /slow?ms=3 HTTP/1.1\r\n",
+    "GET /stream?n=3&ms=1 HTTP/1.1\r\n",
+    "GET /events HTTP/1.1\r\n",
+    "GET /cache/key HTTP/1.1\r\n",
+    "PUT /cache/key HTTP/1.1\r\nContent-Length: 5\r\n",
+    "PUT /cache/key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n",
+    "GET /ws HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    "GET /healthz HTTP/1.1\r\n",
+    "GET /readyz HTTP/1.1\r\n",
+    "GET /status HTTP/1.1\r\n",
+    "GET /metrics HTTP/1.1\r\n",
+    "POST /shutdown HTTP/1.1\r\nContent-Length: 0\r\n",
 ];
 
 fn request(random: &mut Random) -> Vec<u8> {
     let version = random.of_these::<&str>(VERSIONS);
-    let (method, path, query) = (random.of_these::<&str>(METHODS), random.of_these::<&str>(PATHS), random.of_these::<&str>(QUERIES));
+    let (method, path, query) =
+        (random.of_these::<&str>(METHODS), random.of_these::<&str>(PATHS), random.of_these::<&str>(QUERIES));
     let mut text = format!("{method} {path}{query} {version}\r\n");
-    for _ in 0..random.below(5) {
+    if random.below(2) == 0 {
+        text = format!("{}Host: localhost\r\n", random.of_these::<&str>(GOOD));
+    }
+    for _ in 0..random.below(4) {
         text.push_str(random.of_these::<&str>(HEADERS));
         text.push_str("\r\n");
     }
@@ -130,20 +202,24 @@ fn no_request_is_answered_by_a_500_or_kills_a_worker() {
     let token = format!("admin.token={TOKEN}");
     let app = App::start(&[&workers[0], &workers[1], &token, "shutdown.drain_timeout=300ms"]);
     let statuses = Mutex::new(BTreeSet::new());
-    side_by_side(&[(app.business, 0), (app.admin, 1), (app.business, 2), (app.admin, 3)], |&(server, part)| {
-        let mut random = random.part(part);
-        for _ in 0..requests / 4 {
-            let request = request(&mut random);
-            let answer = answer(server, &request).expect("the server takes connections");
-            let five = b"HTTP/1.1 5";
-            let bad = answer.windows(five.len()).any(|part| part == five);
-            if let Some(status) = answer.get(9..12) {
-                statuses.lock().expect("no panic").insert(String::from_utf8_lossy(status).into_owned());
+    side_by_side(
+        &[(app.business, 0), (app.admin, 1), (app.business, 2), (app.admin, 3)],
+        |&(server, part)| {
+            let mut random = random.part(part);
+            for _ in 0..requests / 4 {
+                let request = request(&mut random);
+                let answer = answer(server, &request).expect("the server takes connections");
+                let five = b"HTTP/1.1 5";
+                let bad = answer.windows(five.len()).any(|part| part == five);
+                if let Some(status) = answer.get(9..12) {
+                    statuses.lock().expect("no panic").insert(String::from_utf8_lossy(status).into_owned());
+                }
+                let shown =
+                    |bytes: &[u8]| bytes.escape_ascii().to_string().chars().take(600).collect::<String>();
+                assert!(!bad, "{}\nwas answered by\n{}", shown(&request), shown(&answer));
             }
-            let shown = |bytes: &[u8]| bytes.escape_ascii().to_string().chars().take(600).collect::<String>();
-            assert!(!bad, "{}\nwas answered by\n{}", shown(&request), shown(&answer));
-        }
-    });
+        },
+    );
     assert!(!app.log_text().contains("panicked"), "{}", app.log_text());
     let statuses = statuses.into_inner().expect("no panic");
     for status in ["200", "204", "400", "401", "404", "405"] {
@@ -179,7 +255,8 @@ fn no_wrong_token_starts_the_exit_however_often_it_is_tried() {
     }
     let longer = format!("{TOKEN}{TOKEN}");
     let long = "x".repeat(60_000);
-    for wrong in [&[][..], &[""], &[&longer], &[&long], &[TOKEN, TOKEN], &["wrong", TOKEN], &[TOKEN, "wrong"]] {
+    for wrong in [&[][..], &[""], &[&longer], &[&long], &[TOKEN, TOKEN], &["wrong", TOKEN], &[TOKEN, "wrong"]]
+    {
         assert_eq!(post(wrong), 401, "{} of them", wrong.len());
     }
     for _ in 0..200 {

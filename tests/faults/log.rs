@@ -55,14 +55,26 @@ fn standard_output_and_error_are_closed() {
 #[test]
 fn standard_error_is_a_full_device() {
     let full = || File::options().write(true).open("/dev/full").expect("/dev/full");
-    exits("/dev/full", |command| { command.stdout(full()).stderr(full()); }, || ());
+    exits(
+        "/dev/full",
+        |command| {
+            command.stdout(full()).stderr(full());
+        },
+        || (),
+    );
 }
 
 #[test]
 fn standard_error_is_a_full_pipe_that_nobody_reads() {
     let (unread, full) = io::pipe().expect("a pipe");
     system::fill(&full);
-    exits("a full pipe", |command| { command.stderr(full); }, || ());
+    exits(
+        "a full pipe",
+        |command| {
+            command.stderr(full);
+        },
+        || (),
+    );
     drop(unread);
 }
 
@@ -70,7 +82,12 @@ fn standard_error_is_a_full_pipe_that_nobody_reads() {
 fn a_second_signal_with_a_full_pipe() {
     let (unread, full) = io::pipe().expect("a pipe");
     system::fill(&full);
-    let mut mute = serve(|command| { command.stderr(full); }, &["shutdown.drain_timeout=60s"]);
+    let mut mute = serve(
+        |command| {
+            command.stderr(full);
+        },
+        &["shutdown.drain_timeout=60s"],
+    );
     let mut request = Client::connect(mute.business);
     request.send("GET", "/slow?ms=60000", &[]).expect("it is sent");
     system::kill(mute.id(), libc::SIGTERM);
@@ -92,7 +109,13 @@ fn the_reader_of_standard_error_leaves() {
         reader.read_exact(&mut [0; 20]).expect("a line has begun");
         drop(reader);
     };
-    exits("head -1", |command| { command.stderr(writer); }, leave);
+    exits(
+        "head -1",
+        |command| {
+            command.stderr(writer);
+        },
+        leave,
+    );
 }
 
 #[test]
@@ -129,6 +152,10 @@ fn the_disk_of_the_log_file_is_full() {
     assert_eq!(stored(&folder.path().join("data/cache.db"))["key"], "value");
     let file = fs::read_to_string(disk.path("log.txt")).expect("the file is there");
     if !file.contains("shut down") {
-        assert!(ended.has("log.txt") && ended.has("No space left"), "standard error says it: {}", ended.text());
+        assert!(
+            ended.has("log.txt") && ended.has("No space left"),
+            "standard error says it: {}",
+            ended.text()
+        );
     }
 }

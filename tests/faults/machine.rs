@@ -37,7 +37,10 @@ fn thirty_two_descriptors_left() {
 }
 
 /// Store, spool and report on small disks or on none: `small` says which.
-fn on_disks(row: &str, small: [bool; 3]) -> Option<(Vec<Disk>, Vec<String>, std::sync::Arc<tempfile::TempDir>)> {
+fn on_disks(
+    row: &str,
+    small: [bool; 3],
+) -> Option<(Vec<Disk>, Vec<String>, std::sync::Arc<tempfile::TempDir>)> {
     let folder = folder();
     let names = [("cache.store=sqlite://", "store"), ("cache.spool=", "spool"), ("report.path=", "report")];
     let mut disks = Vec::new();
@@ -77,7 +80,9 @@ fn no_space_for_store_spool_and_report() {
 
 #[test]
 fn no_space_for_the_spool() {
-    let Some((disks, settings, folder)) = on_disks("no space for the spool", [false, true, false]) else { return };
+    let Some((disks, settings, folder)) = on_disks("no space for the spool", [false, true, false]) else {
+        return;
+    };
     let settings: Vec<_> = settings.iter().map(String::as_str).collect();
     let app = App::start_in(folder.clone(), &settings);
     put(app.business, "key", &"x".repeat(10_000));
@@ -128,7 +133,8 @@ fn a_folder_that_became_read_only() {
 
 /// Where Debian's package `faketime` puts it.
 fn faketime() -> Option<PathBuf> {
-    let mut places: Vec<_> = fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok).map(|at| at.path()).collect();
+    let mut places: Vec<_> =
+        fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok).map(|at| at.path()).collect();
     places.push("/usr/lib".into());
     places.into_iter().map(|place| place.join("faketime/libfaketime.so.1")).find(|library| library.exists())
 }
@@ -148,7 +154,10 @@ fn the_clock_is_set_a_day_back_and_forth_during_the_drain() {
         set("+0");
         let mut command = App::command(folder.path());
         command.args(["-s", "shutdown.timeout=2s", "-s", "shutdown.drain_timeout=60s"]);
-        command.env("LD_PRELOAD", &library).env("FAKETIME_TIMESTAMP_FILE", &clock).env("FAKETIME_NO_CACHE", "1");
+        command
+            .env("LD_PRELOAD", &library)
+            .env("FAKETIME_TIMESTAMP_FILE", &clock)
+            .env("FAKETIME_NO_CACHE", "1");
         // As on a machine: what the clock is set to is not what time has passed.
         command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
         let app = App::start_command(folder.clone(), command);
@@ -171,7 +180,8 @@ fn the_clock_is_set_a_day_back_and_forth_during_the_drain() {
         assert_eq!(report["outcome"], "timed_out");
         let duration = report["duration_ms"].as_u64().expect("a number");
         assert!((1_900..3_000).contains(&duration), "{duration} ms");
-        let days: std::collections::BTreeSet<_> = ended.log.iter().filter_map(|line| line.raw.get(..10)).collect();
+        let days: std::collections::BTreeSet<_> =
+            ended.log.iter().filter_map(|line| line.raw.get(..10)).collect();
         assert!(days.len() > 1, "the clock has not jumped: {days:?}");
     }
 }
@@ -212,9 +222,12 @@ impl Group {
     fn new() -> Option<Self> {
         let own = fs::read_to_string("/proc/self/cgroup").ok()?;
         let second = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-        let line = own.lines().find(|line| if second { line.starts_with("0::") } else { line.contains(":memory:") })?;
+        let line = own
+            .lines()
+            .find(|line| if second { line.starts_with("0::") } else { line.contains(":memory:") })?;
         let within = line.rsplit(':').next()?.trim_start_matches('/');
-        let root = if second { PathBuf::from("/sys/fs/cgroup") } else { PathBuf::from("/sys/fs/cgroup/memory") };
+        let root =
+            if second { PathBuf::from("/sys/fs/cgroup") } else { PathBuf::from("/sys/fs/cgroup/memory") };
         let name = format!("graceful-exit-{}-{:?}", std::process::id(), thread::current().id());
         let name: String = name.chars().filter(|sign| sign.is_ascii_alphanumeric() || *sign == '-').collect();
         [root.join(within), root].into_iter().map(|place| place.join(&name)).find_map(|place| {
@@ -241,6 +254,8 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         // It can be removed once its process has been waited for.
-        wait_until("the control group is empty", || fs::remove_dir(&self.0).is_ok() || env::var_os("CI").is_some());
+        wait_until("the control group is empty", || {
+            fs::remove_dir(&self.0).is_ok() || env::var_os("CI").is_some()
+        });
     }
 }

@@ -16,10 +16,10 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    stage::{self, GRACE, LATER, Lock, Mute, Random, Watch, descriptors, stored, times},
+    stage::{self, FORCED, GRACE, LATER, Lock, Mute, Random, Watch, descriptors, stored, times},
     system::{self, kill},
 };
-use crate::support::{App, Client, folder, report, signals::ALL};
+use crate::support::{App, Client, folder, report, signals::ALL, wait_until};
 
 const DEADLINE: Duration = Duration::from_secs(4);
 const SETTINGS: [&str; 6] = [
@@ -74,7 +74,7 @@ const FAULTS: [Fault; 17] = [
 ];
 
 impl Fault {
-    /// What the process may end with; none is killed.
+    /// What the process may end with, if it ends by itself.
     fn codes(self) -> &'static [i32] {
         match self {
             Self::Nothing
@@ -94,7 +94,8 @@ impl Fault {
             Self::SecondSignal | Self::FlushTooLong => &[1],
             // It may be over before the coalesce time is.
             Self::Storm => &[0, 1],
-            Self::Killed => &[],
+            // It may be over before it is killed.
+            Self::Killed => &[0],
         }
     }
 
@@ -105,7 +106,9 @@ impl Fault {
 
     fn settings(self) -> &'static [&'static str] {
         match self {
-            Self::FlushTooLong => &["demo.flush_delay=60s", "shutdown.callback_timeout=60s", "shutdown.timeout=1500ms"],
+            Self::FlushTooLong => {
+                &["demo.flush_delay=60s", "shutdown.callback_timeout=60s", "shutdown.timeout=1500ms"]
+            }
             Self::SecondSignal => &["shutdown.drain_timeout=60s"],
             _ => &[],
         }
@@ -184,21 +187,24 @@ impl Chain {
         let load = Load::start(&app, exit);
         thread::sleep(Duration::from_millis(20) + random.time_below(Duration::from_millis(60)));
         let watch = Watch::start();
-        let (staged, asked) = self.stage(fault, &app, random);
+        let (staged, asked, bound) = self.stage(fault, &app, random);
         let (status, at) = app.wait();
         let acknowledged = load.end();
         drop((staged, reader));
 
         let what = format!("exit {exit}, {fault:?}");
         let text = app.log_text();
-        watch.check(&what, at.saturating_duration_since(asked), fault.deadline() + GRACE);
+        watch.check(&what, at.saturating_duration_since(asked), bound);
         match status.code() {
             Some(code) => {
                 assert!(fault.codes().contains(&code), "{what}: {code}\n{text}");
                 if report_file.exists() {
                     assert_eq!(report(&report_file)["exit_code"], code, "{what}");
                 } else {
-                    assert!(code == 1 && [Fault::Storm, Fault::SecondSignal].contains(&fault), "{what}: {text}");
+                    assert!(
+                        code == 1 && [Fault::Storm, Fault::SecondSignal].contains(&fault),
+                        "{what}: {text}"
+                    );
                 }
             }
             None => assert_eq!(fault, Fault::Killed, "{what}: {status}\n{text}"),
@@ -210,12 +216,16 @@ impl Chain {
         let said = report_file.exists().then(|| report(&report_file)["callbacks"][0]["error"].to_string());
         let lost = self.check(&what, fault, acknowledged);
         if let Some(said) = said {
-            assert!(!lost || said.contains("not flushed"), "{what}: nobody says that writes are lost: {said}");
+            assert!(
+                !lost || said.contains("not flushed"),
+                "{what}: nobody says that writes are lost: {said}"
+            );
         }
     }
 
-    /// Brings the fault about, and the exit. Returns what is to be held until its end, and when it was asked for.
-    fn stage(&self, fault: Fault, app: &Mute, random: &mut Random) -> (Staged, Instant) {
+    /// Brings the fault about, and the exit. Returns what is to be held until its end, when that was asked for, and how
+    /// long it may take.
+    fn stage(&self, fault: Fault, app: &Mute, random: &mut Random) -> (Staged, Instant, Duration) {
         let store = self.folder.path().join("data/cache.db");
         let mut staged = Staged::default();
         let mut hold = |request: &[u8]| {
@@ -237,14 +247,21 @@ impl Chain {
             _ => {}
         }
         // What was sent arrives, unless it comes with the signal.
-        let arrives = matches!(fault, Fault::WorkerBlocked | Fault::HalfABody | Fault::SlowReader | Fault::SecondSignal);
-        thread::sleep(if arrives { Duration::from_millis(50) } else { random.time_below(Duration::from_millis(5)) });
+        let arrives = matches!(
+            fault,
+            Fault::WorkerBlocked | Fault::HalfABody | Fault::SlowReader | Fault::SecondSignal
+        );
+        thread::sleep(if arrives {
+            Duration::from_millis(50)
+        } else {
+            random.time_below(Duration::from_millis(5))
+        });
         if fault == Fault::Killed {
             if random.below(2) == 0 {
                 kill(app.id(), libc::SIGTERM);
                 thread::sleep(random.time_below(Duration::from_millis(120)));
             }
-            return (staged, kill(app.id(), libc::SIGKILL));
+            return (staged, kill(app.id(), libc::SIGKILL), GRACE);
         }
         let first = if fault == Fault::AskedOverHttp {
             let now = Instant::now();
@@ -256,8 +273,10 @@ impl Chain {
         };
         match fault {
             Fault::SecondSignal => {
+                // Until the first has been taken: the system merges what a process did not get to see.
+                wait_until("the exit begins", || app.log_text().contains("shutting down"));
                 thread::sleep(LATER);
-                return (staged, kill(app.id(), random.of_these(&ALL).1) - (DEADLINE - Duration::from_millis(200)));
+                return (staged, kill(app.id(), random.of_these(&ALL).1), FORCED);
             }
             Fault::Storm => {
                 for _ in 0..40 {
@@ -272,7 +291,7 @@ impl Chain {
             }
             _ => {}
         }
-        (staged, first)
+        (staged, first, fault.deadline() + GRACE)
     }
 
     /// No temporary file, wherever the exit was not killed in the middle of one.
@@ -280,8 +299,7 @@ impl Chain {
         let (root, data) = (self.folder.path(), self.folder.path().join("data"));
         for entry in fs::read_dir(root).expect("a folder").chain(fs::read_dir(data).expect("a folder")) {
             let name = entry.expect("an entry").file_name().into_string().expect("a name");
-            let expected =
-                ["data", "log.txt", "report.json", "cache.db", "cache.spool", "cache.spool.lock"];
+            let expected = ["data", "log.txt", "report.json", "cache.db", "cache.spool", "cache.spool.lock"];
             assert!(expected.contains(&name.as_str()) || fault.loses(), "{what}: {name} was left behind");
             if name.ends_with(".tmp") && name.starts_with("report") {
                 fs::remove_file(root.join(name)).expect("it is there");

@@ -182,7 +182,11 @@ impl Chain {
             got.status == 200 && got.text() == *value
         };
         let found = fresh.iter().filter(|&entry| has(entry)).count();
-        assert!([0, fresh.len()].contains(&found), "round {round}: {found} of {}, neither all nor none", fresh.len());
+        assert!(
+            [0, fresh.len()].contains(&found),
+            "round {round}: {found} of {}, neither all nor none",
+            fresh.len()
+        );
         let is_flushed = found > 0;
         assert!(
             is_flushed || !(renamed || is_spooled || too_late),
@@ -212,7 +216,10 @@ impl Chain {
     fn nothing_left(&self, round: usize) {
         for entry in fs::read_dir(self.folder.path().join("data")).expect("a folder") {
             let name = entry.expect("an entry").file_name().into_string().expect("a name");
-            assert!(["cache.db", "cache.spool.lock"].contains(&name.as_str()), "round {round}: {name} is left");
+            assert!(
+                ["cache.db", "cache.spool.lock"].contains(&name.as_str()),
+                "round {round}: {name} is left"
+            );
         }
     }
 }

@@ -1,19 +1,23 @@
 //! Threads that are blocked, and a process that does not get to run.
 
-use std::{thread, time::{Duration, Instant}};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{
-    child::{self, DEADLINE},
+    child::{self, DEADLINE, HANGS},
     stage::{FORCED, GRACE, LATER, Watch},
     system::kill,
 };
-use crate::support::{App, Client};
+use crate::support::{App, Client, wait_until};
 
 const BY_THE_GUARD: &str = "(by the guard)";
 
 #[test]
 fn the_systems_own_thread_is_blocked() {
     let app = child::start("the system's own thread is blocked");
+    assert_eq!(Client::get(app.business, "/block-the-system").status, 200);
     let mut request = app.in_flight("/slow");
     let watch = Watch::start();
     let signalled = app.signal(libc::SIGTERM);
@@ -81,10 +85,10 @@ fn a_callback_blocks_its_thread() {
 #[test]
 fn the_allocator_hangs() {
     for second in [false, true] {
-        let mut app = child::start("the allocator hangs");
+        let app = child::start("the allocator hangs");
         let watch = Watch::start();
         let signalled = app.signal(libc::SIGTERM);
-        app.wait_for("running the callbacks");
+        wait_until("it hangs", || app.path(HANGS).exists());
         thread::sleep(LATER);
         let (from, bound) =
             if second { (app.signal(libc::SIGTERM), FORCED) } else { (signalled, DEADLINE + GRACE) };
