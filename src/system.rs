@@ -439,8 +439,9 @@ fn at_exit(
             log::error!("{}", language.report_failed(&path.display(), &error));
         }
         shared.last_word();
-        flush_log(LOG_FLUSH);
+        // Before the log's flush: that is the user's code, and the exit is what it is by now.
         arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
+        flush_log(LOG_FLUSH);
         let code = i32::from(report.exit_code);
         shared.finished.send_replace(Some(report));
         if guard.is_some()

@@ -13,6 +13,8 @@ mod deadline;
 mod drain;
 #[cfg(feature = "app")]
 mod exit_codes;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod faults;
 mod layers;
 #[cfg(all(unix, feature = "app"))]
 mod page;
