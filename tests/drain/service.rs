@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     convert::Infallible,
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
@@ -20,15 +21,15 @@ use tokio::sync::watch;
 
 use crate::support::{Client, wait_until};
 
-pub const MS: Duration = Duration::from_millis(1);
+pub(crate) const MS: Duration = Duration::from_millis(1);
 
 /// More than the kernel keeps for a connection whose reader is slow.
-pub const BIG: usize = 8 << 20;
+pub(crate) const BIG: usize = 8 << 20;
 
 /// A running service with two workers and no signals.
-pub struct Service {
-    pub address: SocketAddr,
-    pub exit: ExitHandle,
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) exit: ExitHandle,
     hold: watch::Sender<bool>,
     /// How many requests are held.
     held: Cell<u64>,
@@ -36,30 +37,30 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(|server| server, |exit| exit)
     }
 
     /// With other bounds.
-    pub fn bounded(bounds: Bounds) -> Self {
+    pub(crate) fn bounded(bounds: Bounds) -> Self {
         Self::start_with(|server| server, move |exit| exit.bounds(bounds))
     }
 
-    pub fn lingering(linger: Duration) -> Self {
+    pub(crate) fn lingering(linger: Duration) -> Self {
         Self::start_with(|server| server, move |exit| exit.linger(linger))
     }
 
-    pub fn start_with(
+    pub(crate) fn start_with(
         server: impl FnOnce(Server) -> Server + Send + 'static,
         exit: impl FnOnce(GracefulExit) -> GracefulExit + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (hold, held) = watch::channel(true);
+        let (hold, on_hold) = watch::channel(true);
         let (send_handle, handle) = std::sync::mpsc::channel();
         let run = thread::spawn(move || {
             System::new().block_on(async move {
-                let routes = move |config: &mut web::ServiceConfig| routes(config, held.clone());
+                let routes = move |config: &mut web::ServiceConfig| routes(config, on_hold.clone());
                 let web = Server::new("web", move || App::new().configure(routes.clone()));
                 let web = web.listen(listener).workers(NonZeroUsize::new(2).expect("not zero"));
                 let builder = GracefulExit::builder().signals(Vec::new()).ends_process(false);
@@ -74,41 +75,69 @@ impl Service {
         service
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address)
     }
 
     /// A connection that has been used and may be used again.
-    pub fn kept_alive(&self) -> Client {
+    pub(crate) fn kept_alive(&self) -> Client {
         let mut client = self.connect();
         client.send("GET", "/", &[]).expect("sent");
         let response = client.read().expect("answered");
         assert_eq!((response.status, response.header("connection")), (200, None));
+        self.settle();
         client
+    }
+
+    /// Waits until nothing is in flight but what is held: a client has its answer before the server knows.
+    pub(crate) fn settle(&self) {
+        wait_until("all else is answered", || self.count_in_flight() == self.held.get());
     }
 
     /// Sends a request that is held, and waits until it is in flight.
-    pub fn in_flight(&self, path: &str) -> Client {
+    pub(crate) fn in_flight(&self, path: &str) -> Client {
         let mut client = self.connect();
-        client.send("GET", path, &[]).expect("sent");
-        self.held.set(self.held.get() + 1);
-        wait_until("it is in flight", || self.count_in_flight() == self.held.get());
+        self.hold(&mut client, path);
         client
     }
 
-    pub fn count_in_flight(&self) -> u64 {
+    /// The same, on a connection that is there.
+    pub(crate) fn hold(&self, client: &mut Client, path: &str) {
+        self.settle();
+        client.send("GET", path, &[]).expect("sent");
+        self.held.set(self.held.get() + 1);
+        wait_until("it is in flight", || self.count_in_flight() == self.held.get());
+    }
+
+    /// A connection to each of the two workers.
+    pub(crate) fn one_on_each_worker(&self) -> [Client; 2] {
+        let mut found = BTreeMap::new();
+        wait_until("both workers have taken a connection", || {
+            let many: Vec<_> = (0..16).map(|_| self.connect()).collect();
+            for mut client in many {
+                client.send("GET", "/worker", &[]).expect("sent");
+                found.insert(client.read().expect("answered").text(), client);
+            }
+            found.len() == 2
+        });
+        let mut clients = found.into_values();
+        [(); 2].map(|()| clients.next().expect("two"))
+    }
+
+    pub(crate) fn count_in_flight(&self) -> u64 {
         self.exit.status().map_or(0, |status| status.servers[0].in_flight)
     }
 
     /// Lets the requests go on that are held.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.hold.send_replace(false);
     }
 
     /// Asks for the exit, and waits until requests are rejected. One that is sent to find out is rejected; those
     /// before it, whose number is returned, came early enough to be answered.
-    pub fn drain(&self) -> u64 {
+    pub(crate) fn drain(&self) -> u64 {
         self.exit.stop("test");
+        self.reach("drain");
         let mut answered = 0;
         wait_until("requests are rejected", || match Client::get(self.address, "/").status {
             503 => true,
@@ -121,26 +150,26 @@ impl Service {
     }
 
     /// Waits until a phase has begun.
-    pub fn reach(&self, phase: &str) {
+    pub(crate) fn reach(&self, phase: &str) {
         wait_until(phase, || self.phase() == phase);
     }
 
-    pub fn phase(&self) -> &'static str {
+    pub(crate) fn phase(&self) -> &'static str {
         self.exit.status().expect("it runs").phase
     }
 
-    pub fn stop(self) -> Report {
+    pub(crate) fn stop(self) -> Report {
         self.exit.stop("test");
         self.report()
     }
 
-    pub fn report(self) -> Report {
+    pub(crate) fn report(self) -> Report {
         self.run.join().expect("no panic")
     }
 }
 
 /// How long a phase took.
-pub fn duration_of(report: &Report, phase: graceful_exit::sequence::PhaseKind) -> Duration {
+pub(crate) fn duration_of(report: &Report, phase: graceful_exit::sequence::PhaseKind) -> Duration {
     let mut phases = report.phases.iter().filter(|run| run.kind == phase);
     phases.next().expect("it was in that phase").duration
 }
@@ -156,6 +185,7 @@ fn routes(config: &mut web::ServiceConfig, held: watch::Receiver<bool>) {
         .route("/big", web::get().to(|| async { vec![b'x'; BIG] }))
         .route("/healthz", web::get().to(|| async { "well\n" }))
         .route("/healthz/held", web::get().to(held_back))
+        .route("/worker", web::get().to(|| async { format!("{:?}", thread::current().id()) }))
         .route("/end-worker", web::get().to(end_worker));
 }
 

@@ -5,10 +5,16 @@ mod client;
 mod process;
 #[cfg(unix)]
 pub(crate) mod signals;
+#[cfg(all(target_os = "linux", feature = "app"))]
+pub(crate) mod tools;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod traffic;
 
 pub(crate) use client::{Client, Response};
 #[cfg(feature = "app")]
-pub(crate) use process::{App, Ended, Line, bare, output};
+pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output};
+#[cfg(all(target_os = "linux", feature = "app"))]
+pub(crate) use traffic::Traffic;
 
 use std::{
     path::Path,
@@ -55,6 +61,7 @@ pub(crate) fn folder() -> Arc<TempDir> {
 }
 
 /// Asks it to stop, and waits for its end.
+#[cfg(feature = "app")]
 pub(crate) fn stop(app: App) -> Ended {
     app.signal_to_stop();
     app.wait()
