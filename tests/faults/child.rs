@@ -18,7 +18,7 @@ use crate::support::{App, signals};
 /// Names the part to play.
 const PART: &str = "GRACEFUL_EXIT_FAULT";
 pub(super) const DEADLINE: Duration = Duration::from_millis(1500);
-const EVER: Duration = Duration::from_secs(600);
+const EVER: Duration = Duration::from_mins(10);
 
 /// Starts the part, and waits until it serves.
 pub(super) fn start(part: &str) -> App {
@@ -43,7 +43,7 @@ fn child() {
     let Ok(part) = env::var(PART) else { return };
     // A child that hangs must not outlive its test.
     thread::spawn(|| {
-        thread::sleep(Duration::from_secs(60));
+        thread::sleep(Duration::from_mins(1));
         os::exit::now(99);
     });
     let logging = logging::start(&logging::Options::default()).expect("a log");
@@ -145,9 +145,7 @@ pub(super) const CROWD: usize = 10_000;
 fn play(part: &str, exit: GracefulExit) -> GracefulExit {
     match part {
         "minutes of web::block" | "the system's own thread is blocked" => exit,
-        "a callback blocks its thread" => {
-            exit.callback_fn("blocks", |_| async { blocks() }).callback_fn("works", works)
-        }
+        "a callback blocks its thread" => exit.callback_fn("blocks", blocks).callback_fn("works", works),
         "the supervisor's thread is blocked" => exit.job(never().at_risk(|| {
             thread::sleep(EVER);
             None
@@ -174,7 +172,7 @@ fn never() -> Job {
     Job::callback_fn("never", |_| std::future::pending())
 }
 
-fn blocks() -> Result<(), CallbackError> {
+async fn blocks(_: graceful_exit::Errand) -> Result<(), CallbackError> {
     thread::sleep(EVER);
     Ok(())
 }
@@ -188,9 +186,7 @@ struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        if !thread::panicking() {
-            panic!("a payload that panics as it is dropped");
-        }
+        assert!(thread::panicking(), "a payload that panics as it is dropped");
     }
 }
 
@@ -199,7 +195,7 @@ fn every_way_to_fail(exit: GracefulExit) -> GracefulExit {
         .callback_fn("fails", |_| async { Err(CallbackError::new("no disk")) })
         .callback_fn("panics", |_| async { panic!("in a future") })
         .job(never())
-        .callback_fn("blocks", |_| async { blocks() })
+        .callback_fn("blocks", blocks)
         .job(Job::callback_actor("actor panics", || User(Way::Panics)))
         .job(Job::callback_actor("actor stops", || User(Way::Stops)))
         .job(Job::callback_actor("actor is gone", || User(Way::Gone)))

@@ -146,7 +146,7 @@ fn request(random: &mut Random) -> Vec<u8> {
         text.push_str("\r\n");
     }
     if random.below(20) == 0 {
-        text.push_str(&format!("X-Long: {}\r\n", "x".repeat(random.below(300_000))));
+        text.extend(["X-Long: ", &"x".repeat(random.below(300_000)), "\r\n"]);
     }
     text.push_str("\r\n");
     let mut bytes = text.into_bytes();
