@@ -431,7 +431,9 @@ fn at_exit(
         let _ = shared.settled.set(report.exit_code);
         let file = ReportFile::from(&report);
         if summary {
-            summary::lines(&file, language).iter().for_each(|line| log::info!("{line}"));
+            for line in summary::lines(&file, language) {
+                log::info!("{line}");
+            }
         }
         if let Some(path) = &report_path
             && let Err(error) = file.write(path)

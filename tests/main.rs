@@ -20,6 +20,8 @@ mod layers;
 mod page;
 #[cfg(feature = "app")]
 mod plan;
+#[cfg(all(unix, feature = "app"))]
+mod report;
 mod sequence;
 #[cfg(feature = "app")]
 mod settings;
