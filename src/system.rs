@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix::prelude::*;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +28,9 @@ use crate::{
     server::{BindError, Opened, Server, Stop},
     words::Language,
 };
+
+#[cfg(all(unix, feature = "systemd"))]
+use crate::{actors::Watch, os::systemd::Systemd};
 
 /// How much later than the deadline the guard ends a process that did not end by itself.
 const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
@@ -55,6 +58,8 @@ pub struct GracefulExit {
     jobs: Vec<Job>,
     flush_log: Box<dyn FnMut(Duration) + Send>,
     shared: Arc<Shared>,
+    #[cfg(all(unix, feature = "systemd"))]
+    systemd: Option<Systemd>,
     armed: Option<Armed>,
 }
 
@@ -84,6 +89,8 @@ impl GracefulExit {
             jobs: Vec::new(),
             flush_log: Box::new(|_| ()),
             shared: Arc::default(),
+            #[cfg(all(unix, feature = "systemd"))]
+            systemd: None,
             armed: None,
         }
     }
@@ -156,6 +163,14 @@ impl GracefulExit {
     /// before the process ends.
     pub fn flush_log(mut self, flush: impl FnMut(Duration) + Send + 'static) -> Self {
         self.flush_log = Box::new(flush);
+        self
+    }
+
+    /// Tells systemd when everything is up, how the exit goes, and that the supervisor lives; see
+    /// [`Systemd::from_environment`].
+    #[cfg(all(unix, feature = "systemd"))]
+    pub fn systemd(mut self, systemd: Systemd) -> Self {
+        self.systemd = Some(systemd);
         self
     }
 
@@ -286,6 +301,10 @@ impl GracefulExit {
             details: self.details,
             progress_interval: self.progress_interval,
             streams: self.shared.streams.clone(),
+            #[cfg(all(unix, feature = "systemd"))]
+            watch: self.systemd.clone().map(watch),
+            #[cfg(not(all(unix, feature = "systemd")))]
+            watch: None,
             on_begin: Box::new(at_begin(guard.clone(), self.bounds.deadline, self.codes.timed_out)),
             on_exit: Box::new(at_exit(guard, self.report_path, language, self.flush_log, &self.shared)),
         };
@@ -309,6 +328,10 @@ impl GracefulExit {
             }
         }
         log::info!("{}", language.started());
+        #[cfg(all(unix, feature = "systemd"))]
+        if let Some(systemd) = &self.systemd {
+            systemd.ready(language.started());
+        }
         self.shared.hand_over(supervisor.clone());
         if let Some(signals) = signals {
             signals.deliver_to(move |caught| {
@@ -365,6 +388,13 @@ fn arm(guard: Option<&Guard>, cause: Cause, after: Duration, code: u8) {
     }
 }
 
+/// The supervisor's own heartbeat is what the watchdog hears.
+#[cfg(all(unix, feature = "systemd"))]
+fn watch(mut systemd: Systemd) -> Watch {
+    let every = systemd.heartbeat();
+    Watch { every, tell: Box::new(move |standing| systemd.alive(&standing.status, standing.deadline_left)) }
+}
+
 fn at_begin(guard: Option<Guard>, deadline: Duration, code: u8) -> impl FnMut() + Send {
     move || arm(guard.as_ref(), Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
 }
@@ -407,9 +437,9 @@ struct Shared {
     streams: CancellationToken,
     board: OnceLock<Arc<Board>>,
     /// The first to ask for the exit.
-    requested: watch::Sender<Option<String>>,
+    requested: channel::Sender<Option<String>>,
     supervisor: Mutex<Supervisor>,
-    finished: watch::Sender<Option<Report>>,
+    finished: channel::Sender<Option<Report>>,
 }
 
 /// Where requests from code go.
@@ -425,9 +455,9 @@ impl Default for Shared {
         Self {
             streams: CancellationToken::new(),
             board: OnceLock::new(),
-            requested: watch::Sender::new(None),
+            requested: channel::Sender::new(None),
             supervisor: Mutex::new(Supervisor::NotYet(None)),
-            finished: watch::Sender::new(None),
+            finished: channel::Sender::new(None),
         }
     }
 }
@@ -487,7 +517,7 @@ impl ExitHandle {
 
     /// Told at each change of [`ExitHandle::status`] but the counts of requests.
     #[must_use]
-    pub fn changes(&self) -> Option<watch::Receiver<u64>> {
+    pub fn changes(&self) -> Option<channel::Receiver<u64>> {
         self.shared.board.get().map(|board| board.changes())
     }
 

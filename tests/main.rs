@@ -1,9 +1,30 @@
 //! The integration tests: one binary, a file a subject.
 
+#[cfg(feature = "app")]
+mod admin;
+#[cfg(feature = "app")]
+mod business;
+#[cfg(feature = "app")]
+mod cache;
+#[cfg(feature = "app")]
+mod deadline;
+mod drain;
+#[cfg(feature = "app")]
+mod exit_codes;
 mod layers;
 mod sequence;
-#[cfg(unix)]
+#[cfg(feature = "app")]
+mod settings;
+#[cfg(all(unix, feature = "app"))]
 mod signals;
 mod support;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "app"))]
 mod transcripts;
+
+// At home on Linux's platforms.
+#[cfg(target_os = "linux")]
+mod lame_duck;
+#[cfg(target_os = "linux")]
+mod proxies;
+#[cfg(target_os = "linux")]
+mod systemd;

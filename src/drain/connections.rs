@@ -2,17 +2,19 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use actix_web::http::Method;
 use slab::Slab;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -36,6 +38,8 @@ struct Entry {
     connection: Arc<Connection>,
     /// Ends the connection's task, wherever it is in its work; set once the task runs.
     task: Option<AbortHandle>,
+    /// Has the task look at its connection; set once the task runs.
+    waker: Option<Waker>,
 }
 
 /// One connection. HTTP/1 serves one request at a time on it, so its record is the request's as well: a request
@@ -45,9 +49,17 @@ pub struct Connection {
     drain: Arc<Drain>,
     lane: usize,
     record: Mutex<Record>,
-    /// Answered requests whose last bytes may still be in user space.
+    /// Answered requests whose last bytes may still be in user space: how many of them are counted, times two,
+    /// and in the lowest bit whether there are any at all. Only the connection's own thread writes it.
     unflushed: AtomicU32,
+    /// As soon as it is idle, and no request waits in its socket, it is to close.
+    hangs_up: AtomicBool,
 }
+
+/// In [`Connection::unflushed`]: there is something to flush.
+const ANY: u32 = 1;
+/// In [`Connection::unflushed`]: one request that the gate has counted in.
+const COUNTED: u32 = 2;
 
 /// The longest path that is kept of a request in flight, in bytes.
 const PATH: usize = 96;
@@ -127,6 +139,23 @@ impl Connections {
         found
     }
 
+    /// Has every connection whose standing is as asked for close by itself as soon as it is idle. A request that
+    /// waits in its socket, unread so far, is answered before.
+    pub fn hang_up(&self, recently: Duration, which: impl Fn(Standing) -> bool) {
+        let now = Instant::now();
+        for lane in &self.lanes {
+            for (_, entry) in lock(lane).iter() {
+                if which(entry.connection.standing(now, recently)) {
+                    entry.connection.hangs_up.store(true, Ordering::Release);
+                    // A task that has not begun will see it when it does.
+                    if let Some(waker) = &entry.waker {
+                        waker.wake_by_ref();
+                    }
+                }
+            }
+        }
+    }
+
     /// Cuts every connection whose standing is as asked for. A worker that is blocked cuts its own when it no
     /// longer is.
     pub fn cut(&self, recently: Duration, which: impl Fn(Standing) -> bool) {
@@ -161,7 +190,7 @@ impl Drain {
     pub(crate) fn opened(self: &Arc<Self>, lane: usize) -> (usize, Arc<Connection>) {
         let connection = Arc::new(Connection::new(Arc::clone(self), lane));
         self.connections.open.fetch_add(1, Ordering::AcqRel);
-        let entry = Entry { connection: Arc::clone(&connection), task: None };
+        let entry = Entry { connection: Arc::clone(&connection), task: None, waker: None };
         (lock(&self.connections.lanes[lane]).insert(entry), connection)
     }
 
@@ -169,6 +198,13 @@ impl Drain {
     pub(crate) fn served_by(&self, lane: usize, place: usize, task: AbortHandle) {
         if let Some(entry) = lock(&self.connections.lanes[lane]).get_mut(place) {
             entry.task = Some(task);
+        }
+    }
+
+    /// Says how the task that serves a connection is woken.
+    pub(crate) fn woken_by(&self, lane: usize, place: usize, waker: Waker) {
+        if let Some(entry) = lock(&self.connections.lanes[lane]).get_mut(place) {
+            entry.waker = Some(waker);
         }
     }
 
@@ -193,7 +229,13 @@ impl Connection {
             path_length: 0,
             path: [0; PATH],
         };
-        Self { drain, lane, record: Mutex::new(record), unflushed: AtomicU32::new(0) }
+        Self {
+            drain,
+            lane,
+            record: Mutex::new(record),
+            unflushed: AtomicU32::new(0),
+            hangs_up: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn drain(&self) -> &Drain {
@@ -220,9 +262,8 @@ impl Connection {
     /// The request's body has left for the connection's buffer; it is counted out when that has been written.
     pub(super) fn answered(&self, counted: bool) {
         lock(&self.record).activity = Activity::Flushing;
-        if counted {
-            self.unflushed.fetch_add(1, Ordering::Relaxed);
-        }
+        let unflushed = (self.unflushed.load(Ordering::Relaxed) | ANY) + if counted { COUNTED } else { 0 };
+        self.unflushed.store(unflushed, Ordering::Relaxed);
     }
 
     /// The request was dropped before its answer was whole.
@@ -235,25 +276,32 @@ impl Connection {
 
     /// All that was written is with the kernel.
     fn flushed(&self) {
-        if self.unflushed.load(Ordering::Relaxed) == 0 {
+        let unflushed = self.unflushed.load(Ordering::Relaxed);
+        if unflushed == 0 {
             return;
         }
+        self.unflushed.store(0, Ordering::Relaxed);
         let mut record = lock(&self.record);
         if record.activity == Activity::Flushing {
             record.activity = Activity::Idle;
             record.used = Instant::now();
         }
         drop(record);
-        for _ in 0..self.unflushed.swap(0, Ordering::Relaxed) {
+        for _ in 0..unflushed / COUNTED {
             self.drain.gate.leave(self.lane, true);
         }
+    }
+
+    /// Whether it is to close now, for all that its own record knows.
+    fn is_to_close(&self) -> bool {
+        self.hangs_up.load(Ordering::Acquire) && lock(&self.record).activity == Activity::Idle
     }
 
     fn in_flight(&self, now: Instant) -> Option<InFlight> {
         let record = lock(&self.record);
         let counted = match record.activity {
             Activity::Serving => true,
-            Activity::Flushing => self.unflushed.load(Ordering::Relaxed) != 0,
+            Activity::Flushing => self.unflushed.load(Ordering::Relaxed) >= COUNTED,
             Activity::Idle | Activity::Uncounted => false,
         };
         counted.then(|| InFlight {
@@ -267,7 +315,7 @@ impl Connection {
         let record = lock(&self.record);
         match record.activity {
             Activity::Serving => Standing::Busy,
-            Activity::Flushing if self.unflushed.load(Ordering::Relaxed) != 0 => Standing::Busy,
+            Activity::Flushing if self.unflushed.load(Ordering::Relaxed) >= COUNTED => Standing::Busy,
             Activity::Uncounted | Activity::Flushing => Standing::Recent,
             Activity::Idle if now.saturating_duration_since(record.used) <= recently => Standing::Recent,
             Activity::Idle => Standing::Unused,
@@ -278,7 +326,7 @@ impl Connection {
 impl Drop for Connection {
     /// What was not flushed never will be.
     fn drop(&mut self) {
-        for _ in 0..*self.unflushed.get_mut() {
+        for _ in 0..*self.unflushed.get_mut() / COUNTED {
             self.drain.gate.leave(self.lane, false);
         }
     }
@@ -302,13 +350,27 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Whether the kernel has nothing of the client's that was not read. tokio may not have heard of it yet.
+    fn nothing_waits(&self) -> bool {
+        let peeked = SockRef::from(&self.socket).peek(&mut [MaybeUninit::uninit()]);
+        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
 impl AsyncRead for Stream {
+    /// A connection that is to close looks to actix-http as if the client had closed it: it ends in the same way,
+    /// wherever between two requests it is.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if read.is_pending() && self.connection.is_to_close() && self.nothing_waits() {
+            return Poll::Ready(Ok(()));
+        }
+        read
     }
 }
 

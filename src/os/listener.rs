@@ -42,6 +42,34 @@ pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<TcpStream>> {
     }
 }
 
+/// Lets nobody new begin a handshake, so that the accept queue can be emptied for good before the socket is
+/// [shut](shut): who comes meanwhile is neither let in nor refused, and asks again within a second.
+///
+/// Best effort, by a socket filter, which only Linux has: where it cannot be attached, who comes in the instant
+/// between the last `accept` and the shutting is reset.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn ignore_newcomers(listener: &impl AsSocket) {
+    use libc::{BPF_ABS, BPF_B, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET};
+    use socket2::SockFilter;
+
+    /// Where a TCP header has its flags, and the one that only a newcomer's segment has set here.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0b10;
+    const DROP: u32 = 0;
+    const KEEP: u32 = u32::MAX;
+    let step = |code: u32, jf, k| SockFilter::new(u16::try_from(code).unwrap_or(0), 0, jf, k);
+    let _ = SockRef::from(listener).attach_filter(&[
+        step(BPF_LD | BPF_B | BPF_ABS, 0, FLAGS),
+        step(BPF_JMP | BPF_JSET | BPF_K, 1, SYN),
+        step(BPF_RET | BPF_K, 0, DROP),
+        step(BPF_RET | BPF_K, 0, KEEP),
+    ]);
+}
+
+/// Nothing: this system has no filter for sockets.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn ignore_newcomers(_listener: &impl AsSocket) {}
+
 /// Stops a socket from listening, in every duplicate of it: newcomers are refused from then on.
 ///
 /// Only Linux does this for a listening socket. Elsewhere nothing happens here: the door closes with the last

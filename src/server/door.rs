@@ -28,6 +28,8 @@ pub struct Handle {
 struct DoorState {
     /// Cancelled when the workers are to stop accepting.
     asked: CancellationToken,
+    /// Cancelled when newcomers would be turned away.
+    rejecting: CancellationToken,
     workers: usize,
     /// How many workers accept no more, because they were asked or because they ended by themselves.
     swept: AtomicUsize,
@@ -46,6 +48,7 @@ impl Handle {
     pub(crate) fn new(name: ServerName, drain: Arc<Drain>, workers: usize) -> Self {
         let door = DoorState {
             asked: CancellationToken::new(),
+            rejecting: CancellationToken::new(),
             workers,
             swept: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -70,23 +73,35 @@ impl Handle {
         Closing { door: Arc::clone(&self.door) }
     }
 
+    /// From now on requests are rejected, and newcomers on an inherited socket left to the next process.
+    pub fn reject(&self) {
+        self.drain.gate.reject();
+        self.door.rejecting.cancel();
+    }
+
     /// Closes it. The order is what makes it lose nothing:
     ///
     /// 1. Every worker empties the accept queue and stops listening. One that is blocked is not waited for
     ///    longer than `linger`.
-    /// 2. Connections whose request was abandoned are cut, and those on which nothing has happened for a second.
+    /// 2. Connections whose request was abandoned are cut. Those on which nothing has happened for a second hang
+    ///    up.
     /// 3. The others stay open until each has had its last answer, which says `Connection: close`; at most for
-    ///    `linger`.
+    ///    `linger`. Then they hang up, and whoever has sent a request up to this instant is still answered, within
+    ///    `linger` once more.
     ///
     /// Resolves when no connection is left. There is no bound for that here: a blocked worker cannot close.
     pub async fn close(&self, linger: Duration) -> Closed {
         self.door.asked.cancel();
         let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
         let connections = &self.drain.connections;
-        connections.cut(RECENTLY, |standing| standing != Standing::Recent);
-        let _ = timeout(linger, connections.none_open()).await;
-        connections.cut(RECENTLY, |_| true);
-        connections.none_open().await;
+        connections.cut(RECENTLY, |standing| standing == Standing::Busy);
+        connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
+        if timeout(linger, connections.none_open()).await.is_err() {
+            connections.hang_up(RECENTLY, |_| true);
+            let _ = timeout(linger, connections.none_open()).await;
+            connections.cut(RECENTLY, |_| true);
+            connections.none_open().await;
+        }
         Closed
     }
 
@@ -128,6 +143,11 @@ impl Closing {
     /// Resolves when the door is to be closed.
     pub(super) async fn asked(&self) {
         self.door.asked.cancelled().await;
+    }
+
+    /// Resolves when requests begin to be rejected.
+    pub(super) async fn rejecting(&self) {
+        self.door.rejecting.cancelled().await;
     }
 
     /// To be held while the worker accepts.

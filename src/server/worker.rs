@@ -1,6 +1,6 @@
 //! A worker: a thread that accepts connections for itself and serves them.
 
-use std::{fmt, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, io, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_rt::Arbiter;
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     door::{Closing, Handle},
-    spec::Options,
+    spec::{AtExit, Listener, Options},
 };
 use crate::{
     drain::{Connection, Drain, GuardedFactory, Policy, Stream},
@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Seat {
     drain: Arc<Drain>,
     lane: usize,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     policy: Policy,
     options: Options,
     closing: Closing,
@@ -34,7 +34,7 @@ impl Seat {
     pub(super) fn new(
         handle: &Handle,
         lane: usize,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<Listener>,
         policy: Policy,
         options: Options,
     ) -> Self {
@@ -111,7 +111,7 @@ where
 type Door = Box<dyn FnOnce(Closing) -> LocalBoxFuture<'static, ()>>;
 
 /// Builds the application's service for one listening socket, and its accept loop.
-async fn open<F, I, S, B>(seat: &Seat, listener: TcpListener, factory: &F) -> Result<Door, String>
+async fn open<F, I, S, B>(seat: &Seat, listener: Listener, factory: &F) -> Result<Door, String>
 where
     F: Fn() -> I,
     I: IntoServiceFactory<S, Request> + 'static,
@@ -122,6 +122,7 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
+    let Listener { socket: listener, at_exit } = listener;
     let address = listener.local_addr().map_err(|error| format!("its socket has no address: {error}"))?;
     let listener = tokio::net::TcpListener::from_std(listener)
         .map_err(|error| format!("its socket cannot be watched: {error}"))?;
@@ -157,16 +158,24 @@ where
         }),
     };
     let max = options.max_connections;
-    Ok(Box::new(move |closing| Box::pin(accept(listener, begin, max, closing))))
+    Ok(Box::new(move |closing| Box::pin(accept(listener, at_exit, begin, max, closing))))
 }
 
-/// Accepts until the door closes; then takes out whoever is still in the queue.
-async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections: usize, closing: Closing) {
+/// Accepts until the door closes; then takes out whoever is still in the queue, unless the queue is left to the next
+/// process.
+async fn accept(
+    listener: tokio::net::TcpListener,
+    at_exit: AtExit,
+    begin: Begin,
+    max_connections: usize,
+    closing: Closing,
+) {
     loop {
         let full = begin.drain.connections.open_in(begin.lane) >= max_connections;
         let accepted = tokio::select! {
             biased;
             () = closing.asked() => break,
+            () = closing.rejecting(), if at_exit == AtExit::LeaveToTheNext => break,
             () = actix_rt::time::sleep(BACKOFF), if full => continue,
             accepted = listener.accept(), if !full => accepted,
         };
@@ -184,8 +193,17 @@ async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections
         // Lets the other workers, which were woken as well, have their share of a burst.
         tokio::task::yield_now().await;
     }
-    sweep(&listener, &begin);
-    listener::shut(&listener);
+    if at_exit == AtExit::Shut {
+        listener::ignore_newcomers(&listener);
+        sweep(&listener, &begin);
+        // Whoever was in the middle of a handshake has had time to end it.
+        tokio::task::yield_now().await;
+        sweep(&listener, &begin);
+        listener::shut(&listener);
+    } else {
+        drop(listener);
+        closing.asked().await;
+    }
 }
 
 /// Takes every connection out of the queue, so that closing it resets nobody.
@@ -226,7 +244,10 @@ impl Begin {
         let (place, connection) = self.drain.opened(self.lane);
         let counted = Counted { drain: Arc::clone(&self.drain), lane: self.lane, place };
         let served = (self.serve)(Stream::new(socket, connection), peer);
+        let drain = Arc::clone(&self.drain);
+        let lane = self.lane;
         let task = actix_rt::spawn(async move {
+            drain.woken_by(lane, place, poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
             served.await;
             drop(counted);
         });

@@ -62,7 +62,11 @@ impl App {
     /// The command that starts it in `folder`: more arguments may follow.
     pub(crate) fn command(folder: &Path) -> Command {
         let mut command = bare(folder);
-        let ours = ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "report.path=report.json"];
+        let ours = [
+            "servers.admin.bind=127.0.0.1:0",
+            "servers.business.bind=127.0.0.1:0",
+            "report.path=report.json",
+        ];
         for setting in ours {
             command.args(["--set", setting]);
         }
@@ -72,9 +76,14 @@ impl App {
     /// Runs a command of [`App::command`] and waits until it serves.
     pub(crate) fn start_command(folder: Arc<TempDir>, command: Command) -> Self {
         let mut app = Self::spawn(folder, command);
-        app.admin = app.port_of("admin");
-        app.business = app.port_of("business");
+        app.find_ports();
         app
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn find_ports(&mut self) {
+        self.admin = self.port_of("admin");
+        self.business = self.port_of("business");
     }
 
     /// Runs a command of [`App::command`], whatever comes of it.
@@ -105,7 +114,9 @@ impl App {
             }
             let log = self.log.lock().expect("no panic");
             let line = log.iter().find(|line| {
-                line.text.contains("http://") && (line.text.contains(&format!("server {server} ")) || line.text.contains(&format!("服务器{server}")))
+                line.text.contains("http://")
+                    && (line.text.contains(&format!("server {server} "))
+                        || line.text.contains(&format!("服务器{server}")))
             });
             found = line.and_then(|line| line.text.rsplit("http://").next()?.trim().parse().ok());
             found.is_some()
@@ -136,18 +147,35 @@ impl App {
         at
     }
 
-    /// Begins a request and waits until the server counts it as in flight.
+    /// Asks it to stop, as this platform does.
+    pub(crate) fn signal_to_stop(&self) -> Instant {
+        self.signal(libc::SIGTERM)
+    }
+
+    /// Begins a request and waits until the server knows it as in flight. For the first five of them.
     pub(crate) fn in_flight(&self, path: &str) -> Client {
-        let before = self.count_in_flight();
+        let known = || {
+            let status = self.status();
+            let oldest =
+                |server: &serde_json::Value| server["oldest"].as_array().cloned().unwrap_or_default();
+            let requests = status["servers"].as_array().expect("servers").iter().flat_map(oldest);
+            requests.filter(|request| request["path"].as_str() == path.split('?').next()).count()
+        };
+        let before = known();
         let mut client = Client::connect(self.business);
         client.send("GET", path, &[]).expect("the request is sent");
-        wait_until("the request is in flight", || self.count_in_flight() > before);
+        wait_until("the request is in flight", || known() > before);
         client
     }
 
     pub(crate) fn count_in_flight(&self) -> u64 {
         let status = self.status();
-        status["servers"].as_array().expect("servers").iter().filter_map(|server| server["in_flight"].as_u64()).sum()
+        status["servers"]
+            .as_array()
+            .expect("servers")
+            .iter()
+            .filter_map(|server| server["in_flight"].as_u64())
+            .sum()
     }
 
     pub(crate) fn status(&self) -> serde_json::Value {
@@ -199,7 +227,12 @@ impl App {
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the log is read");
         }
-        Ended { status, at, log: self.log.lock().expect("no panic").clone(), folder: Arc::clone(&self.folder) }
+        Ended {
+            status,
+            at,
+            log: self.log.lock().expect("no panic").clone(),
+            folder: Arc::clone(&self.folder),
+        }
     }
 }
 

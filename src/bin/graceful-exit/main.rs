@@ -3,6 +3,7 @@
 mod admin;
 mod business;
 mod cli;
+mod inherited;
 mod plan;
 mod run;
 

@@ -8,6 +8,8 @@ use actix_web::{
     rt::{System, time::timeout},
     web::Bytes,
 };
+#[cfg(unix)]
+use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
     Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
@@ -22,6 +24,7 @@ use crate::{
     },
     cli::fail,
     exit_code,
+    inherited::Inherited,
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -30,6 +33,11 @@ const FINISH_OPENING: Duration = Duration::from_millis(500);
 
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
+    // Before any thread is started, since it takes variables out of the environment.
+    let inherited = match Inherited::from_environment() {
+        Ok(inherited) => inherited,
+        Err(error) => return fail(exit_code::START, &error),
+    };
     let language = language(&settings);
     let logging = match logging::start(&logging::Options::from(&settings.log)) {
         Ok(logging) => logging,
@@ -41,14 +49,22 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
     if let Err(error) = exit.arm() {
         return fail(exit_code::START, &error);
     }
+    #[cfg(unix)]
+    match Systemd::from_environment() {
+        Ok(Some(systemd)) => exit = exit.systemd(systemd),
+        Ok(None) => {}
+        Err(error) => {
+            return fail(exit_code::START, &format!("the thread for systemd cannot be started: {error}"));
+        }
+    }
     let system = System::new();
-    let code = system.block_on(serve(settings, language, exit));
+    let code = system.block_on(serve(settings, language, inherited, exit));
     logging.flush(Duration::from_millis(100));
     // The system is not dropped: that would wait for whatever still blocks one of its threads.
     std::process::exit(i32::from(code))
 }
 
-async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8 {
+async fn serve(settings: Settings, language: Language, mut inherited: Inherited, exit: GracefulExit) -> u8 {
     let handle = exit.handle();
     let mut opening = pin!(open(&settings));
     let opened = tokio::select! {
@@ -79,11 +95,11 @@ async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
-    let mut admin = configured(admin, &settings.servers.admin);
+    let mut admin = configured(admin, &settings.servers.admin, &mut inherited);
     if settings.servers.admin.stop == StopOrder::Last {
         admin = admin.always_answer(|head| is_read_only(&head.method, head.uri.path()));
     }
-    let business = configured(business, &settings.servers.business);
+    let business = configured(business, &settings.servers.business, &mut inherited);
 
     match exit.server(admin).server(business).job(flush).job(release).run().await {
         Ok(report) => report.exit_code,
@@ -166,8 +182,8 @@ fn rejection(settings: &Settings, language: Language) -> Rejection {
     }
 }
 
-fn configured(server: Server, settings: &settings::Server) -> Server {
-    let server = server.bind(settings.bind.as_str()).stop(match settings.stop {
+fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
+    let server = inherited.give(server, &settings.bind).stop(match settings.stop {
         StopOrder::First => Stop::First,
         StopOrder::Last => Stop::Last,
     });

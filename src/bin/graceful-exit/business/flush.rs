@@ -39,7 +39,10 @@ pub(crate) fn jobs(cache: &Cache, language: Language, release_delay: Duration) -
         .label(words.flush())
         .at_risk(move || Some(at_risk.dirty()).filter(|&dirty| dirty > 0).map(|dirty| words.lost(dirty)));
     let release = Job::resource_fn(super::STORE, move |_| async move {
-        actix_web::rt::time::sleep(release_delay).await;
+        // A timer of no length takes up to two milliseconds.
+        if !release_delay.is_zero() {
+            actix_web::rt::time::sleep(release_delay).await;
+        }
         released.close().await;
         Ok(())
     });
@@ -101,6 +104,7 @@ impl Words {
 
     fn lost(self, dirty: usize) -> String {
         match self.0 {
+            Language::En if dirty == 1 => "1 cached write was not flushed".to_owned(),
             Language::En => format!("{dirty} cached writes were not flushed"),
             Language::Zh => format!("{dirty} 个缓存写入未刷新"),
         }

@@ -1,0 +1,89 @@
+//! A client that writes requests byte by byte as they are, and reads answers to their last byte.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+/// What an answer says of itself; its body was read, and is of no interest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Whether the server will close the connection.
+    pub(crate) last: bool,
+}
+
+/// Longer than any answer takes that will come at all.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, received: Vec::new() })
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Sends a request for `path`.
+    pub(crate) fn get(&mut self, path: &str) -> io::Result<()> {
+        self.write(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+    }
+
+    /// Whether the server has closed the connection, as far as is known here at this instant.
+    pub(crate) fn is_closed(&self) -> bool {
+        let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
+        let closed = !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        self.stream.set_nonblocking(false).is_err() || closed
+    }
+
+    /// Reads the next answer, whole.
+    pub(crate) fn answer(&mut self) -> io::Result<Answer> {
+        let end = loop {
+            if let Some(at) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            self.receive()?;
+        };
+        let head = String::from_utf8_lossy(&self.received[..end]).to_ascii_lowercase();
+        let value = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let length: usize = value("content-length:").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let last = value("connection:") == Some("close");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other("no status line"))?;
+        while self.received.len() < end + length {
+            self.receive()?;
+        }
+        self.received.drain(..end + length);
+        Ok(Answer { status, last })
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        match self.stream.read(&mut buffer)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                self.received.extend_from_slice(&buffer[..read]);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// An answer that a client can work with: what it asked for, or to come back later.
+    pub(crate) fn is_good(self) -> bool {
+        matches!(self.status, 200 | 503)
+    }
+}

@@ -1,0 +1,55 @@
+//! How fast three servers exit, and what they lose: this crate's binary, a stock actix-web server and a stock
+//! axum server with the same routes, in one run.
+//!
+//! `cargo bench --bench exit -- [--runs N] [--only ROW,…] [--json FILE] [--plot FILE]`
+//!
+//! Each run of a row starts all three as processes, sets the same scene for each, and ends them one after another,
+//! so that whatever else the machine does falls on all of them. Everything stays on the loopback, every wait has
+//! a bound, and nothing is killed but the processes that were started here.
+
+#[cfg(unix)]
+mod busy;
+#[cfg(unix)]
+mod client;
+#[cfg(unix)]
+mod measure;
+#[cfg(unix)]
+mod options;
+#[cfg(unix)]
+mod plot;
+#[cfg(unix)]
+mod process;
+#[cfg(unix)]
+mod rows;
+#[cfg(unix)]
+mod scene;
+#[cfg(unix)]
+mod serve;
+#[cfg(unix)]
+mod table;
+
+use std::process::ExitCode;
+
+#[cfg(unix)]
+fn main() -> ExitCode {
+    match options::Options::from_arguments() {
+        Ok(options::Call::Serve(what)) => serve::main(&what),
+        Ok(options::Call::Measure(options)) => match measure::all(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        },
+        Err(error) => fail(&error),
+    }
+}
+
+#[cfg(unix)]
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("exit: {error}");
+    ExitCode::FAILURE
+}
+
+#[cfg(not(unix))]
+fn main() -> ExitCode {
+    eprintln!("exit: it sends signals, which only Unix has");
+    ExitCode::SUCCESS
+}

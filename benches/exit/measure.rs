@@ -1,0 +1,84 @@
+//! The measurement: every row, every run, the columns of a row one after another.
+
+use std::{fs, io, thread, time::Duration};
+
+use crate::{
+    options::Options,
+    plot,
+    process::{Kind, Process},
+    rows::Row,
+    scene::{Sample, Scene},
+    table::{self, Cell},
+};
+
+/// What was idle has been idle for longer than a server keeps it in mind.
+pub(crate) const AGE: Duration = Duration::from_millis(1100);
+/// A column that never ended this often need not be waited for again.
+const NEVER: usize = 3;
+
+/// Measures what was asked for, and prints the table.
+pub(crate) fn all(options: &Options) -> io::Result<()> {
+    allow_many_files();
+    let mut measured = Vec::new();
+    for &row in &options.rows {
+        eprintln!("{}: {} runs", row.name(), options.runs);
+        measured.push((row, cells(row, options.runs)?));
+    }
+    print!("{}", table::text(&measured));
+    if let Some(path) = &options.json {
+        fs::write(path, format!("{:#}\n", table::json(options.runs, &measured)))?;
+    }
+    if let Some(path) = &options.plot {
+        plot::measure(path, options.runs.min(5))?;
+    }
+    Ok(())
+}
+
+fn cells(row: Row, runs: usize) -> io::Result<[Cell; 3]> {
+    let mut cells = row.columns().map(|kind| Cell { kind, samples: Vec::new() });
+    for run in 0..runs {
+        // Whoever comes first differs from run to run.
+        let order = [0, 1, 2].map(|place| (place + run) % 3);
+        let order = order.into_iter().filter(|&place| !cells[place].never_ends(NEVER));
+        let order: Vec<_> = order.collect();
+        let kinds: Vec<_> = order.iter().map(|&place| cells[place].kind).collect();
+        for (place, sample) in order.into_iter().zip(side_by_side(row, &kinds)?) {
+            cells[place].samples.push(sample);
+        }
+    }
+    Ok(cells)
+}
+
+/// One exit of each. Where the scene has to age they do so together; otherwise each is started when it is its turn.
+fn side_by_side(row: Row, kinds: &[Kind]) -> io::Result<Vec<Sample>> {
+    let set = |&kind: &Kind| Scene::set(row, Process::start(kind, row.workers())?);
+    // Each of the crowd needs a port of this machine's, and files of this process.
+    if !row.ages() || row == Row::Crowd {
+        return kinds
+            .iter()
+            .map(|kind| {
+                let scene = set(kind)?;
+                if row.ages() {
+                    thread::sleep(AGE);
+                }
+                scene.exit(row)
+            })
+            .collect();
+    }
+    let scenes = kinds.iter().map(set).collect::<io::Result<Vec<_>>>()?;
+    thread::sleep(AGE);
+    scenes.into_iter().map(|scene| scene.exit(row)).collect()
+}
+
+/// Eleven thousand connections are as many files here, and as many in the server, which inherits the limit.
+#[expect(unsafe_code, reason = "std has no resource limits")]
+fn allow_many_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid for the write and the read. If it fails, connecting fails, and says why.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}

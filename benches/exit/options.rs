@@ -1,0 +1,58 @@
+//! What the command line asks for.
+
+use std::{env, path::PathBuf};
+
+use crate::rows::Row;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Runs of each row.
+    pub(crate) runs: usize,
+    pub(crate) rows: Vec<Row>,
+    /// Where the figures go as JSON, besides the table.
+    pub(crate) json: Option<PathBuf>,
+    /// Where exit times against connections are drawn; they are measured only if this is asked for.
+    pub(crate) plot: Option<PathBuf>,
+}
+
+pub(crate) enum Call {
+    Measure(Options),
+    /// The benchmark starts itself so, as a server to be measured.
+    Serve(Vec<String>),
+}
+
+const RUNS: usize = 21;
+
+impl Options {
+    pub(crate) fn from_arguments() -> Result<Call, String> {
+        let mut options = Self { runs: RUNS, rows: Row::ALL.to_vec(), json: None, plot: None };
+        let mut arguments = env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                // cargo bench adds it.
+                "--bench" => {}
+                "--serve" => return Ok(Call::Serve(arguments.collect())),
+                "--runs" => {
+                    let value = value()?;
+                    let runs = value.parse().ok().filter(|runs| (1..=1000).contains(runs));
+                    options.runs = runs.ok_or_else(|| format!("--runs is 1 to 1000, not `{value}`"))?;
+                }
+                "--only" => {
+                    options.rows = value()?.split(',').map(Row::named).collect::<Result<_, _>>()?;
+                }
+                "--json" => options.json = Some(value()?.into()),
+                "--plot" => options.plot = Some(value()?.into()),
+                other => {
+                    let known = Row::ALL.map(Row::name).join(",");
+                    return Err(format!(
+                        "unknown argument `{other}`; there are --runs N, --only ROW,…, --json FILE, --plot FILE, \
+                         and the rows {known}"
+                    ));
+                }
+            }
+        }
+        Ok(Call::Measure(options))
+    }
+}

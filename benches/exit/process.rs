@@ -1,0 +1,163 @@
+//! A server to be measured, as a process.
+
+use std::{
+    env, fmt, fs,
+    io::{self, BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// This crate's binary: both of its servers, its cache and its store.
+    Ours,
+    Actix,
+    Axum,
+    /// This crate's library with so many callbacks of no work.
+    Callbacks(usize),
+}
+
+impl Kind {
+    pub(crate) const SERVERS: [Self; 3] = [Self::Ours, Self::Actix, Self::Axum];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours => f.write_str("graceful-exit"),
+            Self::Actix => f.write_str("actix-web"),
+            Self::Axum => f.write_str("axum"),
+            Self::Callbacks(count) => write!(f, "{count} callbacks"),
+        }
+    }
+}
+
+/// A running server. It is killed when it is dropped, if it has not ended.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    gone: Receiver<Instant>,
+    /// Where ours keeps its cache and its spool.
+    _folder: TempDir,
+}
+
+/// Longer than a server takes to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Process {
+    /// Starts it, and waits until it listens.
+    pub(crate) fn start(kind: Kind, workers: Option<usize>) -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut command = command(kind, workers)?;
+        command.current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn()?;
+        let listens = child.stderr.take().map(addresses).and_then(|log| log.recv_timeout(PATIENCE).ok());
+        let Some(address) = listens else {
+            // It is ours, and of no use.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(io::Error::other(format!("{kind} does not start")));
+        };
+        let gone = gone(child.id());
+        Ok(Self { address, child, gone, _folder: folder })
+    }
+
+    /// Sends SIGTERM, and tells when.
+    #[expect(unsafe_code, reason = "kill(2) has no safe form in std")]
+    pub(crate) fn terminate(&self) -> io::Result<Instant> {
+        let id = libc::pid_t::try_from(self.child.id()).map_err(io::Error::other)?;
+        let at = Instant::now();
+        // SAFETY: the child has not been waited for, so its id is its own.
+        if unsafe { libc::kill(id, libc::SIGTERM) } == 0 { Ok(at) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// When it was gone; `None` if it was not gone within `patience`, and had to be killed.
+    pub(crate) fn gone(mut self, patience: Duration) -> io::Result<Option<Instant>> {
+        let gone = self.gone.recv_timeout(patience).ok();
+        if gone.is_none() {
+            self.child.kill()?;
+        }
+        self.child.wait()?;
+        Ok(gone)
+    }
+
+    /// What it holds in memory, in KiB.
+    pub(crate) fn memory_kib(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok());
+        kib.ok_or_else(|| io::Error::other("/proc tells no VmRSS"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(kind: Kind, workers: Option<usize>) -> io::Result<Command> {
+    if kind == Kind::Ours {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graceful-exit"));
+        let fixed =
+            ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "demo.chaos=true"];
+        let workers = workers.map(|workers| format!("servers.business.workers={workers}"));
+        for setting in fixed.into_iter().map(str::to_owned).chain(workers) {
+            command.args(["--set", &setting]);
+        }
+        return Ok(command);
+    }
+    let mut command = Command::new(env::current_exe()?);
+    command.arg("--serve");
+    match kind {
+        Kind::Callbacks(count) => command.args(["callbacks", &count.to_string()]),
+        Kind::Axum => command.arg("axum"),
+        Kind::Ours | Kind::Actix => command.arg("actix"),
+    };
+    if let Some(workers) = workers {
+        command.env("WORKERS", workers.to_string());
+    }
+    Ok(command)
+}
+
+/// Reads a server's log to its end, and gives the address of the server that is measured.
+fn addresses(log: ChildStderr) -> Receiver<SocketAddr> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let address = line.split_once("http://").and_then(|(_, address)| address.trim().parse().ok());
+            if let Some(address) = address.filter(|_| !line.contains("admin")) {
+                // Nobody waits for a second one.
+                let _ = sender.send(address);
+            }
+        }
+    });
+    receiver
+}
+
+/// Tells when a child has ended, and leaves it to be waited for: its id stays its own until then.
+fn gone(id: u32) -> Receiver<Instant> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        #[expect(unsafe_code, reason = "std cannot wait for a child without reaping it")]
+        // SAFETY: `info` is valid for the write, and all zeroes is a valid value of it.
+        let waited = unsafe {
+            let mut info = std::mem::zeroed::<libc::siginfo_t>();
+            libc::waitid(libc::P_PID, id, &raw mut info, libc::WEXITED | libc::WNOWAIT)
+        };
+        if waited == 0 {
+            // Nobody listens when the server was killed.
+            let _ = sender.send(Instant::now());
+        }
+    });
+    receiver
+}

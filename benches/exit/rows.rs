@@ -1,0 +1,130 @@
+//! The rows of the table, and what is asked of each.
+
+use crate::process::Kind;
+
+/// One situation in which a server is told to exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Row {
+    Idle,
+    Unused,
+    Used,
+    Slow,
+    HalfHead,
+    Silent,
+    InFlight,
+    Crowd,
+    Second,
+    Blocked,
+    Busy,
+    Held,
+    Wire,
+    Newcomers,
+    Callbacks,
+}
+
+impl Row {
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Idle,
+        Self::Unused,
+        Self::Used,
+        Self::Slow,
+        Self::HalfHead,
+        Self::Silent,
+        Self::InFlight,
+        Self::Crowd,
+        Self::Second,
+        Self::Blocked,
+        Self::Busy,
+        Self::Held,
+        Self::Wire,
+        Self::Newcomers,
+        Self::Callbacks,
+    ];
+
+    /// As the command line knows it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Unused => "unused",
+            Self::Used => "used",
+            Self::Slow => "slow",
+            Self::HalfHead => "half-head",
+            Self::Silent => "silent",
+            Self::InFlight => "in-flight",
+            Self::Crowd => "crowd",
+            Self::Second => "second",
+            Self::Blocked => "blocked",
+            Self::Busy => "busy",
+            Self::Held => "held",
+            Self::Wire => "wire",
+            Self::Newcomers => "newcomers",
+            Self::Callbacks => "callbacks",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|row| row.name() == name);
+        found.ok_or_else(|| format!("there is no row `{name}`: {}", Self::ALL.map(Self::name).join(", ")))
+    }
+
+    /// As the table has it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Idle => "idle: signal → gone",
+            Self::Unused => "100 idle keep-alive connections, unused for over a second",
+            Self::Used => "the same, just used",
+            Self::Slow => "one slow request: last byte → gone",
+            Self::HalfHead => "half a request head, for over a second",
+            Self::Silent => "a client that never speaks, for over a second",
+            Self::InFlight => "1,000 requests in flight: last byte → gone; not answered",
+            Self::Crowd => "10,000 idle connections + 1,000 in flight: last byte → gone; not answered",
+            Self::Second => "second signal → gone, one request in flight",
+            Self::Blocked => "the same, 64 handlers blocked",
+            Self::Busy => "32 busy keep-alive clients: signal → gone; lost",
+            Self::Held => "the same, a slow request holds the drain for a second",
+            Self::Wire => "the same as the first, 1 ms on the wire",
+            Self::Newcomers => "a newcomer each 5 ms, drain held for 300 ms: lost",
+            Self::Callbacks => "10,000 callbacks of no work: signal → gone",
+        }
+    }
+
+    pub(crate) fn goal(self) -> &'static str {
+        match self {
+            Self::Idle | Self::Slow => "≤ axum + 0.5 ms",
+            Self::Unused => "≤ axum",
+            Self::Used => "≤ linger (50 ms) + 5 ms",
+            Self::HalfHead | Self::Silent => "≤ 5 ms",
+            Self::InFlight => "all; ≤ axum + 1 ms",
+            Self::Crowd => "all; ≤ 2 × axum",
+            Self::Second => "≤ 3 ms",
+            Self::Blocked => "≤ 110 ms",
+            Self::Busy | Self::Held => "0 lost",
+            Self::Wire => "0 lost, ≤ 10 ms",
+            Self::Newcomers => "0 lost with the filter",
+            Self::Callbacks => "≤ 50 ms, linear",
+        }
+    }
+
+    /// Whether the row counts what is lost, besides the time.
+    pub(crate) fn counts(self) -> bool {
+        matches!(self, Self::InFlight | Self::Crowd | Self::Busy | Self::Held | Self::Wire | Self::Newcomers)
+    }
+
+    /// What the table shows beside each other.
+    pub(crate) fn columns(self) -> [Kind; 3] {
+        match self {
+            Self::Callbacks => [Kind::Callbacks(10_000), Kind::Callbacks(1_000), Kind::Callbacks(1)],
+            _ => Kind::SERVERS,
+        }
+    }
+
+    /// Threads of the server that is measured, where the row cares.
+    pub(crate) fn workers(self) -> Option<usize> {
+        (self == Self::Blocked).then_some(64)
+    }
+
+    /// Whether the scene has to age for over a second.
+    pub(crate) fn ages(self) -> bool {
+        matches!(self, Self::Unused | Self::HalfHead | Self::Silent | Self::Crowd)
+    }
+}

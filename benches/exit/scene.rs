@@ -1,0 +1,157 @@
+//! What clients are doing when a server is told to exit, and what becomes of them.
+
+use std::{
+    io, thread,
+    time::{Duration, Instant},
+};
+
+use crate::{busy, client::Client, process::Process, rows::Row};
+
+/// A server with its clients, ready for the signal.
+pub(crate) struct Scene {
+    process: Process,
+    clients: Vec<Client>,
+    idle: Vec<Client>,
+    crowd: Option<busy::Crowd>,
+    memory_per_connection: Option<u64>,
+}
+
+/// What one exit was like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sample {
+    /// From the row's instant to the process being gone; nothing when it had to be killed.
+    pub(crate) took: Option<Duration>,
+    /// Requests that were written.
+    pub(crate) asked: usize,
+    /// Of these, not answered in full.
+    pub(crate) lost: usize,
+    /// In bytes.
+    pub(crate) memory_per_connection: Option<u64>,
+}
+
+/// How long a server has from the last signal: one that takes longer never ends, as far as an operator cares.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Until a request that was written is surely in its handler.
+const UNDER_WAY: Duration = Duration::from_millis(100);
+/// How long a slow request takes that is answered.
+const SLOW: &str = "/slow?ms=600";
+const HALF_A_HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: local";
+
+impl Scene {
+    /// Brings the clients into place.
+    pub(crate) fn set(row: Row, process: Process) -> io::Result<Self> {
+        let address = process.address;
+        let connect =
+            |count: usize| (0..count).map(|_| Client::connect(address)).collect::<Result<Vec<_>, _>>();
+        let (mut clients, mut idle, mut crowd, mut memory_per_connection) =
+            (Vec::new(), Vec::new(), None, None);
+        match row {
+            Row::Idle | Row::Callbacks => {}
+            Row::Unused | Row::Used => {
+                idle = connect(100)?;
+                if row == Row::Unused {
+                    use_once(&mut idle)?;
+                }
+            }
+            Row::Slow | Row::InFlight => {}
+            Row::HalfHead => {
+                idle = connect(1)?;
+                idle[0].write(HALF_A_HEAD)?;
+            }
+            Row::Silent => idle = connect(1)?,
+            Row::Crowd => {
+                let before = process.memory_kib()?;
+                idle = connect(10_000)?;
+                use_once(&mut idle)?;
+                memory_per_connection = Some(process.memory_kib()?.saturating_sub(before) * 1024 / 10_000);
+            }
+            Row::Second => {
+                clients = connect(1)?;
+                clients[0].get("/slow?ms=60000")?;
+            }
+            Row::Blocked => {
+                for _ in 0..64 {
+                    let mut client = Client::connect(address)?;
+                    client.get("/chaos/block?ms=60000")?;
+                    clients.push(client);
+                    // One after another, so that each finds a worker that is not blocked.
+                    thread::sleep(Duration::from_millis(2));
+                }
+            }
+            Row::Busy | Row::Held => crowd = Some(busy::Crowd::back_to_back(address, Duration::ZERO)),
+            Row::Wire => crowd = Some(busy::Crowd::back_to_back(address, Duration::from_millis(1))),
+            Row::Newcomers => {}
+        }
+        Ok(Self { process, clients, idle, crowd, memory_per_connection })
+    }
+
+    /// So many connections that have been used once: the plot's scene.
+    pub(crate) fn idle(connections: usize, process: Process) -> io::Result<Self> {
+        let mut scene = Self::set(Row::Idle, process)?;
+        for _ in 0..connections {
+            scene.idle.push(Client::connect(scene.process.address)?);
+        }
+        use_once(&mut scene.idle)?;
+        Ok(scene)
+    }
+
+    pub(crate) fn exit_idle(self) -> io::Result<Sample> {
+        self.exit(Row::Idle)
+    }
+
+    /// Sends the signal, and sees what comes of it.
+    pub(crate) fn exit(mut self, row: Row) -> io::Result<Sample> {
+        let address = self.process.address;
+        let slow = match row {
+            Row::Slow => Some((1, SLOW)),
+            Row::InFlight | Row::Crowd => Some((1000, SLOW)),
+            Row::Held => Some((1, "/slow?ms=1100")),
+            Row::Newcomers => Some((1, "/slow?ms=400")),
+            _ => None,
+        };
+        if let Some((count, path)) = slow {
+            for _ in 0..count {
+                let mut client = Client::connect(address)?;
+                client.get(path)?;
+                self.clients.push(client);
+            }
+        }
+        if row == Row::Used {
+            use_once(&mut self.idle)?;
+        } else {
+            thread::sleep(UNDER_WAY);
+        }
+        let mut from = self.process.terminate()?;
+        let mut sample = Sample { memory_per_connection: self.memory_per_connection, ..Sample::default() };
+        match row {
+            Row::Slow | Row::InFlight | Row::Crowd => {
+                let good = self.clients.iter_mut().filter_map(|client| client.answer().ok());
+                let answered = good.filter(|answer| answer.is_good()).count();
+                from = Instant::now();
+                (sample.asked, sample.lost) = (self.clients.len(), self.clients.len() - answered);
+            }
+            Row::Second | Row::Blocked => {
+                thread::sleep(UNDER_WAY);
+                from = self.process.terminate()?;
+            }
+            Row::Newcomers => self.crowd = Some(busy::Crowd::newcomers(address)),
+            _ => {}
+        }
+        let gone = self.process.gone(PATIENCE)?;
+        if let Some(crowd) = self.crowd {
+            (sample.asked, sample.lost) = crowd.dismiss();
+        }
+        // The last answers may have been read after the process was gone.
+        sample.took = gone.map(|gone| gone.saturating_duration_since(from));
+        Ok(sample)
+    }
+}
+
+/// One request on each.
+fn use_once(clients: &mut [Client]) -> io::Result<()> {
+    for client in clients {
+        client.get("/")?;
+        client.answer()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The figures, as a table and as JSON.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use crate::{process::Kind, rows::Row, scene::Sample};
+
+/// What was measured of one server in one row.
+pub(crate) struct Cell {
+    pub(crate) kind: Kind,
+    pub(crate) samples: Vec<Sample>,
+}
+
+impl Cell {
+    /// Whether its last runs all had to be ended by force.
+    pub(crate) fn never_ends(&self, times: usize) -> bool {
+        self.samples.len() >= times
+            && self.samples.iter().rev().take(times).all(|sample| sample.took.is_none())
+    }
+
+    /// In milliseconds, without the runs that did not end.
+    fn times(&self) -> Vec<f64> {
+        let mut times: Vec<_> = self
+            .samples
+            .iter()
+            .filter_map(|sample| sample.took)
+            .map(|took| took.as_secs_f64() * 1e3)
+            .collect();
+        times.sort_by(f64::total_cmp);
+        times
+    }
+
+    /// `None` when most runs did not end.
+    pub(crate) fn median(&self) -> Option<f64> {
+        let times = self.times();
+        let middle = self.samples.len() / 2;
+        times.get(middle).copied()
+    }
+
+    fn maximum(&self) -> Option<f64> {
+        let times = self.times();
+        times.last().copied().filter(|_| times.len() == self.samples.len())
+    }
+
+    fn lost(&self) -> usize {
+        self.samples.iter().map(|sample| sample.lost).sum()
+    }
+
+    fn asked(&self) -> usize {
+        self.samples.iter().map(|sample| sample.asked).sum()
+    }
+
+    fn memory(&self) -> Option<u64> {
+        let mut memory: Vec<_> =
+            self.samples.iter().filter_map(|sample| sample.memory_per_connection).collect();
+        memory.sort_unstable();
+        memory.get(memory.len() / 2).copied()
+    }
+
+    fn text(&self, row: Row) -> String {
+        let ms = |time: Option<f64>| time.map_or_else(|| "never".to_owned(), |ms| format!("{ms:.1}"));
+        let mut text = format!("{} ({})", ms(self.median()), ms(self.maximum()));
+        if row.counts() {
+            let _ = write!(text, "; {} of {}", self.lost(), self.asked());
+        }
+        text
+    }
+}
+
+/// Markdown, which is also easy on the eye.
+pub(crate) fn text(measured: &[(Row, [Cell; 3])]) -> String {
+    let mut lines = vec![[
+        "median (maximum) in ms; lost of asked".to_owned(),
+        "graceful-exit".to_owned(),
+        "actix-web".to_owned(),
+        "axum".to_owned(),
+        "ratio to axum".to_owned(),
+        "goal".to_owned(),
+    ]];
+    let mut notes = String::new();
+    for (row, cells) in measured {
+        let [ours, actix, axum] = cells;
+        let text = |cell: &Cell| match cell.kind {
+            Kind::Callbacks(count) if count < 10_000 => format!("({count}: {})", cell.text(*row)),
+            _ => cell.text(*row),
+        };
+        let ratio = match (ours.median(), axum.median()) {
+            (Some(ours), Some(axum)) if axum > 0.0 && ours > 0.0 && *row != Row::Callbacks => {
+                format!("{:.2}", ours / axum)
+            }
+            _ => "–".to_owned(),
+        };
+        lines.push([
+            row.title().to_owned(),
+            text(ours),
+            text(actix),
+            text(axum),
+            ratio,
+            row.goal().to_owned(),
+        ]);
+        for cell in cells {
+            if let Some(bytes) = cell.memory() {
+                let _ = writeln!(notes, "memory per idle connection, {}: {bytes} bytes", cell.kind);
+            }
+        }
+    }
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths = [0, 1, 2, 3, 4, 5].map(width);
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        for (cell, width) in line.iter().zip(widths) {
+            let _ = write!(text, "| {cell:<width$} ");
+        }
+        text.push_str("|\n");
+        if index == 0 {
+            for width in widths {
+                let _ = write!(text, "|{:-<width$}", "", width = width + 2);
+            }
+            text.push_str("|\n");
+        }
+    }
+    if !notes.is_empty() {
+        text.push('\n');
+        text.push_str(&notes);
+    }
+    text
+}
+
+pub(crate) fn json(runs: usize, measured: &[(Row, [Cell; 3])]) -> Value {
+    let rows = measured.iter().map(|(row, cells)| {
+        let cells = cells.each_ref().map(|cell| {
+            json!({
+                "server": cell.kind.to_string(),
+                "median_ms": cell.median(),
+                "maximum_ms": cell.maximum(),
+                "runs_ms": cell.samples.iter().map(|sample| sample.took.map(|took| took.as_secs_f64() * 1e3)).collect::<Vec<_>>(),
+                "asked": cell.asked(),
+                "lost": cell.lost(),
+                "memory_per_connection_bytes": cell.memory(),
+            })
+        });
+        json!({ "row": row.name(), "title": row.title(), "goal": row.goal(), "cells": cells })
+    });
+    json!({ "runs": runs, "rows": rows.collect::<Vec<_>>() })
+}
