@@ -4,7 +4,6 @@ use std::{
     error::Error,
     fmt, io,
     path::PathBuf,
-    process,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -20,8 +19,8 @@ use crate::{
     },
     drain::Rejection,
     os::{
-        exit::{Cause, Guard, Lines},
-        signals::{Caught, InstallError, SignalName, Signals},
+        exit::{self, Cause, Guard, Lines},
+        signals::{self, Caught, InstallError, SignalName, Signals},
     },
     report_file::ReportFile,
     sequence::{Bounds, ExitCodes, Kind, Member, Plan, PlanError, Report},
@@ -293,6 +292,9 @@ impl GracefulExit {
         if !plan.overrun().is_zero() {
             log::warn!("{}", language.overrun(plan.worst_case(), self.bounds.deadline));
         }
+        if let Some((names, wait)) = signals::cut_short(&self.signals, self.bounds.deadline) {
+            log::warn!("{}", language.cut_short(&names, wait, self.bounds.deadline));
+        }
         let servers = handles.iter().cloned().map(Recruit::Server);
         let jobs = self.jobs.into_iter().map(|job| Recruit::Job(Box::new(job.into_parts())));
         let hooks = Hooks {
@@ -544,7 +546,7 @@ impl Report {
     /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: whatever
     /// still hangs is left behind. If even that hangs, the guard ends the process 250 ms later, with the same code.
     pub fn exit(self) -> ! {
-        process::exit(i32::from(self.exit_code))
+        exit::in_order(self.exit_code)
     }
 }
 

@@ -20,6 +20,8 @@ mod signals;
 mod support;
 #[cfg(all(unix, feature = "app"))]
 mod transcripts;
+#[cfg(all(windows, feature = "app"))]
+mod windows;
 
 // At home on Linux's platforms.
 #[cfg(target_os = "linux")]

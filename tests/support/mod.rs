@@ -1,6 +1,8 @@
 //! What the tests of the binary share: a process with its log, and a client that sees every byte.
 
 mod client;
+#[cfg(all(windows, feature = "app"))]
+pub(crate) mod control;
 #[cfg(feature = "app")]
 mod process;
 #[cfg(unix)]

@@ -147,9 +147,24 @@ impl App {
         at
     }
 
+    /// Sends it a console control event.
+    #[cfg(windows)]
+    pub(crate) fn event(&self, event: u32) -> super::control::Sent {
+        super::control::send(&self.child, event)
+    }
+
     /// Asks it to stop, as this platform does.
+    #[cfg(unix)]
     pub(crate) fn signal_to_stop(&self) -> Instant {
         self.signal(libc::SIGTERM)
+    }
+
+    /// The same, by Ctrl-Break.
+    #[cfg(windows)]
+    pub(crate) fn signal_to_stop(&self) -> Instant {
+        let at = Instant::now();
+        self.event(1);
+        at
     }
 
     /// Begins a request and waits until the server knows it as in flight. For the first five of them.

@@ -6,6 +6,8 @@ mod cli;
 mod inherited;
 mod plan;
 mod run;
+#[cfg(windows)]
+mod service;
 
 use std::process::ExitCode;
 

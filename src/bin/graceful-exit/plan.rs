@@ -3,6 +3,8 @@
 use std::{fmt::Write, time::Duration};
 
 use graceful_exit::{
+    Language,
+    os::signals::cut_short,
     sequence::{Kind, Member, Phase, Plan, PlanError},
     settings::{self, Settings, StopOrder},
     words::rounded,
@@ -37,15 +39,15 @@ pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
 pub(crate) fn print(settings: &Settings, format: Format) -> String {
     match plan(settings) {
         Ok(plan) => match format {
-            Format::Text => text(&plan),
-            Format::Json => format!("{:#}\n", as_json(&plan)),
+            Format::Text => text(settings, &plan),
+            Format::Json => format!("{:#}\n", as_json(settings, &plan)),
         },
         // The settings allow no such plan: their bounds are checked, the members are ours.
         Err(error) => format!("{error}\n"),
     }
 }
 
-fn text(plan: &Plan) -> String {
+fn text(settings: &Settings, plan: &Plan) -> String {
     let mut text = String::new();
     let mut start = Duration::ZERO;
     for phase in plan.phases() {
@@ -65,13 +67,13 @@ fn text(plan: &Plan) -> String {
     let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
     let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {}", patience(plan));
     let _ = writeln!(text, "systemd:    TimeoutStopSec={}", patience(plan));
-    for warning in warnings(plan) {
+    for warning in warnings(settings, plan) {
         let _ = writeln!(text, "\nwarning: {warning}");
     }
     text
 }
 
-fn as_json(plan: &Plan) -> Value {
+fn as_json(settings: &Settings, plan: &Plan) -> Value {
     let phases = plan.phases().iter().map(|phase| {
         json!({
             "name": phase.kind.name(),
@@ -87,7 +89,7 @@ fn as_json(plan: &Plan) -> Value {
         "slack_ms": deadline - worst,
         "terminationGracePeriodSeconds": patience(plan),
         "TimeoutStopSec": patience(plan),
-        "warnings": warnings(plan),
+        "warnings": warnings(settings, plan),
     })
 }
 
@@ -101,7 +103,7 @@ fn patience(plan: &Plan) -> u64 {
     patience.as_secs() + u64::from(patience.subsec_nanos() > 0)
 }
 
-fn warnings(plan: &Plan) -> Vec<String> {
+fn warnings(settings: &Settings, plan: &Plan) -> Vec<String> {
     let overrun = plan.overrun();
     let overrun = (!overrun.is_zero()).then(|| {
         format!(
@@ -110,7 +112,10 @@ fn warnings(plan: &Plan) -> Vec<String> {
             rounded(overrun)
         )
     });
-    overrun.into_iter().collect()
+    let deadline = plan.bounds().deadline;
+    let cut_short = cut_short(&settings.shutdown.signals, deadline);
+    let cut_short = cut_short.map(|(names, wait)| Language::En.cut_short(&names, wait, deadline));
+    overrun.into_iter().chain(cut_short).collect()
 }
 
 fn millis(duration: Duration) -> i64 {
