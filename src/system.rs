@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     actors::{
         Board, CallbackError, Errand, Hooks, Job, Recruit, ReleaseResource, RunCallback, Setup,
-        ShutdownSupervisor, SignalReceived, Status, StopRequested,
+        ShutdownSupervisor, SignalReceived, Status, StopRequested, Watch,
     },
     drain::Rejection,
     os::{
@@ -29,7 +29,7 @@ use crate::{
 };
 
 #[cfg(all(unix, feature = "systemd"))]
-use crate::{actors::Watch, os::systemd::Systemd};
+use crate::os::systemd::Systemd;
 
 /// How much later than the deadline the guard ends a process that did not end by itself.
 const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
@@ -306,7 +306,7 @@ impl GracefulExit {
             #[cfg(all(unix, feature = "systemd"))]
             watch: self.systemd.clone().map(watch),
             #[cfg(not(all(unix, feature = "systemd")))]
-            watch: None,
+            watch: None::<Watch>,
             on_begin: Box::new(at_begin(guard.clone(), self.bounds.deadline, self.codes.timed_out)),
             on_exit: Box::new(at_exit(guard, self.report_path, language, self.flush_log, &self.shared)),
         };

@@ -1,4 +1,5 @@
 //! The integration tests: one binary, a file a subject.
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 #[cfg(feature = "app")]
 mod admin;
@@ -18,7 +19,7 @@ mod settings;
 #[cfg(all(unix, feature = "app"))]
 mod signals;
 mod support;
-#[cfg(all(unix, feature = "app"))]
+#[cfg(feature = "app")]
 mod transcripts;
 #[cfg(all(windows, feature = "app"))]
 mod windows;

@@ -55,11 +55,11 @@ impl Service {
     ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (hold, held) = watch::channel(true);
+        let (hold, seen) = watch::channel(true);
         let (send_handle, handle) = std::sync::mpsc::channel();
         let run = thread::spawn(move || {
             System::new().block_on(async move {
-                let routes = move |config: &mut web::ServiceConfig| routes(config, held.clone());
+                let routes = move |config: &mut web::ServiceConfig| routes(config, seen.clone());
                 let web = Server::new("web", move || App::new().configure(routes.clone()));
                 let web = web.listen(listener).workers(NonZeroUsize::new(2).expect("not zero"));
                 let builder = GracefulExit::builder().signals(Vec::new()).ends_process(false);
@@ -110,12 +110,10 @@ impl Service {
     pub(crate) fn drain(&self) -> u64 {
         self.exit.stop("test");
         let mut answered = 0;
-        wait_until("requests are rejected", || match Client::get(self.address, "/").status {
-            503 => true,
-            _ => {
-                answered += 1;
-                false
-            }
+        wait_until("requests are rejected", || {
+            let rejected = Client::get(self.address, "/").status == 503;
+            answered += u64::from(!rejected);
+            rejected
         });
         answered
     }

@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "the system's functions have no safe form in std")]
 
 use std::{
+    ffi::c_void,
+    mem,
     os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle},
     process::Child,
     ptr,
@@ -13,7 +15,7 @@ use windows_sys::{
         Foundation::WAIT_TIMEOUT,
         System::{
             LibraryLoader::{GetModuleHandleA, GetProcAddress},
-            Threading::{CreateRemoteThread, LPTHREAD_START_ROUTINE, WaitForSingleObject},
+            Threading::{CreateRemoteThread, WaitForSingleObject},
         },
     },
     s,
@@ -22,6 +24,9 @@ use windows_sys::{
 /// The five, by their names in the settings.
 pub(crate) const EVENTS: [(&str, u32); 5] =
     [("CTRL_C", 0), ("CTRL_BREAK", 1), ("CTRL_CLOSE", 2), ("CTRL_LOGOFF", 5), ("CTRL_SHUTDOWN", 6)];
+
+type Routine = unsafe extern "system" fn() -> isize;
+type ThreadStart = unsafe extern "system" fn(*mut c_void) -> u32;
 
 /// An event that was sent: the thread that carries it to the process's handlers.
 #[derive(Debug)]
@@ -36,11 +41,11 @@ pub(crate) fn send(child: &Child, event: u32) -> Sent {
     let routine = unsafe { GetProcAddress(GetModuleHandleA(s!("kernelbase.dll")), s!("CtrlRoutine")) };
     let routine = routine.expect("kernelbase.dll has CtrlRoutine");
     // SAFETY: it takes one argument of a pointer's size and returns a number, as a thread's first function does.
-    let start: LPTHREAD_START_ROUTINE = Some(unsafe { std::mem::transmute(routine) });
+    let start = unsafe { mem::transmute::<Routine, ThreadStart>(routine) };
     let argument = ptr::without_provenance(event as usize);
     // SAFETY: the handle is that of a child which has not been waited for; the argument is no pointer.
     let thread = unsafe {
-        CreateRemoteThread(child.as_raw_handle(), ptr::null(), 0, start, argument, 0, ptr::null_mut())
+        CreateRemoteThread(child.as_raw_handle(), ptr::null(), 0, Some(start), argument, 0, ptr::null_mut())
     };
     assert!(!thread.is_null(), "event {event}: {}", std::io::Error::last_os_error());
     // SAFETY: the handle was just made, and is nobody else's.

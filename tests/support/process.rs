@@ -124,10 +124,12 @@ impl App {
         found.expect("it was found")
     }
 
+    #[cfg(unix)]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
+    #[cfg(unix)]
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -199,6 +201,7 @@ impl App {
     }
 
     /// Waits for a line that contains `text`.
+    #[cfg(unix)]
     pub(crate) fn wait_for(&mut self, text: &str) -> Line {
         let mut found = None;
         wait_until(text, || {
@@ -208,6 +211,7 @@ impl App {
         found.expect("it was found")
     }
 
+    #[cfg(unix)]
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }
@@ -225,7 +229,7 @@ impl App {
     }
 
     pub(crate) fn log_text(&self) -> String {
-        self.log.lock().expect("no panic").iter().map(|line| format!("{}\n", line.text)).collect()
+        self.log.lock().expect("no panic").iter().map(|line| line.text.clone() + "\n").collect()
     }
 
     /// Waits for its end.
@@ -283,7 +287,7 @@ impl Ended {
 
     /// The log as text, without the times.
     pub(crate) fn text(&self) -> String {
-        self.log.iter().map(|line| format!("{}\n", line.text)).collect()
+        self.log.iter().map(|line| line.text.clone() + "\n").collect()
     }
 
     pub(crate) fn has(&self, text: &str) -> bool {
