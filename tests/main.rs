@@ -1,5 +1,5 @@
 //! The integration tests: one binary, a file a subject.
-#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on ends there, and says what was missing")]
 
 #[cfg(feature = "app")]
 mod admin;
@@ -13,11 +13,17 @@ mod drain;
 #[cfg(feature = "app")]
 mod exit_codes;
 mod layers;
+#[cfg(feature = "app")]
+mod plan;
 mod sequence;
 #[cfg(feature = "app")]
 mod settings;
 #[cfg(all(unix, feature = "app"))]
 mod signals;
+#[cfg(feature = "app")]
+mod start_up;
+#[cfg(feature = "app")]
+mod streams;
 mod support;
 #[cfg(feature = "app")]
 mod transcripts;
@@ -25,9 +31,13 @@ mod transcripts;
 mod windows;
 
 // At home on Linux's platforms.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod metrics;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod postgres;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod proxies;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;

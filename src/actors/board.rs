@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::record::Record;
 use crate::{
-    sequence::{CallbackReport, Kind, Plan},
+    sequence::{CallbackReport, Fate, Kind, Plan},
     server::Handle,
 };
 
@@ -60,6 +60,8 @@ pub struct ServerStatus {
     pub completed: u64,
     /// Requests that came too late.
     pub rejected: u64,
+    /// Requests that were cut off.
+    pub abandoned: u64,
     /// The oldest requests in flight, at most five.
     pub oldest: Vec<Oldest>,
 }
@@ -82,6 +84,8 @@ pub struct MemberStatus {
     pub name: String,
     /// Its state: a name of [`crate::sequence::Fate`].
     pub state: &'static str,
+    /// How long it has been waited for, once it was asked, in milliseconds.
+    pub duration_ms: Option<u64>,
 }
 
 /// A phase of the plan.
@@ -122,7 +126,10 @@ impl Board {
             phase,
             reason: record.reason.clone(),
             deadline_left_ms: deadline_left,
-            servers: record.servers().map(ServerStatus::of).collect(),
+            servers: record
+                .servers()
+                .map(|server| ServerStatus::of(server, record.abandoned(server.name())))
+                .collect(),
             callbacks: members(Kind::Callback),
             resources: members(Kind::Resource),
             workers: members(Kind::Worker),
@@ -176,7 +183,7 @@ impl Board {
 }
 
 impl ServerStatus {
-    fn of(server: &Handle) -> Self {
+    fn of(server: &Handle, abandoned: u64) -> Self {
         let gate = &server.drain().gate;
         let oldest = server.drain().connections.in_flight().into_iter().take(5);
         Self {
@@ -184,6 +191,7 @@ impl ServerStatus {
             in_flight: gate.in_flight(),
             completed: gate.completed(),
             rejected: gate.rejected(),
+            abandoned,
             oldest: oldest
                 .map(|request| Oldest {
                     method: request.method,
@@ -197,7 +205,12 @@ impl ServerStatus {
 
 impl From<CallbackReport> for MemberStatus {
     fn from(report: CallbackReport) -> Self {
-        Self { name: report.name, state: report.fate.name() }
+        let asked = report.fate != Fate::NotStarted;
+        Self {
+            name: report.name,
+            state: report.fate.name(),
+            duration_ms: asked.then(|| millis(report.duration)),
+        }
     }
 }
 

@@ -53,9 +53,8 @@ impl HttpServerActor {
     /// Nobody waits for it: it does so beside the rest of the exit.
     fn take_down(&self, ctx: &mut Context<Self>) {
         let (server, linger) = (self.server.clone(), self.linger);
-        let gate = &server.drain().gate;
-        if !gate.is_rejecting() {
-            gate.reject();
+        if !server.drain().gate.is_rejecting() {
+            server.reject();
         }
         let work = async move {
             server.drain().gate.drained().await;
@@ -79,8 +78,8 @@ impl Handler<Ask> for HttpServerActor {
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         let server = self.server.clone();
         let (id, closes) = (ask.id, ask.phase != PhaseKind::Drain);
-        // The bound includes the linger: half of it is left for what has to be closed then.
-        let linger = self.linger.min(ask.bound / 2);
+        // The bound includes the linger, which is waited out twice at most: the rest is left for closing.
+        let linger = self.linger.min(ask.bound / 3);
         if closes {
             self.closing = true;
         } else {

@@ -140,6 +140,12 @@ impl Record {
         run.abandoned.get_or_insert_with(named)
     }
 
+    /// How many requests of a server were cut off so far.
+    pub(super) fn abandoned(&self, name: &str) -> u64 {
+        let run = self.servers.iter().find(|run| **run.server.name() == *name);
+        run.and_then(|run| run.abandoned.as_ref()).map_or(0, |abandoned| abandoned.len() as u64)
+    }
+
     /// The report of an exit that is over. Fates are the machine's; what it cut off at the end is known only to it.
     pub(super) fn report(
         &mut self,
@@ -173,6 +179,7 @@ impl Record {
 
     /// The members of a kind that has one task each, in the order of registration.
     pub(super) fn members(&self, plan: &Plan, kind: Kind) -> Vec<CallbackReport> {
+        let now = self.elapsed();
         let mut found: Vec<_> = plan
             .phases()
             .iter()
@@ -186,7 +193,7 @@ impl Record {
             fate: run.fate,
             duration: run
                 .asked
-                .map_or(Duration::ZERO, |asked| run.ended.unwrap_or(asked).saturating_sub(asked)),
+                .map_or(Duration::ZERO, |asked| run.ended.unwrap_or(now).saturating_sub(asked)),
             error: run.error.clone(),
         };
         found.into_iter().map(report).collect()

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -60,6 +60,9 @@ pub struct Connection {
 const ANY: u32 = 1;
 /// In [`Connection::unflushed`]: one request that the gate has counted in.
 const COUNTED: u32 = 2;
+
+/// How often a closing connection's socket is read to find it empty.
+const DISCARDED: usize = 16;
 
 /// The longest path that is kept of a request in flight, in bytes.
 const PATH: usize = 96;
@@ -187,7 +190,7 @@ impl Connections {
 impl Drain {
     /// Counts a connection in, on a worker's lane, and gives its record; with it comes its place, to be given
     /// back through [`Drain::closed`].
-    pub(crate) fn opened(self: &Arc<Self>, lane: usize) -> (usize, Arc<Connection>) {
+    pub fn opened(self: &Arc<Self>, lane: usize) -> (usize, Arc<Connection>) {
         let connection = Arc::new(Connection::new(Arc::clone(self), lane));
         self.connections.open.fetch_add(1, Ordering::AcqRel);
         let entry = Entry { connection: Arc::clone(&connection), task: None, waker: None };
@@ -209,7 +212,7 @@ impl Drain {
     }
 
     /// Counts a connection out: its socket is closed.
-    pub(crate) fn closed(&self, lane: usize, place: usize) {
+    pub fn closed(&self, lane: usize, place: usize) {
         lock(&self.connections.lanes[lane]).try_remove(place);
         if self.connections.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.connections.none_left.notify_waiters();
@@ -341,11 +344,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
+    /// A socket, and the record of its connection.
+    pub fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
         Self { socket, connection }
     }
 
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
+    /// Its connection's record: actix-http's `on_connect_ext` is to put it among the connection's data.
+    pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 }
@@ -355,6 +360,17 @@ impl Stream {
     fn nothing_waits(&self) -> bool {
         let peeked = SockRef::from(&self.socket).peek(&mut [MaybeUninit::uninit()]);
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Reads what a client has sent past its last answer: closing a socket with unread data in it resets the
+    /// connection, and a reset can take the answer along.
+    fn discard(&self) {
+        let mut unread = [MaybeUninit::uninit(); 4096];
+        for _ in 0..DISCARDED {
+            if !matches!(SockRef::from(&self.socket).recv(&mut unread), Ok(read) if read > 0) {
+                return;
+            }
+        }
     }
 }
 
@@ -389,7 +405,15 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        // Closing the socket, which follows, says the same to the client, in one system call less.
+        if self.connection.is_to_close() {
+            return Poll::Ready(Ok(()));
+        }
+        let shut = ready!(Pin::new(&mut self.socket).poll_shutdown(cx));
+        if self.connection.drain.gate.is_closing(self.connection.lane) {
+            self.discard();
+        }
+        Poll::Ready(shut)
     }
 }
 

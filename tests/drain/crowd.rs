@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
 };
@@ -29,18 +29,21 @@ impl Tally {
     }
 }
 
-fn run(client: fn(SocketAddr) -> Tally) -> Tally {
+fn run(client: fn(Client, &Barrier) -> Tally) -> Tally {
     let start = Instant::now();
     let mut all = Tally::default();
     for _ in 0..EXITS {
-        let service = Service::start();
+        // Long enough for a client that has to wait for its processor: the exit ends with the last answer.
+        let service = Service::lingering(Duration::from_millis(300));
+        let all_busy = Arc::new(Barrier::new(CLIENTS + 1));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
-                let address = service.address;
-                thread::spawn(move || client(address))
+                let (connection, busy) = (service.connect(), Arc::clone(&all_busy));
+                thread::spawn(move || client(connection, &busy))
             })
             .collect();
-        thread::sleep(Duration::from_millis(50));
+        all_busy.wait();
+        thread::sleep(Duration::from_millis(30));
         let report = service.stop();
         assert_eq!(report.exit_code, 0, "{report:?}");
         for client in clients {
@@ -58,9 +61,9 @@ fn run(client: fn(SocketAddr) -> Tally) -> Tally {
 }
 
 /// One connection, request after request, until the server says that it closes.
-fn keep_alive(address: SocketAddr) -> Tally {
+fn keep_alive(mut client: Client, all_busy: &Barrier) -> Tally {
     let mut tally = Tally::default();
-    let mut client = Client::connect(address);
+    all_busy.wait();
     loop {
         match client.send("GET", "/", &[]).and_then(|()| client.read()) {
             Ok(response) => {

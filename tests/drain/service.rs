@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    collections::BTreeMap,
     convert::Infallible,
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
@@ -55,11 +56,11 @@ impl Service {
     ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (hold, seen) = watch::channel(true);
+        let (hold, on_hold) = watch::channel(true);
         let (send_handle, handle) = std::sync::mpsc::channel();
         let run = thread::spawn(move || {
             System::new().block_on(async move {
-                let routes = move |config: &mut web::ServiceConfig| routes(config, seen.clone());
+                let routes = move |config: &mut web::ServiceConfig| routes(config, on_hold.clone());
                 let web = Server::new("web", move || App::new().configure(routes.clone()));
                 let web = web.listen(listener).workers(NonZeroUsize::new(2).expect("not zero"));
                 let builder = GracefulExit::builder().signals(Vec::new()).ends_process(false);
@@ -84,16 +85,43 @@ impl Service {
         client.send("GET", "/", &[]).expect("sent");
         let response = client.read().expect("answered");
         assert_eq!((response.status, response.header("connection")), (200, None));
+        self.settle();
         client
+    }
+
+    /// Waits until nothing is in flight but what is held: a client has its answer before the server knows.
+    pub(crate) fn settle(&self) {
+        wait_until("all else is answered", || self.count_in_flight() == self.held.get());
     }
 
     /// Sends a request that is held, and waits until it is in flight.
     pub(crate) fn in_flight(&self, path: &str) -> Client {
         let mut client = self.connect();
+        self.hold(&mut client, path);
+        client
+    }
+
+    /// The same, on a connection that is there.
+    pub(crate) fn hold(&self, client: &mut Client, path: &str) {
+        self.settle();
         client.send("GET", path, &[]).expect("sent");
         self.held.set(self.held.get() + 1);
         wait_until("it is in flight", || self.count_in_flight() == self.held.get());
-        client
+    }
+
+    /// A connection to each of the two workers.
+    pub(crate) fn one_on_each_worker(&self) -> [Client; 2] {
+        let mut found = BTreeMap::new();
+        wait_until("both workers have taken a connection", || {
+            let many: Vec<_> = (0..16).map(|_| self.connect()).collect();
+            for mut client in many {
+                client.send("GET", "/worker", &[]).expect("sent");
+                found.insert(client.read().expect("answered").text(), client);
+            }
+            found.len() == 2
+        });
+        let mut clients = found.into_values();
+        [(); 2].map(|()| clients.next().expect("two"))
     }
 
     pub(crate) fn count_in_flight(&self) -> u64 {
@@ -109,6 +137,7 @@ impl Service {
     /// before it, whose number is returned, came early enough to be answered.
     pub(crate) fn drain(&self) -> u64 {
         self.exit.stop("test");
+        self.reach("drain");
         let mut answered = 0;
         wait_until("requests are rejected", || {
             let rejected = Client::get(self.address, "/").status == 503;
@@ -154,6 +183,7 @@ fn routes(config: &mut web::ServiceConfig, held: watch::Receiver<bool>) {
         .route("/big", web::get().to(|| async { vec![b'x'; BIG] }))
         .route("/healthz", web::get().to(|| async { "well\n" }))
         .route("/healthz/held", web::get().to(held_back))
+        .route("/worker", web::get().to(|| async { format!("{:?}", thread::current().id()) }))
         .route("/end-worker", web::get().to(end_worker));
 }
 

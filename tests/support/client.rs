@@ -1,7 +1,6 @@
 //! An HTTP/1.1 client on a bare socket.
 
 use std::{
-    fmt::Write as _,
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
 };
@@ -61,10 +60,10 @@ impl Client {
             head.push_str("Host: localhost\r\n");
         }
         for (name, value) in headers {
-            let _ = write!(head, "{name}: {value}\r\n");
+            head.extend([*name, ": ", *value, "\r\n"]);
         }
         if !body.is_empty() {
-            let _ = write!(head, "Content-Length: {}\r\n", body.len());
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         head.push_str("\r\n");
         self.write(&[head.as_bytes(), body].concat())

@@ -52,6 +52,12 @@ pub(crate) fn send(child: &Child, event: u32) -> Sent {
     Sent { thread: unsafe { OwnedHandle::from_raw_handle(thread) } }
 }
 
+/// Whether this is wine rather than Windows.
+pub(crate) fn is_wine() -> bool {
+    // SAFETY: the names end with a zero; the library is loaded in every process.
+    unsafe { GetProcAddress(GetModuleHandleA(s!("ntdll.dll")), s!("wine_get_version")) }.is_some()
+}
+
 impl Sent {
     /// Whether the process still keeps its handler from returning, which is what keeps Windows from ending it.
     pub(crate) fn is_held(&self) -> bool {

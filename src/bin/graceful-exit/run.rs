@@ -18,7 +18,7 @@ use graceful_exit::{
 };
 
 use crate::{
-    admin::{Admin, is_read_only},
+    admin::{Admin, Metrics, is_read_only},
     business::{
         self, Business,
         cache::{Cache, OpenError},
@@ -65,7 +65,7 @@ pub(crate) fn run(settings: Settings, adopt: impl FnOnce(ExitHandle)) -> u8 {
     adopt(exit.handle());
     // It is never dropped: that would wait for whatever still blocks one of its threads.
     let system = ManuallyDrop::new(System::new());
-    let code = system.block_on(serve(settings, language, inherited, exit));
+    let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
     code
 }
@@ -76,7 +76,13 @@ fn give_up(error: &dyn std::fmt::Display) -> u8 {
     exit_code::START
 }
 
-async fn serve(settings: Settings, language: Language, mut inherited: Inherited, exit: GracefulExit) -> u8 {
+async fn serve(
+    settings: Settings,
+    language: Language,
+    logging: Logging,
+    mut inherited: Inherited,
+    exit: GracefulExit,
+) -> u8 {
     let handle = exit.handle();
     let mut opening = pin!(open(&settings));
     let opened = tokio::select! {
@@ -103,7 +109,8 @@ async fn serve(settings: Settings, language: Language, mut inherited: Inherited,
     }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
-    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone() };
+    let metrics = Metrics::new(handle.clone(), settings.shutdown.timeout, logging);
+    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone(), metrics };
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
@@ -131,8 +138,13 @@ async fn open(settings: &Settings) -> Result<Cache, OpenError> {
     Ok(cache)
 }
 
+/// Says why it cannot start, whatever the log leaves out.
 fn complain(error: &dyn std::fmt::Display) -> u8 {
-    log::error!("{error}");
+    if log::log_enabled!(log::Level::Error) {
+        log::error!("{error}");
+    } else {
+        let _ = fail(exit_code::START, error);
+    }
     exit_code::START
 }
 

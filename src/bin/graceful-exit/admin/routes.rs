@@ -7,7 +7,11 @@ use actix_web::{
 };
 use graceful_exit::ExitHandle;
 
-use super::caller::{self, Refused};
+use super::{
+    Metrics,
+    caller::{self, Refused},
+    metrics,
+};
 use crate::business::read;
 
 /// What the routes work on.
@@ -16,10 +20,11 @@ pub(crate) struct Admin {
     pub(crate) exit: ExitHandle,
     /// What `POST /shutdown` needs as a bearer token.
     pub(crate) token: Option<String>,
+    pub(crate) metrics: Metrics,
 }
 
 /// The paths that are answered to GET and HEAD for as long as the server listens.
-const READ_ONLY: &[&str] = &["/healthz", "/readyz", "/status"];
+const READ_ONLY: &[&str] = &["/healthz", "/readyz", "/status", "/metrics"];
 
 /// Whether a request is answered even while draining, on a server that closes last: the read-only routes, and
 /// `POST /shutdown`, which is then a repeated one and changes nothing.
@@ -39,6 +44,8 @@ impl Admin {
             .service(web::resource("/healthz").route(read().to(healthz)))
             .service(web::resource("/readyz").route(read().to(readyz)))
             .service(web::resource("/status").route(read().to(status)))
+            .app_data(web::Data::new(self.metrics.clone()))
+            .service(web::resource("/metrics").route(read().to(metrics::scrape)))
             .service(web::resource("/shutdown").route(web::post().to(shutdown)));
     }
 }
