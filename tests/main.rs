@@ -1,5 +1,4 @@
 //! The integration tests: one binary, a file a subject.
-
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends there, and says what was missing")]
 
 #[cfg(feature = "app")]
@@ -13,9 +12,13 @@ mod deadline;
 mod drain;
 #[cfg(feature = "app")]
 mod exit_codes;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod faults;
 mod layers;
 #[cfg(all(unix, feature = "app"))]
 mod page;
+#[cfg(feature = "app")]
+mod plan;
 #[cfg(all(unix, feature = "app"))]
 mod report;
 mod sequence;
@@ -23,11 +26,21 @@ mod sequence;
 mod settings;
 #[cfg(all(unix, feature = "app"))]
 mod signals;
+#[cfg(feature = "app")]
+mod start_up;
+#[cfg(feature = "app")]
+mod streams;
 mod support;
-#[cfg(all(unix, feature = "app"))]
+#[cfg(feature = "app")]
 mod transcripts;
+#[cfg(all(windows, feature = "app"))]
+mod windows;
 
 // At home on Linux's platforms.
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod container;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod deploy;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
@@ -38,3 +51,5 @@ mod postgres;
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod worker;

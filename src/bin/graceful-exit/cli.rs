@@ -44,6 +44,12 @@ enum Command {
         #[command(flatten)]
         layers: LayerArguments,
     },
+    /// Run both servers as a Windows service, which the service manager starts and stops.
+    #[cfg(windows)]
+    Service {
+        #[command(flatten)]
+        layers: LayerArguments,
+    },
     /// Start nothing: check the settings, and print the shutdown that they lead to.
     Plan {
         #[command(flatten)]
@@ -51,6 +57,8 @@ enum Command {
         /// How to print it.
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
+        #[command(flatten)]
+        patience: plan::Patience,
     },
     /// Print a report file as a person reads it.
     Report {
@@ -66,6 +74,10 @@ enum Command {
 pub(crate) enum Format {
     Text,
     Json,
+    /// The block of a Deployment.
+    Kubernetes,
+    /// The block of a unit.
+    Systemd,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -82,10 +94,15 @@ pub(crate) fn main() -> ExitCode {
             Ok(settings) => run::main(settings),
             Err(error) => fail(exit_code::USAGE, &error),
         },
-        Command::Plan { layers: more, format } => {
+        #[cfg(windows)]
+        Command::Service { layers: more } => match load(layers, more) {
+            Ok(settings) => crate::service::main(settings),
+            Err(error) => fail(exit_code::USAGE, &error),
+        },
+        Command::Plan { layers: more, format, patience } => {
             graceful_exit::os::signals::release();
             match load(layers, more) {
-                Ok(settings) => print(&plan::print(&settings, format)),
+                Ok(settings) => print(&plan::print(&settings, format, patience)),
                 Err(error) => fail(exit_code::USAGE, &error),
             }
         }
