@@ -1,12 +1,13 @@
 //! Connections: what each is doing, and the stream that knows when an answer's last byte is with the kernel.
 
 use std::{
+    borrow::Cow,
     io,
     mem::MaybeUninit,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
@@ -28,6 +29,8 @@ use super::Drain;
 #[derive(Debug)]
 pub struct Connections {
     lanes: Box<[Mutex<Slab<Entry>>]>,
+    /// What connections' times are counted from.
+    epoch: Instant,
     open: AtomicUsize,
     /// Told when the last connection has closed.
     none_left: Notify,
@@ -43,23 +46,27 @@ struct Entry {
 }
 
 /// One connection. HTTP/1 serves one request at a time on it, so its record is the request's as well: a request
-/// in flight costs no memory of its own, and two uncontended locks.
+/// in flight costs no memory of its own. Only the connection's own thread writes it; any thread may read it.
 #[derive(Debug)]
 pub struct Connection {
     drain: Arc<Drain>,
     lane: usize,
-    record: Mutex<Record>,
-    /// Answered requests whose last bytes may still be in user space: how many of them are counted, times two,
-    /// and in the lowest bit whether there are any at all. Only the connection's own thread writes it.
-    unflushed: AtomicU32,
+    /// What it does, one of [`activity`], and above that how many counted requests were answered whose
+    /// last bytes may still be in user space.
+    state: AtomicU32,
+    /// When it was opened, or last began or finished a request, in nanoseconds of [`Connections::age`].
+    used: AtomicU64,
+    /// When its request began, on the same clock.
+    began: AtomicU64,
+    request: Mutex<Request>,
     /// As soon as it is idle, and no request waits in its socket, it is to close.
     hangs_up: AtomicBool,
 }
 
-/// In [`Connection::unflushed`]: there is something to flush.
-const ANY: u32 = 1;
-/// In [`Connection::unflushed`]: one request that the gate has counted in.
-const COUNTED: u32 = 2;
+/// In [`Connection::state`]: the activity.
+const ACTIVITY: u32 = 0b11;
+/// In [`Connection::state`]: one answered request that the gate has counted in.
+const COUNTED: u32 = 0b100;
 
 /// How often a closing connection's socket is read to find it empty.
 const DISCARDED: usize = 16;
@@ -67,27 +74,24 @@ const DISCARDED: usize = 16;
 /// The longest path that is kept of a request in flight, in bytes.
 const PATH: usize = 96;
 
+/// What the request in flight is called.
 #[derive(Debug)]
-struct Record {
-    activity: Activity,
-    /// When the connection was opened, or last began or finished a request.
-    used: Instant,
-    started: Instant,
+struct Request {
     method: Method,
     path_length: u8,
     path: [u8; PATH],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Activity {
+/// What a connection does.
+mod activity {
     /// Between two requests, or before the first.
-    Idle,
-    /// Counted in flight.
-    Serving,
-    /// Being answered, but not counted: rejected, or always answered.
-    Uncounted,
+    pub(super) const IDLE: u32 = 0;
+    /// Its request is counted in flight.
+    pub(super) const SERVING: u32 = 1;
+    /// Its request is answered, but not counted: it is rejected, or always answered.
+    pub(super) const UNCOUNTED: u32 = 2;
     /// Answered, and not all of it is with the kernel yet.
-    Flushing,
+    pub(super) const FLUSHING: u32 = 3;
 }
 
 /// A request in flight, by name.
@@ -115,7 +119,14 @@ pub enum Standing {
 impl Connections {
     pub(super) fn new(workers: usize) -> Self {
         let lanes = (0..workers.max(1)).map(|_| Mutex::new(Slab::new())).collect();
-        Self { lanes, open: AtomicUsize::new(0), none_left: Notify::new() }
+        Self { lanes, epoch: Instant::now(), open: AtomicUsize::new(0), none_left: Notify::new() }
+    }
+
+    /// How old it is itself, in nanoseconds.
+    fn age(&self) -> u64 {
+        let age = self.epoch.elapsed();
+        // It overflows after 584 years.
+        age.as_secs() * 1_000_000_000 + u64::from(age.subsec_nanos())
     }
 
     /// How many are open.
@@ -133,7 +144,7 @@ impl Connections {
     /// Every request in flight, the oldest first.
     #[must_use]
     pub fn in_flight(&self) -> Vec<InFlight> {
-        let now = Instant::now();
+        let now = self.age();
         let mut found = Vec::new();
         for lane in &self.lanes {
             found.extend(lock(lane).iter().filter_map(|(_, entry)| entry.connection.in_flight(now)));
@@ -145,7 +156,7 @@ impl Connections {
     /// Has every connection whose standing is as asked for close by itself as soon as it is idle. A request that
     /// waits in its socket, unread so far, is answered before.
     pub fn hang_up(&self, recently: Duration, which: impl Fn(Standing) -> bool) {
-        let now = Instant::now();
+        let now = self.age();
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if which(entry.connection.standing(now, recently)) {
@@ -162,7 +173,7 @@ impl Connections {
     /// Cuts every connection whose standing is as asked for. A worker that is blocked cuts its own when it no
     /// longer is.
     pub fn cut(&self, recently: Duration, which: impl Fn(Standing) -> bool) {
-        let now = Instant::now();
+        let now = self.age();
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if let Some(task) = &entry.task
@@ -223,20 +234,14 @@ impl Drain {
 impl Connection {
     /// A record outside of any listing: for a request that came by another way than this crate's own server.
     pub(super) fn new(drain: Arc<Drain>, lane: usize) -> Self {
-        let now = Instant::now();
-        let record = Record {
-            activity: Activity::Idle,
-            used: now,
-            started: now,
-            method: Method::GET,
-            path_length: 0,
-            path: [0; PATH],
-        };
+        let now = drain.connections.age();
         Self {
             drain,
             lane,
-            record: Mutex::new(record),
-            unflushed: AtomicU32::new(0),
+            state: AtomicU32::new(activity::IDLE),
+            used: AtomicU64::new(now),
+            began: AtomicU64::new(now),
+            request: Mutex::new(Request { method: Method::GET, path_length: 0, path: [0; PATH] }),
             hangs_up: AtomicBool::new(false),
         }
     }
@@ -251,85 +256,108 @@ impl Connection {
 
     /// A request begins on it.
     pub(super) fn begin(&self, method: &Method, path: &str, counted: bool) {
-        let now = Instant::now();
-        let length = path.floor_char_boundary(PATH);
-        let mut record = lock(&self.record);
-        record.activity = if counted { Activity::Serving } else { Activity::Uncounted };
-        record.used = now;
-        record.started = now;
-        record.method.clone_from(method);
-        record.path[..length].copy_from_slice(&path.as_bytes()[..length]);
-        record.path_length = u8::try_from(length).unwrap_or(u8::MAX);
+        let now = self.drain.connections.age();
+        let length = path.len().min(PATH);
+        let mut request = lock(&self.request);
+        if request.method != *method {
+            request.method.clone_from(method);
+        }
+        request.path[..length].copy_from_slice(&path.as_bytes()[..length]);
+        request.path_length = u8::try_from(length).unwrap_or(u8::MAX);
+        drop(request);
+        self.began.store(now, Ordering::Relaxed);
+        self.used.store(now, Ordering::Relaxed);
+        self.turn_to(if counted { activity::SERVING } else { activity::UNCOUNTED });
     }
 
     /// The request's body has left for the connection's buffer; it is counted out when that has been written.
     pub(super) fn answered(&self, counted: bool) {
-        lock(&self.record).activity = Activity::Flushing;
-        let unflushed = (self.unflushed.load(Ordering::Relaxed) | ANY) + if counted { COUNTED } else { 0 };
-        self.unflushed.store(unflushed, Ordering::Relaxed);
+        let unflushed = self.state.load(Ordering::Relaxed) & !ACTIVITY;
+        let unflushed = if counted { unflushed + COUNTED } else { unflushed };
+        self.state.store(unflushed | activity::FLUSHING, Ordering::Release);
     }
 
     /// The request was dropped before its answer was whole.
     pub(super) fn given_up(&self, counted: bool) {
-        lock(&self.record).activity = Activity::Idle;
+        self.turn_to(activity::IDLE);
         if counted {
             self.drain.gate.leave(self.lane, false);
         }
     }
 
     /// All that was written is with the kernel.
+    #[inline]
     fn flushed(&self) {
-        let unflushed = self.unflushed.load(Ordering::Relaxed);
-        if unflushed == 0 {
-            return;
+        let state = self.state.load(Ordering::Relaxed);
+        if state & ACTIVITY == activity::FLUSHING || state >= COUNTED {
+            self.settle(state);
         }
-        self.unflushed.store(0, Ordering::Relaxed);
-        let mut record = lock(&self.record);
-        if record.activity == Activity::Flushing {
-            record.activity = Activity::Idle;
-            record.used = Instant::now();
+    }
+
+    fn settle(&self, state: u32) {
+        if state & ACTIVITY == activity::FLUSHING {
+            self.used.store(self.drain.connections.age(), Ordering::Relaxed);
+            self.state.store(activity::IDLE, Ordering::Release);
+        } else {
+            // A pipelined request is being served behind it.
+            self.state.store(state & ACTIVITY, Ordering::Release);
         }
-        drop(record);
-        for _ in 0..unflushed / COUNTED {
+        for _ in 0..state / COUNTED {
             self.drain.gate.leave(self.lane, true);
         }
     }
 
-    /// Whether it is to close now, for all that its own record knows.
-    fn is_to_close(&self) -> bool {
-        self.hangs_up.load(Ordering::Acquire) && lock(&self.record).activity == Activity::Idle
+    fn turn_to(&self, activity: u32) {
+        let unflushed = self.state.load(Ordering::Relaxed) & !ACTIVITY;
+        self.state.store(unflushed | activity, Ordering::Release);
     }
 
-    fn in_flight(&self, now: Instant) -> Option<InFlight> {
-        let record = lock(&self.record);
-        let counted = match record.activity {
-            Activity::Serving => true,
-            Activity::Flushing => self.unflushed.load(Ordering::Relaxed) >= COUNTED,
-            Activity::Idle | Activity::Uncounted => false,
-        };
-        counted.then(|| InFlight {
-            method: record.method.to_string(),
-            path: String::from_utf8_lossy(&record.path[..usize::from(record.path_length)]).into_owned(),
-            age: now.saturating_duration_since(record.started),
+    /// Whether it is to close now, for all that its own record knows.
+    fn is_to_close(&self) -> bool {
+        self.hangs_up.load(Ordering::Acquire)
+            && self.state.load(Ordering::Acquire) & ACTIVITY == activity::IDLE
+    }
+
+    fn in_flight(&self, now: u64) -> Option<InFlight> {
+        let state = self.state.load(Ordering::Acquire);
+        let counted = state & ACTIVITY == activity::SERVING || state >= COUNTED;
+        counted.then(|| {
+            let request = lock(&self.request);
+            let path = &request.path[..usize::from(request.path_length)];
+            InFlight {
+                method: request.method.to_string(),
+                path: whole_characters(path).into_owned(),
+                age: Duration::from_nanos(now.saturating_sub(self.began.load(Ordering::Relaxed))),
+            }
         })
     }
 
-    fn standing(&self, now: Instant, recently: Duration) -> Standing {
-        let record = lock(&self.record);
-        match record.activity {
-            Activity::Serving => Standing::Busy,
-            Activity::Flushing if self.unflushed.load(Ordering::Relaxed) >= COUNTED => Standing::Busy,
-            Activity::Uncounted | Activity::Flushing => Standing::Recent,
-            Activity::Idle if now.saturating_duration_since(record.used) <= recently => Standing::Recent,
-            Activity::Idle => Standing::Unused,
+    fn standing(&self, now: u64, recently: Duration) -> Standing {
+        let state = self.state.load(Ordering::Acquire);
+        let unused = Duration::from_nanos(now.saturating_sub(self.used.load(Ordering::Relaxed)));
+        match state & ACTIVITY {
+            _ if state >= COUNTED => Standing::Busy,
+            activity::SERVING => Standing::Busy,
+            activity::IDLE if unused > recently => Standing::Unused,
+            _ => Standing::Recent,
         }
+    }
+}
+
+/// A path that was cut may end in the middle of a character.
+fn whole_characters(path: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(path) {
+        Err(error) if path.len() == PATH && error.error_len().is_none() => {
+            String::from_utf8_lossy(&path[..error.valid_up_to()])
+        }
+        _ => String::from_utf8_lossy(path),
     }
 }
 
 impl Drop for Connection {
     /// What was not flushed never will be.
     fn drop(&mut self) {
-        for _ in 0..*self.unflushed.get_mut() / COUNTED {
+        for _ in 0..*self.state.get_mut() / COUNTED {
             self.drain.gate.leave(self.lane, false);
         }
     }

@@ -182,6 +182,7 @@ async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections
         match accepted {
             Ok(()) => {}
             Err(error) if is_the_clients(&error) => {}
+            Err(_) if closing.is_shut() => break,
             Err(error) => {
                 log::warn!("a connection cannot be accepted: {error}");
                 tokio::select! {
@@ -192,6 +193,9 @@ async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections
         }
         // Lets the other workers, which were woken as well, have their share of a burst.
         tokio::task::yield_now().await;
+    }
+    if closing.is_shut() {
+        return;
     }
     listener::ignore_newcomers(&listener);
     sweep(&listener, &begin);
