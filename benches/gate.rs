@@ -22,8 +22,8 @@ use std::{
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{App, HttpResponse, body::MessageBody, dev::AppConfig, web};
-use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy, Stream};
 use graceful_exit::Rejection;
+use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy, Stream};
 use tokio::net::TcpListener;
 
 /// What stands before the application.
@@ -57,13 +57,18 @@ fn main() -> ExitCode {
 
 fn table(json: Option<&str>) -> io::Result<()> {
     println!("instructions of a connection's task for one request, and more than without a layer");
-    println!("| request | no layer | one that does nothing | `wrap_fn` that does nothing | the gate | over nothing |");
+    println!(
+        "| request | no layer | one that does nothing | `wrap_fn` that does nothing | the gate | over nothing |"
+    );
     println!("|---|---|---|---|---|---|");
     let mut rows = Vec::new();
     for kind in KINDS {
         let mut counts = Vec::new();
         for layer in LAYERS {
-            counts.push((instructions(layer, kind, LONG)? - instructions(layer, kind, SHORT)?) / (LONG - SHORT) as f64);
+            counts.push(
+                (instructions(layer, kind, LONG)? - instructions(layer, kind, SHORT)?)
+                    / (LONG - SHORT) as f64,
+            );
         }
         let share = |count: f64, base: f64| 100.0 * (count - base) / counts[0];
         println!(
@@ -183,7 +188,9 @@ fn ask(address: SocketAddr, kind: &str, requests: usize) {
     for _ in 0..requests {
         if kind == "rejected" {
             stream = connect();
-            stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("written");
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .expect("written");
             while stream.read(&mut buffer).expect("answered") != 0 {}
             continue;
         }

@@ -97,7 +97,9 @@ fn keep_asking(address: SocketAddr, wire: Duration, over: &AtomicBool) -> Tally 
 }
 
 enum Asked {
-    Answered { last: bool },
+    Answered {
+        last: bool,
+    },
     Lost(io::Error),
     /// A client may safely send it elsewhere.
     NotWritten,

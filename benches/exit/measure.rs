@@ -54,13 +54,16 @@ fn side_by_side(row: Row, kinds: &[Kind]) -> io::Result<Vec<Sample>> {
     let set = |&kind: &Kind| Scene::set(row, Process::start(kind, row.workers())?);
     // Each of the crowd needs a port of this machine's, and files of this process.
     if !row.ages() || row == Row::Crowd {
-        return kinds.iter().map(|kind| {
-            let scene = set(kind)?;
-            if row.ages() {
-                thread::sleep(AGE);
-            }
-            scene.exit(row)
-        }).collect();
+        return kinds
+            .iter()
+            .map(|kind| {
+                let scene = set(kind)?;
+                if row.ages() {
+                    thread::sleep(AGE);
+                }
+                scene.exit(row)
+            })
+            .collect();
     }
     let scenes = kinds.iter().map(set).collect::<io::Result<Vec<_>>>()?;
     thread::sleep(AGE);

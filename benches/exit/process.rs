@@ -108,7 +108,8 @@ impl Drop for Process {
 fn command(kind: Kind, workers: Option<usize>) -> io::Result<Command> {
     if kind == Kind::Ours {
         let mut command = Command::new(env!("CARGO_BIN_EXE_graceful-exit"));
-        let fixed = ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "demo.chaos=true"];
+        let fixed =
+            ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "demo.chaos=true"];
         let workers = workers.map(|workers| format!("servers.business.workers={workers}"));
         for setting in fixed.into_iter().map(str::to_owned).chain(workers) {
             command.args(["--set", &setting]);

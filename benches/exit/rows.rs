@@ -107,10 +107,7 @@ impl Row {
 
     /// Whether the row counts what is lost, besides the time.
     pub(crate) fn counts(self) -> bool {
-        matches!(
-            self,
-            Self::InFlight | Self::Crowd | Self::Busy | Self::Held | Self::Wire | Self::Newcomers
-        )
+        matches!(self, Self::InFlight | Self::Crowd | Self::Busy | Self::Held | Self::Wire | Self::Newcomers)
     }
 
     /// What the table shows beside each other.

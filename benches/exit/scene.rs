@@ -5,12 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    busy,
-    client::Client,
-    process::Process,
-    rows::Row,
-};
+use crate::{busy, client::Client, process::Process, rows::Row};
 
 /// A server with its clients, ready for the signal.
 pub(crate) struct Scene {
@@ -46,8 +41,10 @@ impl Scene {
     /// Brings the clients into place.
     pub(crate) fn set(row: Row, process: Process) -> io::Result<Self> {
         let address = process.address;
-        let connect = |count: usize| (0..count).map(|_| Client::connect(address)).collect::<Result<Vec<_>, _>>();
-        let (mut clients, mut idle, mut crowd, mut memory_per_connection) = (Vec::new(), Vec::new(), None, None);
+        let connect =
+            |count: usize| (0..count).map(|_| Client::connect(address)).collect::<Result<Vec<_>, _>>();
+        let (mut clients, mut idle, mut crowd, mut memory_per_connection) =
+            (Vec::new(), Vec::new(), None, None);
         match row {
             Row::Idle | Row::Callbacks => {}
             Row::Unused | Row::Used => {

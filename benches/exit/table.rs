@@ -15,13 +15,18 @@ pub(crate) struct Cell {
 impl Cell {
     /// Whether its last runs all had to be ended by force.
     pub(crate) fn never_ends(&self, times: usize) -> bool {
-        self.samples.len() >= times && self.samples.iter().rev().take(times).all(|sample| sample.took.is_none())
+        self.samples.len() >= times
+            && self.samples.iter().rev().take(times).all(|sample| sample.took.is_none())
     }
 
     /// In milliseconds, without the runs that did not end.
     fn times(&self) -> Vec<f64> {
-        let mut times: Vec<_> =
-            self.samples.iter().filter_map(|sample| sample.took).map(|took| took.as_secs_f64() * 1e3).collect();
+        let mut times: Vec<_> = self
+            .samples
+            .iter()
+            .filter_map(|sample| sample.took)
+            .map(|took| took.as_secs_f64() * 1e3)
+            .collect();
         times.sort_by(f64::total_cmp);
         times
     }
@@ -47,7 +52,8 @@ impl Cell {
     }
 
     fn memory(&self) -> Option<u64> {
-        let mut memory: Vec<_> = self.samples.iter().filter_map(|sample| sample.memory_per_connection).collect();
+        let mut memory: Vec<_> =
+            self.samples.iter().filter_map(|sample| sample.memory_per_connection).collect();
         memory.sort_unstable();
         memory.get(memory.len() / 2).copied()
     }
@@ -85,7 +91,14 @@ pub(crate) fn text(measured: &[(Row, [Cell; 3])]) -> String {
             }
             _ => "–".to_owned(),
         };
-        lines.push([row.title().to_owned(), text(ours), text(actix), text(axum), ratio, row.goal().to_owned()]);
+        lines.push([
+            row.title().to_owned(),
+            text(ours),
+            text(actix),
+            text(axum),
+            ratio,
+            row.goal().to_owned(),
+        ]);
         for cell in cells {
             if let Some(bytes) = cell.memory() {
                 let _ = writeln!(notes, "memory per idle connection, {}: {bytes} bytes", cell.kind);

@@ -1,36 +1,23 @@
-//! Connections: what each is doing, and the stream that knows when an answer's last byte is with the kernel.
+//! Every open connection of a server, and how each stands.
 
 use std::{
-    borrow::Cow,
-    io,
-    mem::MaybeUninit,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker, ready},
+    task::Waker,
     time::{Duration, Instant},
 };
 
-use actix_web::http::Method;
 use slab::Slab;
-use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    sync::Notify,
-    task::AbortHandle,
-};
+use tokio::{sync::Notify, task::AbortHandle};
 
-use super::Drain;
+use super::{Connection, Drain, InFlight};
 
 /// Every open connection of a server, in a lane for each worker.
 #[derive(Debug)]
 pub struct Connections {
     lanes: Box<[Mutex<Slab<Entry>>]>,
-    /// What connections' times are counted from.
-    epoch: Instant,
     open: AtomicUsize,
     /// Told when the last connection has closed.
     none_left: Notify,
@@ -43,66 +30,6 @@ struct Entry {
     task: Option<AbortHandle>,
     /// Has the task look at its connection; set once the task runs.
     waker: Option<Waker>,
-}
-
-/// One connection. HTTP/1 serves one request at a time on it, so its record is the request's as well: a request
-/// in flight costs no memory of its own. Only the connection's own thread writes it; any thread may read it.
-#[derive(Debug)]
-pub struct Connection {
-    drain: Arc<Drain>,
-    lane: usize,
-    /// What it does, one of [`activity`], and above that how many counted requests were answered whose
-    /// last bytes may still be in user space.
-    state: AtomicU32,
-    /// When it was opened, or last began or finished a request, in nanoseconds of [`Connections::age`].
-    used: AtomicU64,
-    /// When its request began, on the same clock.
-    began: AtomicU64,
-    request: Mutex<Request>,
-    /// As soon as it is idle, and no request waits in its socket, it is to close.
-    hangs_up: AtomicBool,
-}
-
-/// In [`Connection::state`]: the activity.
-const ACTIVITY: u32 = 0b11;
-/// In [`Connection::state`]: one answered request that the gate has counted in.
-const COUNTED: u32 = 0b100;
-
-/// How often a closing connection's socket is read to find it empty.
-const DISCARDED: usize = 16;
-
-/// The longest path that is kept of a request in flight, in bytes.
-const PATH: usize = 96;
-
-/// What the request in flight is called.
-#[derive(Debug)]
-struct Request {
-    method: Method,
-    path_length: u8,
-    path: [u8; PATH],
-}
-
-/// What a connection does.
-mod activity {
-    /// Between two requests, or before the first.
-    pub(super) const IDLE: u32 = 0;
-    /// Its request is counted in flight.
-    pub(super) const SERVING: u32 = 1;
-    /// Its request is answered, but not counted: it is rejected, or always answered.
-    pub(super) const UNCOUNTED: u32 = 2;
-    /// Answered, and not all of it is with the kernel yet.
-    pub(super) const FLUSHING: u32 = 3;
-}
-
-/// A request in flight, by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InFlight {
-    /// Its method.
-    pub method: String,
-    /// Its path, without the query; at most 96 bytes of it.
-    pub path: String,
-    /// How long it has been running.
-    pub age: Duration,
 }
 
 /// How a connection stands when its server closes.
@@ -119,14 +46,7 @@ pub enum Standing {
 impl Connections {
     pub(super) fn new(workers: usize) -> Self {
         let lanes = (0..workers.max(1)).map(|_| Mutex::new(Slab::new())).collect();
-        Self { lanes, epoch: Instant::now(), open: AtomicUsize::new(0), none_left: Notify::new() }
-    }
-
-    /// How old it is itself, in nanoseconds.
-    fn age(&self) -> u64 {
-        let age = self.epoch.elapsed();
-        // It overflows after 584 years.
-        age.as_secs() * 1_000_000_000 + u64::from(age.subsec_nanos())
+        Self { lanes, open: AtomicUsize::new(0), none_left: Notify::new() }
     }
 
     /// How many are open.
@@ -144,7 +64,7 @@ impl Connections {
     /// Every request in flight, the oldest first.
     #[must_use]
     pub fn in_flight(&self) -> Vec<InFlight> {
-        let now = self.age();
+        let now = Instant::now();
         let mut found = Vec::new();
         for lane in &self.lanes {
             found.extend(lock(lane).iter().filter_map(|(_, entry)| entry.connection.in_flight(now)));
@@ -156,11 +76,11 @@ impl Connections {
     /// Has every connection whose standing is as asked for close by itself as soon as it is idle. A request that
     /// waits in its socket, unread so far, is answered before.
     pub fn hang_up(&self, recently: Duration, which: impl Fn(Standing) -> bool) {
-        let now = self.age();
+        let now = Instant::now();
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if which(entry.connection.standing(now, recently)) {
-                    entry.connection.hangs_up.store(true, Ordering::Release);
+                    entry.connection.hang_up();
                     // A task that has not begun will see it when it does.
                     if let Some(waker) = &entry.waker {
                         waker.wake_by_ref();
@@ -173,7 +93,7 @@ impl Connections {
     /// Cuts every connection whose standing is as asked for. A worker that is blocked cuts its own when it no
     /// longer is.
     pub fn cut(&self, recently: Duration, which: impl Fn(Standing) -> bool) {
-        let now = self.age();
+        let now = Instant::now();
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if let Some(task) = &entry.task
@@ -231,221 +151,7 @@ impl Drain {
     }
 }
 
-impl Connection {
-    /// A record outside of any listing: for a request that came by another way than this crate's own server.
-    pub(super) fn new(drain: Arc<Drain>, lane: usize) -> Self {
-        let now = drain.connections.age();
-        Self {
-            drain,
-            lane,
-            state: AtomicU32::new(activity::IDLE),
-            used: AtomicU64::new(now),
-            began: AtomicU64::new(now),
-            request: Mutex::new(Request { method: Method::GET, path_length: 0, path: [0; PATH] }),
-            hangs_up: AtomicBool::new(false),
-        }
-    }
-
-    pub(super) fn drain(&self) -> &Drain {
-        &self.drain
-    }
-
-    pub(super) fn lane(&self) -> usize {
-        self.lane
-    }
-
-    /// A request begins on it.
-    pub(super) fn begin(&self, method: &Method, path: &str, counted: bool) {
-        let now = self.drain.connections.age();
-        let length = path.len().min(PATH);
-        let mut request = lock(&self.request);
-        if request.method != *method {
-            request.method.clone_from(method);
-        }
-        request.path[..length].copy_from_slice(&path.as_bytes()[..length]);
-        request.path_length = u8::try_from(length).unwrap_or(u8::MAX);
-        drop(request);
-        self.began.store(now, Ordering::Relaxed);
-        self.used.store(now, Ordering::Relaxed);
-        self.turn_to(if counted { activity::SERVING } else { activity::UNCOUNTED });
-    }
-
-    /// The request's body has left for the connection's buffer; it is counted out when that has been written.
-    pub(super) fn answered(&self, counted: bool) {
-        let unflushed = self.state.load(Ordering::Relaxed) & !ACTIVITY;
-        let unflushed = if counted { unflushed + COUNTED } else { unflushed };
-        self.state.store(unflushed | activity::FLUSHING, Ordering::Release);
-    }
-
-    /// The request was dropped before its answer was whole.
-    pub(super) fn given_up(&self, counted: bool) {
-        self.turn_to(activity::IDLE);
-        if counted {
-            self.drain.gate.leave(self.lane, false);
-        }
-    }
-
-    /// All that was written is with the kernel.
-    #[inline]
-    fn flushed(&self) {
-        let state = self.state.load(Ordering::Relaxed);
-        if state & ACTIVITY == activity::FLUSHING || state >= COUNTED {
-            self.settle(state);
-        }
-    }
-
-    fn settle(&self, state: u32) {
-        if state & ACTIVITY == activity::FLUSHING {
-            self.used.store(self.drain.connections.age(), Ordering::Relaxed);
-            self.state.store(activity::IDLE, Ordering::Release);
-        } else {
-            // A pipelined request is being served behind it.
-            self.state.store(state & ACTIVITY, Ordering::Release);
-        }
-        for _ in 0..state / COUNTED {
-            self.drain.gate.leave(self.lane, true);
-        }
-    }
-
-    fn turn_to(&self, activity: u32) {
-        let unflushed = self.state.load(Ordering::Relaxed) & !ACTIVITY;
-        self.state.store(unflushed | activity, Ordering::Release);
-    }
-
-    /// Whether it is to close now, for all that its own record knows.
-    fn is_to_close(&self) -> bool {
-        self.hangs_up.load(Ordering::Acquire)
-            && self.state.load(Ordering::Acquire) & ACTIVITY == activity::IDLE
-    }
-
-    fn in_flight(&self, now: u64) -> Option<InFlight> {
-        let state = self.state.load(Ordering::Acquire);
-        let counted = state & ACTIVITY == activity::SERVING || state >= COUNTED;
-        counted.then(|| {
-            let request = lock(&self.request);
-            let path = &request.path[..usize::from(request.path_length)];
-            InFlight {
-                method: request.method.to_string(),
-                path: whole_characters(path).into_owned(),
-                age: Duration::from_nanos(now.saturating_sub(self.began.load(Ordering::Relaxed))),
-            }
-        })
-    }
-
-    fn standing(&self, now: u64, recently: Duration) -> Standing {
-        let state = self.state.load(Ordering::Acquire);
-        let unused = Duration::from_nanos(now.saturating_sub(self.used.load(Ordering::Relaxed)));
-        match state & ACTIVITY {
-            _ if state >= COUNTED => Standing::Busy,
-            activity::SERVING => Standing::Busy,
-            activity::IDLE if unused > recently => Standing::Unused,
-            _ => Standing::Recent,
-        }
-    }
-}
-
-/// A path that was cut may end in the middle of a character.
-fn whole_characters(path: &[u8]) -> Cow<'_, str> {
-    match str::from_utf8(path) {
-        Err(error) if path.len() == PATH && error.error_len().is_none() => {
-            String::from_utf8_lossy(&path[..error.valid_up_to()])
-        }
-        _ => String::from_utf8_lossy(path),
-    }
-}
-
-impl Drop for Connection {
-    /// What was not flushed never will be.
-    fn drop(&mut self) {
-        for _ in 0..*self.state.get_mut() / COUNTED {
-            self.drain.gate.leave(self.lane, false);
-        }
-    }
-}
-
-/// A connection's socket. It passes everything through, and tells the connection's record when what was written
-/// is with the kernel: a body that has been dropped is not yet sent, up to 32 KiB of it can be in user space.
-#[derive(Debug)]
-pub struct Stream {
-    socket: TcpStream,
-    connection: Arc<Connection>,
-}
-
-impl Stream {
-    /// A socket, and the record of its connection.
-    pub fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { socket, connection }
-    }
-
-    /// Its connection's record: actix-http's `on_connect_ext` is to put it among the connection's data.
-    pub fn connection(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-}
-
-impl Stream {
-    /// Whether the kernel has nothing of the client's that was not read. tokio may not have heard of it yet.
-    fn nothing_waits(&self) -> bool {
-        let peeked = SockRef::from(&self.socket).peek(&mut [MaybeUninit::uninit()]);
-        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// Reads what a client has sent past its last answer: closing a socket with unread data in it resets the
-    /// connection, and a reset can take the answer along.
-    fn discard(&self) {
-        let mut unread = [MaybeUninit::uninit(); 4096];
-        for _ in 0..DISCARDED {
-            if !matches!(SockRef::from(&self.socket).recv(&mut unread), Ok(read) if read > 0) {
-                return;
-            }
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    /// A connection that is to close looks to actix-http as if the client had closed it: it ends in the same way,
-    /// wherever between two requests it is.
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if read.is_pending() && self.connection.is_to_close() && self.nothing_waits() {
-            return Poll::Ready(Ok(()));
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
-    }
-
-    /// actix-http flushes when it has written all that it holds.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
-        if let Poll::Ready(Ok(())) = flushed {
-            self.connection.flushed();
-        }
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Closing the socket, which follows, says the same to the client, in one system call less.
-        if self.connection.is_to_close() {
-            return Poll::Ready(Ok(()));
-        }
-        let shut = ready!(Pin::new(&mut self.socket).poll_shutdown(cx));
-        if self.connection.drain.gate.is_closing(self.connection.lane) {
-            self.discard();
-        }
-        Poll::Ready(shut)
-    }
-}
-
 /// A thread that panicked with a lock held leaves a record that is whole all the same: each is written in one go.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
