@@ -270,8 +270,7 @@ fn a_signal_after(part: Duration) {
     nothing_left(folder.path());
 
     for port in ports {
-        TcpListener::bind(port)
-            .unwrap_or_else(|error| panic!("after {part:?}, {port} is still taken: {error}"));
+        TcpListener::bind(port).unwrap_or_else(|error| panic!("after {part:?}, {port} is still taken: {error}"));
     }
     let next = App::start_command(folder.clone(), command());
     assert_eq!(Client::get(next.business, "/").status, 200, "after {part:?}");

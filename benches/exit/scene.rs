@@ -46,14 +46,13 @@ impl Scene {
         let (mut clients, mut idle, mut crowd, mut memory_per_connection) =
             (Vec::new(), Vec::new(), None, None);
         match row {
-            Row::Idle | Row::Callbacks => {}
+            Row::Idle | Row::Slow | Row::InFlight | Row::Newcomers | Row::Callbacks => {}
             Row::Unused | Row::Used => {
                 idle = connect(100)?;
                 if row == Row::Unused {
                     use_once(&mut idle)?;
                 }
             }
-            Row::Slow | Row::InFlight => {}
             Row::HalfHead => {
                 idle = connect(1)?;
                 idle[0].write(HALF_A_HEAD)?;
@@ -80,7 +79,6 @@ impl Scene {
             }
             Row::Busy | Row::Held => crowd = Some(busy::Crowd::back_to_back(address, Duration::ZERO)),
             Row::Wire => crowd = Some(busy::Crowd::back_to_back(address, Duration::from_millis(1))),
-            Row::Newcomers => {}
         }
         Ok(Self { process, clients, idle, crowd, memory_per_connection })
     }

@@ -296,8 +296,7 @@ impl ShutdownSupervisor {
         let left = |timer| self.timers.left(timer).unwrap_or(after);
         let left = left(Timer::Bound { phase, after }).min(left(Timer::Deadline));
         let language = self.hooks.language;
-        let (servers, others): (Vec<_>, Vec<_>) =
-            pending.into_iter().partition(|&id| self.is_draining_server(id));
+        let (servers, others): (Vec<_>, Vec<_>) = pending.into_iter().partition(|&id| self.is_draining_server(id));
         if !servers.is_empty() {
             let (count, oldest) = self.board.read(|record| {
                 let count = record.servers().map(|server| server.drain().gate.in_flight()).sum();

@@ -149,13 +149,7 @@ impl Client {
     }
 
     /// One request on a connection of its own.
-    pub(crate) fn request(
-        address: SocketAddr,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> Response {
+    pub(crate) fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         let mut client = Self::connect(address);
         client.send_body(method, path, headers, body).expect("the request is sent");
         client.read().expect("the request is answered")

@@ -62,11 +62,7 @@ impl App {
     /// The command that starts it in `folder`: more arguments may follow.
     pub(crate) fn command(folder: &Path) -> Command {
         let mut command = bare(folder);
-        let ours = [
-            "servers.admin.bind=127.0.0.1:0",
-            "servers.business.bind=127.0.0.1:0",
-            "report.path=report.json",
-        ];
+        let ours = ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "report.path=report.json"];
         for setting in ours {
             command.args(["--set", setting]);
         }
@@ -109,9 +105,7 @@ impl App {
             }
             let log = self.log.lock().expect("no panic");
             let line = log.iter().find(|line| {
-                line.text.contains("http://")
-                    && (line.text.contains(&format!("server {server} "))
-                        || line.text.contains(&format!("服务器{server}")))
+                line.text.contains("http://") && (line.text.contains(&format!("server {server} ")) || line.text.contains(&format!("服务器{server}")))
             });
             found = line.and_then(|line| line.text.rsplit("http://").next()?.trim().parse().ok());
             found.is_some()
@@ -153,12 +147,7 @@ impl App {
 
     pub(crate) fn count_in_flight(&self) -> u64 {
         let status = self.status();
-        status["servers"]
-            .as_array()
-            .expect("servers")
-            .iter()
-            .filter_map(|server| server["in_flight"].as_u64())
-            .sum()
+        status["servers"].as_array().expect("servers").iter().filter_map(|server| server["in_flight"].as_u64()).sum()
     }
 
     pub(crate) fn status(&self) -> serde_json::Value {
@@ -210,12 +199,7 @@ impl App {
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the log is read");
         }
-        Ended {
-            status,
-            at,
-            log: self.log.lock().expect("no panic").clone(),
-            folder: Arc::clone(&self.folder),
-        }
+        Ended { status, at, log: self.log.lock().expect("no panic").clone(), folder: Arc::clone(&self.folder) }
     }
 }
 

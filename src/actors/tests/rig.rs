@@ -14,8 +14,8 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     actors::{
-        Board, CallbackError, Died, Errand, FinishWork, Hooks, Job, Recruit, ReleaseResource, RunCallback,
-        Setup, ShutdownSupervisor, SignalReceived, StopRequested,
+        Board, CallbackError, Died, Errand, FinishWork, Hooks, Job, Recruit, ReleaseResource, RunCallback, Setup,
+        ShutdownSupervisor, SignalReceived, StopRequested,
     },
     drain::Drain,
     sequence::{Bounds, CallbackReport, ExitCodes, Fate, Kind, Member, MemberId, PhaseKind, Plan, Report},
