@@ -27,7 +27,8 @@ use actix_http::{HttpService, Protocol, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{App, HttpResponse, body::MessageBody, dev::AppConfig, web};
 use graceful_exit::Rejection;
-use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy, Stream};
+use graceful_exit::server::Stream;
+use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy};
 use tokio::net::TcpListener;
 
 /// What stands before the application.

@@ -86,11 +86,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn drain(&self) -> &Drain {
+    pub(crate) fn drain(&self) -> &Drain {
         &self.drain
     }
 
-    pub(super) fn lane(&self) -> usize {
+    pub(crate) fn lane(&self) -> usize {
         self.lane
     }
 
@@ -127,7 +127,7 @@ impl Connection {
 
     /// All that was written is with the kernel.
     #[inline]
-    pub(super) fn flushed(&self) {
+    pub(crate) fn flushed(&self) {
         let state = self.state.load(Ordering::Relaxed);
         if state & ACTIVITY == activity::FLUSHING || state >= COUNTED {
             self.settle(state);
@@ -155,7 +155,7 @@ impl Connection {
     }
 
     /// Its request, or the answer to it, waits for something.
-    pub(super) fn waits(&self) {
+    pub(crate) fn waits(&self) {
         self.state.store(self.state.load(Ordering::Relaxed) | WAITED, Ordering::Release);
     }
 
@@ -165,7 +165,7 @@ impl Connection {
     }
 
     /// Whether it is to close now, for all that its own record knows.
-    pub(super) fn is_to_close(&self) -> bool {
+    pub(crate) fn is_to_close(&self) -> bool {
         self.hangs_up.load(Ordering::Acquire)
             && self.state.load(Ordering::Acquire) & ACTIVITY == activity::IDLE
     }

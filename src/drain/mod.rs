@@ -8,13 +8,11 @@ mod connection;
 mod connections;
 mod gate;
 mod middleware;
-mod stream;
 
 pub use connection::{Connection, InFlight};
 pub use connections::{Connections, Standing};
 pub use gate::{Gate, Rejected};
 pub use middleware::{AlwaysAnswer, Guarded, GuardedBody, GuardedFactory, GuardedFuture, Policy, Rejection};
-pub use stream::Stream;
 
 /// A server's gate and its connections.
 #[derive(Debug)]

@@ -22,9 +22,10 @@ use tokio::sync::oneshot;
 use super::{
     door::{Closing, Handle},
     spec::Options,
+    stream::Stream,
 };
 use crate::{
-    drain::{Connection, Drain, GuardedFactory, Policy, Stream},
+    drain::{Connection, Drain, GuardedFactory, Policy},
     os::listener,
 };
 

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::Connection;
+use crate::drain::Connection;
 
 /// A connection's socket. It passes everything through, and tells the connection's record when what was written
 /// is with the kernel: a body that has been dropped is not yet sent, up to 32 KiB of it can be in user space.
