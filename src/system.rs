@@ -6,11 +6,12 @@ use std::{
     path::PathBuf,
     process,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use actix::prelude::*;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,8 +27,12 @@ use crate::{
     report_file::ReportFile,
     sequence::{Bounds, ExitCodes, Kind, Member, Plan, PlanError, Report},
     server::{BindError, Opened, Server, Stop},
+    summary,
     words::Language,
 };
+
+#[cfg(all(unix, feature = "systemd"))]
+use crate::{actors::Watch, os::systemd::Systemd};
 
 /// How much later than the deadline the guard ends a process that did not end by itself.
 const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
@@ -35,6 +40,10 @@ const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 const GUARD_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
 /// The same once the exit is over, and nothing is left but to end the process.
 const GUARD_AFTER_THE_END: Duration = Duration::from_millis(250);
+/// How long those who look at the exit are waited for, to be told how it ended.
+const LAST_WORD: Duration = Duration::from_millis(50);
+/// How often it is seen whether they have been.
+const LAST_WORD_LOOK: Duration = Duration::from_millis(1);
 /// How long the log's last lines are waited for.
 const LOG_FLUSH: Duration = Duration::from_millis(50);
 
@@ -55,6 +64,8 @@ pub struct GracefulExit {
     jobs: Vec<Job>,
     flush_log: Box<dyn FnMut(Duration) + Send>,
     shared: Arc<Shared>,
+    #[cfg(all(unix, feature = "systemd"))]
+    systemd: Option<Systemd>,
     armed: Option<Armed>,
 }
 
@@ -84,6 +95,8 @@ impl GracefulExit {
             jobs: Vec::new(),
             flush_log: Box::new(|_| ()),
             shared: Arc::default(),
+            #[cfg(all(unix, feature = "systemd"))]
+            systemd: None,
             armed: None,
         }
     }
@@ -119,7 +132,7 @@ impl GracefulExit {
         self
     }
 
-    /// Whether the log also names each request that is cut off: it does by default.
+    /// Whether the log also names each request that is cut off, and ends with a summary: it does by default.
     pub fn details(mut self, details: bool) -> Self {
         self.details = details;
         self
@@ -156,6 +169,14 @@ impl GracefulExit {
     /// before the process ends.
     pub fn flush_log(mut self, flush: impl FnMut(Duration) + Send + 'static) -> Self {
         self.flush_log = Box::new(flush);
+        self
+    }
+
+    /// Tells systemd when everything is up, how the exit goes, and that the supervisor lives; see
+    /// [`Systemd::from_environment`].
+    #[cfg(all(unix, feature = "systemd"))]
+    pub fn systemd(mut self, systemd: Systemd) -> Self {
+        self.systemd = Some(systemd);
         self
     }
 
@@ -239,7 +260,12 @@ impl GracefulExit {
                 let after = bounds.deadline.saturating_add(GUARD_AFTER_DEADLINE);
                 arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
             } else if caught.at.saturating_duration_since(first) > bounds.coalesce {
-                arm(guard.as_ref(), Cause::Forced, GUARD_AFTER_SECOND_SIGNAL, codes.forced);
+                // Once the outcome is settled, and may have been told, a signal can only hasten the end.
+                let (cause, code) = match shared.settled.get() {
+                    Some(&code) => (Cause::Finished, code),
+                    None => (Cause::Forced, codes.forced),
+                };
+                arm(guard.as_ref(), cause, GUARD_AFTER_SECOND_SIGNAL, code);
             }
             shared.request(caught.name.as_str());
         }
@@ -274,7 +300,7 @@ impl GracefulExit {
         let board = Arc::new(Board::new(Arc::clone(&plan), &handles));
         let _ = self.shared.board.set(Arc::clone(&board));
 
-        let language = self.language;
+        let (language, summary) = (self.language, self.details);
         if !plan.overrun().is_zero() {
             log::warn!("{}", language.overrun(plan.worst_case(), self.bounds.deadline));
         }
@@ -286,8 +312,19 @@ impl GracefulExit {
             details: self.details,
             progress_interval: self.progress_interval,
             streams: self.shared.streams.clone(),
+            #[cfg(all(unix, feature = "systemd"))]
+            watch: self.systemd.clone().map(watch),
+            #[cfg(not(all(unix, feature = "systemd")))]
+            watch: None,
             on_begin: Box::new(at_begin(guard.clone(), self.bounds.deadline, self.codes.timed_out)),
-            on_exit: Box::new(at_exit(guard, self.report_path, language, self.flush_log, &self.shared)),
+            on_exit: Box::new(at_exit(
+                guard,
+                self.report_path,
+                summary,
+                self.flush_log,
+                language,
+                &self.shared,
+            )),
         };
         let members = servers.chain(jobs).collect();
         let supervisor = supervise(Setup { plan, board, members, linger: self.linger, hooks }).await?;
@@ -309,6 +346,10 @@ impl GracefulExit {
             }
         }
         log::info!("{}", language.started());
+        #[cfg(all(unix, feature = "systemd"))]
+        if let Some(systemd) = &self.systemd {
+            systemd.ready(language.started());
+        }
         self.shared.hand_over(supervisor.clone());
         if let Some(signals) = signals {
             signals.deliver_to(move |caught| {
@@ -365,6 +406,13 @@ fn arm(guard: Option<&Guard>, cause: Cause, after: Duration, code: u8) {
     }
 }
 
+/// The supervisor's own heartbeat is what the watchdog hears.
+#[cfg(all(unix, feature = "systemd"))]
+fn watch(mut systemd: Systemd) -> Watch {
+    let every = systemd.heartbeat();
+    Watch { every, tell: Box::new(move |standing| systemd.alive(&standing.status, standing.deadline_left)) }
+}
+
 fn at_begin(guard: Option<Guard>, deadline: Duration, code: u8) -> impl FnMut() + Send {
     move || arm(guard.as_ref(), Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
 }
@@ -372,19 +420,28 @@ fn at_begin(guard: Option<Guard>, deadline: Duration, code: u8) -> impl FnMut() 
 fn at_exit(
     guard: Option<Guard>,
     report_path: Option<PathBuf>,
-    language: Language,
+    summary: bool,
     mut flush_log: Box<dyn FnMut(Duration) + Send>,
+    language: Language,
     shared: &Arc<Shared>,
 ) -> impl FnMut(Report) + Send + use<> {
     let shared = Arc::clone(shared);
     move |report| {
+        // Whoever set it before said the same: an exit ends once.
+        let _ = shared.settled.set(report.exit_code);
+        let file = ReportFile::from(&report);
+        if summary {
+            summary::lines(&file, language).iter().for_each(|line| log::info!("{line}"));
+        }
         if let Some(path) = &report_path
-            && let Err(error) = ReportFile::from(&report).write(path)
+            && let Err(error) = file.write(path)
         {
             log::error!("{}", language.report_failed(&path.display(), &error));
         }
-        flush_log(LOG_FLUSH);
+        shared.last_word();
+        // Before the log's flush: that is the user's code, and the exit is what it is by now.
         arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
+        flush_log(LOG_FLUSH);
         let code = i32::from(report.exit_code);
         shared.finished.send_replace(Some(report));
         if guard.is_some()
@@ -407,9 +464,11 @@ struct Shared {
     streams: CancellationToken,
     board: OnceLock<Arc<Board>>,
     /// The first to ask for the exit.
-    requested: watch::Sender<Option<String>>,
+    requested: channel::Sender<Option<String>>,
     supervisor: Mutex<Supervisor>,
-    finished: watch::Sender<Option<Report>>,
+    /// The exit code, once nothing can change it any more.
+    settled: OnceLock<u8>,
+    finished: channel::Sender<Option<Report>>,
 }
 
 /// Where requests from code go.
@@ -425,9 +484,10 @@ impl Default for Shared {
         Self {
             streams: CancellationToken::new(),
             board: OnceLock::new(),
-            requested: watch::Sender::new(None),
+            requested: channel::Sender::new(None),
             supervisor: Mutex::new(Supervisor::NotYet(None)),
-            finished: watch::Sender::new(None),
+            settled: OnceLock::new(),
+            finished: channel::Sender::new(None),
         }
     }
 }
@@ -439,6 +499,15 @@ impl Shared {
             requested.get_or_insert_with(|| reason.to_owned());
             first
         });
+    }
+
+    /// Waits until whoever looks at the exit through a connection that outlives its server knows how it ended.
+    fn last_word(&self) {
+        let Some(board) = self.board.get() else { return };
+        let begun = Instant::now();
+        while board.outliving() > 0 && begun.elapsed() < LAST_WORD {
+            thread::sleep(LAST_WORD_LOOK);
+        }
     }
 
     fn hand_over(&self, address: Addr<ShutdownSupervisor>) {
@@ -485,9 +554,15 @@ impl ExitHandle {
         self.shared.board.get().map(|board| board.status())
     }
 
+    /// [`Status::phase`] alone: for whoever looks often. `running` before [`GracefulExit::run`], too.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        self.shared.board.get().map_or("running", |board| board.phase())
+    }
+
     /// Told at each change of [`ExitHandle::status`] but the counts of requests.
     #[must_use]
-    pub fn changes(&self) -> Option<watch::Receiver<u64>> {
+    pub fn changes(&self) -> Option<channel::Receiver<u64>> {
         self.shared.board.get().map(|board| board.changes())
     }
 

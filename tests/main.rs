@@ -1,9 +1,52 @@
 //! The integration tests: one binary, a file a subject.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on ends there, and says what was missing")]
+
+#[cfg(feature = "app")]
+mod admin;
+#[cfg(feature = "app")]
+mod business;
+#[cfg(feature = "app")]
+mod cache;
+#[cfg(feature = "app")]
+mod deadline;
+mod drain;
+#[cfg(feature = "app")]
+mod exit_codes;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod faults;
 mod layers;
+#[cfg(all(unix, feature = "app"))]
+mod page;
+#[cfg(feature = "app")]
+mod plan;
 mod sequence;
-#[cfg(unix)]
+#[cfg(feature = "app")]
+mod settings;
+#[cfg(all(unix, feature = "app"))]
 mod signals;
+#[cfg(feature = "app")]
+mod start_up;
+#[cfg(feature = "app")]
+mod streams;
 mod support;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "app"))]
 mod transcripts;
+
+// At home on Linux's platforms.
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod container;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod deploy;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod lame_duck;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod metrics;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod postgres;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod proxies;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod systemd;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod worker;

@@ -117,7 +117,12 @@ fn the_one_that_is_not_clean(scenario: &Scenario) {
         let (seconds, _) = scenario.lines.iter().find(|(_, text)| *text == line.text).expect("checked above");
         let at = line.at.saturating_duration_since(signalled);
         let expected = Duration::from_secs(*seconds);
-        assert!(at + EARLY >= expected && at <= expected + LATE, "{}: {} at {at:?}", scenario.name, line.text);
+        assert!(
+            at + EARLY >= expected && at <= expected + LATE,
+            "{}: {} at {at:?}",
+            scenario.name,
+            line.text
+        );
     }
     let last = scenario.lines.last().map_or(0, |(seconds, _)| *seconds);
     assert!(ended.at <= signalled + Duration::from_secs(last) + LATE, "the end comes with the last line");
@@ -138,7 +143,11 @@ fn the_clean_one() {
     let lines = ended.lines_from(BEGUN);
     check_order(&lines, CLEAN.to_vec());
     for line in &lines {
-        let after = if line.text == BEGUN || line.text == "等待正在执行请求完结" { signalled } else { answered };
+        let after = if line.text == BEGUN || line.text == "等待正在执行请求完结" {
+            signalled
+        } else {
+            answered
+        };
         assert!(line.at + EARLY >= after && line.at <= after + LATE, "{} is not in its time", line.text);
     }
     assert!(ended.at < signalled + Duration::from_secs(4), "the wait ends with the request, not after 5 s");
@@ -161,7 +170,8 @@ fn check_format(ended: &Ended) {
     for line in &ended.log {
         let (time, text) = line.raw.split_at_checked(20).expect("a line begins with its time");
         assert!(!text.is_empty() && !text.starts_with(' '), "{:?}", line.raw);
-        let time = DateTime::strptime("%Y/%m/%d %H:%M:%S ", time).unwrap_or_else(|error| panic!("{:?}: {error}", line.raw));
+        let time = DateTime::strptime("%Y/%m/%d %H:%M:%S ", time)
+            .unwrap_or_else(|error| panic!("{:?}: {error}", line.raw));
         let written = offset.to_timestamp(time).expect("a time");
         let read = SystemTime::now() - line.at.elapsed();
         let read = Timestamp::try_from(read).expect("a time");

@@ -38,12 +38,29 @@ impl Actor for HttpServerActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let server = self.server.clone();
-        let failed = async move { server.failed().await }.into_actor(self).map(|(), actor, _| {
+        let failed = async move { server.failed().await }.into_actor(self).map(|(), actor, ctx| {
             if !actor.closing {
                 actor.supervisor.do_send(Died { member: actor.member });
+                actor.take_down(ctx);
             }
         });
         ctx.spawn(failed);
+    }
+}
+
+impl HttpServerActor {
+    /// What is left of a server that has failed takes no more requests, answers those in flight, and closes.
+    /// Nobody waits for it: it does so beside the rest of the exit.
+    fn take_down(&self, ctx: &mut Context<Self>) {
+        let (server, linger) = (self.server.clone(), self.linger);
+        if !server.drain().gate.is_rejecting() {
+            server.reject();
+        }
+        let work = async move {
+            server.drain().gate.drained().await;
+            server.close(linger).await;
+        };
+        ctx.spawn(work.into_actor(self));
     }
 }
 
@@ -60,7 +77,9 @@ impl Handler<Ask> for HttpServerActor {
 
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         let server = self.server.clone();
-        let (id, closes, linger) = (ask.id, ask.phase != PhaseKind::Drain, self.linger);
+        let (id, closes) = (ask.id, ask.phase != PhaseKind::Drain);
+        // The bound includes the linger, which is waited out twice at most: the rest is left for closing.
+        let linger = self.linger.min(ask.bound / 3);
         if closes {
             self.closing = true;
         } else {

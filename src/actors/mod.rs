@@ -12,6 +12,7 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod watch;
 
 pub use board::{Board, MemberStatus, Oldest, PhaseStatus, ServerStatus, Status};
 pub(crate) use callback::{AtRisk, Parts};
@@ -23,3 +24,4 @@ pub use protocol::{
 };
 pub use supervisor::ShutdownSupervisor;
 pub(crate) use supervisor::{Hooks, Recruit, Setup};
+pub(crate) use watch::Watch;

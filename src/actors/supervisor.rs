@@ -14,6 +14,7 @@ use super::{
     AtRisk, Board, CallbackActor, HttpServerActor, Parts,
     protocol::{Announce, Ask, Cancel, Died, Ended, SignalReceived, StopRequested},
     timers::Timers,
+    watch::Watch,
 };
 use crate::{
     sequence::{
@@ -26,15 +27,15 @@ use crate::{
 /// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence); it keeps no
 /// state of its own but what carrying that out takes, never waits, and never blocks its thread.
 pub struct ShutdownSupervisor {
-    plan: Arc<Plan>,
-    state: State,
-    board: Arc<Board>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) state: State,
+    pub(super) board: Arc<Board>,
     members: Vec<Member>,
     timers: Timers,
     /// The first signal's time, from which the machine's are counted.
     epoch: Option<Instant>,
     released: bool,
-    hooks: Hooks,
+    pub(super) hooks: Hooks,
 }
 
 /// What the supervisor is made of.
@@ -66,6 +67,8 @@ pub(crate) struct Hooks {
     pub(crate) streams: CancellationToken,
     /// Called when the exit begins.
     pub(crate) on_begin: Box<dyn FnMut() + Send>,
+    /// Who hears how things stand.
+    pub(crate) watch: Option<Watch>,
     /// Called at the end, with the report. Nothing follows.
     pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
 }
@@ -172,6 +175,7 @@ impl ShutdownSupervisor {
         if phase.kind != PhaseKind::Release || !std::mem::replace(&mut self.released, true) {
             log::info!("{}", self.hooks.language.phase(phase.kind, phase.hold));
         }
+        self.tell_watch();
     }
 
     fn ask(&mut self, id: TaskId, ctx: &mut Context<Self>) -> Option<Event> {
@@ -246,9 +250,11 @@ impl ShutdownSupervisor {
                 let id = TaskId { phase, task };
                 if fate == Fate::CutOff {
                     self.tell(id);
-                    if self.is_draining_server(id) {
-                        self.abandon(&self.plan.member_of(id).name);
-                    }
+                }
+                // A server that failed was not waited for: whatever it still has in flight is cut off, too.
+                let was_asked = matches!(fate, Fate::CutOff | Fate::Ended(Over::Unreachable));
+                if was_asked && self.is_draining_server(id) {
+                    self.abandon(&self.plan.member_of(id).name);
                 }
                 let member = self.member(id);
                 if let Some(lost) = member.at_risk.as_ref().and_then(lost) {
@@ -290,13 +296,22 @@ impl ShutdownSupervisor {
     }
 
     fn report_progress(&self) {
+        for line in self.progress() {
+            log::info!("{line}");
+        }
+    }
+
+    /// Who is waited for, and for how long still: the requests in a line, the others in another.
+    pub(super) fn progress(&self) -> Vec<String> {
+        let mut lines = Vec::new();
         let pending: Vec<_> = self.state.pending().collect();
         let bound = |id: &TaskId| self.plan.phases()[id.phase].tasks[id.task].bound;
-        let Some((phase, after)) = pending.iter().map(|id| (id.phase, bound(id))).max() else { return };
+        let Some((phase, after)) = pending.iter().map(|id| (id.phase, bound(id))).max() else { return lines };
         let left = |timer| self.timers.left(timer).unwrap_or(after);
         let left = left(Timer::Bound { phase, after }).min(left(Timer::Deadline));
         let language = self.hooks.language;
-        let (servers, others): (Vec<_>, Vec<_>) = pending.into_iter().partition(|&id| self.is_draining_server(id));
+        let (servers, others): (Vec<_>, Vec<_>) =
+            pending.into_iter().partition(|&id| self.is_draining_server(id));
         if !servers.is_empty() {
             let (count, oldest) = self.board.read(|record| {
                 let count = record.servers().map(|server| server.drain().gate.in_flight()).sum();
@@ -304,14 +319,15 @@ impl ShutdownSupervisor {
                 (count, all.max_by_key(|request| request.age))
             });
             let oldest = oldest.as_ref().map(|it| (it.method.as_str(), it.path.as_str(), it.age));
-            log::info!("{}", language.progress_requests(count, oldest, left));
+            lines.push(language.progress_requests(count, oldest, left));
         }
         if !others.is_empty() {
             let label = |&id: &TaskId| self.member(id).label.clone();
             let named: Vec<_> = others.iter().take(NAMED).map(label).collect();
             let more = others.len() - named.len();
-            log::info!("{}", language.progress_members(&named, more, left));
+            lines.push(language.progress_members(&named, more, left));
         }
+        lines
     }
 
     fn member(&self, id: TaskId) -> &Member {
@@ -335,6 +351,12 @@ fn lost(at_risk: &AtRisk) -> Option<String> {
 
 impl Actor for ShutdownSupervisor {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(watch) = &self.hooks.watch {
+            ctx.run_interval(watch.every, |supervisor, _| supervisor.tell_watch());
+        }
+    }
 }
 
 impl Handler<SignalReceived> for ShutdownSupervisor {

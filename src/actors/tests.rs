@@ -8,3 +8,4 @@ mod crowd;
 mod ending;
 mod order;
 mod rig;
+mod watch;

@@ -25,6 +25,8 @@ pub struct Connection {
     request: Mutex<Request>,
     /// As soon as it is idle, and no request waits in its socket, it is to close.
     hangs_up: AtomicBool,
+    /// Its server closes without it.
+    outlives: AtomicBool,
 }
 
 /// In [`Connection::state`]: the activity.
@@ -83,7 +85,24 @@ impl Connection {
             state: AtomicU32::new(activity::IDLE),
             request: Mutex::new(request),
             hangs_up: AtomicBool::new(false),
+            outlives: AtomicBool::new(false),
         }
+    }
+
+    /// From here on its server closes without it: it stays open until its answer ends, or the process does. This
+    /// is for an answer that tells how the exit ended: the end of the process waits a moment until it is out. A
+    /// handler finds its connection in the request's `conn_data`, as an `Arc<Connection>`.
+    ///
+    /// The request should be one that is [always answered](crate::Server::always_answer), or the drain waits for
+    /// it; and its answer should say `Connection: close`, or the connection stays when it is over.
+    pub fn outlive(&self) {
+        if !self.outlives.swap(true, Ordering::AcqRel) {
+            self.drain.connections.outlived();
+        }
+    }
+
+    pub(super) fn outlives(&self) -> bool {
+        self.outlives.load(Ordering::Acquire)
     }
 
     pub(crate) fn drain(&self) -> &Drain {

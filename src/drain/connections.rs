@@ -18,7 +18,9 @@ use super::{Connection, Drain, InFlight};
 #[derive(Debug)]
 pub struct Connections {
     lanes: Box<[Mutex<Slab<Entry>>]>,
+    /// Those that their server closes; one that outlives it is not among them.
     open: AtomicUsize,
+    outliving: AtomicUsize,
     /// Told when the last connection has closed.
     none_left: Notify,
 }
@@ -46,13 +48,31 @@ pub enum Standing {
 impl Connections {
     pub(super) fn new(workers: usize) -> Self {
         let lanes = (0..workers.max(1)).map(|_| Mutex::new(Slab::new())).collect();
-        Self { lanes, open: AtomicUsize::new(0), none_left: Notify::new() }
+        Self { lanes, open: AtomicUsize::new(0), outliving: AtomicUsize::new(0), none_left: Notify::new() }
     }
 
-    /// How many are open.
+    /// How many are open, without those that outlive their server.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// How many are open that outlive their server: see [`Connection::outlive`].
+    #[must_use]
+    pub fn outliving(&self) -> usize {
+        self.outliving.load(Ordering::Acquire)
+    }
+
+    /// One of them outlives its server from here on.
+    pub(super) fn outlived(&self) {
+        self.outliving.fetch_add(1, Ordering::AcqRel);
+        self.count_out();
+    }
+
+    fn count_out(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.none_left.notify_waiters();
+        }
     }
 
     /// How many of a worker's are open.
@@ -97,6 +117,7 @@ impl Connections {
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if let Some(task) = &entry.task
+                    && !entry.connection.outlives()
                     && which(entry.connection.standing(now, recently))
                 {
                     task.abort();
@@ -144,9 +165,11 @@ impl Drain {
 
     /// Counts a connection out: its socket is closed.
     pub fn closed(&self, lane: usize, place: usize) {
-        lock(&self.connections.lanes[lane]).try_remove(place);
-        if self.connections.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.connections.none_left.notify_waiters();
+        let entry = lock(&self.connections.lanes[lane]).try_remove(place);
+        if entry.is_some_and(|entry| entry.connection.outlives()) {
+            self.connections.outliving.fetch_sub(1, Ordering::AcqRel);
+        } else {
+            self.connections.count_out();
         }
     }
 }

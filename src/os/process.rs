@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-pub(super) type TestResult = Result<(), Box<dyn Error>>;
+pub(crate) type TestResult = Result<(), Box<dyn Error>>;
 
 /// Names the part to play; without it, a test that is a child does nothing.
 const PART: &str = "GRACEFUL_EXIT_TEST_PART";
@@ -15,7 +15,7 @@ const PART: &str = "GRACEFUL_EXIT_TEST_PART";
 const SAYS: &str = "says: ";
 
 /// A process that plays a part. It is killed when dropped.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     orders: Option<ChildStdin>,
     output: Lines<BufReader<ChildStdout>>,
@@ -23,7 +23,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts the test binary again to run only `test`, which finds `part` by [`part`].
-    pub(super) fn start(
+    pub(crate) fn start(
         test: &str,
         part: &str,
         prepare: impl FnOnce(&mut Command),
@@ -40,12 +40,12 @@ impl Process {
 
     /// For sending signals to it.
     #[cfg(unix)]
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// The next thing that the child says; an error when it has ended.
-    pub(super) fn line(&mut self) -> Result<String, Box<dyn Error>> {
+    pub(crate) fn line(&mut self) -> Result<String, Box<dyn Error>> {
         for line in self.output.by_ref() {
             if let Some((_, said)) = line?.split_once(SAYS) {
                 return Ok(said.to_owned());
@@ -55,11 +55,11 @@ impl Process {
     }
 
     /// Lets the child's [`wait_for_order`] return.
-    pub(super) fn order(&mut self) -> io::Result<()> {
+    pub(crate) fn order(&mut self) -> io::Result<()> {
         self.orders.as_mut().map_or(Ok(()), |orders| orders.write_all(b"go on\n"))
     }
 
-    pub(super) fn wait(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait()
     }
 }
@@ -72,7 +72,7 @@ impl Drop for Process {
 }
 
 /// The part that this process was started to play, if it was.
-pub(super) fn part() -> Option<String> {
+pub(crate) fn part() -> Option<String> {
     let part = env::var(PART).ok()?;
     // A child that hangs must not outlive its test, nor keep it from failing.
     thread::spawn(|| {
@@ -82,13 +82,13 @@ pub(super) fn part() -> Option<String> {
     Some(part)
 }
 
-pub(super) fn say(what: impl std::fmt::Display) {
+pub(crate) fn say(what: impl std::fmt::Display) {
     let mut output = io::stdout().lock();
     let _ = writeln!(output, "{SAYS}{what}"); // the parent may be gone
     let _ = output.flush();
 }
 
 /// Blocks until the parent orders to go on, or is gone.
-pub(super) fn wait_for_order() {
+pub(crate) fn wait_for_order() {
     let _ = io::stdin().lines().next();
 }

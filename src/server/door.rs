@@ -32,6 +32,8 @@ pub struct Handle {
 struct DoorState {
     /// Cancelled when the workers are to stop accepting.
     asked: CancellationToken,
+    /// Cancelled when newcomers would be turned away.
+    rejecting: CancellationToken,
     /// The sockets, where whoever closes the door can shut them for the workers, and nowhere else: a duplicate
     /// would keep them open.
     sockets: OnceLock<Vec<TcpListener>>,
@@ -58,6 +60,7 @@ impl Handle {
     pub(crate) fn new(name: ServerName, drain: Arc<Drain>, workers: usize) -> Self {
         let door = DoorState {
             asked: CancellationToken::new(),
+            rejecting: CancellationToken::new(),
             sockets: OnceLock::new(),
             shut: AtomicBool::new(false),
             turn: Mutex::new(()),
@@ -82,10 +85,10 @@ impl Handle {
     }
 
     /// Gives it the sockets that its workers accept from.
-    pub(super) fn listens_on(&self, listeners: &[TcpListener]) {
+    pub(super) fn listens_on<'a>(&self, listeners: impl Iterator<Item = &'a TcpListener>) {
         if listener::CAN_SHUT {
             // Without them the workers shut the door.
-            let sockets = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
+            let sockets = listeners.map(TcpListener::try_clone).collect::<Result<_, _>>();
             let _ = sockets.map(|sockets| self.door.sockets.set(sockets));
         }
     }
@@ -94,10 +97,13 @@ impl Handle {
         Closing { door: Arc::clone(&self.door) }
     }
 
-    /// From now on requests are rejected. Connections that have not been used for a second close at once: to
-    /// close thousands of them takes time, which there is while requests in flight are waited for.
+    /// From now on requests are rejected, and newcomers on an inherited socket left to the next process.
+    ///
+    /// Connections that have not been used for a second close at once: to close thousands of them takes time, which
+    /// there is while requests in flight are waited for.
     pub fn reject(&self) {
         self.drain.gate.reject();
+        self.door.rejecting.cancel();
         self.drain.connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
     }
 
@@ -190,6 +196,11 @@ impl Closing {
     /// Whether nothing is left to be done about the sockets.
     pub(super) fn is_shut(&self) -> bool {
         self.door.shut.load(Ordering::Acquire)
+    }
+
+    /// Resolves when requests begin to be rejected.
+    pub(super) async fn rejecting(&self) {
+        self.door.rejecting.cancelled().await;
     }
 
     /// To be held while a connection is taken out of the queue and counted.

@@ -81,6 +81,7 @@ impl Default for Options {
 enum Socket {
     Bind(String, io::Result<Vec<SocketAddr>>),
     Listen(TcpListener),
+    Inherited(TcpListener),
 }
 
 /// Starts the application on one worker; a fresh one for each.
@@ -124,9 +125,18 @@ impl Server {
         self
     }
 
-    /// Serves on a socket that listens already, an inherited one for example.
+    /// Serves on a socket that listens already, and closes it at the exit.
     pub fn listen(mut self, listener: TcpListener) -> Self {
         self.sockets.push(Socket::Listen(listener));
+        self
+    }
+
+    /// Serves on a socket that somebody else keeps open, such as systemd for the time of a restart. At the exit it is
+    /// left as it is: whoever connects once rejecting has begun waits in its queue for the next process, and is
+    /// neither refused nor answered with the rejection. A server that closes [`Stop::Last`] takes connections until
+    /// it closes.
+    pub fn listen_inherited(mut self, listener: TcpListener) -> Self {
+        self.sockets.push(Socket::Inherited(listener));
         self
     }
 
@@ -210,14 +220,23 @@ impl Server {
         let mut listeners = Vec::new();
         for socket in self.sockets {
             match socket {
-                Socket::Listen(listener) => {
-                    listener.set_nonblocking(true).map_err(|error| failed("its inherited socket", error))?;
-                    listeners.push(listener);
+                Socket::Listen(socket) => {
+                    socket.set_nonblocking(true).map_err(|error| failed("its socket", error))?;
+                    listeners.push(Listener { socket, at_exit: AtExit::Shut });
+                }
+                Socket::Inherited(socket) => {
+                    socket.set_nonblocking(true).map_err(|error| failed("its inherited socket", error))?;
+                    let at_exit = match self.stop {
+                        Stop::First => AtExit::LeaveToTheNext,
+                        Stop::Last => AtExit::LeaveWhenClosing,
+                    };
+                    listeners.push(Listener { socket, at_exit });
                 }
                 Socket::Bind(asked, resolved) => {
                     for address in resolved.map_err(|error| failed(&asked, error))? {
                         let bound = listener::bind(address, self.backlog);
-                        listeners.push(bound.map_err(|error| failed(&address.to_string(), error))?);
+                        let socket = bound.map_err(|error| failed(&address.to_string(), error))?;
+                        listeners.push(Listener { socket, at_exit: AtExit::Shut });
                     }
                 }
             }
@@ -228,10 +247,14 @@ impl Server {
                 io::Error::new(io::ErrorKind::NotFound, "it was given no address"),
             ));
         }
-        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>();
+        let addresses =
+            listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>();
         let addresses = addresses.map_err(|error| failed("its socket", error))?;
         let handle = Handle::new(self.name.into(), Arc::new(Drain::new(self.workers)), self.workers);
-        handle.listens_on(&listeners);
+        // One that is left to the next process must not be shut.
+        if listeners.iter().all(|listener| listener.at_exit == AtExit::Shut) {
+            handle.listens_on(listeners.iter().map(|listener| &listener.socket));
+        }
         Ok(Opened {
             handle,
             addresses,
@@ -253,10 +276,33 @@ impl fmt::Debug for Server {
 pub(crate) struct Opened {
     pub(crate) handle: Handle,
     pub(crate) addresses: Vec<SocketAddr>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     options: Options,
     always_answer: Option<AlwaysAnswer>,
     start: StartWorker,
+}
+
+/// A listening socket.
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    pub(super) at_exit: AtExit,
+}
+
+/// What becomes of a listening socket, and of who is in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AtExit {
+    /// The queue is emptied, and the socket stops listening.
+    Shut,
+    /// Both are left to the next process, as soon as newcomers would be turned away.
+    LeaveToTheNext,
+    /// Both are left to the next process, when the server closes.
+    LeaveWhenClosing,
+}
+
+impl Listener {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { socket: self.socket.try_clone()?, at_exit: self.at_exit })
+    }
 }
 
 impl Opened {
@@ -265,8 +311,7 @@ impl Opened {
         let policy = Policy { rejection, always_answer: self.always_answer };
         let mut starting = Vec::new();
         for lane in 0..self.handle.drain().gate.lanes() {
-            let listeners =
-                self.listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
+            let listeners = self.listeners.iter().map(Listener::try_clone).collect::<io::Result<Vec<_>>>()?;
             let seat = Seat::new(&self.handle, lane, listeners, policy.clone(), self.options);
             starting.push(worker::spawn(self.handle.name(), seat, (self.start)())?);
         }

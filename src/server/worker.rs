@@ -4,7 +4,6 @@ use std::{
     fmt,
     future::poll_fn,
     io,
-    net::TcpListener,
     rc::Rc,
     sync::Arc,
     task::{Poll, ready},
@@ -21,7 +20,7 @@ use tokio::sync::oneshot;
 
 use super::{
     door::{Closing, Handle},
-    spec::Options,
+    spec::{AtExit, Listener, Options},
     stream::Stream,
 };
 use crate::{
@@ -33,7 +32,7 @@ use crate::{
 pub(super) struct Seat {
     drain: Arc<Drain>,
     lane: usize,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     policy: Policy,
     options: Options,
     closing: Closing,
@@ -44,7 +43,7 @@ impl Seat {
     pub(super) fn new(
         handle: &Handle,
         lane: usize,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<Listener>,
         policy: Policy,
         options: Options,
     ) -> Self {
@@ -121,7 +120,7 @@ where
 type Door = Box<dyn FnOnce(Closing) -> LocalBoxFuture<'static, ()>>;
 
 /// Builds the application's service for one listening socket, and its accept loop.
-async fn open<F, I, S, B>(seat: &Seat, listener: TcpListener, factory: &F) -> Result<Door, String>
+async fn open<F, I, S, B>(seat: &Seat, listener: Listener, factory: &F) -> Result<Door, String>
 where
     F: Fn() -> I,
     I: IntoServiceFactory<S, Request> + 'static,
@@ -132,6 +131,7 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
+    let Listener { socket: listener, at_exit } = listener;
     let address = listener.local_addr().map_err(|error| format!("its socket has no address: {error}"))?;
     let listener = tokio::net::TcpListener::from_std(listener)
         .map_err(|error| format!("its socket cannot be watched: {error}"))?;
@@ -167,16 +167,24 @@ where
         }),
     };
     let max = options.max_connections;
-    Ok(Box::new(move |closing| Box::pin(accept(listener, begin, max, closing))))
+    Ok(Box::new(move |closing| Box::pin(accept(listener, at_exit, begin, max, closing))))
 }
 
-/// Accepts until the door closes; then takes out whoever is still in the queue.
-async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections: usize, closing: Closing) {
+/// Accepts until the door closes; then takes out whoever is still in the queue, unless the queue is left to the next
+/// process.
+async fn accept(
+    listener: tokio::net::TcpListener,
+    at_exit: AtExit,
+    begin: Begin,
+    max_connections: usize,
+    closing: Closing,
+) {
     loop {
         let full = begin.drain.connections.open_in(begin.lane) >= max_connections;
         let accepted = tokio::select! {
             biased;
             () = closing.asked() => break,
+            () = closing.rejecting(), if at_exit == AtExit::LeaveToTheNext => break,
             () = actix_rt::time::sleep(BACKOFF), if full => continue,
             accepted = take(&listener, &begin, &closing), if !full => accepted,
         };
@@ -195,15 +203,20 @@ async fn accept(listener: tokio::net::TcpListener, begin: Begin, max_connections
         // Lets the other workers, which were woken as well, have their share of a burst.
         tokio::task::yield_now().await;
     }
-    if closing.is_shut() {
-        return;
+    if at_exit == AtExit::Shut {
+        if closing.is_shut() {
+            return;
+        }
+        listener::ignore_newcomers(&listener);
+        sweep(&listener, &begin);
+        // Whoever was in the middle of a handshake has had time to end it.
+        tokio::task::yield_now().await;
+        sweep(&listener, &begin);
+        listener::shut(&listener);
+    } else {
+        drop(listener);
+        closing.asked().await;
     }
-    listener::ignore_newcomers(&listener);
-    sweep(&listener, &begin);
-    // Whoever was in the middle of a handshake has had time to end it.
-    tokio::task::yield_now().await;
-    sweep(&listener, &begin);
-    listener::shut(&listener);
 }
 
 /// Takes the next connection out of the queue, and begins it in the same step.

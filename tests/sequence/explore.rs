@@ -47,6 +47,10 @@ impl Model for AnyOrder {
         for (phase, of) in self.plan.phases().iter().enumerate() {
             let bound = |after| Event::Timer(Timer::Bound { phase, after });
             events.extend((!of.hold.is_zero()).then(|| bound(of.hold)));
+            // A bound that no task of the phase has, and the answer of a task that it does not have.
+            events.push(bound(JUST_LATER));
+            let task = TaskId { phase, task: of.tasks.len() };
+            events.push(Event::Ended { task, over: Over::Done });
             for (task, asked) in of.tasks.iter().enumerate() {
                 let task = TaskId { phase, task };
                 events.push(bound(asked.bound));

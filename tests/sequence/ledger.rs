@@ -114,11 +114,9 @@ impl Ledger {
                 Effect::Enter { phase } => {
                     self.enter(plan, phase);
                     entered = Some(phase);
-                    timed_out.clear();
                 }
                 Effect::Ask(task) => self.ask(plan, task),
                 Effect::TimeOut(task) => {
-                    self.hold(Promise::BoundsAreKept, due.contains(&task));
                     self.fates.insert(task, Fate::TimedOut);
                     timed_out.push(task);
                 }
@@ -140,8 +138,7 @@ impl Ledger {
                 Effect::Exit(outcome) => self.exit(plan, meaning, outcome),
             }
         }
-        let named = due.iter().all(|task| self.fates[task] == Fate::TimedOut);
-        self.hold(Promise::BoundsAreKept, named);
+        self.hold(Promise::BoundsAreKept, timed_out == due);
         self.hold_at_rest(plan, &step.state);
     }
 
@@ -257,6 +254,8 @@ impl Ledger {
         self.hold(Promise::PhasesFollowThePlan, self.phase == Some(task.phase));
         self.hold(Promise::NobodyDeadIsAsked, !self.dead.contains(&member_of(plan, task)));
         self.hold(Promise::EveryWaitIsTimed, self.live.contains(&bound_of(plan, task)));
+        // In the order of the plan: whoever was asked before stands before.
+        self.hold(Promise::PhasesFollowThePlan, self.waiting().iter().all(|&asked| asked < task));
         let before = self.fates.insert(task, Fate::Running);
         self.hold(Promise::EverybodyAliveIsAskedOnce, before.is_none());
     }

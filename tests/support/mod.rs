@@ -1,12 +1,20 @@
 //! What the tests of the binary share: a process with its log, and a client that sees every byte.
 
 mod client;
+#[cfg(feature = "app")]
 mod process;
 #[cfg(unix)]
 pub(crate) mod signals;
+#[cfg(all(target_os = "linux", feature = "app"))]
+pub(crate) mod tools;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod traffic;
 
 pub(crate) use client::{Client, Response};
-pub(crate) use process::{App, Ended, Line, bare, output};
+#[cfg(feature = "app")]
+pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output};
+#[cfg(all(target_os = "linux", feature = "app"))]
+pub(crate) use traffic::Traffic;
 
 use std::{
     path::Path,
@@ -50,4 +58,11 @@ pub(crate) fn side_by_side<T: Sync>(items: &[T], run: impl Fn(&T) + Sync) {
 /// A new folder.
 pub(crate) fn folder() -> Arc<TempDir> {
     Arc::new(tempfile::tempdir().expect("a temporary folder"))
+}
+
+/// Asks it to stop, and waits for its end.
+#[cfg(feature = "app")]
+pub(crate) fn stop(app: App) -> Ended {
+    app.signal_to_stop();
+    app.wait()
 }

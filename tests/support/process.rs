@@ -14,6 +14,10 @@ use tempfile::TempDir;
 
 use super::{Client, PATIENCE, wait_until};
 
+/// What a report names as the reason after [`App::signal_to_stop`]: where no signal can be sent to one process
+/// alone, it is asked over HTTP.
+pub(crate) const STOPPED_BY: &str = if cfg!(unix) { "SIGTERM" } else { "POST /shutdown" };
+
 /// A running application, in a folder of its own. It is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -62,7 +66,11 @@ impl App {
     /// The command that starts it in `folder`: more arguments may follow.
     pub(crate) fn command(folder: &Path) -> Command {
         let mut command = bare(folder);
-        let ours = ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "report.path=report.json"];
+        let ours = [
+            "servers.admin.bind=127.0.0.1:0",
+            "servers.business.bind=127.0.0.1:0",
+            "report.path=report.json",
+        ];
         for setting in ours {
             command.args(["--set", setting]);
         }
@@ -72,9 +80,14 @@ impl App {
     /// Runs a command of [`App::command`] and waits until it serves.
     pub(crate) fn start_command(folder: Arc<TempDir>, command: Command) -> Self {
         let mut app = Self::spawn(folder, command);
-        app.admin = app.port_of("admin");
-        app.business = app.port_of("business");
+        app.find_ports();
         app
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn find_ports(&mut self) {
+        self.admin = self.port_of("admin");
+        self.business = self.port_of("business");
     }
 
     /// Runs a command of [`App::command`], whatever comes of it.
@@ -105,7 +118,9 @@ impl App {
             }
             let log = self.log.lock().expect("no panic");
             let line = log.iter().find(|line| {
-                line.text.contains("http://") && (line.text.contains(&format!("server {server} ")) || line.text.contains(&format!("服务器{server}")))
+                line.text.contains("http://")
+                    && (line.text.contains(&format!("server {server} "))
+                        || line.text.contains(&format!("服务器{server}")))
             });
             found = line.and_then(|line| line.text.rsplit("http://").next()?.trim().parse().ok());
             found.is_some()
@@ -113,16 +128,13 @@ impl App {
         found.expect("it was found")
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal.
@@ -136,18 +148,44 @@ impl App {
         at
     }
 
-    /// Begins a request and waits until the server counts it as in flight.
+    /// Asks it to stop: see [`STOPPED_BY`].
+    #[cfg(unix)]
+    pub(crate) fn signal_to_stop(&self) -> Instant {
+        self.signal(libc::SIGTERM)
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn signal_to_stop(&self) -> Instant {
+        let at = Instant::now();
+        let answer = Client::request(self.admin, "POST", "/shutdown", &[("Content-Length", "0")], b"");
+        assert_eq!(answer.status, 202);
+        at
+    }
+
+    /// Begins a request and waits until the business server counts it as in flight.
     pub(crate) fn in_flight(&self, path: &str) -> Client {
-        let before = self.count_in_flight();
+        // An answer that has just been read may still be on its way from one count to the other.
+        let before = (0..3).map(|_| self.count_begun()).min().expect("three counts");
         let mut client = Client::connect(self.business);
         client.send("GET", path, &[]).expect("the request is sent");
-        wait_until("the request is in flight", || self.count_in_flight() > before);
+        wait_until("the request is in flight", || self.count_begun() > before && self.count_begun() > before);
         client
+    }
+
+    /// How many requests the business server has taken.
+    fn count_begun(&self) -> u64 {
+        let business = &self.status()["servers"][1];
+        ["in_flight", "completed"].iter().filter_map(|count| business[count].as_u64()).sum()
     }
 
     pub(crate) fn count_in_flight(&self) -> u64 {
         let status = self.status();
-        status["servers"].as_array().expect("servers").iter().filter_map(|server| server["in_flight"].as_u64()).sum()
+        status["servers"]
+            .as_array()
+            .expect("servers")
+            .iter()
+            .filter_map(|server| server["in_flight"].as_u64())
+            .sum()
     }
 
     pub(crate) fn status(&self) -> serde_json::Value {
@@ -156,17 +194,13 @@ impl App {
     }
 
     /// Waits for a line that contains `text`.
-    pub(crate) fn wait_for(&mut self, text: &str) -> Line {
+    pub(crate) fn wait_for(&self, text: &str) -> Line {
         let mut found = None;
         wait_until(text, || {
             found = self.log.lock().expect("no panic").iter().find(|line| line.text.contains(text)).cloned();
             found.is_some()
         });
         found.expect("it was found")
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_none()
     }
 
     /// Kills it, with no chance to do anything about it.
@@ -182,7 +216,7 @@ impl App {
     }
 
     pub(crate) fn log_text(&self) -> String {
-        self.log.lock().expect("no panic").iter().map(|line| format!("{}\n", line.text)).collect()
+        text(&self.log.lock().expect("no panic"))
     }
 
     /// Waits for its end.
@@ -199,7 +233,12 @@ impl App {
         if let Some(reader) = self.reader.take() {
             reader.join().expect("the log is read");
         }
-        Ended { status, at, log: self.log.lock().expect("no panic").clone(), folder: Arc::clone(&self.folder) }
+        Ended {
+            status,
+            at,
+            log: self.log.lock().expect("no panic").clone(),
+            folder: Arc::clone(&self.folder),
+        }
     }
 }
 
@@ -214,7 +253,8 @@ impl Drop for App {
 impl Line {
     fn new(line: &str) -> Self {
         // `YYYY/MM/DD HH:MM:SS text`, where it has the shape.
-        let text = line.get(20..).filter(|_| line.as_bytes().get(19) == Some(&b' ')).unwrap_or(line);
+        let timed = line.starts_with("2") && line.as_bytes().get(19) == Some(&b' ');
+        let text = line.get(20..).filter(|_| timed).unwrap_or(line);
         Self { text: text.to_owned(), raw: line.to_owned(), at: Instant::now() }
     }
 }
@@ -235,12 +275,16 @@ impl Ended {
 
     /// The log as text, without the times.
     pub(crate) fn text(&self) -> String {
-        self.log.iter().map(|line| format!("{}\n", line.text)).collect()
+        text(&self.log)
     }
 
     pub(crate) fn has(&self, text: &str) -> bool {
         self.log.iter().any(|line| line.text.contains(text))
     }
+}
+
+fn text(log: &[Line]) -> String {
+    log.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect()
 }
 
 /// The binary in `folder`, with nothing set, in English, and with no signal blocked or ignored: the tests' own

@@ -1,6 +1,9 @@
 //! What the process inherits of signals, and their names.
 
-#![expect(unsafe_code, reason = "what a child inherits is set between fork and exec, and std has no safe form of it")]
+#![expect(
+    unsafe_code,
+    reason = "what a child inherits is set between fork and exec, and std has no safe form of it"
+)]
 
 use std::{io, mem::MaybeUninit, os::unix::process::CommandExt, process::Command};
 
@@ -33,7 +36,11 @@ pub(crate) fn ignored(command: &mut Command, signal: c_int) {
 fn handled(command: &mut Command, signal: c_int, how: libc::sighandler_t) {
     let set = move || {
         // SAFETY: `signal` is async-signal-safe, and installs no handler here.
-        if unsafe { libc::signal(signal, how) } == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if unsafe { libc::signal(signal, how) } == libc::SIG_ERR {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     };
     // SAFETY: the closure allocates nothing and takes no lock.
     unsafe { command.pre_exec(set) };

@@ -239,7 +239,9 @@ async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
     rig.job(Job::callback("confused", hangs().recipient()).at_risk(|| panic!("a bug of the user's")));
     rig.job(Job::resource("not-reached", hangs().recipient()).at_risk(|| Some("7 files".to_owned())));
     rig.job(
-        Job::resource("cut-off", hangs().recipient()).timeout(2 * SECOND).at_risk(|| Some("1 file".to_owned())),
+        Job::resource("cut-off", hangs().recipient())
+            .timeout(2 * SECOND)
+            .at_risk(|| Some("1 file".to_owned())),
     );
     let report = rig.run().await;
 

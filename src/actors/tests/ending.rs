@@ -24,7 +24,8 @@ fn hangs_in(phase: PhaseKind) -> Rig {
     rig.bounds.ready_delay = 10 * MS;
     let web = rig.server("web", Kind::ServerFirst);
     let admin = rig.server("admin", Kind::ServerLast);
-    let work = |kind| if kind == phase { member(|_| never()) } else { member(|_| super::rig::done_after(MS)) };
+    let work =
+        |kind| if kind == phase { member(|_| never()) } else { member(|_| super::rig::done_after(MS)) };
     rig.job(Job::callback("flush", work(PhaseKind::Callbacks).recipient()));
     rig.job(Job::resource("pool", work(PhaseKind::Release).recipient()));
     match phase {

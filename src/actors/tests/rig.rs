@@ -14,8 +14,8 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     actors::{
-        Board, CallbackError, Died, Errand, FinishWork, Hooks, Job, Recruit, ReleaseResource, RunCallback, Setup,
-        ShutdownSupervisor, SignalReceived, StopRequested,
+        Board, CallbackError, Died, Errand, FinishWork, Hooks, Job, Recruit, ReleaseResource, RunCallback,
+        Setup, ShutdownSupervisor, SignalReceived, StopRequested, Watch,
     },
     drain::Drain,
     sequence::{Bounds, CallbackReport, ExitCodes, Fate, Kind, Member, MemberId, PhaseKind, Plan, Report},
@@ -30,6 +30,7 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Rig {
     pub(super) bounds: Bounds,
     pub(super) progress_interval: Duration,
+    pub(super) watch: Option<Watch>,
     servers: Vec<(Handle, Kind)>,
     jobs: Vec<Job>,
 }
@@ -51,6 +52,7 @@ impl Rig {
             progress_interval: Duration::ZERO,
             servers: Vec::new(),
             jobs: Vec::new(),
+            watch: None,
         }
     }
 
@@ -84,6 +86,7 @@ impl Rig {
         let (sender, report) = oneshot::channel();
         let mut sender = Some(sender);
         let hooks = Hooks {
+            watch: self.watch,
             language: Language::En,
             codes: ExitCodes { forced: 101, timed_out: 102, incomplete: 103 },
             details: true,

@@ -7,42 +7,60 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use graceful_exit::{
-    ReportFile,
-    settings::{Layers, Settings},
+    Language,
+    settings::{Layers, Settings, SettingsError},
 };
 
-use crate::{exit_code, plan, run};
+use crate::{exit_code, plan, report, run};
 
 /// An admin and a business server that stop without losing an answer or a cached write.
 #[derive(Debug, Parser)]
-#[command(version, about, args_conflicts_with_subcommands = false)]
+#[command(version, about)]
 struct Arguments {
-    /// Lay FILE over the built-in defaults; later ones win.
-    #[arg(short, long, value_name = "FILE", global = true)]
-    config: Vec<PathBuf>,
-    /// Set one key, as in `shutdown.timeout=8s`; later ones win, and all of them over files and environment.
-    #[arg(short, long, value_name = "KEY=VALUE", global = true)]
-    set: Vec<String>,
+    #[command(flatten)]
+    layers: LayerArguments,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-#[derive(Clone, Debug, Subcommand)]
+/// What may stand before the subcommand and after it, and counts in that order. (clap's `global` would let what
+/// stands after replace what stands before.)
+#[derive(Debug, Default, Args)]
+struct LayerArguments {
+    /// Lay FILE over the built-in defaults; later ones win.
+    #[arg(short, long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// Set one key, as in `shutdown.timeout=8s`; later ones win, and all of them over files and environment.
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Run both servers until asked to stop (this is the default).
-    Run,
+    Run {
+        #[command(flatten)]
+        layers: LayerArguments,
+    },
     /// Start nothing: check the settings, and print the shutdown that they lead to.
     Plan {
+        #[command(flatten)]
+        layers: LayerArguments,
         /// How to print it.
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
+        #[command(flatten)]
+        patience: plan::Patience,
     },
     /// Print a report file as a person reads it.
     Report {
         /// The file that `report.path` named.
         file: PathBuf,
+        /// Draw its timeline to OUT as well.
+        #[arg(long, value_name = "OUT")]
+        svg: Option<PathBuf>,
     },
 }
 
@@ -50,45 +68,47 @@ enum Command {
 pub(crate) enum Format {
     Text,
     Json,
+    /// The block of a Deployment.
+    Kubernetes,
+    /// The block of a unit.
+    Systemd,
 }
 
 pub(crate) fn main() -> ExitCode {
-    let Arguments { config, set, command } = match arguments() {
+    let Arguments { layers, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(code) => return code,
+        Err(error) => {
+            // Help and version are no errors; an output that is closed is not ours to complain about.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit_code::USAGE } else { 0 });
+        }
     };
-    if !matches!(command, None | Some(Command::Run)) {
-        graceful_exit::os::signals::release();
-    }
-    if let Some(Command::Report { file }) = command {
-        return report(&file);
-    }
-    let layers = Layers { files: config, set, environment: env::vars_os().collect() };
-    let settings = match Settings::load(&layers) {
-        Ok(settings) => settings,
-        Err(error) => return fail(exit_code::USAGE, &error),
-    };
-    match command.unwrap_or(Command::Run) {
-        Command::Run => run::main(settings),
-        Command::Plan { format } => print(&plan::print(&settings, format)),
-        Command::Report { .. } => ExitCode::SUCCESS,
+    match command.unwrap_or(Command::Run { layers: LayerArguments::default() }) {
+        Command::Run { layers: more } => match load(layers, more) {
+            Ok(settings) => run::main(settings),
+            Err(error) => fail(exit_code::USAGE, &error),
+        },
+        Command::Plan { layers: more, format, patience } => {
+            graceful_exit::os::signals::release();
+            match load(layers, more) {
+                Ok(settings) => print(&plan::print(&settings, format, patience)),
+                Err(error) => fail(exit_code::USAGE, &error),
+            }
+        }
+        Command::Report { file, svg } => {
+            graceful_exit::os::signals::release();
+            match report::print(&file, svg.as_deref(), Language::from_environment()) {
+                Ok(text) => print(&text),
+                Err(error) => fail(exit_code::USAGE, &error),
+            }
+        }
     }
 }
 
-/// `-c` and `-s` may be repeated before the subcommand and after it.
-fn arguments() -> Result<Arguments, ExitCode> {
-    Arguments::try_parse().map_err(|error| {
-        // Help and version are no errors; a closed output is not ours to complain about.
-        let _ = error.print();
-        if error.use_stderr() { ExitCode::from(exit_code::USAGE) } else { ExitCode::SUCCESS }
-    })
-}
-
-fn report(file: &std::path::Path) -> ExitCode {
-    match ReportFile::read(file) {
-        Ok(report) => print(&format!("{report:#?}\n")),
-        Err(error) => fail(exit_code::USAGE, &error),
-    }
+fn load(mut layers: LayerArguments, more: LayerArguments) -> Result<Settings, SettingsError> {
+    layers.config.extend(more.config);
+    layers.set.extend(more.set);
+    Settings::load(&Layers { files: layers.config, set: layers.set, environment: env::vars_os().collect() })
 }
 
 /// Prints to standard output; a reader that has left has read enough.

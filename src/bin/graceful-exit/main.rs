@@ -3,7 +3,10 @@
 mod admin;
 mod business;
 mod cli;
+mod inherited;
 mod plan;
+mod progress;
+mod report;
 mod run;
 
 use std::process::ExitCode;

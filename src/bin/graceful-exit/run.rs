@@ -8,6 +8,8 @@ use actix_web::{
     rt::{System, time::timeout},
     web::Bytes,
 };
+#[cfg(unix)]
+use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
     Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
@@ -15,13 +17,15 @@ use graceful_exit::{
 };
 
 use crate::{
-    admin::{Admin, is_read_only},
+    admin::{Admin, Feed, Metrics, Page, is_read_only, is_stream},
     business::{
         self, Business,
         cache::{Cache, OpenError},
     },
     cli::fail,
     exit_code,
+    inherited::Inherited,
+    progress::Progress,
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -30,25 +34,54 @@ const FINISH_OPENING: Duration = Duration::from_millis(500);
 
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
+    // Before any thread is started, since it takes variables out of the environment.
+    let inherited = match Inherited::from_environment() {
+        Ok(inherited) => inherited,
+        Err(error) => return fail(exit_code::START, &error),
+    };
     let language = language(&settings);
-    let logging = match logging::start(&logging::Options::from(&settings.log)) {
+    let progress = Progress::on_terminal();
+    let options = logging::Options::from(&settings.log);
+    let started = match &progress {
+        Some(progress) => logging::start_through(&options, progress.above()),
+        None => logging::start(&options),
+    };
+    let logging = match started {
         Ok(logging) => logging,
         Err(error) => return fail(exit_code::START, &error),
     };
     // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
-    let mut exit = exit(&settings, language, &logging);
+    let mut exit = exit(&settings, language, &logging, progress.clone());
     if let Err(error) = exit.arm() {
         return fail(exit_code::START, &error);
     }
+    #[cfg(unix)]
+    match Systemd::from_environment() {
+        Ok(Some(systemd)) => exit = exit.systemd(systemd),
+        Ok(None) => {}
+        Err(error) => {
+            return fail(exit_code::START, &format!("the thread for systemd cannot be started: {error}"));
+        }
+    }
     let system = System::new();
-    let code = system.block_on(serve(settings, language, exit));
+    if let (Some(progress), Some(_)) = (progress, settings.shutdown.progress_interval) {
+        let handle = exit.handle();
+        system.block_on(async move { progress.follow(handle, language) });
+    }
+    let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
     // The system is not dropped: that would wait for whatever still blocks one of its threads.
     std::process::exit(i32::from(code))
 }
 
-async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8 {
+async fn serve(
+    settings: Settings,
+    language: Language,
+    logging: Logging,
+    mut inherited: Inherited,
+    exit: GracefulExit,
+) -> u8 {
     let handle = exit.handle();
     let mut opening = pin!(open(&settings));
     let opened = tokio::select! {
@@ -75,15 +108,20 @@ async fn serve(settings: Settings, language: Language, exit: GracefulExit) -> u8
     }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
-    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone() };
+    let metrics = Metrics::new(handle.clone(), settings.shutdown.timeout, logging);
+    let stop = stop(&settings.servers.admin);
+    let token = settings.admin.token.clone();
+    let page = Page::new(token.is_some());
+    let admin = Admin { exit: handle.clone(), token, metrics, stop, page, feed: Feed::default() };
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
-    let mut admin = configured(admin, &settings.servers.admin);
-    if settings.servers.admin.stop == StopOrder::Last {
-        admin = admin.always_answer(|head| is_read_only(&head.method, head.uri.path()));
-    }
-    let business = configured(business, &settings.servers.business);
+    let admin = configured(admin, &settings.servers.admin, &mut inherited);
+    let admin = match stop {
+        Stop::First => admin.always_answer(|head| is_stream(&head.method, head.uri.path())),
+        Stop::Last => admin.always_answer(|head| is_read_only(&head.method, head.uri.path())),
+    };
+    let business = configured(business, &settings.servers.business, &mut inherited);
 
     match exit.server(admin).server(business).job(flush).job(release).run().await {
         Ok(report) => report.exit_code,
@@ -103,13 +141,23 @@ async fn open(settings: &Settings) -> Result<Cache, OpenError> {
     Ok(cache)
 }
 
+/// Says why it cannot start, whatever the log leaves out.
 fn complain(error: &dyn std::fmt::Display) -> u8 {
-    log::error!("{error}");
+    if log::log_enabled!(log::Level::Error) {
+        log::error!("{error}");
+    } else {
+        let _ = fail(exit_code::START, error);
+    }
     exit_code::START
 }
 
 /// The exit that the settings ask for, without its members.
-fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulExit {
+fn exit(
+    settings: &Settings,
+    language: Language,
+    logging: &Logging,
+    progress: Option<Progress>,
+) -> GracefulExit {
     let shutdown = &settings.shutdown;
     let logging = logging.clone();
     let mut exit = GracefulExit::builder()
@@ -126,6 +174,9 @@ fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulE
         .rejection(rejection(settings, language))
         .signals(shutdown.signals.clone())
         .flush_log(move |bound| {
+            if let Some(progress) = &progress {
+                progress.clear(bound);
+            }
             logging.flush(bound);
         });
     if let Some(path) = &settings.report.path {
@@ -166,11 +217,15 @@ fn rejection(settings: &Settings, language: Language) -> Rejection {
     }
 }
 
-fn configured(server: Server, settings: &settings::Server) -> Server {
-    let server = server.bind(settings.bind.as_str()).stop(match settings.stop {
+fn stop(settings: &settings::Server) -> Stop {
+    match settings.stop {
         StopOrder::First => Stop::First,
         StopOrder::Last => Stop::Last,
-    });
+    }
+}
+
+fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
+    let server = inherited.give(server, &settings.bind).stop(stop(settings));
     match settings.workers {
         Workers::Cores => server,
         Workers::Count(workers) => server.workers(workers),

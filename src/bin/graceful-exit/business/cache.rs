@@ -167,9 +167,11 @@ impl Cache {
         joined(tokio::spawn(shared.flush(true, cancelled))).await
     }
 
-    /// Closes the store's connections, once what runs on them has ended. The spool stays locked
-    /// until the last clone is gone.
+    /// Closes the store's connections, once what runs on them has ended. A flush that was told to
+    /// stop is waited for as well: it is still bringing its writes into the spool. The spool stays
+    /// locked until the last clone is gone.
     pub(crate) async fn close(&self) {
+        let _turn = self.shared.spool.lock().await;
         self.shared.store.close().await;
     }
 }

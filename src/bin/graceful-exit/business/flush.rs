@@ -104,6 +104,7 @@ impl Words {
 
     fn lost(self, dirty: usize) -> String {
         match self.0 {
+            Language::En if dirty == 1 => "1 cached write was not flushed".to_owned(),
             Language::En => format!("{dirty} cached writes were not flushed"),
             Language::Zh => format!("{dirty} 个缓存写入未刷新"),
         }

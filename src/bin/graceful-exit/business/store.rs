@@ -27,7 +27,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a connection is waited for, a new one's login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An upper bound on connections, whatever the load.
+/// An upper bound on connections that read, whatever the load; a flush has one of its own.
 const MAX_CONNECTIONS: u32 = 4;
 
 /// Rows and bytes that one statement carries at most: few round trips, little memory.

@@ -1,0 +1,64 @@
+//! Who watches hears of each phase, and hears the supervisor's heart.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::rig::{MS, Rig, SECOND};
+use crate::{actors::Watch, sequence::Kind};
+
+#[actix_rt::test]
+async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() {
+    tokio::time::pause();
+    let told: Arc<Mutex<Vec<(String, Option<Duration>)>>> = Arc::default();
+    let mut rig = Rig::new();
+    rig.server("web", Kind::ServerFirst);
+    rig.callback("flush", 2500 * MS);
+    let list = Arc::clone(&told);
+    rig.watch = Some(Watch {
+        every: SECOND,
+        tell: Box::new(move |standing| {
+            list.lock().expect("no panic").push((standing.status.clone(), standing.deadline_left));
+        }),
+    });
+    let exit = rig.start();
+    tokio::time::sleep(1500 * MS).await;
+    exit.stop();
+    let _ = exit.report().await;
+    let told = told.lock().expect("no panic").clone();
+    let (serving, exiting): (Vec<_>, Vec<_>) = told.into_iter().partition(|(_, left)| left.is_none());
+    assert_eq!(serving, [("server started".to_owned(), None)]);
+    let statuses: Vec<_> = exiting.iter().map(|(status, _)| status.as_str()).collect();
+    assert!(statuses[0].starts_with("waiting for the requests in flight"), "{statuses:?}");
+    assert!(statuses.contains(&"running the callbacks; still waiting for flush; 2.5s left"), "{statuses:?}");
+    let left: Vec<_> = exiting.iter().filter_map(|(_, left)| *left).collect();
+    assert!(left.is_sorted_by(|earlier, later| earlier >= later), "{left:?}");
+    assert_eq!(left.first(), Some(&(25 * SECOND)));
+}
+
+/// No pause of the clock here: whoever blocks the thread stops real time for the supervisor.
+#[actix_rt::test]
+async fn a_supervisor_that_is_stuck_misses_its_heartbeat() {
+    let beats = Arc::new(AtomicUsize::new(0));
+    let mut rig = Rig::new();
+    let count = Arc::clone(&beats);
+    rig.watch = Some(Watch {
+        every: 5 * MS,
+        tell: Box::new(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        }),
+    });
+    let _exit = rig.start();
+    tokio::time::sleep(50 * MS).await;
+    let before = beats.load(Ordering::Relaxed);
+    assert!(before > 0);
+    thread::sleep(100 * MS);
+    assert_eq!(beats.load(Ordering::Relaxed), before, "nobody else may say that it lives");
+    tokio::time::sleep(50 * MS).await;
+    assert!(beats.load(Ordering::Relaxed) > before);
+}

@@ -1,0 +1,68 @@
+//! Sockets that a service manager has passed in, by the names of the servers that they are for.
+
+use std::{fmt, net::TcpListener};
+
+use graceful_exit::Server;
+#[cfg(unix)]
+use graceful_exit::os::systemd::{InheritError, inherited_sockets};
+
+/// What was passed in and has not been given to its server.
+#[derive(Debug, Default)]
+pub(crate) struct Inherited {
+    sockets: Vec<(String, TcpListener)>,
+}
+
+/// The names that a socket may have.
+const SERVERS: [&str; 2] = ["admin", "business"];
+
+impl Inherited {
+    /// To be called before any thread is started: it takes variables out of the environment.
+    #[cfg(unix)]
+    pub(crate) fn from_environment() -> Result<Self, Error> {
+        let sockets = inherited_sockets().map_err(Error::Socket)?;
+        match sockets.iter().find(|(name, _)| !SERVERS.contains(&name.as_str())) {
+            Some((name, _)) => Err(Error::Name(name.clone())),
+            None => Ok(Self { sockets }),
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn from_environment() -> Result<Self, Error> {
+        Ok(Self::default())
+    }
+
+    /// The server on its inherited sockets, or on `bind` if it has none.
+    pub(crate) fn give(&mut self, server: Server, bind: &str) -> Server {
+        let (its, others) =
+            std::mem::take(&mut self.sockets).into_iter().partition(|(name, _)| name == server.name());
+        self.sockets = others;
+        let its: Vec<(String, TcpListener)> = its;
+        if its.is_empty() {
+            return server.bind(bind);
+        }
+        its.into_iter().fold(server, |server, (_, socket)| server.listen_inherited(socket))
+    }
+}
+
+/// Something was passed in that no server can use.
+#[derive(Debug)]
+pub(crate) enum Error {
+    #[cfg(unix)]
+    Socket(InheritError),
+    #[cfg_attr(not(unix), expect(dead_code, reason = "nothing is passed in there"))]
+    Name(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(unix)]
+            Self::Socket(error) => error.fmt(f),
+            Self::Name(name) => write!(
+                f,
+                "LISTEN_FDNAMES names a socket `{name}`, and no server is called so: use {} (FileDescriptorName=)",
+                SERVERS.join(" or ")
+            ),
+        }
+    }
+}

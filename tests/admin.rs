@@ -1,0 +1,250 @@
+//! The admin server: its routes, who may start the exit, and what it answers during one.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::support::{App, Client, Ended, Response, STOPPED_BY, side_by_side, stop};
+
+fn post(address: SocketAddr, headers: &[(&str, &str)]) -> Response {
+    let headers = [headers, &[("Content-Length", "0")]].concat();
+    Client::request(address, "POST", "/shutdown", &headers, b"")
+}
+
+#[test]
+fn the_routes_answer_get_and_head() {
+    let app = App::start(&[]);
+    for (path, body) in [("/healthz", Some("ok\n")), ("/readyz", Some("ready\n")), ("/status", None)] {
+        let got = Client::get(app.admin, path);
+        assert_eq!(got.status, 200, "{path}");
+        if let Some(body) = body {
+            assert_eq!(got.text(), body, "{path}");
+        }
+        let head = Client::head(app.admin, path);
+        assert_eq!((head.status, head.body.len()), (200, 0), "HEAD {path}");
+    }
+    assert_eq!(Client::get(app.admin, "/nothing").status, 404);
+    for (method, path) in
+        [("POST", "/healthz"), ("PUT", "/status"), ("DELETE", "/readyz"), ("GET", "/shutdown")]
+    {
+        let got = Client::request(app.admin, method, path, &[("Content-Length", "0")], b"");
+        assert_eq!(got.status, 405, "{method} {path}");
+    }
+    assert_eq!(Client::head(app.admin, "/shutdown").status, 405);
+}
+
+#[test]
+fn status_says_how_things_stand() {
+    let app = App::start(&["shutdown.timeout=20s"]);
+    let _request = app.in_flight("/slow?ms=60000&secret=1");
+    for _ in 0..3 {
+        Client::get(app.business, "/");
+    }
+    crate::support::wait_until("the answers are counted", || app.status()["servers"][1]["completed"] == 3);
+    let status = app.status();
+    assert_eq!(status["phase"], "running");
+    assert_eq!((&status["reason"], &status["deadline_left_ms"]), (&Value::Null, &Value::Null));
+    let servers = &status["servers"];
+    assert_eq!((&servers[0]["name"], &servers[1]["name"]), (&"admin".into(), &"business".into()));
+    assert_eq!((&servers[0]["in_flight"], &servers[1]["in_flight"]), (&0.into(), &1.into()));
+    assert_eq!(servers[1]["rejected"], 0);
+    for (list, name) in [("callbacks", "flush-cache"), ("resources", "store")] {
+        assert_eq!(status[list].as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            (&status[list][0]["name"], &status[list][0]["state"]),
+            (&name.into(), &"not_started".into())
+        );
+    }
+    assert!(!status.to_string().contains("secret"), "no query");
+
+    app.signal_to_stop();
+    app.wait_for_phase("drain");
+    let status = app.status();
+    assert_eq!(status["reason"], STOPPED_BY);
+    let left = status["deadline_left_ms"].as_u64().expect("a number");
+    assert!((10_000..=20_000).contains(&left), "{left}");
+    Client::get(app.business, "/");
+    crate::support::wait_until("the rejection is counted", || app.status()["servers"][1]["rejected"] == 1);
+}
+
+#[test]
+fn it_is_not_ready_from_the_first_request_to_stop_on_and_healthy_to_the_end() {
+    let app = App::start(&[]);
+    let _request = app.in_flight("/slow?ms=60000");
+    assert_eq!(Client::get(app.admin, "/readyz").status, 200);
+    app.signal_to_stop();
+    crate::support::wait_until("it is not ready", || Client::get(app.admin, "/readyz").status == 503);
+    assert_eq!(Client::head(app.admin, "/readyz").status, 503);
+    assert_eq!(Client::get(app.admin, "/healthz").status, 200);
+
+    let app = App::start(&[]);
+    let _request = app.in_flight("/slow?ms=60000");
+    assert_eq!(post(app.admin, &[]).status, 202);
+    assert_eq!(Client::get(app.admin, "/readyz").status, 503, "it was asked for before it was answered");
+}
+
+#[test]
+fn shutdown_starts_the_exit_and_a_repeated_one_changes_nothing() {
+    let app = App::start(&["shutdown.coalesce=0s"]);
+    let mut request = app.in_flight("/slow?ms=700");
+    let first = post(app.admin, &[]);
+    assert_eq!(first.status, 202);
+    app.wait_for_phase("drain");
+    for _ in 0..3 {
+        assert_eq!(post(app.admin, &[]).status, 202);
+    }
+    assert_eq!(request.read().expect("the request in flight is answered").text(), "done");
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert_eq!(ended.report()["reason"], "POST /shutdown");
+}
+
+#[test]
+fn without_a_token_only_this_machine_may_shut_down() {
+    let app = App::start(&[]);
+    let port = app.admin.port();
+    let ours = format!("localhost:{port}");
+    let with = |name: &str, value: &str| post(app.admin, &[("Host", &ours), (name, value)]).status;
+    for host in ["example.com", "localhost.example.com", "127.0.0.1.nip.io", "10.0.0.1", "0.0.0.0"] {
+        assert_eq!(post(app.admin, &[("Host", host)]).status, 403, "Host: {host}");
+    }
+    for (name, value) in [
+        ("Origin", "http://example.com"),
+        ("Origin", "null"),
+        ("Origin", "http://localhost:1"),
+        ("Forwarded", "for=127.0.0.1"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("X-Forwarded-Host", "localhost"),
+        ("X-Forwarded-Proto", "http"),
+    ] {
+        assert_eq!(with(name, value), 403, "{name}: {value}");
+    }
+    // The token of a server that has none opens nothing.
+    assert_eq!(post(app.admin, &[("Host", "example.com"), ("Authorization", "Bearer x")]).status, 403);
+    assert_eq!(Client::get(app.admin, "/readyz").status, 200, "none of them started the exit");
+    let reason = post(app.admin, &[("Host", "example.com")]).text();
+    assert!(reason.contains("Host"), "{reason}");
+
+    for host in [ours.clone(), "127.0.0.1".to_owned(), format!("[::1]:{port}")] {
+        let app = App::start(&[]);
+        assert_eq!(post(app.admin, &[("Host", &host)]).status, 202, "Host: {host}");
+        assert_eq!(app.wait().code(), Some(0));
+    }
+    let origin = format!("http://{ours}");
+    assert_eq!(post(app.admin, &[("Host", &ours), ("Origin", &origin)]).status, 202);
+    assert_eq!(app.wait().code(), Some(0));
+}
+
+#[test]
+fn with_a_token_the_token_alone_decides() {
+    let app = App::start(&["admin.token=s3cret"]);
+    for headers in [
+        &[][..],
+        &[("Authorization", "Bearer wrong!")],
+        &[("Authorization", "Bearer s3cre")],
+        &[("Authorization", "Bearer s3cret2")],
+        &[("Authorization", "s3cret")],
+        &[("Authorization", "Basic s3cret")],
+    ] {
+        let refused = post(app.admin, headers);
+        assert_eq!(
+            (refused.status, refused.header("www-authenticate")),
+            (401, Some("Bearer")),
+            "{headers:?}"
+        );
+        assert!(!refused.text().contains("s3cret"));
+    }
+    assert_eq!(Client::get(app.admin, "/readyz").status, 200);
+    // From anywhere, by any name, through any proxy.
+    let far = [
+        ("Host", "example.com"),
+        ("Origin", "http://example.org"),
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("Authorization", "Bearer s3cret"),
+    ];
+    assert_eq!(post(app.admin, &far).status, 202);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0));
+    assert!(!ended.text().contains("s3cret"), "{}", ended.text());
+}
+
+/// Each phase in which a server that closes last is still there, and what holds the exit in it.
+const PHASES: [(&str, &[&str]); 5] = [
+    ("ready_delay", &["shutdown.ready_delay=2s"]),
+    ("drain", &[]),
+    ("close_servers", &["shutdown.linger=2s", "shutdown.stop_timeout=5s"]),
+    ("callbacks", &["demo.flush_delay=2s"]),
+    ("release", &["demo.release_delay=2s", "shutdown.release_timeout=5s"]),
+];
+
+#[test]
+fn a_server_that_closes_last_answers_its_read_only_routes_in_every_phase() {
+    side_by_side(&PHASES, |&(phase, settings)| {
+        let app = App::start(settings);
+        let _in_flight = (phase == "drain").then(|| app.in_flight("/slow?ms=2000"));
+        let mut kept = Client::connect(app.business);
+        if phase == "close_servers" {
+            kept.send("GET", "/", &[]).expect("the request is sent");
+            kept.read().expect("an answer");
+        }
+        app.signal_to_stop();
+        app.wait_for_phase(phase);
+        assert_eq!(Client::get(app.admin, "/healthz").status, 200, "{phase}");
+        assert_eq!(Client::get(app.admin, "/readyz").status, 503, "{phase}");
+        assert_eq!(Client::head(app.admin, "/status").status, 200, "{phase}");
+        assert_eq!(post(app.admin, &[]).status, 202, "{phase}");
+        if phase != "ready_delay" {
+            let other = Client::get(app.admin, "/nothing");
+            assert_eq!(other.status, 503, "what is not its own is rejected in {phase}");
+            assert_eq!(Client::request(app.admin, "DELETE", "/status", &[], b"").status, 503, "{phase}");
+        }
+        drop(kept);
+        let ended = app.wait();
+        assert_eq!(ended.code(), Some(0), "{phase}: {}", ended.text());
+        assert_eq!(ended.report()["outcome"], "clean", "{phase}");
+    });
+}
+
+#[test]
+fn its_answers_hold_no_drain() {
+    let app = App::start(&["shutdown.drain_timeout=20s", "demo.flush_delay=300ms"]);
+    let address = app.admin;
+    let asking = std::thread::spawn(move || {
+        let mut answered = 0;
+        // Until nobody listens any more.
+        while let Ok(mut client) = Client::try_connect(address) {
+            let Ok(response) = client.send("GET", "/status", &[]).and_then(|()| client.read()) else { break };
+            answered += u64::from(response.status == 200);
+        }
+        answered
+    });
+    let begun = app.signal_to_stop();
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.at - begun < Duration::from_secs(3), "it took {:?}", ended.at - begun);
+    assert!(asking.join().expect("no panic") > 0);
+    let admin = &ended.report()["servers"][0];
+    assert_eq!((&admin["in_flight_at_start"], &admin["abandoned"]), (&0.into(), &Value::Array(Vec::new())));
+}
+
+#[test]
+fn a_server_that_closes_first_rejects_its_routes_too() {
+    let app = App::start(&["servers.admin.stop=first", "shutdown.drain_timeout=10s"]);
+    let mut in_flight = app.in_flight("/slow?ms=1500");
+    app.signal_to_stop();
+    crate::support::wait_until("it rejects", || Client::get(app.admin, "/healthz").status == 503);
+    assert_eq!(in_flight.read().expect("an answer").text(), "done");
+    let ended: Ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+}
+
+#[test]
+fn an_exit_without_requests_takes_no_time() {
+    let app = App::start(&[]);
+    let start = Instant::now();
+    assert_eq!(stop(app).code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+}

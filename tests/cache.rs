@@ -1,0 +1,301 @@
+//! No acknowledged write is lost: over restarts, failures of the store, and kills.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use sqlx::{Connection, Executor, SqliteConnection};
+
+use crate::support::{App, Client, stop, wait_until};
+
+/// Puts so many keys, each of which is acknowledged.
+fn put(app: &App, keys: u32) {
+    for key in 0..keys {
+        let path = format!("/cache/key-{key}");
+        assert_eq!(Client::put(app.business, &path, format!("value-{key}").as_bytes()).status, 204);
+    }
+}
+
+fn has(app: &App, keys: u32) {
+    for key in 0..keys {
+        let got = Client::get(app.business, &format!("/cache/key-{key}"));
+        assert_eq!((got.status, got.text()), (200, format!("value-{key}")), "key-{key}");
+    }
+}
+
+/// What runs a future of a test.
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+async fn open(store: &Path) -> SqliteConnection {
+    SqliteConnection::connect(&format!("sqlite://{}", store.display())).await.expect("the store is opened")
+}
+
+/// How many rows the store has.
+fn rows(store: &Path) -> i64 {
+    block_on(async {
+        let query = sqlx::query_scalar("SELECT count(*) FROM cache");
+        query.fetch_one(&mut open(store).await).await.expect("a number")
+    })
+}
+
+/// Holds the store's write lock until it is dropped.
+struct Locked(Option<std::sync::mpsc::Sender<()>>, Option<std::thread::JoinHandle<()>>);
+
+impl Locked {
+    fn new(store: &Path) -> Self {
+        let store = store.to_owned();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (locked, is_locked) = std::sync::mpsc::channel();
+        let holder = std::thread::spawn(move || {
+            block_on(async {
+                let mut connection = open(&store).await;
+                connection.execute("BEGIN EXCLUSIVE").await.expect("the lock");
+                locked.send(()).expect("somebody waits for it");
+                // An error is the other end's being dropped, which is the sign.
+                let _ = released.recv();
+                connection.execute("ROLLBACK").await.expect("the end");
+            });
+        });
+        is_locked.recv().expect("it is locked");
+        Self(Some(release), Some(holder))
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.0.take();
+        if let Some(holder) = self.1.take() {
+            holder.join().expect("no panic");
+        }
+    }
+}
+
+#[test]
+fn it_survives_a_restart() {
+    let app = App::start(&[]);
+    put(&app, 100);
+    has(&app, 100);
+    assert!(
+        !app.path("data/cache.db").exists() || rows(&app.path("data/cache.db")) == 0,
+        "write-behind: nothing yet"
+    );
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert_eq!(rows(&ended.folder.path().join("data/cache.db")), 100);
+    assert!(!ended.folder.path().join("data/cache.spool").exists(), "what is stored needs no spool");
+
+    let app = App::start_in(ended.folder, &[]);
+    has(&app, 100);
+    Client::put(app.business, "/cache/key-0", b"newer");
+    let app = App::start_in(stop(app).folder, &[]);
+    assert_eq!(Client::get(app.business, "/cache/key-0").text(), "newer");
+    assert_eq!(Client::get(app.business, "/cache/key-1").text(), "value-1");
+}
+
+#[test]
+fn what_is_put_in_the_last_moment_is_either_refused_or_kept() {
+    let app = App::start(&["shutdown.ready_delay=200ms"]);
+    let address = app.business;
+    let writer = std::thread::spawn(move || {
+        let mut acknowledged = 0;
+        loop {
+            let Ok(mut client) = Client::try_connect(address) else { return acknowledged };
+            let path = format!("/cache/key-{acknowledged}");
+            let value = format!("value-{acknowledged}");
+            let answer = client.send_body("PUT", &path, &[], value.as_bytes()).and_then(|()| client.read());
+            match answer {
+                Ok(response) if response.status == 204 => acknowledged += 1,
+                Ok(_) | Err(_) => return acknowledged,
+            }
+        }
+    });
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    let acknowledged = writer.join().expect("no panic");
+    assert!(acknowledged > 0);
+    has(&App::start_in(ended.folder, &[]), acknowledged);
+}
+
+#[test]
+fn it_is_flushed_at_each_interval() {
+    let app = App::start(&["cache.flush_interval=50ms"]);
+    put(&app, 10);
+    let store = app.path("data/cache.db");
+    wait_until("it is in the store", || rows(&store) == 10);
+    // Not one more write is needed: kill -9.
+    let folder = app.kill();
+    let app = App::start_in(folder, &["cache.flush_interval=50ms"]);
+    has(&app, 10);
+    Client::put(app.business, "/cache/another", b"x");
+    wait_until("it is in the store", || rows(&store) == 11);
+    assert_eq!(stop(app).code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_forced_exit_before_the_flush_says_what_is_lost() {
+    let app = App::start(&["shutdown.drain_timeout=60s", "shutdown.coalesce=0s"]);
+    put(&app, 7);
+    let _request = app.in_flight("/slow?ms=60000");
+    app.signal(libc::SIGTERM);
+    app.wait_for_phase("drain");
+    app.signal(libc::SIGTERM);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(1));
+    let callback = &ended.report()["callbacks"][0];
+    assert_eq!(
+        (&callback["outcome"], &callback["error"]),
+        (&"not_started".into(), &"7 cached writes were not flushed".into())
+    );
+    assert!(ended.has("7 cached writes were not flushed"), "{}", ended.text());
+    let app = App::start_in(ended.folder, &[]);
+    assert_eq!(Client::get(app.business, "/cache/key-0").status, 404, "it was true");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_forced_exit_while_the_flush_has_not_spooled_yet_says_what_is_lost() {
+    let app = App::start(&[
+        "demo.flush_delay=60s",
+        "shutdown.callback_timeout=60s",
+        "shutdown.timeout=100s",
+        "shutdown.coalesce=0s",
+    ]);
+    put(&app, 1);
+    app.signal(libc::SIGTERM);
+    app.wait_for_phase("callbacks");
+    app.signal(libc::SIGTERM);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(1));
+    let callback = &ended.report()["callbacks"][0];
+    assert_eq!(callback["outcome"], "cut_off");
+    // The word that stops it lets it spool if it is quick enough: then nothing is lost, and nothing is said to be.
+    let lost = callback["error"] == "1 cached write was not flushed";
+    let app = App::start_in(ended.folder, &[]);
+    assert_eq!(Client::get(app.business, "/cache/key-0").status, if lost { 404 } else { 200 }, "{callback}");
+}
+
+#[test]
+fn a_flush_that_times_out_leaves_its_writes_in_the_spool() {
+    let app = App::start(&["demo.flush_delay=60s", "shutdown.callback_timeout=300ms"]);
+    put(&app, 5);
+    // Much to write, so that the exit could be quicker than the spool.
+    let large = vec![7; 256 << 10];
+    for key in 0..40 {
+        assert_eq!(Client::put(app.business, &format!("/cache/large-{key}"), &large).status, 204);
+    }
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(3), "{}", ended.text());
+    assert_eq!(ended.report()["callbacks"][0]["outcome"], "timed_out");
+    let app = App::start_in(ended.folder, &[]);
+    has(&app, 5);
+    assert!(app.log_text().contains("45 writes of an earlier run were brought in"), "{}", app.log_text());
+}
+
+#[test]
+fn a_store_that_is_locked_is_3_and_the_next_start_has_the_writes() {
+    let app = App::start(&[]);
+    put(&app, 5);
+    let store = app.path("data/cache.db");
+    let lock = Locked::new(&store);
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(3), "{}", ended.text());
+    let report = ended.report();
+    let callback = &report["callbacks"][0];
+    assert_eq!((&report["outcome"], &callback["outcome"]), (&"incomplete".into(), &"failed".into()));
+    let error = callback["error"].as_str().expect("an error");
+    for part in ["5 writes", "safe in", "data/cache.spool", "next start", "locked"] {
+        assert!(error.contains(part), "{part} is missing in: {error}");
+    }
+    assert!(ended.has(error), "the log says the same: {}", ended.text());
+    drop(lock);
+    assert_eq!(rows(&store), 0);
+
+    let app = App::start_in(ended.folder, &[]);
+    has(&app, 5);
+    assert_eq!(rows(&store), 5, "before it serves");
+    assert!(!app.path("data/cache.spool").exists());
+    let again = App::start_in(stop(app).folder, &[]);
+    assert!(!again.log_text().contains("brought in"), "once");
+}
+
+#[test]
+fn a_locked_store_is_waited_for_a_moment() {
+    let app = App::start(&[]);
+    put(&app, 5);
+    let lock = Locked::new(&app.path("data/cache.db"));
+    app.signal_to_stop();
+    app.wait_for("flushing the cache");
+    std::thread::sleep(Duration::from_millis(200));
+    drop(lock);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    has(&App::start_in(ended.folder, &[]), 5);
+}
+
+#[test]
+fn a_kill_between_spool_and_store_loses_nothing() {
+    let app = App::start(&["cache.flush_interval=20ms"]);
+    let store = app.path("data/cache.db");
+    let lock = Locked::new(&store);
+    put(&app, 5);
+    let spool = app.path("data/cache.spool");
+    // The interval's flush may have taken the first ones alone: all five are there when the next one has passed.
+    wait_until("all are spooled", || {
+        fs::read(&spool).is_ok_and(|spool| spool.windows(7).any(|bytes| bytes == b"value-4"))
+    });
+    let folder = app.kill();
+    drop(lock);
+    assert_eq!(rows(&store), 0);
+    let app = App::start_in(folder, &[]);
+    has(&app, 5);
+    assert_eq!(rows(&store), 5);
+}
+
+#[test]
+fn no_put_is_acknowledged_once_the_flush_has_begun() {
+    // The business server closes after the callbacks, so that it is still there during the flush.
+    let app = App::start(&[
+        "demo.flush_delay=1500ms",
+        "servers.business.stop=last",
+        "shutdown.drain_timeout=100ms",
+    ]);
+    put(&app, 1);
+    let mut slow = Client::connect(app.business);
+    slow.send("PUT", "/cache/slow", &[("Content-Length", "1")]).expect("the head is sent");
+    wait_until("it is in flight", || app.status()["servers"][1]["oldest"][0]["path"] == "/cache/slow");
+    app.signal_to_stop();
+    app.wait_for("flushing the cache");
+    // Its next step is the snapshot, and then the delay, of which much is left.
+    std::thread::sleep(Duration::from_millis(300));
+    let late = Client::put(app.business, "/cache/late", b"x");
+    assert_eq!(late.status, 503);
+    // This one was admitted before the exit, and its body comes after the flush's snapshot.
+    slow.write(b"x").expect("it is sent");
+    assert_eq!(slow.read().expect("an answer").status, 503);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(3), "the one whose body was late was cut off: {}", ended.text());
+    let app = App::start_in(ended.folder, &[]);
+    assert_eq!(Client::get(app.business, "/cache/late").status, 404);
+    assert_eq!(Client::get(app.business, "/cache/slow").status, 404);
+    has(&app, 1);
+}
+
+#[test]
+fn a_kill_loses_what_was_not_flushed_and_nothing_else() {
+    let app = App::start(&[]);
+    put(&app, 3);
+    let app = App::start_in(stop(app).folder, &[]);
+    Client::put(app.business, "/cache/unflushed", b"x");
+    let started = Instant::now();
+    let app = App::start_in(app.kill(), &[]);
+    assert!(started.elapsed() < Duration::from_secs(10), "the lock of the dead is not waited for");
+    has(&app, 3);
+    assert_eq!(Client::get(app.business, "/cache/unflushed").status, 404);
+    assert_eq!(app.status()["callbacks"][0]["state"], Value::from("not_started"));
+}

@@ -1,0 +1,8 @@
+//! Draining and closing over real sockets: what a client sees of an exit.
+
+mod answers;
+mod crowd;
+mod failure;
+mod in_flight;
+mod linger;
+mod service;

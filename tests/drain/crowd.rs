@@ -1,0 +1,93 @@
+//! Busy clients, back to back, over several exits: no request that was written is lost.
+
+use std::{
+    io,
+    sync::{Arc, Barrier},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::service::Service;
+use crate::support::Client;
+
+const CLIENTS: usize = 32;
+const EXITS: usize = 10;
+
+/// What became of a client's requests.
+#[derive(Debug, Default)]
+struct Tally {
+    answered: usize,
+    rejected: usize,
+    lost: Vec<io::Error>,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.rejected += other.rejected;
+        self.lost.extend(other.lost);
+    }
+}
+
+fn run(client: fn(Client, &Barrier) -> Tally) -> Tally {
+    let start = Instant::now();
+    let mut all = Tally::default();
+    for _ in 0..EXITS {
+        // Long enough for a client that has to wait for its processor: the exit ends with the last answer.
+        let service = Service::lingering(Duration::from_millis(300));
+        let all_busy = Arc::new(Barrier::new(CLIENTS + 1));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let (connection, busy) = (service.connect(), Arc::clone(&all_busy));
+                thread::spawn(move || client(connection, &busy))
+            })
+            .collect();
+        all_busy.wait();
+        thread::sleep(Duration::from_millis(30));
+        let report = service.stop();
+        assert_eq!(report.exit_code, 0, "{report:?}");
+        for client in clients {
+            all.add(client.join().expect("no panic"));
+        }
+    }
+    println!(
+        "{} answered, {} rejected, {} lost in {EXITS} exits, {:?}",
+        all.answered,
+        all.rejected,
+        all.lost.len(),
+        start.elapsed()
+    );
+    all
+}
+
+/// One connection, request after request, until the server says that it closes.
+fn keep_alive(mut client: Client, all_busy: &Barrier) -> Tally {
+    let mut tally = Tally::default();
+    all_busy.wait();
+    loop {
+        match client.send("GET", "/", &[]).and_then(|()| client.read()) {
+            Ok(response) => {
+                match response.status {
+                    200 => tally.answered += 1,
+                    503 => tally.rejected += 1,
+                    status => panic!("an answer nobody gave: {status}"),
+                }
+                if response.header("connection") == Some("close") {
+                    assert!(client.is_closed(), "an end without a reset");
+                    return tally;
+                }
+            }
+            Err(error) => {
+                tally.lost.push(error);
+                return tally;
+            }
+        }
+    }
+}
+
+#[test]
+fn no_request_on_a_kept_connection_is_lost() {
+    let all = run(keep_alive);
+    assert!(all.lost.is_empty(), "{} lost: {:?}", all.lost.len(), all.lost);
+    assert!(all.answered > CLIENTS * EXITS, "they were busy");
+}

@@ -1,0 +1,179 @@
+//! What is in flight is answered in full, and nothing else is waited for.
+
+use std::{
+    net::Shutdown,
+    time::{Duration, Instant},
+};
+
+use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
+use socket2::SockRef;
+
+use super::service::{BIG, MS, Service, duration_of};
+use crate::support::wait_until;
+
+#[test]
+fn a_request_in_flight_gets_its_whole_answer() {
+    let service = Service::start();
+    let mut client = service.in_flight("/held");
+    let early = service.drain();
+    service.release();
+    let response = client.read().expect("answered");
+    assert_eq!((response.status, response.body.len()), (200, 100_000));
+    assert_eq!(response.header("connection"), Some("close"));
+    assert!(client.is_closed());
+    let report = service.report();
+    assert_eq!((report.outcome, report.exit_code), (Outcome::Clean, 0));
+    assert_eq!((report.servers[0].in_flight_at_start, report.servers[0].completed), (1, 1 + early));
+}
+
+#[test]
+fn a_streamed_answer_is_in_flight_until_its_last_byte() {
+    let service = Service::start();
+    let mut client = service.in_flight("/held-stream");
+    let (status, _) = client.read_head().expect("a head");
+    assert_eq!(status, 200);
+    assert_eq!(client.read_chunk().expect("a chunk").expect("not the end"), b"0\n");
+    service.drain();
+    assert_eq!(service.count_in_flight(), 1, "its head has left, its body has not");
+    service.release();
+    for line in ["1\n", "2\n", "3\n"] {
+        assert_eq!(client.read_chunk().expect("a chunk").expect("not the end"), line.as_bytes());
+    }
+    assert_eq!(client.read_chunk().expect("the last chunk"), None);
+    assert_eq!(service.report().outcome, Outcome::Clean);
+}
+
+#[test]
+fn a_slow_reader_gets_all_of_eight_megabytes() {
+    let service = Service::start();
+    let mut client = service.connect();
+    SockRef::from(client.socket()).set_recv_buffer_size(64 << 10).expect("a small buffer");
+    client.send("GET", "/big", &[]).expect("sent");
+    let (status, headers) = client.read_head().expect("a head");
+    assert_eq!(status, 200);
+    assert!(headers.contains(&("content-length".to_owned(), BIG.to_string())));
+    let early = service.drain();
+    std::thread::sleep(50 * MS);
+    assert_eq!(service.phase(), "drain", "most of it has not left");
+
+    let mut read = 0;
+    let mut body = vec![0; 128 << 10];
+    while read < BIG {
+        std::thread::sleep(2 * MS);
+        client.read_exact(&mut body).expect("the body");
+        read += body.len();
+    }
+    assert!(client.is_closed());
+    let report = service.report();
+    assert_eq!(report.outcome, Outcome::Clean);
+    assert_eq!(report.servers[0].completed, 1 + early);
+}
+
+#[test]
+fn half_a_request_is_not_in_flight_and_is_answered_when_it_is_whole() {
+    let bounds = Bounds { stop: 20_000 * MS, ..Bounds::default() };
+    let service = Service::start_with(|server| server, move |exit| exit.bounds(bounds).linger(5000 * MS));
+    let mut half = service.connect();
+    half.write(b"GET / HTTP/1.1\r\nHost: local").expect("sent");
+    let _held = service.in_flight("/held");
+    service.drain();
+    service.release();
+    service.reach("close_servers");
+    half.write(b"host\r\n\r\n").expect("sent");
+    let response = half.read().expect("answered");
+    assert_eq!((response.status, response.header("connection")), (503, Some("close")));
+    assert!(half.is_closed());
+    let report = service.report();
+    assert_eq!(report.servers[0].in_flight_at_start, 1, "the other one");
+    assert_eq!(report.outcome, Outcome::Clean);
+}
+
+#[test]
+fn a_client_that_goes_away_releases_the_drain() {
+    let start = Instant::now();
+    let service = Service::start();
+    let client = service.in_flight("/held");
+    let early = service.drain();
+    SockRef::from(client.socket()).set_linger(Some(Duration::ZERO)).expect("a reset");
+    drop(client);
+    let report = service.report();
+    assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, early));
+
+    let service = Service::start_with(|server| server.h1_allow_half_closed(false), |exit| exit);
+    let client = service.in_flight("/held");
+    let early = service.drain();
+    client.socket().shutdown(Shutdown::Write).expect("it is open");
+    let report = service.report();
+    assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, early));
+    assert!(start.elapsed() < Duration::from_secs(5), "nobody waited for the drain's bound");
+}
+
+#[test]
+fn a_client_that_has_only_closed_its_side_gets_its_answer() {
+    let service = Service::start();
+    let mut client = service.in_flight("/held");
+    client.socket().shutdown(Shutdown::Write).expect("it is open");
+    service.drain();
+    service.release();
+    assert_eq!(client.read().expect("answered").body.len(), 100_000);
+    assert_eq!(service.report().outcome, Outcome::Clean);
+}
+
+#[test]
+fn whoever_is_still_in_flight_at_the_bound_is_named_and_cut_off_at_once() {
+    let bounds = Bounds { drain: 400 * MS, stop: 5000 * MS, ..Bounds::default() };
+    let service = Service::start_with(|server| server, move |exit| exit.bounds(bounds).linger(3000 * MS));
+    let mut first = service.in_flight("/held?token=secret");
+    std::thread::sleep(60 * MS);
+    let mut second = service.connect();
+    second.send_body("POST", "/held", &[], b"a body").expect("sent");
+    wait_until("it is in flight", || service.count_in_flight() == 2);
+    let report = service.stop();
+    assert_eq!((report.outcome, report.exit_code), (Outcome::Incomplete, 3));
+    let abandoned = &report.servers[0].abandoned;
+    let named: Vec<_> = abandoned.iter().map(|it| (it.method.as_str(), it.path.as_str())).collect();
+    assert_eq!(named, [("GET", "/held"), ("POST", "/held")], "the oldest first, without the query");
+    assert!((460 * MS..2000 * MS).contains(&abandoned[0].age), "{abandoned:?}");
+    assert!((400 * MS..abandoned[0].age).contains(&abandoned[1].age), "{abandoned:?}");
+    let closing = duration_of(&report, PhaseKind::CloseServers);
+    assert!(closing < 500 * MS, "no time is spent on them, but {closing:?}");
+    assert!(first.read().is_err() && second.read().is_err());
+}
+
+#[test]
+fn a_panic_in_a_handler_releases_its_request_and_no_other() {
+    let service = Service::start();
+    let mut panics = service.in_flight("/held-panic");
+    let mut others: Vec<_> = (0..8).map(|_| service.in_flight("/held")).collect();
+    let early = service.drain();
+    assert_eq!(service.count_in_flight(), 9);
+    service.release();
+    for other in &mut others {
+        assert_eq!(other.read().expect("answered").body.len(), 100_000);
+    }
+    assert!(panics.read().is_err(), "its connection is gone");
+    let report = service.report();
+    assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, 8 + early));
+}
+
+/// Requests that were sent without waiting for the answer to the one before.
+#[test]
+fn pipelined_requests_are_each_answered_in_full_and_in_order() {
+    let service = Service::start();
+    let mut client = service.in_flight("/held");
+    for _ in 0..3 {
+        client.send("GET", "/", &[]).expect("sent");
+    }
+    let early = service.drain();
+    service.release();
+    let first = client.read().expect("answered");
+    assert_eq!((first.status, first.body.len()), (200, 100_000));
+    assert_eq!(first.header("connection"), Some("close"));
+    for _ in 0..3 {
+        // The first answer has said that the connection closes: what follows is more than was promised.
+        let Ok(next) = client.read() else { break };
+        assert_eq!((next.status, next.header("connection")), (503, Some("close")));
+    }
+    let report = service.report();
+    assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, 1 + early));
+}

@@ -1,0 +1,84 @@
+//! How long a closing server stays open, and for whom.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
+
+use super::service::{MS, Service, duration_of};
+
+#[test]
+fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
+    let service = Service::lingering(200 * MS);
+    let mut kept = service.kept_alive();
+    let mut held = service.in_flight("/held");
+    service.drain();
+    service.release();
+    assert_eq!(held.read().expect("answered").status, 200);
+    service.reach("close_servers");
+    thread::sleep(10 * MS);
+    kept.send("GET", "/", &[]).expect("sent");
+    let response = kept.read().expect("answered");
+    assert_eq!((response.status, response.header("connection")), (503, Some("close")));
+    assert!(kept.is_closed());
+    drop((kept, held));
+    let report = service.report();
+    assert_eq!(report.outcome, Outcome::Clean);
+    let closing = duration_of(&report, PhaseKind::CloseServers);
+    assert!((10 * MS..150 * MS).contains(&closing), "it ends with the last answer, not with {closing:?}");
+}
+
+#[test]
+fn a_connection_in_use_that_stays_silent_is_closed_when_the_linger_is_over() {
+    let service = Service::lingering(200 * MS);
+    let mut kept = service.kept_alive();
+    let report = service.stop();
+    let closing = duration_of(&report, PhaseKind::CloseServers);
+    assert!((200 * MS..600 * MS).contains(&closing), "{closing:?}");
+    assert!(kept.is_closed(), "no reset");
+    assert_eq!(report.outcome, Outcome::Clean);
+}
+
+#[test]
+fn a_linger_as_long_as_the_bound_for_closing_leaves_time_to_close() {
+    let bounds = Bounds { stop: 200 * MS, ..Bounds::default() };
+    let service = Service::start_with(|server| server, move |exit| exit.bounds(bounds).linger(200 * MS));
+    let mut kept = service.kept_alive();
+    assert_eq!(service.stop().outcome, Outcome::Clean);
+    assert!(kept.is_closed());
+}
+
+#[test]
+fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
+    let service = Service::start_with(
+        |server| server.always_answer(|head| head.uri.path() == "/healthz"),
+        |exit| exit.linger(800 * MS),
+    );
+    let mut kept = service.kept_alive();
+    let mut checked = service.connect();
+    checked.send("GET", "/healthz", &[]).expect("sent");
+    assert_eq!(checked.read().expect("answered").status, 200);
+    let mut silent = service.connect();
+    thread::sleep(1100 * MS);
+    let report = service.stop();
+    assert!(report.duration < 400 * MS, "{:?}", report.duration);
+    assert!(kept.is_closed() && silent.is_closed() && checked.is_closed());
+    assert_eq!(report.outcome, Outcome::Clean);
+}
+
+#[test]
+fn an_idle_server_closes_in_milliseconds() {
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        let service = Service::lingering(800 * MS);
+        let start = Instant::now();
+        let report = service.stop();
+        quickest = quickest.min(start.elapsed());
+        assert_eq!(report.outcome, Outcome::Clean);
+        assert!(report.duration < 400 * MS, "{:?}", report.duration);
+    }
+    println!("an idle server closes in {quickest:?}");
+    assert!(quickest < 20 * MS, "{quickest:?}");
+}

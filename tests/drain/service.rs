@@ -1,0 +1,225 @@
+//! A small service that can be held, and stopped.
+
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    convert::Infallible,
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpResponse,
+    rt::System,
+    web::{self, Bytes, Data},
+};
+use futures_util::stream;
+use graceful_exit::{Bounds, ExitHandle, GracefulExit, Report, Server};
+use tokio::sync::watch;
+
+use crate::support::{Client, wait_until};
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+
+/// More than the kernel keeps for a connection whose reader is slow.
+pub(crate) const BIG: usize = 8 << 20;
+
+/// A running service with two workers and no signals.
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) exit: ExitHandle,
+    hold: watch::Sender<bool>,
+    /// How many requests are held.
+    held: Cell<u64>,
+    run: JoinHandle<Report>,
+}
+
+impl Service {
+    pub(crate) fn start() -> Self {
+        Self::start_with(|server| server, |exit| exit)
+    }
+
+    /// With other bounds.
+    pub(crate) fn bounded(bounds: Bounds) -> Self {
+        Self::start_with(|server| server, move |exit| exit.bounds(bounds))
+    }
+
+    pub(crate) fn lingering(linger: Duration) -> Self {
+        Self::start_with(|server| server, move |exit| exit.linger(linger))
+    }
+
+    pub(crate) fn start_with(
+        server: impl FnOnce(Server) -> Server + Send + 'static,
+        exit: impl FnOnce(GracefulExit) -> GracefulExit + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (hold, on_hold) = watch::channel(true);
+        let (send_handle, handle) = std::sync::mpsc::channel();
+        let run = thread::spawn(move || {
+            System::new().block_on(async move {
+                let routes = move |config: &mut web::ServiceConfig| routes(config, on_hold.clone());
+                let web = Server::new("web", move || App::new().configure(routes.clone()));
+                let web = web.listen(listener).workers(NonZeroUsize::new(2).expect("not zero"));
+                let builder = GracefulExit::builder().signals(Vec::new()).ends_process(false);
+                let builder = exit(builder.server(server(web)));
+                send_handle.send(builder.handle()).expect("the test waits for it");
+                builder.run().await.expect("it starts")
+            })
+        });
+        let exit = handle.recv().expect("it starts");
+        let service = Self { address, exit, hold, held: Cell::new(0), run };
+        wait_until("it serves", || service.exit.is_ready());
+        service
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// A connection that has been used and may be used again.
+    pub(crate) fn kept_alive(&self) -> Client {
+        let mut client = self.connect();
+        client.send("GET", "/", &[]).expect("sent");
+        let response = client.read().expect("answered");
+        assert_eq!((response.status, response.header("connection")), (200, None));
+        self.settle();
+        client
+    }
+
+    /// Waits until nothing is in flight but what is held: a client has its answer before the server knows.
+    pub(crate) fn settle(&self) {
+        wait_until("all else is answered", || self.count_in_flight() == self.held.get());
+    }
+
+    /// Sends a request that is held, and waits until it is in flight.
+    pub(crate) fn in_flight(&self, path: &str) -> Client {
+        let mut client = self.connect();
+        self.hold(&mut client, path);
+        client
+    }
+
+    /// The same, on a connection that is there.
+    pub(crate) fn hold(&self, client: &mut Client, path: &str) {
+        self.settle();
+        client.send("GET", path, &[]).expect("sent");
+        self.held.set(self.held.get() + 1);
+        wait_until("it is in flight", || self.count_in_flight() == self.held.get());
+    }
+
+    /// A connection to each of the two workers.
+    pub(crate) fn one_on_each_worker(&self) -> [Client; 2] {
+        let mut found = BTreeMap::new();
+        wait_until("both workers have taken a connection", || {
+            let many: Vec<_> = (0..16).map(|_| self.connect()).collect();
+            for mut client in many {
+                client.send("GET", "/worker", &[]).expect("sent");
+                found.insert(client.read().expect("answered").text(), client);
+            }
+            found.len() == 2
+        });
+        let mut clients = found.into_values();
+        [(); 2].map(|()| clients.next().expect("two"))
+    }
+
+    pub(crate) fn count_in_flight(&self) -> u64 {
+        self.exit.status().map_or(0, |status| status.servers[0].in_flight)
+    }
+
+    /// Lets the requests go on that are held.
+    pub(crate) fn release(&self) {
+        self.hold.send_replace(false);
+    }
+
+    /// Asks for the exit, and waits until requests are rejected. One that is sent to find out is rejected; those
+    /// before it, whose number is returned, came early enough to be answered.
+    pub(crate) fn drain(&self) -> u64 {
+        self.exit.stop("test");
+        self.reach("drain");
+        let mut answered = 0;
+        wait_until("requests are rejected", || match Client::get(self.address, "/").status {
+            503 => true,
+            _ => {
+                answered += 1;
+                false
+            }
+        });
+        answered
+    }
+
+    /// Waits until a phase has begun.
+    pub(crate) fn reach(&self, phase: &str) {
+        wait_until(phase, || self.phase() == phase);
+    }
+
+    pub(crate) fn phase(&self) -> &'static str {
+        self.exit.status().expect("it runs").phase
+    }
+
+    pub(crate) fn stop(self) -> Report {
+        self.exit.stop("test");
+        self.report()
+    }
+
+    pub(crate) fn report(self) -> Report {
+        self.run.join().expect("no panic")
+    }
+}
+
+/// How long a phase took.
+pub(crate) fn duration_of(report: &Report, phase: graceful_exit::sequence::PhaseKind) -> Duration {
+    let mut phases = report.phases.iter().filter(|run| run.kind == phase);
+    phases.next().expect("it was in that phase").duration
+}
+
+fn routes(config: &mut web::ServiceConfig, held: watch::Receiver<bool>) {
+    config
+        .app_data(Data::new(held))
+        .route("/", web::get().to(|| async { "hello\n" }))
+        .route("/held", web::get().to(held_back))
+        .route("/held", web::post().to(held_back))
+        .route("/held-stream", web::get().to(held_stream))
+        .route("/held-panic", web::get().to(held_panic))
+        .route("/big", web::get().to(|| async { vec![b'x'; BIG] }))
+        .route("/healthz", web::get().to(|| async { "well\n" }))
+        .route("/healthz/held", web::get().to(held_back))
+        .route("/worker", web::get().to(|| async { format!("{:?}", thread::current().id()) }))
+        .route("/end-worker", web::get().to(end_worker));
+}
+
+async fn released(held: Data<watch::Receiver<bool>>) {
+    let mut held = held.get_ref().clone();
+    // A test that has failed releases everybody, too.
+    let _ = held.wait_for(|held| !held).await;
+}
+
+async fn held_back(held: Data<watch::Receiver<bool>>) -> Vec<u8> {
+    released(held).await;
+    vec![b'y'; 100_000]
+}
+
+async fn held_stream(held: Data<watch::Receiver<bool>>) -> HttpResponse {
+    let lines = stream::unfold(0, move |line| {
+        let held = held.clone();
+        async move {
+            if line == 1 {
+                released(held).await;
+            }
+            (line < 4).then(|| (Ok::<_, Infallible>(Bytes::from(format!("{line}\n"))), line + 1))
+        }
+    });
+    HttpResponse::Ok().streaming(lines)
+}
+
+async fn held_panic(held: Data<watch::Receiver<bool>>) -> &'static str {
+    released(held).await;
+    panic!("a handler's bug")
+}
+
+/// Ends the thread that serves the request.
+async fn end_worker() -> &'static str {
+    actix::Arbiter::current().stop();
+    "gone\n"
+}

@@ -1,0 +1,279 @@
+//! Every exit code and outcome, with its report.
+
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{App, Client, Ended, STOPPED_BY, bare, folder, output, stop};
+
+/// The names of an object's members.
+fn members(value: &Value) -> Vec<&str> {
+    value.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+/// What a busy machine may take between two steps, in milliseconds.
+const BUSY_MS: u64 = 100;
+
+/// What a report says whatever the outcome.
+fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
+    assert_eq!(ended.code(), Some(code), "{}", ended.text());
+    let report = ended.report();
+    assert_eq!((&report["outcome"], &report["exit_code"]), (&outcome.into(), &code.into()), "{report:#}");
+    let mut names = members(&report);
+    names.sort_unstable();
+    let expected = [
+        "callbacks",
+        "duration_ms",
+        "exit_code",
+        "outcome",
+        "phases",
+        "reason",
+        "resources",
+        "servers",
+        "started_at",
+    ];
+    assert_eq!(names, expected);
+
+    let started: jiff::Timestamp =
+        report["started_at"].as_str().and_then(|text| text.parse().ok()).expect("RFC 3339");
+    let age = SystemTime::now().duration_since(started.into()).expect("it was before now");
+    let duration = report["duration_ms"].as_u64().expect("a number");
+    assert!(age >= Duration::from_millis(duration) && age < Duration::from_mins(1), "{age:?}, {report:#}");
+
+    // The phases follow each other, and the last one ends with the exit.
+    let mut end = 0;
+    for phase in report["phases"].as_array().expect("phases") {
+        let start = phase["start_ms"].as_u64().expect("a number");
+        assert!(start + 1 >= end && start <= end + BUSY_MS, "{report:#}");
+        end = start + phase["duration_ms"].as_u64().expect("a number");
+        assert_eq!(members(phase).len(), 4);
+    }
+    assert!(end <= duration + 1 && duration <= end + BUSY_MS, "{report:#}");
+    assert_eq!(
+        (&report["servers"][0]["name"], &report["servers"][1]["name"]),
+        (&"admin".into(), &"business".into())
+    );
+    for server in report["servers"].as_array().expect("servers") {
+        assert_eq!(members(server).len(), 5);
+    }
+    for job in [&report["callbacks"], &report["resources"]]
+        .into_iter()
+        .flat_map(|jobs| jobs.as_array().expect("jobs"))
+    {
+        assert_eq!(members(job).len(), 4);
+    }
+    report
+}
+
+/// The phases' names and what ended them.
+fn phases(report: &Value) -> Vec<(&str, &str)> {
+    let phases = report["phases"].as_array().expect("phases");
+    phases
+        .iter()
+        .map(|phase| (phase["name"].as_str().expect("text"), phase["ended_by"].as_str().expect("text")))
+        .collect()
+}
+
+#[test]
+fn a_clean_exit_is_0() {
+    let app = App::start(&["shutdown.ready_delay=100ms", "demo.flush_delay=50ms", "demo.release_delay=50ms"]);
+    Client::put(app.business, "/cache/a", b"x");
+    let mut request = app.in_flight("/slow?ms=600");
+    app.signal_to_stop();
+    request.read().expect("an answer");
+    let report = check(&app.wait(), "clean", 0);
+    assert_eq!(report["reason"], STOPPED_BY);
+    let names = ["ready_delay", "drain", "close_servers", "callbacks", "release", "close_last"];
+    assert_eq!(phases(&report), names.map(|name| (name, "done")));
+    let none = json!([]);
+    assert_eq!(report["servers"][0]["abandoned"], none);
+    let business = &report["servers"][1];
+    assert_eq!(
+        *business,
+        json!({"name": "business", "in_flight_at_start": 1, "completed": 1, "rejected": 0, "abandoned": none})
+    );
+    for (job, name) in [(&report["callbacks"], "flush-cache"), (&report["resources"], "store")] {
+        assert_eq!(job.as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            (&job[0]["name"], &job[0]["outcome"], &job[0]["error"]),
+            (&name.into(), &"done".into(), &Value::Null)
+        );
+        assert!((50..1000).contains(&job[0]["duration_ms"].as_u64().expect("a number")), "{job}");
+    }
+}
+
+#[test]
+fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
+    let app = App::start(&["shutdown.drain_timeout=300ms"]);
+    let mut cut = app.in_flight("/slow?ms=60000&secret=1");
+    let mut stream = app.in_flight("/stream?n=1000&ms=100");
+    app.signal_to_stop();
+    assert!(cut.read().is_err(), "it is cut off, not answered");
+    assert!(stream.read().is_err(), "a stream that is cut off must not look whole");
+    let ended = app.wait();
+    let report = check(&ended, "incomplete", 3);
+    assert_eq!(phases(&report)[0], ("drain", "timeout"));
+    let business = &report["servers"][1];
+    assert_eq!((&business["in_flight_at_start"], &business["completed"]), (&2.into(), &0.into()));
+    let mut abandoned = business["abandoned"].as_array().expect("a list").clone();
+    abandoned.sort_by_key(|request| request["path"].to_string());
+    assert_eq!(abandoned.len(), 2);
+    for (request, path) in abandoned.iter().zip(["/slow", "/stream"]) {
+        assert_eq!((&request["method"], &request["path"]), (&"GET".into(), &path.into()));
+        assert!((300..5000).contains(&request["age_ms"].as_u64().expect("a number")), "{request}");
+        assert!(ended.has(&format!("cut off GET {path} after")), "{}", ended.text());
+    }
+    assert!(!report.to_string().contains("secret") && !ended.has("secret"), "no query");
+    assert_eq!(report["callbacks"][0]["outcome"], "done", "what follows is done all the same");
+    assert_eq!(report["resources"][0]["outcome"], "done");
+    let close = &report["phases"][1];
+    assert!(
+        close["duration_ms"].as_u64().expect("a number") < 500,
+        "no time is spent on what was abandoned: {close}"
+    );
+}
+
+#[test]
+fn a_callback_that_times_out_is_3() {
+    let app = App::start(&["demo.flush_delay=60s", "shutdown.callback_timeout=300ms"]);
+    let ended = stop(app);
+    let report = check(&ended, "incomplete", 3);
+    let callback = &report["callbacks"][0];
+    assert_eq!(callback["outcome"], "timed_out");
+    assert!((300..2000).contains(&callback["duration_ms"].as_u64().expect("a number")), "{callback}");
+    assert!(phases(&report).contains(&("callbacks", "timeout")));
+    assert_eq!(report["resources"][0]["outcome"], "done", "one's timeout does not hide another");
+    assert!(ended.has("flushing the cache: timed out"), "{}", ended.text());
+}
+
+#[test]
+fn a_resource_that_times_out_is_3() {
+    let report = check(
+        &stop(App::start(&["demo.release_delay=60s", "shutdown.release_timeout=300ms"])),
+        "incomplete",
+        3,
+    );
+    assert_eq!(report["resources"][0]["outcome"], "timed_out");
+    assert!(phases(&report).contains(&("release", "timeout")));
+    assert_eq!(phases(&report).last(), Some(&("close_last", "done")), "what follows is done all the same");
+}
+
+#[test]
+fn the_overall_deadline_is_1() {
+    let app = App::start(&["shutdown.drain_timeout=60s", "shutdown.timeout=500ms"]);
+    Client::put(app.business, "/cache/a", b"x");
+    let _request = app.in_flight("/slow?ms=60000");
+    let ended = stop(app);
+    let report = check(&ended, "timed_out", 1);
+    assert_eq!(phases(&report), [("drain", "deadline")]);
+    assert_eq!(report["servers"][1]["abandoned"][0]["path"], "/slow");
+    assert_eq!(report["callbacks"][0]["outcome"], "not_started");
+    assert_eq!(report["callbacks"][0]["error"], "1 cached write was not flushed");
+    assert_eq!(report["resources"][0]["outcome"], "not_started");
+    assert!((450..1000).contains(&report["duration_ms"].as_u64().expect("a number")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_is_1() {
+    let app = App::start(&["shutdown.coalesce=0s", "shutdown.drain_timeout=60s"]);
+    let _request = app.in_flight("/slow?ms=60000");
+    app.signal(libc::SIGTERM);
+    app.wait_for_phase("drain");
+    app.signal(libc::SIGINT);
+    let report = check(&app.wait(), "forced", 1);
+    assert_eq!(report["reason"], "SIGTERM", "the first one is the reason");
+    assert_eq!(phases(&report), [("drain", "signal")]);
+    assert_eq!(report["servers"][1]["abandoned"][0]["path"], "/slow");
+    assert_eq!(report["callbacks"][0]["outcome"], "not_started");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_codes_are_what_the_settings_say() {
+    let codes = ["exit_codes.forced=11", "exit_codes.timed_out=12", "exit_codes.incomplete=255"];
+    let start = |more: &[&str]| App::start(&[&codes, more].concat());
+
+    let app = start(&["shutdown.coalesce=0s"]);
+    let _request = app.in_flight("/slow?ms=60000");
+    app.signal(libc::SIGTERM);
+    app.wait_for_phase("drain");
+    app.signal(libc::SIGTERM);
+    check(&app.wait(), "forced", 11);
+
+    let app = start(&["demo.release_delay=60s", "shutdown.release_timeout=60s", "shutdown.timeout=300ms"]);
+    check(&stop(app), "timed_out", 12);
+    check(&stop(start(&["demo.release_delay=60s", "shutdown.release_timeout=100ms"])), "incomplete", 255);
+    check(&stop(start(&[])), "clean", 0);
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_starts_nothing() {
+    for arguments in [
+        &["--nonsense"][..],
+        &["serve"],
+        &["plan", "--format", "xml"],
+        &["run", "plan"],
+        &["-c"],
+        &["-s"],
+        &["-s", "shutdown.timeout"],
+        &["-s", "shutdown.timeout=soon"],
+        &["-c", "missing.toml"],
+        &["plan", "-s", "shutdown.timeout=soon"],
+        &["plan", "surplus"],
+    ] {
+        let folder = folder();
+        let mut command = bare(folder.path());
+        let got = output({
+            command.args(arguments);
+            command
+        });
+        let stderr = String::from_utf8_lossy(&got.stderr);
+        assert_eq!(got.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(!stderr.is_empty() && got.stdout.is_empty(), "{arguments:?}");
+        assert_eq!(folder.path().read_dir().expect("a folder").count(), 0, "{arguments:?}");
+    }
+    for arguments in ["--help", "--version"] {
+        let mut command = bare(folder().path());
+        command.current_dir("/").arg(arguments);
+        let got = output(command);
+        assert_eq!((got.status.code(), got.stderr.as_slice()), (Some(0), &b""[..]), "{arguments}");
+    }
+}
+
+#[test]
+fn missing_parents_of_the_report_are_created_and_an_older_one_is_replaced() {
+    let app = App::start(&["report.path=a/b/c.json"]);
+    let folder = stop(app).folder;
+    let path = folder.path().join("a/b/c.json");
+    assert_eq!(crate::support::report(&path)["outcome"], "clean");
+    fs::write(&path, "older").expect("a file");
+    stop(App::start_in(folder.clone(), &["report.path=a/b/c.json"]));
+    assert_eq!(crate::support::report(&path)["outcome"], "clean");
+    let left: Vec<_> = folder.path().join("a/b").read_dir().expect("a folder").collect();
+    assert_eq!(left.len(), 1, "no temporary file: {left:?}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_changes_nothing_but_the_log() {
+    let folder = folder();
+    fs::write(folder.path().join("file"), "").expect("a file");
+    let ended = stop(App::start_in(folder.clone(), &["report.path=file/report.json"]));
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.has("the report cannot be written to file/report.json"), "{}", ended.text());
+    // Where it cannot be put in place, what was written of it is taken away.
+    fs::create_dir(folder.path().join("a-folder")).expect("a folder");
+    let ended = stop(App::start_in(folder.clone(), &["report.path=a-folder"]));
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.has("the report cannot be written to a-folder"), "{}", ended.text());
+    let names = folder.path().read_dir().expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".tmp")));
+    let ended = stop(App::start_in(
+        folder,
+        &["report.path=file/report.json", "demo.release_delay=60s", "shutdown.release_timeout=100ms"],
+    ));
+    assert_eq!(ended.code(), Some(3), "{}", ended.text());
+}

@@ -1,0 +1,158 @@
+//! Clients that never stop asking: some on connections that they keep, some on a new one each time.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::Client;
+
+/// Traffic that runs until it is stopped.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    kept_alive: AtomicU64,
+    newcomers: AtomicU64,
+    /// The keys whose `PUT` was answered 204.
+    stored: Mutex<Vec<String>>,
+    failures: Mutex<Vec<String>>,
+}
+
+/// What the clients saw.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Requests answered on connections that were kept.
+    pub kept_alive: u64,
+    /// Requests answered on a connection of their own.
+    pub newcomers: u64,
+    /// The keys whose `PUT` was answered 204.
+    pub stored: Vec<String>,
+    /// Every request that was not answered as it should be.
+    pub failures: Vec<String>,
+}
+
+/// How long a client thinks between two requests.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Traffic {
+    /// So many clients on connections that they keep, and two that connect for each request.
+    pub(crate) fn start(to: SocketAddr, clients: usize) -> Self {
+        let shared = Arc::new(Shared::default());
+        let keeping = (0..clients).map(|client| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || keep_asking(&shared, to, client))
+        });
+        let coming = (0..2).map(|_| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || keep_coming(&shared, to))
+        });
+        let threads = keeping.chain(coming).collect();
+        Self { shared, threads }
+    }
+
+    pub(crate) fn answered(&self) -> u64 {
+        self.shared.kept_alive.load(Ordering::Relaxed) + self.shared.newcomers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stop(self) -> Seen {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().expect("a client does not panic");
+        }
+        let take = |list: &Mutex<Vec<String>>| std::mem::take(&mut *list.lock().expect("no panic"));
+        Seen {
+            kept_alive: self.shared.kept_alive.load(Ordering::Relaxed),
+            newcomers: self.shared.newcomers.load(Ordering::Relaxed),
+            stored: take(&self.shared.stored),
+            failures: take(&self.shared.failures),
+        }
+    }
+}
+
+impl Shared {
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn failed(&self, what: String) {
+        self.failures.lock().expect("no panic").push(what);
+    }
+}
+
+fn keep_asking(shared: &Shared, to: SocketAddr, client: usize) {
+    let mut connection = None;
+    for turn in 0_u64.. {
+        if shared.stopped() {
+            return;
+        }
+        let key = (turn % 8 == 7).then(|| format!("client-{client}-{turn}"));
+        match ask(&mut connection, to, turn, key.as_deref()) {
+            Ok(()) => {
+                shared.kept_alive.fetch_add(1, Ordering::Relaxed);
+                if let Some(key) = key {
+                    shared.stored.lock().expect("no panic").push(key);
+                }
+            }
+            Err(error) => {
+                shared.failed(format!("client {client}, turn {turn}: {error}"));
+                connection = None;
+            }
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn ask(connection: &mut Option<Client>, to: SocketAddr, turn: u64, key: Option<&str>) -> io::Result<()> {
+    let client = match connection {
+        Some(client) => client,
+        None => connection.insert(Client::try_connect(to)?),
+    };
+    let expected = match key {
+        Some(key) => {
+            client.send_body("PUT", &format!("/cache/{key}"), &[], key.as_bytes())?;
+            204
+        }
+        None => {
+            client.send("GET", if turn % 2 == 0 { "/" } else { "/slow?ms=10" }, &[])?;
+            200
+        }
+    };
+    let response = client.read()?;
+    if response.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+        *connection = None;
+    }
+    if response.status == expected {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("status {}: {}", response.status, response.text())))
+    }
+}
+
+fn keep_coming(shared: &Shared, to: SocketAddr) {
+    while !shared.stopped() {
+        let answer = Client::try_connect(to).and_then(|mut client| {
+            client.send("GET", "/", &[("Connection", "close")])?;
+            client.read()
+        });
+        match answer {
+            Ok(answer) if answer.status == 200 => {
+                shared.newcomers.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(answer) => shared.failed(format!("a newcomer: status {}: {}", answer.status, answer.text())),
+            Err(error) => shared.failed(format!("a newcomer: {error}")),
+        }
+        thread::sleep(PAUSE / 2);
+    }
+}
