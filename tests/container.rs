@@ -63,8 +63,12 @@ fn under_a_real_systemd() {
     let read = |path: &str| fs::read_to_string(overlay.upper().join(&path[1..])).unwrap_or_default();
     let (transcript, log) = (read(TRANSCRIPT), read(LOG));
     if transcript.is_empty() && log.is_empty() {
-        let console = String::from_utf8_lossy(&console.stdout).into_owned() + &String::from_utf8_lossy(&console.stderr);
-        return skipped(TEST, &format!("no container boots here: {}", console.lines().last().unwrap_or_default()));
+        let console =
+            String::from_utf8_lossy(&console.stdout).into_owned() + &String::from_utf8_lossy(&console.stderr);
+        return skipped(
+            TEST,
+            &format!("no container boots here: {}", console.lines().last().unwrap_or_default()),
+        );
     }
     eprintln!("{transcript}");
     assert!(log.contains("test container::inside ... ok") || log.contains("1 passed"), "{transcript}\n{log}");
@@ -122,7 +126,8 @@ fn inside() {
         systemctl(&["restart", SERVICE]);
     }
     let seen = traffic.stop();
-    let (rejected, failed): (Vec<_>, Vec<_>) = seen.failures.iter().partition(|what| what.contains("status 503"));
+    let (rejected, failed): (Vec<_>, Vec<_>) =
+        seen.failures.iter().partition(|what| what.contains("status 503"));
     saw.say(&format!(
         "10 restarts: {} newcomers answered, {} rejected, {} refused or cut",
         seen.newcomers,
@@ -204,7 +209,8 @@ impl Transcript {
 }
 
 fn show() -> String {
-    let what = "--property=ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,NRestarts,StatusText,MainPID";
+    let what =
+        "--property=ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,NRestarts,StatusText,MainPID";
     output(Command::new("systemctl").args(["show", what, SERVICE]))
 }
 
@@ -277,7 +283,8 @@ impl Overlay {
 impl Drop for Overlay {
     fn drop(&mut self) {
         let start = Instant::now();
-        let unmounted = |root: &Path| Command::new("umount").arg(root).status().is_ok_and(|status| status.success());
+        let unmounted =
+            |root: &Path| Command::new("umount").arg(root).status().is_ok_and(|status| status.success());
         while !unmounted(&self.root()) && start.elapsed() < Duration::from_secs(5) {
             thread::sleep(Duration::from_millis(50));
         }

@@ -30,7 +30,10 @@ fn the_deployments_numbers_are_the_plans() {
     let [period, timeout, failures] =
         ["periodSeconds", "timeoutSeconds", "failureThreshold"].map(|key| number(probe, key));
     assert_eq!(plan["phases"][0]["name"], "ready_delay");
-    assert!((period * failures + timeout) * 1000 < delay, "{period} × {failures} + {timeout} s of {delay} ms");
+    assert!(
+        (period * failures + timeout) * 1000 < delay,
+        "{period} × {failures} + {timeout} s of {delay} ms"
+    );
 
     // What is printed for these settings is what stands in the file, line by line.
     let block = self::plan(&environment, &["--format", "kubernetes"]);
@@ -43,8 +46,12 @@ fn the_deployments_numbers_are_the_plans() {
 #[test]
 fn the_deployment_is_what_kubernetes_takes() {
     let ours = project_file("target/tools/kubernetes/bin/kubernetes-validate");
-    let Some(validate) = Some(ours).filter(|path| path.is_file()).or_else(|| find("kubernetes-validate")) else {
-        return skipped("the Deployment's schema", "kubernetes-validate is not installed (.ci/install does that)");
+    let Some(validate) = Some(ours).filter(|path| path.is_file()).or_else(|| find("kubernetes-validate"))
+    else {
+        return skipped(
+            "the Deployment's schema",
+            "kubernetes-validate is not installed (.ci/install does that)",
+        );
     };
     let file = project_file("config/deploy/kubernetes.yaml");
     let said = output(Command::new(&validate).arg("--strict").arg(&file));
@@ -83,7 +90,10 @@ fn the_plan_warns_of_a_platform_that_is_less_patient() {
     let plan = |arguments: &[&str]| plan(&BTreeMap::new(), arguments);
     assert!(!plan(&[]).contains("warning"), "{}", plan(&[]));
     let long = plan(&["-s", "shutdown.timeout=40s"]);
-    assert!(long.contains("warning: shutdown.timeout (40.0s) reaches past the platform's patience of 30.0s"), "{long}");
+    assert!(
+        long.contains("warning: shutdown.timeout (40.0s) reaches past the platform's patience of 30.0s"),
+        "{long}"
+    );
     assert!(long.contains("terminationGracePeriodSeconds: 45"), "{long}");
     assert!(!plan(&["-s", "shutdown.timeout=40s", "--grace-period", "60s"]).contains("warning"));
     let hook = plan(&["--pre-stop", "10s"]);
@@ -91,7 +101,10 @@ fn the_plan_warns_of_a_platform_that_is_less_patient() {
     let never = plan(&["-s", "shutdown.timeout=10s", "-s", "shutdown.callback_timeout=11s"]);
     assert!(never.contains("flush-cache: a bound of 11.0s can never be used up"), "{never}");
     let kubernetes = plan(&["--format", "kubernetes"]);
-    assert!(kubernetes.contains("# warning: nobody outside of the pod reaches servers.admin.bind"), "{kubernetes}");
+    assert!(
+        kubernetes.contains("# warning: nobody outside of the pod reaches servers.admin.bind"),
+        "{kubernetes}"
+    );
     assert!(kubernetes.contains("# warning: shutdown.ready_delay is 0ms"), "{kubernetes}");
 }
 

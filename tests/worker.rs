@@ -17,11 +17,15 @@ fn the_worker_finishes_its_job_and_takes_no_other() {
     let folder = Path::new(env!("CARGO_BIN_EXE_graceful-exit")).parent().expect("a folder");
     let example = folder.join("examples/background_worker");
     if !example.is_file() {
-        return skipped("the background worker", "the example is not built (`cargo test` builds it, `--test main` alone does not)");
+        return skipped(
+            "the background worker",
+            "the example is not built (`cargo test` builds it, `--test main` alone does not)",
+        );
     }
     let [.., high, low] = std::process::id().to_be_bytes();
     let address = SocketAddr::from(([127, 110, high, low.max(1)], 8080));
-    let mut child = Command::new(example).arg(address.to_string()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut child =
+        Command::new(example).arg(address.to_string()).stdout(Stdio::piped()).spawn().expect("it starts");
     let (lines, said) = mpsc::channel();
     let stdout = child.stdout.take().expect("a pipe");
     thread::spawn(move || {

@@ -14,6 +14,10 @@ pub(crate) struct Watch {
 }
 
 /// How things stand.
+#[cfg_attr(
+    not(any(test, all(unix, feature = "systemd"))),
+    expect(dead_code, reason = "only a service manager watches")
+)]
 pub(crate) struct Standing {
     /// The phase, and who is waited for.
     pub(crate) status: String,

@@ -65,7 +65,11 @@ fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
     let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
     let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
     let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
-    let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {}", platform::grace_period_seconds(plan, patience));
+    let _ = writeln!(
+        text,
+        "\nKubernetes: terminationGracePeriodSeconds: {}",
+        platform::grace_period_seconds(plan, patience)
+    );
     let _ = writeln!(text, "systemd:    TimeoutStopSec={}", platform::timeout_stop_seconds(plan));
     for warning in platform::warnings(plan, settings, patience) {
         let _ = writeln!(text, "\nwarning: {warning}");

@@ -124,7 +124,10 @@ pub(super) fn kubernetes(plan: &Plan, settings: &Settings, patience: Patience) -
     let (admin, business) = (&settings.servers.admin.bind, &settings.servers.business.bind);
     for (name, bind) in [("admin", admin), ("business", business)] {
         if bind.parse().is_ok_and(|address: SocketAddr| address.ip().is_loopback()) {
-            let _ = writeln!(text, "# warning: nobody outside of the pod reaches servers.{name}.bind = \"{bind}\"; bind 0.0.0.0");
+            let _ = writeln!(
+                text,
+                "# warning: nobody outside of the pod reaches servers.{name}.bind = \"{bind}\"; bind 0.0.0.0"
+            );
         }
     }
     let delay = plan.bounds().ready_delay;
@@ -216,8 +219,11 @@ RestartPreventExitStatus=2
         timeout_stop_seconds(plan)
     );
     if ours.contains(&"SIGABRT") {
-        let others: Vec<_> =
-            ours.iter().filter(|&&signal| signal != "SIGABRT").map(|signal| format!("\"{signal}\"")).collect();
+        let others: Vec<_> = ours
+            .iter()
+            .filter(|&&signal| signal != "SIGABRT")
+            .map(|signal| format!("\"{signal}\""))
+            .collect();
         let _ = write!(
             text,
             "# without SIGABRT, which the watchdog sends\nEnvironment='GRACEFUL_EXIT__SHUTDOWN__SIGNALS=[{}]'\n",
@@ -265,7 +271,10 @@ mod tests {
         let warning = &warned(&["shutdown.timeout=30s"], 30, 0)[0];
         assert!(warning.contains("patience of 30.0s") && warning.contains("Seconds: 35"), "{warning}");
         let warning = &warned(&[], 30, 5)[0];
-        assert!(warning.contains("30.0s less 5.0s for preStop") && warning.contains("Seconds: 35"), "{warning}");
+        assert!(
+            warning.contains("30.0s less 5.0s for preStop") && warning.contains("Seconds: 35"),
+            "{warning}"
+        );
         assert_eq!(warned(&[], 5, 10).len(), 1, "a preStop that takes all of it");
     }
 
@@ -273,7 +282,10 @@ mod tests {
     fn a_bound_that_can_never_be_used_up_is_warned_of_by_name() {
         let warnings = warned(&["shutdown.timeout=10s", "shutdown.callback_timeout=12s"], 30, 0);
         assert_eq!(warnings.len(), 2, "{warnings:?}");
-        assert!(warnings[1].starts_with("flush-cache: a bound of 12.0s can never be used up"), "{warnings:?}");
+        assert!(
+            warnings[1].starts_with("flush-cache: a bound of 12.0s can never be used up"),
+            "{warnings:?}"
+        );
         // The ready delay is spent in any case, the drain may end at once.
         let set = ["shutdown.timeout=20s", "shutdown.ready_delay=8s", "shutdown.callback_timeout=13s"];
         let warnings = warned(&set, 30, 0);
@@ -285,7 +297,11 @@ mod tests {
     #[test]
     fn windows_close_event_is_warned_of() {
         let close = ["CTRL_C", "CTRL_CLOSE"];
-        assert!(close_event(25 * SECOND, &close).unwrap().contains("Windows ends a process 5.0s after CTRL_CLOSE"));
+        assert!(
+            close_event(25 * SECOND, &close)
+                .unwrap()
+                .contains("Windows ends a process 5.0s after CTRL_CLOSE")
+        );
         assert_eq!(close_event(4 * SECOND, &close), None);
         assert_eq!(close_event(25 * SECOND, &["CTRL_C"]), None);
     }
