@@ -53,11 +53,11 @@ struct TaskRun {
 
 /// A server, and its counts when the exit was asked for.
 #[derive(Debug)]
-struct ServerRun {
-    server: Handle,
+pub(super) struct ServerRun {
+    pub(super) server: Handle,
     completed: u64,
     rejected: u64,
-    abandoned: Option<Vec<Abandoned>>,
+    pub(super) abandoned: Option<Vec<Abandoned>>,
 }
 
 impl Record {
@@ -81,6 +81,10 @@ impl Record {
 
     pub(super) fn servers(&self) -> impl Iterator<Item = &Handle> {
         self.servers.iter().map(|run| &run.server)
+    }
+
+    pub(super) fn server_runs(&self) -> &[ServerRun] {
+        &self.servers
     }
 
     /// The exit begins: all times and counts run from here.
@@ -138,12 +142,6 @@ impl Record {
                 .collect()
         };
         run.abandoned.get_or_insert_with(named)
-    }
-
-    /// How many requests of a server were cut off so far.
-    pub(super) fn abandoned(&self, name: &str) -> u64 {
-        let run = self.servers.iter().find(|run| **run.server.name() == *name);
-        run.and_then(|run| run.abandoned.as_ref()).map_or(0, |abandoned| abandoned.len() as u64)
     }
 
     /// The report of an exit that is over. Fates are the machine's; what it cut off at the end is known only to it.

@@ -28,7 +28,9 @@ use super::Drain;
 #[derive(Debug)]
 pub struct Connections {
     lanes: Box<[Mutex<Slab<Entry>>]>,
+    /// Those that their server closes; one that outlives it is not among them.
     open: AtomicUsize,
+    outliving: AtomicUsize,
     /// Told when the last connection has closed.
     none_left: Notify,
 }
@@ -54,6 +56,8 @@ pub struct Connection {
     unflushed: AtomicU32,
     /// As soon as it is idle, and no request waits in its socket, it is to close.
     hangs_up: AtomicBool,
+    /// Its server closes without it.
+    outlives: AtomicBool,
 }
 
 /// In [`Connection::unflushed`]: there is something to flush.
@@ -115,13 +119,25 @@ pub enum Standing {
 impl Connections {
     pub(super) fn new(workers: usize) -> Self {
         let lanes = (0..workers.max(1)).map(|_| Mutex::new(Slab::new())).collect();
-        Self { lanes, open: AtomicUsize::new(0), none_left: Notify::new() }
+        Self { lanes, open: AtomicUsize::new(0), outliving: AtomicUsize::new(0), none_left: Notify::new() }
     }
 
-    /// How many are open.
+    /// How many are open, without those that outlive their server.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// How many are open that outlive their server: see [`Connection::outlive`].
+    #[must_use]
+    pub fn outliving(&self) -> usize {
+        self.outliving.load(Ordering::Acquire)
+    }
+
+    fn count_out(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.none_left.notify_waiters();
+        }
     }
 
     /// How many of a worker's are open.
@@ -166,6 +182,7 @@ impl Connections {
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if let Some(task) = &entry.task
+                    && !entry.connection.outlives.load(Ordering::Acquire)
                     && which(entry.connection.standing(now, recently))
                 {
                     task.abort();
@@ -213,9 +230,11 @@ impl Drain {
 
     /// Counts a connection out: its socket is closed.
     pub fn closed(&self, lane: usize, place: usize) {
-        lock(&self.connections.lanes[lane]).try_remove(place);
-        if self.connections.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.connections.none_left.notify_waiters();
+        let entry = lock(&self.connections.lanes[lane]).try_remove(place);
+        if entry.is_some_and(|entry| entry.connection.outlives.load(Ordering::Acquire)) {
+            self.connections.outliving.fetch_sub(1, Ordering::AcqRel);
+        } else {
+            self.connections.count_out();
         }
     }
 }
@@ -238,6 +257,20 @@ impl Connection {
             record: Mutex::new(record),
             unflushed: AtomicU32::new(0),
             hangs_up: AtomicBool::new(false),
+            outlives: AtomicBool::new(false),
+        }
+    }
+
+    /// From here on its server closes without it: it stays open until its answer ends, or the process does. This
+    /// is for an answer that tells how the exit ended: the end of the process waits a moment until it is out. A
+    /// handler finds its connection in the request's `conn_data`, as an `Arc<Connection>`.
+    ///
+    /// The request should be one that is [always answered](crate::Server::always_answer), or the drain waits for
+    /// it; and its answer should say `Connection: close`, or the connection stays when it is over.
+    pub fn outlive(&self) {
+        if !self.outlives.swap(true, Ordering::AcqRel) {
+            self.drain.connections.outliving.fetch_add(1, Ordering::AcqRel);
+            self.drain.connections.count_out();
         }
     }
 

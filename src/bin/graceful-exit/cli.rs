@@ -9,11 +9,11 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use graceful_exit::{
-    ReportFile,
+    Language,
     settings::{Layers, Settings, SettingsError},
 };
 
-use crate::{exit_code, plan, run};
+use crate::{exit_code, plan, report, run};
 
 /// An admin and a business server that stop without losing an answer or a cached write.
 #[derive(Debug, Parser)]
@@ -44,6 +44,12 @@ enum Command {
         #[command(flatten)]
         layers: LayerArguments,
     },
+    /// Run both servers as a Windows service, which the service manager starts and stops.
+    #[cfg(windows)]
+    Service {
+        #[command(flatten)]
+        layers: LayerArguments,
+    },
     /// Start nothing: check the settings, and print the shutdown that they lead to.
     Plan {
         #[command(flatten)]
@@ -58,6 +64,9 @@ enum Command {
     Report {
         /// The file that `report.path` named.
         file: PathBuf,
+        /// Draw its timeline to OUT as well.
+        #[arg(long, value_name = "OUT")]
+        svg: Option<PathBuf>,
     },
 }
 
@@ -85,6 +94,11 @@ pub(crate) fn main() -> ExitCode {
             Ok(settings) => run::main(settings),
             Err(error) => fail(exit_code::USAGE, &error),
         },
+        #[cfg(windows)]
+        Command::Service { layers: more } => match load(layers, more) {
+            Ok(settings) => crate::service::main(settings),
+            Err(error) => fail(exit_code::USAGE, &error),
+        },
         Command::Plan { layers: more, format, patience } => {
             graceful_exit::os::signals::release();
             match load(layers, more) {
@@ -92,9 +106,12 @@ pub(crate) fn main() -> ExitCode {
                 Err(error) => fail(exit_code::USAGE, &error),
             }
         }
-        Command::Report { file } => {
+        Command::Report { file, svg } => {
             graceful_exit::os::signals::release();
-            report(&file)
+            match report::print(&file, svg.as_deref(), Language::from_environment()) {
+                Ok(text) => print(&text),
+                Err(error) => fail(exit_code::USAGE, &error),
+            }
         }
     }
 }
@@ -103,13 +120,6 @@ fn load(mut layers: LayerArguments, more: LayerArguments) -> Result<Settings, Se
     layers.config.extend(more.config);
     layers.set.extend(more.set);
     Settings::load(&Layers { files: layers.config, set: layers.set, environment: env::vars_os().collect() })
-}
-
-fn report(file: &std::path::Path) -> ExitCode {
-    match ReportFile::read(file) {
-        Ok(report) => print(&format!("{report:#?}\n")),
-        Err(error) => fail(exit_code::USAGE, &error),
-    }
 }
 
 /// Prints to standard output; a reader that has left has read enough.

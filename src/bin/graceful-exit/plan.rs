@@ -1,6 +1,7 @@
 //! `graceful-exit plan`: the shutdown that the settings lead to.
 
 mod platform;
+mod timeline;
 
 use std::{fmt::Write, time::Duration};
 
@@ -12,6 +13,7 @@ use graceful_exit::{
 use serde_json::{Value, json};
 
 pub(crate) use self::platform::Patience;
+use self::timeline::Canvas;
 use crate::{business, cli::Format, run};
 
 /// The plan that `run` carries out, without starting anything.
@@ -48,6 +50,24 @@ pub(crate) fn print(settings: &Settings, format: Format, patience: Patience) -> 
 }
 
 fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
+    let mut text = match Canvas::of_stdout() {
+        Canvas::None => listed(plan),
+        canvas => timeline::draw(plan, |phase| members(plan, phase), canvas),
+    };
+    let deadline = plan.bounds().deadline;
+    let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
+    let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
+    let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
+    let grace = platform::grace_period_seconds(plan, patience);
+    let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {grace}");
+    let _ = writeln!(text, "systemd:    TimeoutStopSec={}", platform::timeout_stop_seconds(plan));
+    for warning in platform::warnings(plan, settings, patience) {
+        let _ = writeln!(text, "\nwarning: {warning}");
+    }
+    text
+}
+
+fn listed(plan: &Plan) -> String {
     let mut text = String::new();
     let mut start = Duration::ZERO;
     for phase in plan.phases() {
@@ -60,19 +80,6 @@ fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
             members(plan, phase).join(", ")
         );
         start = start.saturating_add(phase.bound());
-    }
-    let deadline = plan.bounds().deadline;
-    let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
-    let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
-    let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
-    let _ = writeln!(
-        text,
-        "\nKubernetes: terminationGracePeriodSeconds: {}",
-        platform::grace_period_seconds(plan, patience)
-    );
-    let _ = writeln!(text, "systemd:    TimeoutStopSec={}", platform::timeout_stop_seconds(plan));
-    for warning in platform::warnings(plan, settings, patience) {
-        let _ = writeln!(text, "\nwarning: {warning}");
     }
     text
 }
