@@ -64,31 +64,31 @@ impl Systemd {
     /// The process lives, and this is what it is doing. Once the exit has begun, the time that it has left is asked
     /// for, in small pieces, and never past the end of `deadline_left`.
     pub fn alive(&mut self, status: &str, deadline_left: Option<Duration>) {
-        let mut states = Vec::new();
+        let mut message = Vec::new();
         if self.watchdog.is_some() {
-            states.push(NotifyState::Watchdog);
+            message.push(NotifyState::Watchdog);
         }
         if let Some(left) = deadline_left {
             if !self.stopping {
-                states.push(NotifyState::Stopping);
+                message.push(NotifyState::Stopping);
             }
             let extension = left.min(EXTENSION).as_micros();
-            states.push(NotifyState::ExtendTimeoutUsec(u32::try_from(extension).unwrap_or(u32::MAX)));
+            message.push(NotifyState::ExtendTimeoutUsec(u32::try_from(extension).unwrap_or(u32::MAX)));
         }
-        let news = status != self.status;
-        if news {
-            states.push(NotifyState::Status(status));
+        let is_news = status != self.status;
+        if is_news {
+            message.push(NotifyState::Status(status));
         }
-        let sent = states.is_empty() || self.tell(&states);
-        if sent && news {
+        let sent = message.is_empty() || self.tell(&message);
+        if sent && is_news {
             status.clone_into(&mut self.status);
         }
         self.stopping |= sent && deadline_left.is_some();
     }
 
     /// Whether there was room for it.
-    fn tell(&self, states: &[NotifyState<'_>]) -> bool {
-        let lines: Vec<_> = states.iter().map(NotifyState::to_string).collect();
+    fn tell(&self, message: &[NotifyState<'_>]) -> bool {
+        let lines: Vec<_> = message.iter().map(NotifyState::to_string).collect();
         self.messages.try_send(lines.join("\n")).is_ok()
     }
 }
