@@ -45,7 +45,7 @@ fn the_supervisors_thread_is_blocked() {
 
 #[test]
 fn a_second_signal_while_the_supervisors_thread_is_blocked() {
-    let mut app = child::start("the supervisor's thread is blocked");
+    let app = child::start("the supervisor's thread is blocked");
     app.signal(libc::SIGTERM);
     app.wait_for("never: timed out");
     thread::sleep(LATER);
