@@ -83,7 +83,9 @@ impl Fault {
             | Self::SilentClient
             | Self::FullPipe
             | Self::ReaderLeft
-            | Self::FewDescriptors => &[0],
+            | Self::FewDescriptors
+            // It may be over before it is killed.
+            | Self::Killed => &[0],
             // The drain's bound may have passed meanwhile.
             Self::Stopped => &[0, 3],
             Self::WorkerBlocked
@@ -94,8 +96,6 @@ impl Fault {
             Self::SecondSignal | Self::FlushTooLong => &[1],
             // It may be over before the coalesce time is.
             Self::Storm => &[0, 1],
-            // It may be over before it is killed.
-            Self::Killed => &[0],
         }
     }
 
@@ -351,7 +351,6 @@ impl Chain {
 
 /// What is held until the process has ended.
 #[derive(Default)]
-#[expect(dead_code, reason = "they are there to be dropped")]
 struct Staged {
     clients: Vec<Client>,
     lock: Option<Lock>,
