@@ -4,7 +4,6 @@ use std::{
     error::Error,
     fmt, io,
     path::PathBuf,
-    process,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -17,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     actors::{
         Board, CallbackError, Errand, Hooks, Job, Recruit, ReleaseResource, RunCallback, Setup,
-        ShutdownSupervisor, SignalReceived, Status, StopRequested,
+        ShutdownSupervisor, SignalReceived, Status, StopRequested, Watch,
     },
     drain::Rejection,
     os::{
-        exit::{Cause, Guard, Lines},
-        signals::{Caught, InstallError, SignalName, Signals},
+        exit::{self, Cause, Guard, Lines},
+        signals::{self, Caught, InstallError, SignalName, Signals},
     },
     report_file::ReportFile,
     sequence::{Bounds, ExitCodes, Kind, Member, Plan, PlanError, Report},
@@ -32,7 +31,7 @@ use crate::{
 };
 
 #[cfg(all(unix, feature = "systemd"))]
-use crate::{actors::Watch, os::systemd::Systemd};
+use crate::os::systemd::Systemd;
 
 /// How much later than the deadline the guard ends a process that did not end by itself.
 const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
@@ -304,6 +303,9 @@ impl GracefulExit {
         if !plan.overrun().is_zero() {
             log::warn!("{}", language.overrun(plan.worst_case(), self.bounds.deadline));
         }
+        if let Some((names, wait)) = signals::cut_short(&self.signals, self.bounds.deadline) {
+            log::warn!("{}", language.cut_short(&names, wait, self.bounds.deadline));
+        }
         let servers = handles.iter().cloned().map(Recruit::Server);
         let jobs = self.jobs.into_iter().map(|job| Recruit::Job(Box::new(job.into_parts())));
         let hooks = Hooks {
@@ -315,7 +317,7 @@ impl GracefulExit {
             #[cfg(all(unix, feature = "systemd"))]
             watch: self.systemd.clone().map(watch),
             #[cfg(not(all(unix, feature = "systemd")))]
-            watch: None,
+            watch: None::<Watch>,
             on_begin: Box::new(at_begin(guard.clone(), self.bounds.deadline, self.codes.timed_out)),
             on_exit: Box::new(at_exit(
                 guard,
@@ -431,7 +433,9 @@ fn at_exit(
         let _ = shared.settled.set(report.exit_code);
         let file = ReportFile::from(&report);
         if summary {
-            summary::lines(&file, language).iter().for_each(|line| log::info!("{line}"));
+            for line in summary::lines(&file, language) {
+                log::info!("{line}");
+            }
         }
         if let Some(path) = &report_path
             && let Err(error) = file.write(path)
@@ -589,7 +593,7 @@ impl Report {
     /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: whatever
     /// still hangs is left behind. If even that hangs, the guard ends the process 250 ms later, with the same code.
     pub fn exit(self) -> ! {
-        process::exit(i32::from(self.exit_code))
+        exit::in_order(self.exit_code)
     }
 }
 

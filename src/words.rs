@@ -2,7 +2,10 @@
 
 use std::{env, fmt::Display, io, path::Path, time::Duration};
 
-use crate::sequence::{Kind, PhaseKind};
+use crate::{
+    os::signals::SignalName,
+    sequence::{Kind, PhaseKind},
+};
 
 /// The language of the log's sentences and of the default rejection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,21 @@ impl Language {
             ),
             Self::Zh => format!(
                 "各阶段时限合计 {worst}，超过 shutdown.timeout（{deadline}）：用满时限的退出会被强制结束"
+            ),
+        }
+    }
+
+    /// These ask for an exit, and the system waits less for it than the deadline allows.
+    #[must_use]
+    pub fn cut_short(self, names: &[SignalName], wait: Duration, deadline: Duration) -> String {
+        let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+        let (names, wait, deadline) = (names.join(self.either(", ", "、")), rounded(wait), rounded(deadline));
+        match self {
+            Self::En => format!(
+                "after {names} Windows ends the process within {wait}, before shutdown.timeout ({deadline}): set it lower, or HungAppTimeout and WaitToKillAppTimeout in the registry higher"
+            ),
+            Self::Zh => format!(
+                "收到 {names} 后，Windows 会在 {wait} 内结束进程，早于 shutdown.timeout（{deadline}）：请调低它，或调高注册表中的 HungAppTimeout 和 WaitToKillAppTimeout"
             ),
         }
     }

@@ -1,5 +1,4 @@
 //! The integration tests: one binary, a file a subject.
-
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends there, and says what was missing")]
 
 #[cfg(feature = "app")]
@@ -20,6 +19,8 @@ mod layers;
 mod page;
 #[cfg(feature = "app")]
 mod plan;
+#[cfg(all(unix, feature = "app"))]
+mod report;
 mod sequence;
 #[cfg(feature = "app")]
 mod settings;
@@ -30,8 +31,10 @@ mod start_up;
 #[cfg(feature = "app")]
 mod streams;
 mod support;
-#[cfg(all(unix, feature = "app"))]
+#[cfg(feature = "app")]
 mod transcripts;
+#[cfg(all(windows, feature = "app"))]
+mod windows;
 
 // At home on Linux's platforms.
 #[cfg(all(target_os = "linux", feature = "app"))]

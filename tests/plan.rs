@@ -7,6 +7,9 @@ use crate::{
     support::{App, Client, folder, stop},
 };
 
+/// On Windows the default deadline is warned of in any case, since a close event leaves less time.
+const OF_WINDOWS: usize = if cfg!(windows) { 1 } else { 0 };
+
 #[test]
 fn the_plan_names_every_phase_its_bound_and_what_to_give_the_platform() {
     let plan = plan(&[], &[], &["-s", "shutdown.ready_delay=2s"]);
@@ -32,7 +35,7 @@ fn the_plan_names_every_phase_its_bound_and_what_to_give_the_platform() {
     for platform in ["terminationGracePeriodSeconds", "TimeoutStopSec"] {
         assert!(plan[platform].as_u64().expect("a number") > 25, "longer than the deadline");
     }
-    assert_eq!(plan["warnings"], serde_json::json!([]));
+    assert_eq!(plan["warnings"].as_array().map(Vec::len), Some(OF_WINDOWS));
 
     let got = run(&[], &[], &["plan"]);
     let text = String::from_utf8(got.stdout).expect("text");
@@ -55,7 +58,7 @@ fn the_plan_names_every_phase_its_bound_and_what_to_give_the_platform() {
     for part in ["terminationGracePeriodSeconds", "TimeoutStopSec"] {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
-    assert!(!text.contains("warning"), "{text}");
+    assert_eq!(text.matches("warning").count(), OF_WINDOWS, "{text}");
 }
 
 #[test]
@@ -66,7 +69,7 @@ fn phases_that_add_up_to_more_than_the_deadline_are_a_warning_and_no_error() {
     let text = String::from_utf8(got.stdout).expect("text");
     assert!(text.contains("warning") && text.contains("shutdown.timeout"), "{text}");
     let plan = plan(&[], &[], &long);
-    assert_eq!(plan["warnings"].as_array().map(Vec::len), Some(1));
+    assert_eq!(plan["warnings"].as_array().map(Vec::len), Some(1 + OF_WINDOWS));
     assert_eq!(plan["slack_ms"], -11_000);
 
     let ended = stop(App::start(&["shutdown.drain_timeout=30s"]));

@@ -1,6 +1,6 @@
 //! What can be set, where it can be set, and how a mistake is told. All of it with `plan`, which starts nothing.
 
-use std::{ffi::OsString, fs, process::Output};
+use std::{fs, process::Output};
 
 use serde_json::Value;
 
@@ -189,7 +189,7 @@ fn a_secret_is_never_shown() {
 #[cfg(unix)]
 #[test]
 fn what_is_not_unicode_is_told_and_not_a_panic() {
-    use std::os::unix::ffi::OsStringExt;
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 
     let wrong = OsString::from_vec(b"\xff".to_vec());
     let folder = folder();
@@ -269,7 +269,7 @@ fn a_pair_is_read_as_toml_or_as_the_text_that_it_is() {
         "shutdown.timeout=8s",
         "shutdown.timeout=\"8s\"",
         "shutdown.timeout='8s'",
-        "shutdown.signals=[\"SIGTERM\"]",
+        if cfg!(windows) { "shutdown.signals=[\"CTRL_C\"]" } else { "shutdown.signals=[\"SIGTERM\"]" },
         "shutdown.signals=[\"SIGTERM\", \"CTRL_C\", \"SIGUSR1\"]",
         "servers.admin.workers=2",
         "servers.admin.workers=cores",

@@ -184,7 +184,7 @@ impl Browser {
         self.ask("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
     }
 
-    /// What is Chromium's alone, and no part of WebDriver.
+    /// What is Chromium's alone, and no part of the driver's standard.
     fn ask(&self, what: &str, body: &Value) -> Value {
         let path = format!("/session/{}/{what}", self.id);
         let headers = [("Content-Type", "application/json"), ("Connection", "close")];

@@ -14,9 +14,8 @@ use tempfile::TempDir;
 
 use super::{Client, PATIENCE, wait_until};
 
-/// What a report names as the reason after [`App::signal_to_stop`]: where no signal can be sent to one process
-/// alone, it is asked over HTTP.
-pub(crate) const STOPPED_BY: &str = if cfg!(unix) { "SIGTERM" } else { "POST /shutdown" };
+/// What a report names as the reason after [`App::signal_to_stop`].
+pub(crate) const STOPPED_BY: &str = if cfg!(windows) { "CTRL_BREAK" } else { "SIGTERM" };
 
 /// A running application, in a folder of its own. It is killed when it is dropped.
 #[derive(Debug)]
@@ -154,12 +153,17 @@ impl App {
         self.signal(libc::SIGTERM)
     }
 
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     pub(crate) fn signal_to_stop(&self) -> Instant {
         let at = Instant::now();
-        let answer = Client::request(self.admin, "POST", "/shutdown", &[("Content-Length", "0")], b"");
-        assert_eq!(answer.status, 202);
+        self.event(1);
         at
+    }
+
+    /// Sends it a console control event.
+    #[cfg(windows)]
+    pub(crate) fn event(&self, event: u32) -> super::control::Sent {
+        super::control::send(&self.child, event)
     }
 
     /// Begins a request and waits until the business server counts it as in flight.

@@ -44,6 +44,12 @@ enum Command {
         #[command(flatten)]
         layers: LayerArguments,
     },
+    /// Run both servers as a Windows service, which the service manager starts and stops.
+    #[cfg(windows)]
+    Service {
+        #[command(flatten)]
+        layers: LayerArguments,
+    },
     /// Start nothing: check the settings, and print the shutdown that they lead to.
     Plan {
         #[command(flatten)]
@@ -86,6 +92,11 @@ pub(crate) fn main() -> ExitCode {
     match command.unwrap_or(Command::Run { layers: LayerArguments::default() }) {
         Command::Run { layers: more } => match load(layers, more) {
             Ok(settings) => run::main(settings),
+            Err(error) => fail(exit_code::USAGE, &error),
+        },
+        #[cfg(windows)]
+        Command::Service { layers: more } => match load(layers, more) {
+            Ok(settings) => crate::service::main(settings),
             Err(error) => fail(exit_code::USAGE, &error),
         },
         Command::Plan { layers: more, format, patience } => {

@@ -8,6 +8,8 @@ mod plan;
 mod progress;
 mod report;
 mod run;
+#[cfg(windows)]
+mod service;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! `graceful-exit run`: both servers until it is asked to stop.
 
-use std::{pin::pin, process::ExitCode, time::Duration};
+use std::{mem::ManuallyDrop, pin::pin, process::ExitCode, time::Duration};
 
 use actix_web::{
     App,
@@ -11,8 +11,9 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
+    Bounds, ExitCodes, ExitHandle, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
+    os,
     settings::{self, LanguageChoice, Settings, StopOrder, Workers},
 };
 
@@ -34,10 +35,16 @@ const FINISH_OPENING: Duration = Duration::from_millis(500);
 
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
+    os::exit::in_order(run(settings, |_| ()))
+}
+
+/// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit's handle
+/// before anything else is begun.
+pub(crate) fn run(settings: Settings, adopt: impl FnOnce(ExitHandle)) -> u8 {
     // Before any thread is started, since it takes variables out of the environment.
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
-        Err(error) => return fail(exit_code::START, &error),
+        Err(error) => return give_up(&error),
     };
     let language = language(&settings);
     let progress = Progress::on_terminal();
@@ -48,31 +55,36 @@ pub(crate) fn main(settings: Settings) -> ExitCode {
     };
     let logging = match started {
         Ok(logging) => logging,
-        Err(error) => return fail(exit_code::START, &error),
+        Err(error) => return give_up(&error),
     };
     // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
     let mut exit = exit(&settings, language, &logging, progress.clone());
     if let Err(error) = exit.arm() {
-        return fail(exit_code::START, &error);
+        return give_up(&error);
     }
     #[cfg(unix)]
     match Systemd::from_environment() {
         Ok(Some(systemd)) => exit = exit.systemd(systemd),
         Ok(None) => {}
-        Err(error) => {
-            return fail(exit_code::START, &format!("the thread for systemd cannot be started: {error}"));
-        }
+        Err(error) => return give_up(&format!("the thread for systemd cannot be started: {error}")),
     }
-    let system = System::new();
+    adopt(exit.handle());
+    // It is never dropped: that would wait for whatever still blocks one of its threads.
+    let system = ManuallyDrop::new(System::new());
     if let (Some(progress), Some(_)) = (progress, settings.shutdown.progress_interval) {
         let handle = exit.handle();
         system.block_on(async move { progress.follow(handle, language) });
     }
     let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
-    // The system is not dropped: that would wait for whatever still blocks one of its threads.
-    std::process::exit(i32::from(code))
+    code
+}
+
+/// Before there is a log: on standard error.
+fn give_up(error: &dyn std::fmt::Display) -> u8 {
+    fail(exit_code::START, error);
+    exit_code::START
 }
 
 async fn serve(

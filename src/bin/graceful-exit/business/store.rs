@@ -38,7 +38,7 @@ const STATEMENT_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) enum Store {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl Store {
@@ -51,7 +51,9 @@ impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
         match url.split_once(':') {
             Some(("sqlite", _)) => Sqlite::open(url).await.map(Self::Sqlite),
-            Some(("postgres" | "postgresql", _)) => Postgres::open(url).await.map(Self::Postgres),
+            Some(("postgres" | "postgresql", _)) => {
+                Postgres::open(url).await.map(|store| Self::Postgres(Box::new(store)))
+            }
             // The rest of it may be a password.
             Some((scheme, _)) => {
                 Err(StoreError::url(format!("{scheme}:"), "it is neither sqlite: nor postgres:"))

@@ -4,6 +4,8 @@ use std::{fmt::Write, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use graceful_exit::{
+    Language,
+    os::signals::cut_short,
     sequence::{PhaseKind, Plan},
     settings::Settings,
     words::rounded,
@@ -22,8 +24,6 @@ pub(crate) struct Patience {
 
 /// How much longer than the deadline the platform should wait before it kills.
 const RESERVE: Duration = Duration::from_secs(5);
-/// What Windows gives a process from a close event on.
-const CLOSE_EVENT: Duration = Duration::from_secs(5);
 
 /// systemd's `TimeoutStopSec`, in whole seconds.
 pub(super) fn timeout_stop_seconds(plan: &Plan) -> u64 {
@@ -62,9 +62,8 @@ pub(super) fn warnings(plan: &Plan, settings: &Settings, patience: Patience) -> 
             grace_period_seconds(plan, patience)
         ));
     }
-    if cfg!(windows) {
-        warnings.extend(close_event(deadline, &signals(settings)));
-    }
+    let cut_short = cut_short(&settings.shutdown.signals, deadline);
+    warnings.extend(cut_short.map(|(names, wait)| Language::En.cut_short(&names, wait, deadline)));
     warnings
 }
 
@@ -98,21 +97,6 @@ fn never_used_up(plan: &Plan) -> Vec<String> {
 
 fn signals(settings: &Settings) -> Vec<&str> {
     settings.shutdown.signals.iter().map(|signal| signal.as_str()).collect()
-}
-
-fn close_event(deadline: Duration, signals: &[&str]) -> Option<String> {
-    let caught: Vec<_> = ["CTRL_CLOSE", "CTRL_LOGOFF", "CTRL_SHUTDOWN"]
-        .into_iter()
-        .filter(|event| signals.contains(event))
-        .collect();
-    (!caught.is_empty() && deadline >= CLOSE_EVENT).then(|| {
-        format!(
-            "shutdown.timeout is {}, and Windows ends a process {} after {}",
-            rounded(deadline),
-            rounded(CLOSE_EVENT),
-            caught.join(", ")
-        )
-    })
 }
 
 /// The block of a Deployment.
@@ -292,17 +276,5 @@ mod tests {
         assert!(warnings[1].contains("leaves 12.0s at the most"), "{warnings:?}");
         let set = ["shutdown.timeout=20s", "shutdown.drain_timeout=15s", "shutdown.callback_timeout=13s"];
         assert_eq!(warned(&set, 30, 0).len(), 1, "each of them can be, though not both");
-    }
-
-    #[test]
-    fn windows_close_event_is_warned_of() {
-        let close = ["CTRL_C", "CTRL_CLOSE"];
-        assert!(
-            close_event(25 * SECOND, &close)
-                .unwrap()
-                .contains("Windows ends a process 5.0s after CTRL_CLOSE")
-        );
-        assert_eq!(close_event(4 * SECOND, &close), None);
-        assert_eq!(close_event(25 * SECOND, &["CTRL_C"]), None);
     }
 }
