@@ -64,22 +64,22 @@ impl Systemd {
     /// The process lives, and this is what it is doing. Once the exit has begun, the time that it has left is asked
     /// for, in small pieces, and never past the end of `deadline_left`.
     pub fn alive(&mut self, status: &str, deadline_left: Option<Duration>) {
-        let mut states = Vec::new();
+        let mut message = Vec::new();
         if self.watchdog.is_some() {
-            states.push(NotifyState::Watchdog);
+            message.push(NotifyState::Watchdog);
         }
         if let Some(left) = deadline_left {
             if !self.stopping {
-                states.push(NotifyState::Stopping);
+                message.push(NotifyState::Stopping);
             }
             let extension = left.min(EXTENSION).as_micros();
-            states.push(NotifyState::ExtendTimeoutUsec(u32::try_from(extension).unwrap_or(u32::MAX)));
+            message.push(NotifyState::ExtendTimeoutUsec(u32::try_from(extension).unwrap_or(u32::MAX)));
         }
         let news = status != self.status;
         if news {
-            states.push(NotifyState::Status(status));
+            message.push(NotifyState::Status(status));
         }
-        let sent = states.is_empty() || self.tell(&states);
+        let sent = message.is_empty() || self.tell(&message);
         if sent && news {
             status.clone_into(&mut self.status);
         }
