@@ -89,13 +89,14 @@ pub mod sequence;
 pub mod server;
 #[cfg(feature = "settings")]
 pub mod settings;
+pub mod summary;
 mod system;
 pub mod words;
 
 pub use actors::{CallbackError, Errand, FinishWork, Job, ReleaseResource, RunCallback, Status};
 pub use drain::Rejection;
 pub use os::signals::SignalName;
-pub use report_file::{ReadError, ReportFile};
+pub use report_file::{AbandonedEntry, JobEntry, PhaseEntry, ReadError, ReportFile, ServerEntry};
 pub use sequence::{Bounds, ExitCodes, Outcome, Report};
 pub use server::{Server, Stop};
 pub use system::{ExitHandle, GracefulExit, StartError};

@@ -2,14 +2,14 @@
 
 use std::{
     error::Error,
-    fmt, fs, io,
+    fmt, fs, io, iter,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::sequence::{CallbackReport, Report, ServerReport};
+use crate::sequence::{CallbackReport, EndedBy, Fate, Outcome, Over, PhaseKind, Report, ServerReport};
 
 /// A report as it stands in a file. Durations and ages are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +120,35 @@ impl ReportFile {
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let failed = |why: String| ReadError { path: path.to_owned(), why };
         let text = fs::read(path).map_err(|error| failed(error.to_string()))?;
-        serde_json::from_slice(&text).map_err(|error| failed(format!("this is not a report: {error}")))
+        let report: Self = serde_json::from_slice(&text)
+            .map_err(|error| failed(format!("this is not a report: {error}")))?;
+        match report.foreign() {
+            None => Ok(report),
+            Some((key, word)) => {
+                Err(failed(format!("this is not a report: `{key}` is `{}`", word.escape_debug())))
+            }
+        }
+    }
+}
+
+impl ReportFile {
+    /// A word that no report has, and where it stands.
+    fn foreign(&self) -> Option<(&'static str, &str)> {
+        let outcomes =
+            [Outcome::Clean, Outcome::Incomplete, Outcome::TimedOut, Outcome::Forced].map(Outcome::name);
+        let phases = PhaseKind::ALL.map(PhaseKind::name);
+        let ends = [EndedBy::Done, EndedBy::Timeout, EndedBy::Deadline, EndedBy::Signal].map(EndedBy::name);
+        let overs = [Over::Done, Over::Failed, Over::Panicked, Over::Unreachable].map(Fate::Ended);
+        let fates = overs.into_iter().chain([Fate::NotStarted, Fate::TimedOut, Fate::CutOff]).map(Fate::name);
+        let fates: Vec<_> = fates.collect();
+
+        let jobs = [&self.workers, &self.callbacks, &self.resources].into_iter().flatten();
+        let words = iter::once(("outcome", &self.outcome, &outcomes[..]))
+            .chain(self.phases.iter().map(|phase| ("phases.name", &phase.name, &phases[..])))
+            .chain(self.phases.iter().map(|phase| ("phases.ended_by", &phase.ended_by, &ends[..])))
+            .chain(jobs.map(|job| ("outcome of a member", &job.outcome, &fates[..])));
+        let mut foreign = words.filter(|(_, word, known)| !known.contains(&word.as_str()));
+        foreign.next().map(|(key, word, _)| (key, word.as_str()))
     }
 }
 

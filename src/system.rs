@@ -4,9 +4,9 @@ use std::{
     error::Error,
     fmt, io,
     path::PathBuf,
-    process,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use actix::prelude::*;
@@ -16,21 +16,22 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     actors::{
         Board, CallbackError, Errand, Hooks, Job, Recruit, ReleaseResource, RunCallback, Setup,
-        ShutdownSupervisor, SignalReceived, Status, StopRequested,
+        ShutdownSupervisor, SignalReceived, Status, StopRequested, Watch,
     },
     drain::Rejection,
     os::{
-        exit::{Cause, Guard, Lines},
-        signals::{Caught, InstallError, SignalName, Signals},
+        exit::{self, Cause, Guard, Lines},
+        signals::{self, Caught, InstallError, SignalName, Signals},
     },
     report_file::ReportFile,
     sequence::{Bounds, ExitCodes, Kind, Member, Plan, PlanError, Report},
     server::{BindError, Opened, Server, Stop},
+    summary,
     words::Language,
 };
 
 #[cfg(all(unix, feature = "systemd"))]
-use crate::{actors::Watch, os::systemd::Systemd};
+use crate::os::systemd::Systemd;
 
 /// How much later than the deadline the guard ends a process that did not end by itself.
 const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
@@ -38,6 +39,10 @@ const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 const GUARD_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
 /// The same once the exit is over, and nothing is left but to end the process.
 const GUARD_AFTER_THE_END: Duration = Duration::from_millis(250);
+/// How long those who look at the exit are waited for, to be told how it ended.
+const LAST_WORD: Duration = Duration::from_millis(50);
+/// How often it is seen whether they have been.
+const LAST_WORD_LOOK: Duration = Duration::from_millis(1);
 /// How long the log's last lines are waited for.
 const LOG_FLUSH: Duration = Duration::from_millis(50);
 
@@ -126,7 +131,7 @@ impl GracefulExit {
         self
     }
 
-    /// Whether the log also names each request that is cut off: it does by default.
+    /// Whether the log also names each request that is cut off, and ends with a summary: it does by default.
     pub fn details(mut self, details: bool) -> Self {
         self.details = details;
         self
@@ -254,7 +259,12 @@ impl GracefulExit {
                 let after = bounds.deadline.saturating_add(GUARD_AFTER_DEADLINE);
                 arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
             } else if caught.at.saturating_duration_since(first) > bounds.coalesce {
-                arm(guard.as_ref(), Cause::Forced, GUARD_AFTER_SECOND_SIGNAL, codes.forced);
+                // Once the outcome is settled, and may have been told, a signal can only hasten the end.
+                let (cause, code) = match shared.settled.get() {
+                    Some(&code) => (Cause::Finished, code),
+                    None => (Cause::Forced, codes.forced),
+                };
+                arm(guard.as_ref(), cause, GUARD_AFTER_SECOND_SIGNAL, code);
             }
             shared.request(caught.name.as_str());
         }
@@ -289,9 +299,12 @@ impl GracefulExit {
         let board = Arc::new(Board::new(Arc::clone(&plan), &handles));
         let _ = self.shared.board.set(Arc::clone(&board));
 
-        let language = self.language;
+        let (language, summary) = (self.language, self.details);
         if !plan.overrun().is_zero() {
             log::warn!("{}", language.overrun(plan.worst_case(), self.bounds.deadline));
+        }
+        if let Some((names, wait)) = signals::cut_short(&self.signals, self.bounds.deadline) {
+            log::warn!("{}", language.cut_short(&names, wait, self.bounds.deadline));
         }
         let servers = handles.iter().cloned().map(Recruit::Server);
         let jobs = self.jobs.into_iter().map(|job| Recruit::Job(Box::new(job.into_parts())));
@@ -304,9 +317,16 @@ impl GracefulExit {
             #[cfg(all(unix, feature = "systemd"))]
             watch: self.systemd.clone().map(watch),
             #[cfg(not(all(unix, feature = "systemd")))]
-            watch: None,
+            watch: None::<Watch>,
             on_begin: Box::new(at_begin(guard.clone(), self.bounds.deadline, self.codes.timed_out)),
-            on_exit: Box::new(at_exit(guard, self.report_path, language, self.flush_log, &self.shared)),
+            on_exit: Box::new(at_exit(
+                guard,
+                self.report_path,
+                summary,
+                self.flush_log,
+                language,
+                &self.shared,
+            )),
         };
         let members = servers.chain(jobs).collect();
         let supervisor = supervise(Setup { plan, board, members, linger: self.linger, hooks }).await?;
@@ -402,19 +422,30 @@ fn at_begin(guard: Option<Guard>, deadline: Duration, code: u8) -> impl FnMut() 
 fn at_exit(
     guard: Option<Guard>,
     report_path: Option<PathBuf>,
-    language: Language,
+    summary: bool,
     mut flush_log: Box<dyn FnMut(Duration) + Send>,
+    language: Language,
     shared: &Arc<Shared>,
 ) -> impl FnMut(Report) + Send + use<> {
     let shared = Arc::clone(shared);
     move |report| {
+        // Whoever set it before said the same: an exit ends once.
+        let _ = shared.settled.set(report.exit_code);
+        let file = ReportFile::from(&report);
+        if summary {
+            for line in summary::lines(&file, language) {
+                log::info!("{line}");
+            }
+        }
         if let Some(path) = &report_path
-            && let Err(error) = ReportFile::from(&report).write(path)
+            && let Err(error) = file.write(path)
         {
             log::error!("{}", language.report_failed(&path.display(), &error));
         }
-        flush_log(LOG_FLUSH);
+        shared.last_word();
+        // Before the log's flush: that is the user's code, and the exit is what it is by now.
         arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
+        flush_log(LOG_FLUSH);
         let code = i32::from(report.exit_code);
         shared.finished.send_replace(Some(report));
         if guard.is_some()
@@ -439,6 +470,8 @@ struct Shared {
     /// The first to ask for the exit.
     requested: channel::Sender<Option<String>>,
     supervisor: Mutex<Supervisor>,
+    /// The exit code, once nothing can change it any more.
+    settled: OnceLock<u8>,
     finished: channel::Sender<Option<Report>>,
 }
 
@@ -457,6 +490,7 @@ impl Default for Shared {
             board: OnceLock::new(),
             requested: channel::Sender::new(None),
             supervisor: Mutex::new(Supervisor::NotYet(None)),
+            settled: OnceLock::new(),
             finished: channel::Sender::new(None),
         }
     }
@@ -469,6 +503,15 @@ impl Shared {
             requested.get_or_insert_with(|| reason.to_owned());
             first
         });
+    }
+
+    /// Waits until whoever looks at the exit through a connection that outlives its server knows how it ended.
+    fn last_word(&self) {
+        let Some(board) = self.board.get() else { return };
+        let begun = Instant::now();
+        while board.outliving() > 0 && begun.elapsed() < LAST_WORD {
+            thread::sleep(LAST_WORD_LOOK);
+        }
     }
 
     fn hand_over(&self, address: Addr<ShutdownSupervisor>) {
@@ -515,6 +558,12 @@ impl ExitHandle {
         self.shared.board.get().map(|board| board.status())
     }
 
+    /// [`Status::phase`] alone: for whoever looks often. `running` before [`GracefulExit::run`], too.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        self.shared.board.get().map_or("running", |board| board.phase())
+    }
+
     /// Told at each change of [`ExitHandle::status`] but the counts of requests.
     #[must_use]
     pub fn changes(&self) -> Option<channel::Receiver<u64>> {
@@ -544,7 +593,7 @@ impl Report {
     /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: whatever
     /// still hangs is left behind. If even that hangs, the guard ends the process 250 ms later, with the same code.
     pub fn exit(self) -> ! {
-        process::exit(i32::from(self.exit_code))
+        exit::in_order(self.exit_code)
     }
 }
 

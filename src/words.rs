@@ -2,7 +2,10 @@
 
 use std::{env, fmt::Display, io, path::Path, time::Duration};
 
-use crate::sequence::{Kind, PhaseKind};
+use crate::{
+    os::signals::SignalName,
+    sequence::{Kind, PhaseKind},
+};
 
 /// The language of the log's sentences and of the default rejection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,21 @@ impl Language {
             ),
             Self::Zh => format!(
                 "各阶段时限合计 {worst}，超过 shutdown.timeout（{deadline}）：用满时限的退出会被强制结束"
+            ),
+        }
+    }
+
+    /// These ask for an exit, and the system waits less for it than the deadline allows.
+    #[must_use]
+    pub fn cut_short(self, names: &[SignalName], wait: Duration, deadline: Duration) -> String {
+        let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+        let (names, wait, deadline) = (names.join(self.either(", ", "、")), rounded(wait), rounded(deadline));
+        match self {
+            Self::En => format!(
+                "after {names} Windows ends the process within {wait}, before shutdown.timeout ({deadline}): set it lower, or HungAppTimeout and WaitToKillAppTimeout in the registry higher"
+            ),
+            Self::Zh => format!(
+                "收到 {names} 后，Windows 会在 {wait} 内结束进程，早于 shutdown.timeout（{deadline}）：请调低它，或调高注册表中的 HungAppTimeout 和 WaitToKillAppTimeout"
             ),
         }
     }
@@ -259,6 +277,103 @@ impl Language {
             (Self::En, more) => format!("still waiting for {names} and {more} more; {bound} left"),
             (Self::Zh, 0) => format!("仍在等待 {names}；剩余 {bound}"),
             (Self::Zh, more) => format!("仍在等待 {names} 等另外 {more} 个；剩余 {bound}"),
+        }
+    }
+
+    /// A summary's first line.
+    #[must_use]
+    pub fn summary(self, outcome: &str, code: u8, total: Duration, reason: &str) -> String {
+        let total = rounded(total);
+        match self {
+            Self::En => format!("the exit was {outcome}: exit code {code}, {total}, asked for by {reason}"),
+            Self::Zh => format!("退出结果：{outcome}，退出码 {code}，用时 {total}，由 {reason} 发起"),
+        }
+    }
+
+    /// An outcome, by its name in a report.
+    #[must_use]
+    pub fn outcome(self, name: &str) -> &str {
+        match name {
+            "clean" => self.either("clean", "正常"),
+            "incomplete" => self.either("incomplete", "未全部完成"),
+            "timed_out" => self.either("timed out", "超时"),
+            "forced" => self.either("forced", "强制"),
+            name => name,
+        }
+    }
+
+    /// A phase, by its name in a report.
+    #[must_use]
+    pub fn phase_name(self, name: &str) -> &str {
+        match name {
+            "ready_delay" => self.either("not ready, yet serving", "未就绪但继续服务"),
+            "drain" => self.either("drain", "等待请求完结"),
+            "close_servers" => self.either("close servers", "关闭服务器"),
+            "callbacks" => self.either("callbacks", "执行回调"),
+            "release" => self.either("release", "释放资源"),
+            "close_last" => self.either("close last servers", "关闭最后的服务器"),
+            name => name,
+        }
+    }
+
+    /// What ended a phase, by its name in a report; nothing where there was nothing left to wait for.
+    #[must_use]
+    pub fn ended_by(self, name: &str) -> &str {
+        match name {
+            "done" => "",
+            "timeout" => self.either("timed out", "超时"),
+            "deadline" => self.either("cut by the deadline", "因总时限中断"),
+            "signal" => self.either("cut by a second signal", "因第二个信号中断"),
+            name => name,
+        }
+    }
+
+    /// What became of a callback, a resource or a worker, by its name in a report.
+    #[must_use]
+    pub fn fate(self, name: &str) -> &str {
+        match name {
+            "not_started" => self.either("not started", "未开始"),
+            "running" => self.either("running", "进行中"),
+            "done" => self.either("done", "完成"),
+            "failed" => self.either("failed", "失败"),
+            "panicked" => self.either("panicked", "崩溃"),
+            "unreachable" => self.either("unreachable", "无法联系"),
+            "timed_out" => self.either("timed out", "超时"),
+            "cut_off" => self.either("cut off", "中断"),
+            name => name,
+        }
+    }
+
+    /// A member, with its kind: in a summary nothing else says which it is.
+    #[must_use]
+    pub fn member(self, kind: Kind, name: &str) -> String {
+        let kind = match kind {
+            Kind::ServerFirst | Kind::ServerLast => self.either("server ", "服务器"),
+            Kind::Worker => self.either("worker ", "后台任务"),
+            Kind::Callback => self.either("callback ", "回调"),
+            Kind::Resource => self.either("resource ", "资源"),
+        };
+        format!("{kind}{name}")
+    }
+
+    /// A member that did not do its part: what became of it, when, and with what error.
+    #[must_use]
+    pub fn culprit(self, label: &str, fate: &str, after: Option<Duration>, error: Option<&str>) -> String {
+        let after = after.map(rounded);
+        let (after, colon) = match self {
+            Self::En => (after.map(|after| format!(" after {after}")), ": "),
+            Self::Zh => (after.map(|after| format!("（{after}）")), "："),
+        };
+        let error = error.map(|error| format!("{colon}{error}")).unwrap_or_default();
+        format!("{label}{colon}{fate}{}{error}", after.unwrap_or_default())
+    }
+
+    /// So many more are not named.
+    #[must_use]
+    pub fn more(self, more: usize) -> String {
+        match self {
+            Self::En => format!("and {more} more"),
+            Self::Zh => format!("等另外 {more} 个"),
         }
     }
 

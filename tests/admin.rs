@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{App, Client, Ended, Response, side_by_side, stop};
+use crate::support::{App, Client, Ended, Response, STOPPED_BY, side_by_side, stop};
 
 fn post(address: SocketAddr, headers: &[(&str, &str)]) -> Response {
     let headers = [headers, &[("Content-Length", "0")]].concat();
@@ -63,7 +63,7 @@ fn status_says_how_things_stand() {
     app.signal_to_stop();
     app.wait_for_phase("drain");
     let status = app.status();
-    assert_eq!(status["reason"], "SIGTERM");
+    assert_eq!(status["reason"], STOPPED_BY);
     let left = status["deadline_left_ms"].as_u64().expect("a number");
     assert!((10_000..=20_000).contains(&left), "{left}");
     Client::get(app.business, "/");
@@ -173,18 +173,18 @@ fn with_a_token_the_token_alone_decides() {
 
 /// Each phase in which a server that closes last is still there, and what holds the exit in it.
 const PHASES: [(&str, &[&str]); 5] = [
-    ("ready_delay", &["shutdown.ready_delay=1s"]),
+    ("ready_delay", &["shutdown.ready_delay=2s"]),
     ("drain", &[]),
-    ("close_servers", &["shutdown.linger=1s", "shutdown.stop_timeout=5s"]),
-    ("callbacks", &["demo.flush_delay=1s"]),
-    ("release", &["demo.release_delay=1s", "shutdown.release_timeout=5s"]),
+    ("close_servers", &["shutdown.linger=2s", "shutdown.stop_timeout=5s"]),
+    ("callbacks", &["demo.flush_delay=2s"]),
+    ("release", &["demo.release_delay=2s", "shutdown.release_timeout=5s"]),
 ];
 
 #[test]
 fn a_server_that_closes_last_answers_its_read_only_routes_in_every_phase() {
     side_by_side(&PHASES, |&(phase, settings)| {
         let app = App::start(settings);
-        let _in_flight = (phase == "drain").then(|| app.in_flight("/slow?ms=1000"));
+        let _in_flight = (phase == "drain").then(|| app.in_flight("/slow?ms=2000"));
         let mut kept = Client::connect(app.business);
         if phase == "close_servers" {
             kept.send("GET", "/", &[]).expect("the request is sent");

@@ -143,123 +143,6 @@ fn any_key_can_be_put_but_one_that_no_store_could_keep() {
 }
 
 #[test]
-fn a_stream_is_chunked_and_in_flight_until_its_last_byte() {
-    let app = App::start(&[]);
-    let mut client = Client::connect(app.business);
-    client.send("GET", "/stream?n=5&ms=100", &[]).expect("the request is sent");
-    let (status, headers) = client.read_head().expect("a head");
-    assert_eq!(status, 200);
-    assert!(headers.contains(&("transfer-encoding".into(), "chunked".into())), "{headers:?}");
-    assert_eq!(client.read_chunk().expect("a chunk").as_deref(), Some(&b"1\n"[..]));
-    let first = Instant::now();
-    app.signal_to_stop();
-    for line in 2..=5 {
-        let chunk = client.read_chunk().expect("a chunk").expect("not the end");
-        assert_eq!(chunk, format!("{line}\n").as_bytes());
-    }
-    assert_eq!(client.read_chunk().expect("the end"), None);
-    assert!(first.elapsed() > Duration::from_millis(350), "one line each 100 ms");
-    let ended = app.wait();
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    let business = &ended.report()["servers"][1];
-    assert_eq!((&business["in_flight_at_start"], &business["completed"]), (&1.into(), &1.into()));
-}
-
-#[test]
-fn events_come_once_a_second_and_say_goodbye_when_the_exit_starts() {
-    let app = App::start(&["shutdown.drain_timeout=20s"]);
-    let mut client = Client::connect(app.business);
-    client.send("GET", "/events", &[]).expect("the request is sent");
-    let (status, headers) = client.read_head().expect("a head");
-    assert_eq!(status, 200);
-    assert!(headers.contains(&("content-type".into(), "text/event-stream".into())), "{headers:?}");
-    let mut event =
-        || client.read_chunk().expect("a chunk").map(|chunk| String::from_utf8(chunk).expect("text"));
-    assert_eq!(event().as_deref(), Some("id: 0\ndata: 0\n\n"));
-    let first = Instant::now();
-    assert_eq!(event().as_deref(), Some("id: 1\ndata: 1\n\n"));
-    assert!(first.elapsed() > Duration::from_millis(900), "{:?}", first.elapsed());
-    let signalled = app.signal_to_stop();
-    let last = event().expect("an event");
-    assert!(last.starts_with("event: bye\n"), "{last:?}");
-    assert_eq!(event(), None, "and the stream ends");
-    let ended = app.wait();
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.at - signalled < Duration::from_secs(2), "streams do not hold the exit");
-}
-
-/// A WebSocket on a bare socket.
-fn websocket(app: &App) -> Client {
-    let mut client = Client::connect(app.business);
-    let headers = [
-        ("Connection", "Upgrade"),
-        ("Upgrade", "websocket"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-    ];
-    client.send("GET", "/ws", &headers).expect("the request is sent");
-    let (status, headers) = client.read_head().expect("a head");
-    assert_eq!(status, 101, "{headers:?}");
-    // RFC 6455's own example.
-    let accept = ("sec-websocket-accept".to_owned(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned());
-    assert!(headers.contains(&accept), "{headers:?}");
-    client
-}
-
-/// A short frame of a client, masked with zeroes.
-fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).expect("a short frame");
-    [&[0x80 | kind, 0x80 | length, 0, 0, 0, 0], payload].concat()
-}
-
-/// A short frame of the server: its kind and its payload.
-fn read_frame(client: &mut Client) -> (u8, Vec<u8>) {
-    let head = client.read_bytes(2).expect("a frame");
-    (head[0] & 0x0f, client.read_bytes(usize::from(head[1])).expect("its payload"))
-}
-
-const TEXT: u8 = 1;
-const BINARY: u8 = 2;
-const CLOSE: u8 = 8;
-const PING: u8 = 9;
-const PONG: u8 = 10;
-
-#[test]
-fn a_websocket_echoes_and_is_closed_as_going_away_when_the_exit_starts() {
-    let app = App::start(&["shutdown.drain_timeout=20s"]);
-    let mut client = websocket(&app);
-    for (kind, payload, answer) in
-        [(TEXT, "回声".as_bytes(), TEXT), (BINARY, &[0, 255][..], BINARY), (PING, b"p", PONG)]
-    {
-        client.write(&frame(kind, payload)).expect("it is sent");
-        assert_eq!(read_frame(&mut client), (answer, payload.to_owned()));
-    }
-    // This one will not answer the goodbye.
-    let mut silent = websocket(&app);
-    let signalled = app.signal_to_stop();
-    for client in [&mut client, &mut silent] {
-        let (kind, payload) = read_frame(client);
-        assert_eq!((kind, &payload[..2]), (CLOSE, &1001_u16.to_be_bytes()[..]));
-    }
-    client.write(&frame(CLOSE, &1001_u16.to_be_bytes())).expect("it is sent");
-    assert!(client.is_closed());
-    let ended = app.wait();
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.at - signalled < Duration::from_secs(3), "it took {:?}", ended.at - signalled);
-}
-
-#[test]
-fn a_websocket_that_the_client_closes_is_closed() {
-    let app = App::start(&[]);
-    let mut client = websocket(&app);
-    client.write(&frame(CLOSE, &1000_u16.to_be_bytes())).expect("it is sent");
-    let (kind, payload) = read_frame(&mut client);
-    assert_eq!((kind, &payload[..2]), (CLOSE, &1000_u16.to_be_bytes()[..]));
-    assert!(client.is_closed());
-    assert_eq!(stop(app).code(), Some(0));
-}
-
-#[test]
 fn a_panic_in_a_handler_takes_nobody_else_along() {
     let app = App::start(&["demo.chaos=true", "servers.business.workers=1"]);
     let mut other = app.in_flight("/slow?ms=500");
@@ -282,7 +165,7 @@ fn who_comes_during_the_drain_is_rejected() {
     let mut kept = Client::connect(app.business);
     kept.send("GET", "/", &[]).expect("the request is sent");
     kept.read().expect("an answer");
-    let mut in_flight = app.in_flight("/slow?ms=1000");
+    let mut in_flight = app.in_flight("/slow?ms=2500");
     app.signal_to_stop();
     app.wait_for_phase("drain");
 
@@ -328,7 +211,7 @@ fn the_rejection_is_what_the_settings_say() {
 
 #[test]
 fn the_ready_delay_still_serves_and_says_that_the_connection_closes() {
-    let app = App::start(&["shutdown.ready_delay=1s"]);
+    let app = App::start(&["shutdown.ready_delay=3s"]);
     let mut kept = Client::connect(app.business);
     kept.send("GET", "/", &[]).expect("the request is sent");
     assert_eq!(kept.read().expect("an answer").header("connection"), None);
@@ -344,10 +227,10 @@ fn the_ready_delay_still_serves_and_says_that_the_connection_closes() {
         assert!(matches!(served.status, 200 | 204), "{served:?}");
         assert_eq!(served.header("connection"), Some("close"));
     }
-    assert!(signalled.elapsed() < Duration::from_millis(900), "the machine is too busy to tell anything");
+    assert!(signalled.elapsed() < Duration::from_millis(2900), "the machine is too busy to tell anything");
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.at - signalled >= Duration::from_secs(1));
+    assert!(ended.at - signalled >= Duration::from_secs(3));
     let phases = &ended.report()["phases"];
     assert_eq!((&phases[0]["name"], &phases[0]["ended_by"]), (&"ready_delay".into(), &"done".into()));
 }

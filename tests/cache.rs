@@ -184,12 +184,17 @@ fn a_forced_exit_while_the_flush_has_not_spooled_yet_says_what_is_lost() {
 fn a_flush_that_times_out_leaves_its_writes_in_the_spool() {
     let app = App::start(&["demo.flush_delay=60s", "shutdown.callback_timeout=300ms"]);
     put(&app, 5);
+    // Much to write, so that the exit could be quicker than the spool.
+    let large = vec![7; 256 << 10];
+    for key in 0..40 {
+        assert_eq!(Client::put(app.business, &format!("/cache/large-{key}"), &large).status, 204);
+    }
     let ended = stop(app);
     assert_eq!(ended.code(), Some(3), "{}", ended.text());
     assert_eq!(ended.report()["callbacks"][0]["outcome"], "timed_out");
     let app = App::start_in(ended.folder, &[]);
     has(&app, 5);
-    assert!(app.log_text().contains("5 writes of an earlier run were brought in"), "{}", app.log_text());
+    assert!(app.log_text().contains("45 writes of an earlier run were brought in"), "{}", app.log_text());
 }
 
 #[test]
@@ -225,7 +230,7 @@ fn a_locked_store_is_waited_for_a_moment() {
     put(&app, 5);
     let lock = Locked::new(&app.path("data/cache.db"));
     app.signal_to_stop();
-    crate::support::wait_until("it flushes", || app.log_text().contains("flushing the cache"));
+    app.wait_for("flushing the cache");
     std::thread::sleep(Duration::from_millis(200));
     drop(lock);
     let ended = app.wait();
@@ -254,17 +259,30 @@ fn a_kill_between_spool_and_store_loses_nothing() {
 
 #[test]
 fn no_put_is_acknowledged_once_the_flush_has_begun() {
-    // The admin server closes before the callbacks, the business server after them.
-    let app = App::start(&["demo.flush_delay=1s", "servers.business.stop=last"]);
+    // The business server closes after the callbacks, so that it is still there during the flush.
+    let app = App::start(&[
+        "demo.flush_delay=1500ms",
+        "servers.business.stop=last",
+        "shutdown.drain_timeout=100ms",
+    ]);
     put(&app, 1);
+    let mut slow = Client::connect(app.business);
+    slow.send("PUT", "/cache/slow", &[("Content-Length", "1")]).expect("the head is sent");
+    wait_until("it is in flight", || app.status()["servers"][1]["oldest"][0]["path"] == "/cache/slow");
     app.signal_to_stop();
-    app.wait_for_phase("callbacks");
+    app.wait_for("flushing the cache");
+    // Its next step is the snapshot, and then the delay, of which much is left.
+    std::thread::sleep(Duration::from_millis(300));
     let late = Client::put(app.business, "/cache/late", b"x");
     assert_eq!(late.status, 503);
+    // This one was admitted before the exit, and its body comes after the flush's snapshot.
+    slow.write(b"x").expect("it is sent");
+    assert_eq!(slow.read().expect("an answer").status, 503);
     let ended = app.wait();
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert_eq!(ended.code(), Some(3), "the one whose body was late was cut off: {}", ended.text());
     let app = App::start_in(ended.folder, &[]);
     assert_eq!(Client::get(app.business, "/cache/late").status, 404);
+    assert_eq!(Client::get(app.business, "/cache/slow").status, 404);
     has(&app, 1);
 }
 

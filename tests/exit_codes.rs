@@ -2,19 +2,20 @@
 
 use std::{
     fs,
-    net::TcpListener,
-    process::Command,
     time::{Duration, SystemTime},
 };
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, Ended, bare, folder, output, stop};
+use crate::support::{App, Client, Ended, STOPPED_BY, bare, folder, output, stop};
 
 /// The names of an object's members.
 fn members(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
+
+/// What a busy machine may take between two steps, in milliseconds.
+const BUSY_MS: u64 = 100;
 
 /// What a report says whatever the outcome.
 fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
@@ -40,17 +41,17 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
         report["started_at"].as_str().and_then(|text| text.parse().ok()).expect("RFC 3339");
     let age = SystemTime::now().duration_since(started.into()).expect("it was before now");
     let duration = report["duration_ms"].as_u64().expect("a number");
-    assert!(age >= Duration::from_millis(duration) && age < Duration::from_secs(60), "{age:?}, {report:#}");
+    assert!(age >= Duration::from_millis(duration) && age < Duration::from_mins(1), "{age:?}, {report:#}");
 
     // The phases follow each other, and the last one ends with the exit.
     let mut end = 0;
     for phase in report["phases"].as_array().expect("phases") {
         let start = phase["start_ms"].as_u64().expect("a number");
-        assert!(start.abs_diff(end) <= 1, "{report:#}");
+        assert!(start + 1 >= end && start <= end + BUSY_MS, "{report:#}");
         end = start + phase["duration_ms"].as_u64().expect("a number");
         assert_eq!(members(phase).len(), 4);
     }
-    assert!(end.abs_diff(duration) <= 5, "{report:#}");
+    assert!(end <= duration + 1 && duration <= end + BUSY_MS, "{report:#}");
     assert_eq!(
         (&report["servers"][0]["name"], &report["servers"][1]["name"]),
         (&"admin".into(), &"business".into())
@@ -84,7 +85,7 @@ fn a_clean_exit_is_0() {
     app.signal_to_stop();
     request.read().expect("an answer");
     let report = check(&app.wait(), "clean", 0);
-    assert_eq!(report["reason"], "SIGTERM");
+    assert_eq!(report["reason"], STOPPED_BY);
     let names = ["ready_delay", "drain", "close_servers", "callbacks", "release", "close_last"];
     assert_eq!(phases(&report), names.map(|name| (name, "done")));
     let none = json!([]);
@@ -243,117 +244,6 @@ fn a_wrong_command_line_is_2_and_starts_nothing() {
     }
 }
 
-/// Runs what cannot start, and returns its log.
-fn cannot_start(prepare: impl FnOnce(&std::path::Path, &mut Command)) -> String {
-    let folder = folder();
-    let mut command = App::command(folder.path());
-    prepare(folder.path(), &mut command);
-    let ended = App::run(&folder, command);
-    assert_eq!(ended.code(), Some(4), "{}", ended.text());
-    assert!(!folder.path().join("report.json").exists(), "there was no exit to report");
-    assert!(!ended.has("server started"), "{}", ended.text());
-    ended.text()
-}
-
-#[test]
-fn an_address_in_use_is_4_and_is_named() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address");
-    for server in ["admin", "business"] {
-        let log = cannot_start(|_, command| {
-            command.args(["-s", &format!("servers.{server}.bind={address}")]);
-        });
-        assert!(log.contains(&address.to_string()) && log.contains(server), "{log}");
-        assert!(log.contains("in use"), "{log}");
-    }
-}
-
-#[test]
-fn an_address_that_is_not_there_is_4_and_is_named() {
-    let log = cannot_start(|_, command| {
-        command.args(["-s", "servers.business.bind=no-such-host.invalid:80"]);
-    });
-    assert!(log.contains("no-such-host.invalid:80"), "{log}");
-    // An address of nobody: RFC 5737.
-    let log = cannot_start(|_, command| {
-        command.args(["-s", "servers.business.bind=192.0.2.1:8080"]);
-    });
-    assert!(log.contains("192.0.2.1:8080"), "{log}");
-}
-
-#[test]
-fn a_log_file_that_cannot_be_written_is_4_and_is_named() {
-    let log = cannot_start(|folder, command| {
-        fs::write(folder.join("file"), "").expect("a file");
-        command.args(["-s", "log.file=file/below.log"]);
-    });
-    assert!(log.contains("file/below.log"), "{log}");
-    let log = cannot_start(|folder, command| {
-        fs::create_dir(folder.join("a-folder")).expect("a folder");
-        command.args(["-s", "log.file=a-folder"]);
-    });
-    assert!(log.contains("a-folder"), "{log}");
-}
-
-#[test]
-fn a_store_that_cannot_be_opened_is_4_and_is_named() {
-    for (store, named) in [
-        ("sqlite://file/cache.db", "file"),
-        ("sqlite://a-folder", "a-folder"),
-        ("sqlite://no-database", "no-database"),
-        ("sqlite::memory:", ":memory:"),
-        ("postgres://nobody:s3cret@127.0.0.1:1/none", "127.0.0.1:1"),
-    ] {
-        let log = cannot_start(|folder, command| {
-            fs::write(folder.join("file"), "").expect("a file");
-            fs::create_dir(folder.join("a-folder")).expect("a folder");
-            fs::write(folder.join("no-database"), "this is not a database at all ".repeat(99))
-                .expect("a file");
-            command.args(["-s", &format!("cache.store={store}")]);
-        });
-        assert!(log.contains(named), "{store}: {log}");
-        assert!(!log.contains("s3cret"), "{log}");
-    }
-}
-
-#[test]
-fn a_spool_that_cannot_be_opened_is_4_and_is_named() {
-    let log = cannot_start(|folder, command| {
-        fs::write(folder.join("file"), "").expect("a file");
-        command.args(["-s", "cache.spool=file/cache.spool"]);
-    });
-    assert!(log.contains("file/cache.spool"), "{log}");
-    let log = cannot_start(|folder, command| {
-        fs::create_dir(folder.join("a-folder")).expect("a folder");
-        command.args(["-s", "cache.spool=a-folder"]);
-    });
-    assert!(log.contains("a-folder"), "{log}");
-}
-
-#[test]
-fn a_damaged_spool_is_4_and_is_left_as_it_is() {
-    let folder = folder();
-    fs::create_dir(folder.path().join("data")).expect("a folder");
-    let spool = folder.path().join("data/cache.spool");
-    fs::write(&spool, "damaged").expect("a file");
-    let ended = App::run(&folder, App::command(folder.path()));
-    assert_eq!(ended.code(), Some(4), "{}", ended.text());
-    assert!(ended.has("data/cache.spool") && ended.has("damaged"), "{}", ended.text());
-    assert_eq!(fs::read(&spool).expect("it is still there"), b"damaged");
-}
-
-#[test]
-fn a_spool_that_another_process_holds_is_4() {
-    let first = App::start(&[]);
-    let second = folder();
-    let mut command = App::command(second.path());
-    command.args(["-s", &format!("cache.spool={}", first.path("data/cache.spool").display())]);
-    let ended = App::run(&second, command);
-    assert_eq!(ended.code(), Some(4), "{}", ended.text());
-    assert!(ended.has("held by another process") && ended.has("cache.spool"), "{}", ended.text());
-    assert_eq!(stop(first).code(), Some(0), "the one that holds it does not notice");
-}
-
 #[test]
 fn missing_parents_of_the_report_are_created_and_an_older_one_is_replaced() {
     let app = App::start(&["report.path=a/b/c.json"]);
@@ -374,6 +264,13 @@ fn a_report_that_cannot_be_written_changes_nothing_but_the_log() {
     let ended = stop(App::start_in(folder.clone(), &["report.path=file/report.json"]));
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert!(ended.has("the report cannot be written to file/report.json"), "{}", ended.text());
+    // Where it cannot be put in place, what was written of it is taken away.
+    fs::create_dir(folder.path().join("a-folder")).expect("a folder");
+    let ended = stop(App::start_in(folder.clone(), &["report.path=a-folder"]));
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.has("the report cannot be written to a-folder"), "{}", ended.text());
+    let names = folder.path().read_dir().expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".tmp")));
     let ended = stop(App::start_in(
         folder,
         &["report.path=file/report.json", "demo.release_delay=60s", "shutdown.release_timeout=100ms"],

@@ -38,7 +38,7 @@ fn without_one_the_same_balancer_runs_into_rejects() {
 
 #[test]
 fn a_lame_duck_says_close_on_each_answer_and_serves_on() {
-    let mut app = App::start(&["shutdown.ready_delay=1s"]);
+    let app = App::start(&["shutdown.ready_delay=1s"]);
     let mut kept = Client::connect(app.business);
     kept.send("GET", "/", &[]).expect("sent");
     assert_eq!(kept.read().expect("answered").header("connection"), None);

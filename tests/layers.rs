@@ -30,6 +30,7 @@ const ROOMS: [Room; 5] = [
             "futures_util",
             "pin_project_lite",
             "slab",
+            "socket2",
             "tokio",
         ]),
     },

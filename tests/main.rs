@@ -1,4 +1,5 @@
 //! The integration tests: one binary, a file a subject.
+#![expect(clippy::expect_used, reason = "a test that cannot go on ends there, and says what was missing")]
 
 #[cfg(feature = "app")]
 mod admin;
@@ -11,20 +12,44 @@ mod deadline;
 mod drain;
 #[cfg(feature = "app")]
 mod exit_codes;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod faults;
 mod layers;
+#[cfg(all(unix, feature = "app"))]
+mod page;
+#[cfg(feature = "app")]
+mod plan;
+#[cfg(all(unix, feature = "app"))]
+mod report;
 mod sequence;
 #[cfg(feature = "app")]
 mod settings;
 #[cfg(all(unix, feature = "app"))]
 mod signals;
+#[cfg(feature = "app")]
+mod start_up;
+#[cfg(feature = "app")]
+mod streams;
 mod support;
-#[cfg(all(unix, feature = "app"))]
+#[cfg(feature = "app")]
 mod transcripts;
+#[cfg(all(windows, feature = "app"))]
+mod windows;
 
 // At home on Linux's platforms.
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod container;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod deploy;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod metrics;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod postgres;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod worker;

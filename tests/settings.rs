@@ -1,13 +1,13 @@
 //! What can be set, where it can be set, and how a mistake is told. All of it with `plan`, which starts nothing.
 
-use std::{ffi::OsString, fs, process::Output};
+use std::{fs, process::Output};
 
 use serde_json::Value;
 
-use crate::support::{App, Client, bare, folder, output, stop};
+use crate::support::{App, Client, bare, folder, output};
 
 /// A folder with files, and the binary in it.
-fn run(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+pub(crate) fn run(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str]) -> Output {
     let folder = folder();
     for (name, text) in files {
         fs::write(folder.path().join(name), text).expect("a file");
@@ -18,7 +18,7 @@ fn run(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str])
 }
 
 /// The plan as JSON, with these layers.
-fn plan(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str]) -> Value {
+pub(crate) fn plan(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str]) -> Value {
     let got = run(files, environment, &[&["plan", "--format", "json"], arguments].concat());
     assert_eq!(got.status.code(), Some(0), "{}", String::from_utf8_lossy(&got.stderr));
     serde_json::from_slice(&got.stdout).expect("JSON")
@@ -189,7 +189,7 @@ fn a_secret_is_never_shown() {
 #[cfg(unix)]
 #[test]
 fn what_is_not_unicode_is_told_and_not_a_panic() {
-    use std::os::unix::ffi::OsStringExt;
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 
     let wrong = OsString::from_vec(b"\xff".to_vec());
     let folder = folder();
@@ -269,7 +269,7 @@ fn a_pair_is_read_as_toml_or_as_the_text_that_it_is() {
         "shutdown.timeout=8s",
         "shutdown.timeout=\"8s\"",
         "shutdown.timeout='8s'",
-        "shutdown.signals=[\"SIGTERM\"]",
+        if cfg!(windows) { "shutdown.signals=[\"CTRL_C\"]" } else { "shutdown.signals=[\"SIGTERM\"]" },
         "shutdown.signals=[\"SIGTERM\", \"CTRL_C\", \"SIGUSR1\"]",
         "servers.admin.workers=2",
         "servers.admin.workers=cores",
@@ -289,110 +289,4 @@ fn a_pair_is_read_as_toml_or_as_the_text_that_it_is() {
     app.signal_to_stop();
     app.wait_for_phase("drain");
     assert_eq!(Client::get(app.business, "/").text(), "a = \"b\" # no comment");
-}
-
-#[test]
-fn the_plan_names_every_phase_its_bound_and_what_to_give_the_platform() {
-    let plan = plan(&[], &[], &["-s", "shutdown.ready_delay=2s"]);
-    let phases: Vec<_> = plan["phases"]
-        .as_array()
-        .expect("phases")
-        .iter()
-        .map(|phase| (phase["name"].as_str().expect("text"), phase["bound_ms"].as_u64().expect("a number")))
-        .collect();
-    let expected = [
-        ("ready_delay", 2000),
-        ("drain", 10_000),
-        ("close_servers", 1000),
-        ("callbacks", 3000),
-        ("release", 1000),
-        ("close_last", 1000),
-    ];
-    assert_eq!(phases, expected);
-    assert_eq!(
-        (&plan["worst_case_ms"], &plan["timeout_ms"], &plan["slack_ms"]),
-        (&18_000.into(), &25_000.into(), &7000.into())
-    );
-    for platform in ["terminationGracePeriodSeconds", "TimeoutStopSec"] {
-        assert!(plan[platform].as_u64().expect("a number") > 25, "longer than the deadline");
-    }
-    assert_eq!(plan["warnings"], serde_json::json!([]));
-
-    let got = run(&[], &[], &["plan"]);
-    let text = String::from_utf8(got.stdout).expect("text");
-    assert_eq!(text, String::from_utf8(run(&[], &[], &["plan", "--format", "text"]).stdout).expect("text"));
-    for part in [
-        "drain",
-        "10.0s",
-        "callbacks",
-        "flush-cache",
-        "release",
-        "store",
-        "worst case",
-        "16.0s",
-        "25.0s",
-        "slack",
-        "9.0s",
-    ] {
-        assert!(text.contains(part), "{part} is missing in:\n{text}");
-    }
-    for part in ["terminationGracePeriodSeconds", "TimeoutStopSec"] {
-        assert!(text.contains(part), "{part} is missing in:\n{text}");
-    }
-    assert!(!text.contains("warning"), "{text}");
-}
-
-#[test]
-fn phases_that_add_up_to_more_than_the_deadline_are_a_warning_and_no_error() {
-    let long = ["-s", "shutdown.drain_timeout=30s"];
-    let got = run(&[], &[], &[&["plan"], &long[..]].concat());
-    assert_eq!(got.status.code(), Some(0));
-    let text = String::from_utf8(got.stdout).expect("text");
-    assert!(text.contains("warning") && text.contains("shutdown.timeout"), "{text}");
-    let plan = plan(&[], &[], &long);
-    assert_eq!(plan["warnings"].as_array().map(Vec::len), Some(1));
-    assert_eq!(plan["slack_ms"], -11_000);
-
-    let ended = stop(App::start(&["shutdown.drain_timeout=30s"]));
-    assert_eq!(ended.code(), Some(0));
-    assert!(ended.has("more than shutdown.timeout"), "at the start, too: {}", ended.text());
-    assert!(!stop(App::start(&[])).has("more than shutdown.timeout"));
-}
-
-#[test]
-fn the_binary_runs_from_any_folder_and_creates_what_is_missing() {
-    let app = App::start(&["log.file=logs/of/today.log", "report.path=reports/exit.json"]);
-    Client::put(app.business, "/cache/a", b"x");
-    let ended = stop(app);
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    for path in ["data/cache.db", "data/cache.spool.lock", "logs/of/today.log", "reports/exit.json"] {
-        assert!(ended.folder.path().join(path).exists(), "{path} is not there");
-    }
-    let file = fs::read_to_string(ended.folder.path().join("logs/of/today.log")).expect("the log");
-    assert!(file.contains("server started") && file.contains("shut down"), "{file}");
-
-    let app = App::start(&["cache.store=sqlite://deep/er/store.db", "cache.spool=else/where/spool"]);
-    Client::put(app.business, "/cache/a", b"x");
-    let ended = stop(app);
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.folder.path().join("deep/er/store.db").exists());
-    assert!(ended.folder.path().join("else/where").is_dir());
-    assert!(!ended.folder.path().join("data").exists());
-}
-
-#[test]
-fn the_language_is_by_the_environment_unless_it_is_set() {
-    let language_of = |environment: &[(&str, &str)], settings: &[&str]| {
-        let folder = folder();
-        let mut command = App::command(folder.path());
-        command.env_remove("LC_ALL").env_remove("LANG").envs(environment.iter().copied()).args(settings);
-        let ended = stop(App::start_command(folder, command));
-        if ended.has("Server 啟動") { "zh" } else { "en" }
-    };
-    assert_eq!(language_of(&[], &[]), "en");
-    assert_eq!(language_of(&[("LANG", "zh_TW.UTF-8")], &[]), "zh");
-    assert_eq!(language_of(&[("LC_ALL", "zh_CN"), ("LANG", "en_US")], &[]), "zh");
-    assert_eq!(language_of(&[("LC_ALL", "C"), ("LANG", "zh_CN")], &[]), "en");
-    assert_eq!(language_of(&[("LC_ALL", ""), ("LANG", "zh_CN")], &[]), "zh");
-    assert_eq!(language_of(&[("LC_ALL", "zh_CN")], &["-s", "log.language=en"]), "en");
 }

@@ -104,7 +104,7 @@ fn nothing_is_told_without_a_manager_and_a_deaf_one_holds_nobody_back() {
     let mut command = manager.command(&["shutdown.progress_interval=0s"]);
     command.env("NOTIFY_SOCKET", manager.folder.path().join("nobody.sock"));
     command.env("WATCHDOG_USEC", "20000");
-    let mut app = App::start_command(Arc::clone(&manager.folder), command);
+    let app = App::start_command(Arc::clone(&manager.folder), command);
     app.wait_for("NOTIFY_SOCKET: the service manager cannot be told");
     app.signal(libc::SIGTERM);
     assert_eq!(app.wait().code(), Some(0));

@@ -100,10 +100,10 @@ fn the_four_transcripts_are_as_promised() {
 fn the_one_that_is_not_clean(scenario: &Scenario) {
     let app = start(scenario.name);
     let _request = app.in_flight("/slow?ms=60000");
-    let signalled = app.signal(libc::SIGTERM);
+    let signalled = app.signal_to_stop();
     if scenario.name == "forced" {
         std::thread::sleep((signalled + Duration::from_secs(1)).saturating_duration_since(Instant::now()));
-        app.signal(libc::SIGINT);
+        app.signal_to_stop();
     }
     let ended = app.wait();
 
@@ -131,7 +131,7 @@ fn the_one_that_is_not_clean(scenario: &Scenario) {
 fn the_clean_one() {
     let app = start("clean");
     let mut request = app.in_flight("/slow?ms=1500");
-    let signalled = app.signal(libc::SIGTERM);
+    let signalled = app.signal_to_stop();
     let response = request.read().expect("the request in flight is answered");
     let answered = Instant::now();
     let ended = app.wait();

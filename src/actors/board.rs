@@ -8,9 +8,9 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::record::Record;
+use super::record::{Record, ServerRun};
 use crate::{
-    sequence::{CallbackReport, Kind, Plan},
+    sequence::{CallbackReport, Fate, Kind, Plan},
     server::Handle,
 };
 
@@ -31,6 +31,8 @@ pub struct Status {
     pub reason: Option<String>,
     /// How much of the overall deadline is left, in milliseconds.
     pub deadline_left_ms: Option<u64>,
+    /// The whole overall deadline, in milliseconds.
+    pub timeout_ms: u64,
     /// The servers, in the order of registration.
     pub servers: Vec<ServerStatus>,
     /// The callbacks, in the order of registration.
@@ -60,8 +62,12 @@ pub struct ServerStatus {
     pub completed: u64,
     /// Requests that came too late.
     pub rejected: u64,
+    /// Requests that were cut off.
+    pub abandoned: u64,
     /// The oldest requests in flight, at most five.
     pub oldest: Vec<Oldest>,
+    /// Requests that were cut off, by name, at most five.
+    pub cut_off: Vec<Oldest>,
 }
 
 /// A request in flight.
@@ -82,6 +88,8 @@ pub struct MemberStatus {
     pub name: String,
     /// Its state: a name of [`crate::sequence::Fate`].
     pub state: &'static str,
+    /// How long it has been waited for, once it was asked, in milliseconds.
+    pub duration_ms: Option<u64>,
 }
 
 /// A phase of the plan.
@@ -109,20 +117,16 @@ impl Board {
     #[must_use]
     pub fn status(&self) -> Status {
         let record = self.lock();
-        let phase = match (record.ended, record.phases.last()) {
-            (Some(_), _) => "exited",
-            (None, Some(run)) => self.plan.phases()[run.phase].kind.name(),
-            (None, None) => "running",
-        };
         let deadline_left = record
             .started
             .map(|started| millis(self.plan.bounds().deadline.saturating_sub(started.elapsed())));
         let members = |kind| record.members(&self.plan, kind).into_iter().map(MemberStatus::from).collect();
         Status {
-            phase,
+            phase: self.phase_of(&record),
             reason: record.reason.clone(),
             deadline_left_ms: deadline_left,
-            servers: record.servers().map(ServerStatus::of).collect(),
+            timeout_ms: millis(self.plan.bounds().deadline),
+            servers: record.server_runs().iter().map(ServerStatus::of).collect(),
             callbacks: members(Kind::Callback),
             resources: members(Kind::Resource),
             workers: members(Kind::Worker),
@@ -130,6 +134,12 @@ impl Board {
             outcome: record.ended.map(|(outcome, _)| outcome.name()),
             exit_code: record.ended.map(|(_, code)| code),
         }
+    }
+
+    /// What [`Status::phase`] says, without the cost of the rest.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        self.phase_of(&self.lock())
     }
 
     /// Whether nothing has asked for the exit yet.
@@ -142,6 +152,11 @@ impl Board {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// How many connections outlive their servers: they are to be told how the exit ended.
+    pub(crate) fn outliving(&self) -> usize {
+        self.lock().servers().map(|server| server.drain().connections.outliving()).sum()
     }
 
     /// Changes the record, and tells whoever looks.
@@ -157,6 +172,14 @@ impl Board {
 
     fn lock(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn phase_of(&self, record: &Record) -> &'static str {
+        match (record.ended, record.phases.last()) {
+            (Some(_), _) => "exited",
+            (None, Some(run)) => self.plan.phases()[run.phase].kind.name(),
+            (None, None) => "running",
+        }
     }
 
     fn phases(&self, record: &Record) -> Vec<PhaseStatus> {
@@ -176,7 +199,9 @@ impl Board {
 }
 
 impl ServerStatus {
-    fn of(server: &Handle) -> Self {
+    fn of(run: &ServerRun) -> Self {
+        let server = &run.server;
+        let abandoned = run.abandoned.as_deref().unwrap_or_default();
         let gate = &server.drain().gate;
         let oldest = server.drain().connections.in_flight().into_iter().take(5);
         Self {
@@ -184,10 +209,20 @@ impl ServerStatus {
             in_flight: gate.in_flight(),
             completed: gate.completed(),
             rejected: gate.rejected(),
+            abandoned: abandoned.len() as u64,
             oldest: oldest
                 .map(|request| Oldest {
                     method: request.method,
                     path: request.path,
+                    age_ms: millis(request.age),
+                })
+                .collect(),
+            cut_off: abandoned
+                .iter()
+                .take(5)
+                .map(|request| Oldest {
+                    method: request.method.clone(),
+                    path: request.path.clone(),
                     age_ms: millis(request.age),
                 })
                 .collect(),
@@ -197,7 +232,12 @@ impl ServerStatus {
 
 impl From<CallbackReport> for MemberStatus {
     fn from(report: CallbackReport) -> Self {
-        Self { name: report.name, state: report.fate.name() }
+        let asked = report.fate != Fate::NotStarted;
+        Self {
+            name: report.name,
+            state: report.fate.name(),
+            duration_ms: asked.then(|| millis(report.duration)),
+        }
     }
 }
 

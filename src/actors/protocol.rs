@@ -89,6 +89,61 @@ pub struct ReleaseResource(pub Errand);
 
 /// To a user's own background worker: take no more work, and answer when the last job is done. Sent when the
 /// servers begin to reject requests, and waited for beside them, within `shutdown.drain_timeout`.
+///
+/// # More than HTTP
+///
+/// A queue's consumer, a scheduler, a poller: whatever takes up work by itself joins the drain as a member of its own,
+/// registered with [`Job::worker`](super::Job::worker). It is asked once, by this message, and its answer is the other
+/// half of the pair:
+///
+/// | it answers | and the report says |
+/// |---|---|
+/// | `Ok(())`, once its last job is done | `done` |
+/// | `Err(…)`, because work was left unfinished | `failed`, with the error; the exit is incomplete |
+/// | not at all within its bound | `timed_out`; [`Errand::cancelled`] is cancelled at that moment |
+/// | not at all, because its actor has stopped | `unreachable` or `panicked` |
+///
+/// The drain lasts until the servers' requests *and* every worker are done, each within its own bound
+/// ([`Job::timeout`](super::Job::timeout)), so a callback that flushes and a resource that closes find nobody at work.
+/// With `shutdown.ready_delay` the worker goes on until that is over: it is asked when requests begin to be rejected.
+///
+/// ```
+/// use actix::prelude::*;
+/// use graceful_exit::{CallbackError, FinishWork, GracefulExit, Job};
+///
+/// /// Does one thing each second.
+/// struct Scheduler {
+///     next: Option<SpawnHandle>,
+/// }
+///
+/// impl Actor for Scheduler {
+///     type Context = Context<Self>;
+///
+///     fn started(&mut self, ctx: &mut Self::Context) {
+///         self.next = Some(ctx.run_interval(std::time::Duration::from_secs(1), |_, _| println!("tick")));
+///     }
+/// }
+///
+/// impl Handler<FinishWork> for Scheduler {
+///     type Result = Result<(), CallbackError>;
+///
+///     fn handle(&mut self, _: FinishWork, ctx: &mut Self::Context) -> Self::Result {
+///         // A tick is done within its message, so none is under way here.
+///         self.next.take().map(|next| ctx.cancel_future(next));
+///         Ok(())
+///     }
+/// }
+///
+/// # actix::System::new().block_on(async {
+/// let scheduler = Scheduler { next: None }.start();
+/// let exit = GracefulExit::builder().job(Job::worker("scheduler", scheduler.recipient()));
+/// # drop(exit);
+/// # });
+/// ```
+///
+/// A job that takes its time is answered for later, by a future: `examples/background_worker.rs`. The worker must not
+/// block its actor's thread for longer than its bound: the message would not reach it before. What it is *not* told is
+/// which jobs are worth finishing; a queue that hands out unfinished jobs again makes the shortest exits.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), CallbackError>")]
 pub struct FinishWork(pub Errand);

@@ -53,11 +53,11 @@ struct TaskRun {
 
 /// A server, and its counts when the exit was asked for.
 #[derive(Debug)]
-struct ServerRun {
-    server: Handle,
+pub(super) struct ServerRun {
+    pub(super) server: Handle,
     completed: u64,
     rejected: u64,
-    abandoned: Option<Vec<Abandoned>>,
+    pub(super) abandoned: Option<Vec<Abandoned>>,
 }
 
 impl Record {
@@ -81,6 +81,10 @@ impl Record {
 
     pub(super) fn servers(&self) -> impl Iterator<Item = &Handle> {
         self.servers.iter().map(|run| &run.server)
+    }
+
+    pub(super) fn server_runs(&self) -> &[ServerRun] {
+        &self.servers
     }
 
     /// The exit begins: all times and counts run from here.
@@ -173,6 +177,7 @@ impl Record {
 
     /// The members of a kind that has one task each, in the order of registration.
     pub(super) fn members(&self, plan: &Plan, kind: Kind) -> Vec<CallbackReport> {
+        let now = self.elapsed();
         let mut found: Vec<_> = plan
             .phases()
             .iter()
@@ -186,7 +191,7 @@ impl Record {
             fate: run.fate,
             duration: run
                 .asked
-                .map_or(Duration::ZERO, |asked| run.ended.unwrap_or(asked).saturating_sub(asked)),
+                .map_or(Duration::ZERO, |asked| run.ended.unwrap_or(now).saturating_sub(asked)),
             error: run.error.clone(),
         };
         found.into_iter().map(report).collect()

@@ -14,6 +14,10 @@ pub(crate) struct Watch {
 }
 
 /// How things stand.
+#[cfg_attr(
+    not(any(test, all(unix, feature = "systemd"))),
+    expect(dead_code, reason = "systemd is the only one who hears it")
+)]
 pub(crate) struct Standing {
     /// The phase, and who is waited for.
     pub(crate) status: String,

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -28,7 +28,9 @@ use super::Drain;
 #[derive(Debug)]
 pub struct Connections {
     lanes: Box<[Mutex<Slab<Entry>>]>,
+    /// Those that their server closes; one that outlives it is not among them.
     open: AtomicUsize,
+    outliving: AtomicUsize,
     /// Told when the last connection has closed.
     none_left: Notify,
 }
@@ -54,12 +56,17 @@ pub struct Connection {
     unflushed: AtomicU32,
     /// As soon as it is idle, and no request waits in its socket, it is to close.
     hangs_up: AtomicBool,
+    /// Its server closes without it.
+    outlives: AtomicBool,
 }
 
 /// In [`Connection::unflushed`]: there is something to flush.
 const ANY: u32 = 1;
 /// In [`Connection::unflushed`]: one request that the gate has counted in.
 const COUNTED: u32 = 2;
+
+/// How often a closing connection's socket is read to find it empty.
+const DISCARDED: usize = 16;
 
 /// The longest path that is kept of a request in flight, in bytes.
 const PATH: usize = 96;
@@ -112,13 +119,25 @@ pub enum Standing {
 impl Connections {
     pub(super) fn new(workers: usize) -> Self {
         let lanes = (0..workers.max(1)).map(|_| Mutex::new(Slab::new())).collect();
-        Self { lanes, open: AtomicUsize::new(0), none_left: Notify::new() }
+        Self { lanes, open: AtomicUsize::new(0), outliving: AtomicUsize::new(0), none_left: Notify::new() }
     }
 
-    /// How many are open.
+    /// How many are open, without those that outlive their server.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
+    }
+
+    /// How many are open that outlive their server: see [`Connection::outlive`].
+    #[must_use]
+    pub fn outliving(&self) -> usize {
+        self.outliving.load(Ordering::Acquire)
+    }
+
+    fn count_out(&self) {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.none_left.notify_waiters();
+        }
     }
 
     /// How many of a worker's are open.
@@ -163,6 +182,7 @@ impl Connections {
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if let Some(task) = &entry.task
+                    && !entry.connection.outlives.load(Ordering::Acquire)
                     && which(entry.connection.standing(now, recently))
                 {
                     task.abort();
@@ -187,7 +207,7 @@ impl Connections {
 impl Drain {
     /// Counts a connection in, on a worker's lane, and gives its record; with it comes its place, to be given
     /// back through [`Drain::closed`].
-    pub(crate) fn opened(self: &Arc<Self>, lane: usize) -> (usize, Arc<Connection>) {
+    pub fn opened(self: &Arc<Self>, lane: usize) -> (usize, Arc<Connection>) {
         let connection = Arc::new(Connection::new(Arc::clone(self), lane));
         self.connections.open.fetch_add(1, Ordering::AcqRel);
         let entry = Entry { connection: Arc::clone(&connection), task: None, waker: None };
@@ -209,10 +229,12 @@ impl Drain {
     }
 
     /// Counts a connection out: its socket is closed.
-    pub(crate) fn closed(&self, lane: usize, place: usize) {
-        lock(&self.connections.lanes[lane]).try_remove(place);
-        if self.connections.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.connections.none_left.notify_waiters();
+    pub fn closed(&self, lane: usize, place: usize) {
+        let entry = lock(&self.connections.lanes[lane]).try_remove(place);
+        if entry.is_some_and(|entry| entry.connection.outlives.load(Ordering::Acquire)) {
+            self.connections.outliving.fetch_sub(1, Ordering::AcqRel);
+        } else {
+            self.connections.count_out();
         }
     }
 }
@@ -235,6 +257,20 @@ impl Connection {
             record: Mutex::new(record),
             unflushed: AtomicU32::new(0),
             hangs_up: AtomicBool::new(false),
+            outlives: AtomicBool::new(false),
+        }
+    }
+
+    /// From here on its server closes without it: it stays open until its answer ends, or the process does. This
+    /// is for an answer that tells how the exit ended: the end of the process waits a moment until it is out. A
+    /// handler finds its connection in the request's `conn_data`, as an `Arc<Connection>`.
+    ///
+    /// The request should be one that is [always answered](crate::Server::always_answer), or the drain waits for
+    /// it; and its answer should say `Connection: close`, or the connection stays when it is over.
+    pub fn outlive(&self) {
+        if !self.outlives.swap(true, Ordering::AcqRel) {
+            self.drain.connections.outliving.fetch_add(1, Ordering::AcqRel);
+            self.drain.connections.count_out();
         }
     }
 
@@ -341,11 +377,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
+    /// A socket, and the record of its connection.
+    pub fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
         Self { socket, connection }
     }
 
-    pub(crate) fn connection(&self) -> &Arc<Connection> {
+    /// Its connection's record: actix-http's `on_connect_ext` is to put it among the connection's data.
+    pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 }
@@ -355,6 +393,17 @@ impl Stream {
     fn nothing_waits(&self) -> bool {
         let peeked = SockRef::from(&self.socket).peek(&mut [MaybeUninit::uninit()]);
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Reads what a client has sent past its last answer: closing a socket with unread data in it resets the
+    /// connection, and a reset can take the answer along.
+    fn discard(&self) {
+        let mut unread = [MaybeUninit::uninit(); 4096];
+        for _ in 0..DISCARDED {
+            if !matches!(SockRef::from(&self.socket).recv(&mut unread), Ok(read) if read > 0) {
+                return;
+            }
+        }
     }
 }
 
@@ -389,7 +438,15 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        // Closing the socket, which follows, says the same to the client, in one system call less.
+        if self.connection.is_to_close() {
+            return Poll::Ready(Ok(()));
+        }
+        let shut = ready!(Pin::new(&mut self.socket).poll_shutdown(cx));
+        if self.connection.drain.gate.is_closing(self.connection.lane) {
+            self.discard();
+        }
+        Poll::Ready(shut)
     }
 }
 

@@ -119,9 +119,22 @@ pub enum Format {
 ///
 /// [`LoggingError`]; nothing is installed then.
 pub fn start(options: &Options) -> Result<Logging, LoggingError> {
+    start_through(options, io::stderr())
+}
+
+/// [`start`], with lines for standard error written through `stderr`, on the thread that is for them alone: it may
+/// have something of its own on the same terminal, a progress bar for example. It may block, and may fail.
+///
+/// # Errors
+///
+/// [`LoggingError`]; nothing is installed then.
+pub fn start_through(
+    options: &Options,
+    stderr: impl Write + Send + 'static,
+) -> Result<Logging, LoggingError> {
     let file = options.file.as_deref().map(open).transpose()?;
     let colored = is_colored(options.color, io::stderr().is_terminal(), |name| std::env::var_os(name));
-    let (level, log, logging) = build(options, colored, io::stderr(), file)?;
+    let (level, log, logging) = build(options, colored, stderr, file)?;
     log::set_boxed_logger(log).map_err(|_| LoggingError::AlreadyStarted)?;
     log::set_max_level(level);
     Ok(logging)

@@ -16,5 +16,5 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-pub use handle::{Color, Format, Logging, LoggingError, Options, start};
+pub use handle::{Color, Format, Logging, LoggingError, Options, start, start_through};
 pub use panics::log_panics;

@@ -68,6 +68,14 @@ pub fn now(code: u8) -> ! {
     platform::end(code)
 }
 
+/// Ends the process as the end of `main` does, as far as the guard can still end it when something in that hangs.
+///
+/// On Unix handlers of `atexit` run. On Windows it is [`now`], once standard output is flushed: the system's own
+/// orderly end would first end every other thread, the guard's among them, and only then run what can hang.
+pub fn in_order(code: u8) -> ! {
+    platform::end_in_order(code)
+}
+
 #[derive(Debug)]
 struct Due {
     epoch: Instant,
@@ -156,6 +164,10 @@ mod platform {
         // SAFETY: it runs nothing of this process, whatever state that is in.
         unsafe { libc::_exit(i32::from(code)) }
     }
+
+    pub(super) fn end_in_order(code: u8) -> ! {
+        std::process::exit(i32::from(code))
+    }
 }
 
 #[cfg(windows)]
@@ -170,6 +182,11 @@ mod platform {
             // SAFETY: the handle is this process's own, and the call runs nothing of it. `ExitProcess` would run each library's detaching.
             unsafe { TerminateProcess(GetCurrentProcess(), u32::from(code)) };
         }
+    }
+
+    pub(super) fn end_in_order(code: u8) -> ! {
+        let _ = std::io::Write::flush(&mut std::io::stdout()); // nobody is left to be told
+        end(code)
     }
 }
 

@@ -70,12 +70,32 @@ pub fn ignore_newcomers(listener: &impl AsSocket) {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub fn ignore_newcomers(_listener: &impl AsSocket) {}
 
+/// Whether the accept queue is empty, as far as the system tells without waiting.
+#[cfg(unix)]
+pub fn nobody_waits(listener: &impl AsSocket) -> bool {
+    use std::os::fd::AsRawFd;
+
+    let fd = listener.as_fd().as_raw_fd();
+    let mut asked = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid entry, whose descriptor is borrowed for the call; no waiting.
+    unsafe { libc::poll(&raw mut asked, 1, 0) == 0 }
+}
+
+/// Nobody asks: the socket cannot be [shut](shut) here.
+#[cfg(not(unix))]
+pub fn nobody_waits(_listener: &impl AsSocket) -> bool {
+    false
+}
+
+/// Whether [`shut`] does anything.
+pub const CAN_SHUT: bool = cfg!(target_os = "linux");
+
 /// Stops a socket from listening, in every duplicate of it: newcomers are refused from then on.
 ///
 /// Only Linux does this for a listening socket. Elsewhere nothing happens here: the door closes with the last
 /// duplicate.
 pub fn shut(listener: &impl AsSocket) {
-    if cfg!(target_os = "linux") {
+    if CAN_SHUT {
         // It can only fail when it no longer listens.
         let _ = SockRef::from(listener).shutdown(Shutdown::Both);
     }

@@ -115,6 +115,10 @@ pub enum PhaseKind {
 }
 
 impl PhaseKind {
+    /// In the order of an exit.
+    pub const ALL: [Self; 6] =
+        [Self::ReadyDelay, Self::Drain, Self::CloseServers, Self::Callbacks, Self::Release, Self::CloseLast];
+
     /// Whether servers close in it.
     #[must_use]
     pub const fn closes_servers(self) -> bool {

@@ -2,8 +2,9 @@
 
 use std::{
     fmt,
+    net::TcpListener,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,7 +15,10 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::ServerName;
-use crate::drain::{Drain, Standing};
+use crate::{
+    drain::{Drain, Standing},
+    os::listener,
+};
 
 /// A running server: its gate, its connections and its door.
 #[derive(Clone)]
@@ -30,6 +34,12 @@ struct DoorState {
     asked: CancellationToken,
     /// Cancelled when newcomers would be turned away.
     rejecting: CancellationToken,
+    /// The sockets, where whoever closes the door can shut them for the workers, and nowhere else: a duplicate
+    /// would keep them open.
+    sockets: OnceLock<Vec<TcpListener>>,
+    /// Held by who takes a connection out of the queue until it is counted: who holds it finds each connection
+    /// either there or here.
+    turn: Mutex<()>,
     workers: usize,
     /// How many workers accept no more, because they were asked or because they ended by themselves.
     swept: AtomicUsize,
@@ -49,6 +59,8 @@ impl Handle {
         let door = DoorState {
             asked: CancellationToken::new(),
             rejecting: CancellationToken::new(),
+            sockets: OnceLock::new(),
+            turn: Mutex::new(()),
             workers,
             swept: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -69,6 +81,15 @@ impl Handle {
         &self.drain
     }
 
+    /// Gives it the sockets that its workers accept from.
+    pub(super) fn listens_on<'a>(&self, listeners: impl Iterator<Item = &'a TcpListener>) {
+        if listener::CAN_SHUT {
+            // Without them the workers shut the door.
+            let sockets = listeners.map(TcpListener::try_clone).collect::<Result<_, _>>();
+            let _ = sockets.map(|sockets| self.door.sockets.set(sockets));
+        }
+    }
+
     pub(super) fn closing(&self) -> Closing {
         Closing { door: Arc::clone(&self.door) }
     }
@@ -81,8 +102,8 @@ impl Handle {
 
     /// Closes it. The order is what makes it lose nothing:
     ///
-    /// 1. Every worker empties the accept queue and stops listening. One that is blocked is not waited for
-    ///    longer than `linger`.
+    /// 1. The door closes at once if nobody is before it. Otherwise every worker empties the accept queue and
+    ///    stops listening; one that is blocked is not waited for longer than `linger`.
     /// 2. Connections whose request was abandoned are cut. Those on which nothing has happened for a second hang
     ///    up.
     /// 3. The others stay open until each has had its last answer, which says `Connection: close`; at most for
@@ -92,7 +113,9 @@ impl Handle {
     /// Resolves when no connection is left. There is no bound for that here: a blocked worker cannot close.
     pub async fn close(&self, linger: Duration) -> Closed {
         self.door.asked.cancel();
-        let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
+        if !self.door.shut_if_nobody_waits() {
+            let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
+        }
         let connections = &self.drain.connections;
         connections.cut(RECENTLY, |standing| standing == Standing::Busy);
         connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
@@ -121,6 +144,22 @@ impl fmt::Debug for Handle {
 }
 
 impl DoorState {
+    /// Stops listening, without a worker's help, if no connection is in any queue.
+    fn shut_if_nobody_waits(&self) -> bool {
+        let Some(sockets) = self.sockets.get() else { return false };
+        sockets.iter().for_each(listener::ignore_newcomers);
+        let _turn = self.turn();
+        let nobody = sockets.iter().all(listener::nobody_waits);
+        if nobody {
+            sockets.iter().for_each(listener::shut);
+        }
+        nobody
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn all_swept(&self) {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
@@ -148,6 +187,11 @@ impl Closing {
     /// Resolves when requests begin to be rejected.
     pub(super) async fn rejecting(&self) {
         self.door.rejecting.cancelled().await;
+    }
+
+    /// To be held while a connection is taken out of the queue and counted.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.door.turn()
     }
 
     /// To be held while the worker accepts.

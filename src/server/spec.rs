@@ -251,6 +251,10 @@ impl Server {
             listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>();
         let addresses = addresses.map_err(|error| failed("its socket", error))?;
         let handle = Handle::new(self.name.into(), Arc::new(Drain::new(self.workers)), self.workers);
+        // One that is left to the next process must not be shut.
+        if listeners.iter().all(|listener| listener.at_exit == AtExit::Shut) {
+            handle.listens_on(listeners.iter().map(|listener| &listener.socket));
+        }
         Ok(Opened {
             handle,
             addresses,

@@ -1,6 +1,14 @@
 //! A worker: a thread that accepts connections for itself and serves them.
 
-use std::{fmt, future::poll_fn, io, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{
+    fmt,
+    future::poll_fn,
+    io,
+    rc::Rc,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_rt::Arbiter;
@@ -177,10 +185,10 @@ async fn accept(
             () = closing.asked() => break,
             () = closing.rejecting(), if at_exit == AtExit::LeaveToTheNext => break,
             () = actix_rt::time::sleep(BACKOFF), if full => continue,
-            accepted = listener.accept(), if !full => accepted,
+            accepted = take(&listener, &begin, &closing), if !full => accepted,
         };
         match accepted {
-            Ok((socket, _)) => begin.connection(socket),
+            Ok(()) => {}
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 log::warn!("a connection cannot be accepted: {error}");
@@ -204,6 +212,16 @@ async fn accept(
         drop(listener);
         closing.asked().await;
     }
+}
+
+/// Takes the next connection out of the queue, and begins it in the same step.
+async fn take(listener: &tokio::net::TcpListener, begin: &Begin, closing: &Closing) -> io::Result<()> {
+    poll_fn(|cx| {
+        let _turn = closing.turn();
+        let accepted = ready!(listener.poll_accept(cx));
+        Poll::Ready(accepted.map(|(socket, _)| begin.connection(socket)))
+    })
+    .await
 }
 
 /// Takes every connection out of the queue, so that closing it resets nobody.

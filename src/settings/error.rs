@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why settings are refused. Its `Display` is one line that names the key, the value, what is allowed and the
 /// [`Source`]. Values of secret keys are left out.
@@ -71,7 +71,7 @@ pub enum Source {
     /// A settings file.
     File {
         /// The file as it was named.
-        path: PathBuf,
+        path: Box<Path>,
         /// The line, from 1.
         line: usize,
     },

@@ -60,7 +60,7 @@ impl Layers {
 fn lay_file(values: &mut Values, text: &str, path: Option<&Path>) -> Result<(), SettingsError> {
     let source = |span: Range<usize>| match path {
         None => Source::BuiltIn,
-        Some(path) => Source::File { path: path.to_owned(), line: line_of(text, span.start) },
+        Some(path) => Source::File { path: path.into(), line: line_of(text, span.start) },
     };
     let table = DeTable::parse(text).map_err(|error| SettingsError::Malformed {
         source: source(error.span().unwrap_or_default()),

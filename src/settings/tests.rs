@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -297,7 +296,8 @@ fn a_refusal_names_the_file_and_the_line_or_the_variable() -> Outcome {
 #[cfg(unix)]
 #[test]
 fn a_variable_that_is_not_unicode_is_named() {
-    use std::os::unix::ffi::OsStringExt;
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+
     let layers = |name: &[u8], value: &[u8]| Layers {
         environment: vec![(OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec()))],
         ..Layers::default()

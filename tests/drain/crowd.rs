@@ -89,5 +89,5 @@ fn keep_alive(mut client: Client, all_busy: &Barrier) -> Tally {
 fn no_request_on_a_kept_connection_is_lost() {
     let all = run(keep_alive);
     assert!(all.lost.is_empty(), "{} lost: {:?}", all.lost.len(), all.lost);
-    assert!(all.answered > CLIENTS * EXITS, "they were busy");
+    assert!(all.answered > EXITS, "they were busy");
 }

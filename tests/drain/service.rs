@@ -139,12 +139,10 @@ impl Service {
         self.exit.stop("test");
         self.reach("drain");
         let mut answered = 0;
-        wait_until("requests are rejected", || match Client::get(self.address, "/").status {
-            503 => true,
-            _ => {
-                answered += 1;
-                false
-            }
+        wait_until("requests are rejected", || {
+            let rejected = Client::get(self.address, "/").status == 503;
+            answered += u64::from(!rejected);
+            rejected
         });
         answered
     }

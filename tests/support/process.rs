@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 use super::{Client, PATIENCE, wait_until};
 
+/// What a report names as the reason after [`App::signal_to_stop`].
+pub(crate) const STOPPED_BY: &str = if cfg!(windows) { "CTRL_BREAK" } else { "SIGTERM" };
+
 /// A running application, in a folder of its own. It is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -124,16 +127,13 @@ impl App {
         found.expect("it was found")
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal.
@@ -147,25 +147,39 @@ impl App {
         at
     }
 
-    /// Asks it to stop, as this platform does.
+    /// Asks it to stop: see [`STOPPED_BY`].
+    #[cfg(unix)]
     pub(crate) fn signal_to_stop(&self) -> Instant {
         self.signal(libc::SIGTERM)
     }
 
-    /// Begins a request and waits until the server knows it as in flight. For the first five of them.
+    #[cfg(windows)]
+    pub(crate) fn signal_to_stop(&self) -> Instant {
+        let at = Instant::now();
+        self.event(1);
+        at
+    }
+
+    /// Sends it a console control event.
+    #[cfg(windows)]
+    pub(crate) fn event(&self, event: u32) -> super::control::Sent {
+        super::control::send(&self.child, event)
+    }
+
+    /// Begins a request and waits until the business server counts it as in flight.
     pub(crate) fn in_flight(&self, path: &str) -> Client {
-        let known = || {
-            let status = self.status();
-            let oldest =
-                |server: &serde_json::Value| server["oldest"].as_array().cloned().unwrap_or_default();
-            let requests = status["servers"].as_array().expect("servers").iter().flat_map(oldest);
-            requests.filter(|request| request["path"].as_str() == path.split('?').next()).count()
-        };
-        let before = known();
+        // An answer that has just been read may still be on its way from one count to the other.
+        let before = (0..3).map(|_| self.count_begun()).min().expect("three counts");
         let mut client = Client::connect(self.business);
         client.send("GET", path, &[]).expect("the request is sent");
-        wait_until("the request is in flight", || known() > before);
+        wait_until("the request is in flight", || self.count_begun() > before && self.count_begun() > before);
         client
+    }
+
+    /// How many requests the business server has taken.
+    fn count_begun(&self) -> u64 {
+        let business = &self.status()["servers"][1];
+        ["in_flight", "completed"].iter().filter_map(|count| business[count].as_u64()).sum()
     }
 
     pub(crate) fn count_in_flight(&self) -> u64 {
@@ -184,17 +198,13 @@ impl App {
     }
 
     /// Waits for a line that contains `text`.
-    pub(crate) fn wait_for(&mut self, text: &str) -> Line {
+    pub(crate) fn wait_for(&self, text: &str) -> Line {
         let mut found = None;
         wait_until(text, || {
             found = self.log.lock().expect("no panic").iter().find(|line| line.text.contains(text)).cloned();
             found.is_some()
         });
         found.expect("it was found")
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child").is_none()
     }
 
     /// Kills it, with no chance to do anything about it.
@@ -210,7 +220,7 @@ impl App {
     }
 
     pub(crate) fn log_text(&self) -> String {
-        self.log.lock().expect("no panic").iter().map(|line| format!("{}\n", line.text)).collect()
+        text(&self.log.lock().expect("no panic"))
     }
 
     /// Waits for its end.
@@ -247,7 +257,8 @@ impl Drop for App {
 impl Line {
     fn new(line: &str) -> Self {
         // `YYYY/MM/DD HH:MM:SS text`, where it has the shape.
-        let text = line.get(20..).filter(|_| line.as_bytes().get(19) == Some(&b' ')).unwrap_or(line);
+        let timed = line.starts_with("2") && line.as_bytes().get(19) == Some(&b' ');
+        let text = line.get(20..).filter(|_| timed).unwrap_or(line);
         Self { text: text.to_owned(), raw: line.to_owned(), at: Instant::now() }
     }
 }
@@ -268,12 +279,16 @@ impl Ended {
 
     /// The log as text, without the times.
     pub(crate) fn text(&self) -> String {
-        self.log.iter().map(|line| format!("{}\n", line.text)).collect()
+        text(&self.log)
     }
 
     pub(crate) fn has(&self, text: &str) -> bool {
         self.log.iter().any(|line| line.text.contains(text))
     }
+}
+
+fn text(log: &[Line]) -> String {
+    log.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect()
 }
 
 /// The binary in `folder`, with nothing set, in English, and with no signal blocked or ignored: the tests' own

@@ -249,7 +249,7 @@ impl Diary {
 pub(super) struct Lines(());
 
 thread_local! {
-    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static LINES: RefCell<Vec<String>> = RefCell::default();
 }
 
 impl Lines {

@@ -6,7 +6,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use super::rig::{MS, Rig, SECOND};
@@ -15,7 +14,7 @@ use crate::{actors::Watch, sequence::Kind};
 #[actix_rt::test]
 async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() {
     tokio::time::pause();
-    let told: Arc<Mutex<Vec<(String, Option<Duration>)>>> = Arc::default();
+    let told = Arc::new(Mutex::new(Vec::new()));
     let mut rig = Rig::new();
     rig.server("web", Kind::ServerFirst);
     rig.callback("flush", 2500 * MS);

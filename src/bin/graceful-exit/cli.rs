@@ -9,11 +9,11 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use graceful_exit::{
-    ReportFile,
+    Language,
     settings::{Layers, Settings, SettingsError},
 };
 
-use crate::{exit_code, plan, run};
+use crate::{exit_code, plan, report, run};
 
 /// An admin and a business server that stop without losing an answer or a cached write.
 #[derive(Debug, Parser)]
@@ -44,6 +44,12 @@ enum Command {
         #[command(flatten)]
         layers: LayerArguments,
     },
+    /// Run both servers as a Windows service, which the service manager starts and stops.
+    #[cfg(windows)]
+    Service {
+        #[command(flatten)]
+        layers: LayerArguments,
+    },
     /// Start nothing: check the settings, and print the shutdown that they lead to.
     Plan {
         #[command(flatten)]
@@ -51,11 +57,16 @@ enum Command {
         /// How to print it.
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
+        #[command(flatten)]
+        patience: plan::Patience,
     },
     /// Print a report file as a person reads it.
     Report {
         /// The file that `report.path` named.
         file: PathBuf,
+        /// Draw its timeline to OUT as well.
+        #[arg(long, value_name = "OUT")]
+        svg: Option<PathBuf>,
     },
 }
 
@@ -63,6 +74,10 @@ enum Command {
 pub(crate) enum Format {
     Text,
     Json,
+    /// The block of a Deployment.
+    Kubernetes,
+    /// The block of a unit.
+    Systemd,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -79,16 +94,24 @@ pub(crate) fn main() -> ExitCode {
             Ok(settings) => run::main(settings),
             Err(error) => fail(exit_code::USAGE, &error),
         },
-        Command::Plan { layers: more, format } => {
+        #[cfg(windows)]
+        Command::Service { layers: more } => match load(layers, more) {
+            Ok(settings) => crate::service::main(settings),
+            Err(error) => fail(exit_code::USAGE, &error),
+        },
+        Command::Plan { layers: more, format, patience } => {
             graceful_exit::os::signals::release();
             match load(layers, more) {
-                Ok(settings) => print(&plan::print(&settings, format)),
+                Ok(settings) => print(&plan::print(&settings, format, patience)),
                 Err(error) => fail(exit_code::USAGE, &error),
             }
         }
-        Command::Report { file } => {
+        Command::Report { file, svg } => {
             graceful_exit::os::signals::release();
-            report(&file)
+            match report::print(&file, svg.as_deref(), Language::from_environment()) {
+                Ok(text) => print(&text),
+                Err(error) => fail(exit_code::USAGE, &error),
+            }
         }
     }
 }
@@ -97,13 +120,6 @@ fn load(mut layers: LayerArguments, more: LayerArguments) -> Result<Settings, Se
     layers.config.extend(more.config);
     layers.set.extend(more.set);
     Settings::load(&Layers { files: layers.config, set: layers.set, environment: env::vars_os().collect() })
-}
-
-fn report(file: &std::path::Path) -> ExitCode {
-    match ReportFile::read(file) {
-        Ok(report) => print(&format!("{report:#?}\n")),
-        Err(error) => fail(exit_code::USAGE, &error),
-    }
 }
 
 /// Prints to standard output; a reader that has left has read enough.

@@ -26,7 +26,9 @@ impl Inherited {
         }
     }
 
+    /// Nothing is passed in here.
     #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
     pub(crate) fn from_environment() -> Result<Self, Error> {
         Ok(Self::default())
     }

@@ -5,7 +5,11 @@ mod business;
 mod cli;
 mod inherited;
 mod plan;
+mod progress;
+mod report;
 mod run;
+#[cfg(windows)]
+mod service;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,8 @@
 //! `graceful-exit plan`: the shutdown that the settings lead to.
 
+mod platform;
+mod timeline;
+
 use std::{fmt::Write, time::Duration};
 
 use graceful_exit::{
@@ -9,10 +12,9 @@ use graceful_exit::{
 };
 use serde_json::{Value, json};
 
+pub(crate) use self::platform::Patience;
+use self::timeline::Canvas;
 use crate::{business, cli::Format, run};
-
-/// How much longer than the deadline the platform should wait before it kills.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The plan that `run` carries out, without starting anything.
 pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
@@ -34,18 +36,38 @@ pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
     Plan::new(run::bounds(settings), members)
 }
 
-pub(crate) fn print(settings: &Settings, format: Format) -> String {
+pub(crate) fn print(settings: &Settings, format: Format, patience: Patience) -> String {
     match plan(settings) {
         Ok(plan) => match format {
-            Format::Text => text(&plan),
-            Format::Json => format!("{:#}\n", as_json(&plan)),
+            Format::Text => text(&plan, settings, patience),
+            Format::Json => format!("{:#}\n", as_json(&plan, settings, patience)),
+            Format::Kubernetes => platform::kubernetes(&plan, settings, patience),
+            Format::Systemd => platform::systemd(&plan, settings, patience),
         },
         // The settings allow no such plan: their bounds are checked, the members are ours.
         Err(error) => format!("{error}\n"),
     }
 }
 
-fn text(plan: &Plan) -> String {
+fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
+    let mut text = match Canvas::of_stdout() {
+        Canvas::None => listed(plan),
+        canvas => timeline::draw(plan, |phase| members(plan, phase), canvas),
+    };
+    let deadline = plan.bounds().deadline;
+    let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
+    let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
+    let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
+    let grace = platform::grace_period_seconds(plan, patience);
+    let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {grace}");
+    let _ = writeln!(text, "systemd:    TimeoutStopSec={}", platform::timeout_stop_seconds(plan));
+    for warning in platform::warnings(plan, settings, patience) {
+        let _ = writeln!(text, "\nwarning: {warning}");
+    }
+    text
+}
+
+fn listed(plan: &Plan) -> String {
     let mut text = String::new();
     let mut start = Duration::ZERO;
     for phase in plan.phases() {
@@ -59,19 +81,10 @@ fn text(plan: &Plan) -> String {
         );
         start = start.saturating_add(phase.bound());
     }
-    let deadline = plan.bounds().deadline;
-    let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
-    let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
-    let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
-    let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {}", patience(plan));
-    let _ = writeln!(text, "systemd:    TimeoutStopSec={}", patience(plan));
-    for warning in warnings(plan) {
-        let _ = writeln!(text, "\nwarning: {warning}");
-    }
     text
 }
 
-fn as_json(plan: &Plan) -> Value {
+fn as_json(plan: &Plan, settings: &Settings, patience: Patience) -> Value {
     let phases = plan.phases().iter().map(|phase| {
         json!({
             "name": phase.kind.name(),
@@ -85,32 +98,14 @@ fn as_json(plan: &Plan) -> Value {
         "worst_case_ms": worst,
         "timeout_ms": deadline,
         "slack_ms": deadline - worst,
-        "terminationGracePeriodSeconds": patience(plan),
-        "TimeoutStopSec": patience(plan),
-        "warnings": warnings(plan),
+        "terminationGracePeriodSeconds": platform::grace_period_seconds(plan, patience),
+        "TimeoutStopSec": platform::timeout_stop_seconds(plan),
+        "warnings": platform::warnings(plan, settings, patience),
     })
 }
 
 fn members(plan: &Plan, phase: &Phase) -> Vec<String> {
     phase.tasks.iter().map(|task| plan.members()[task.member.0].name.clone()).collect()
-}
-
-/// What to give the platform, in whole seconds.
-fn patience(plan: &Plan) -> u64 {
-    let patience = plan.bounds().deadline.saturating_add(PATIENCE);
-    patience.as_secs() + u64::from(patience.subsec_nanos() > 0)
-}
-
-fn warnings(plan: &Plan) -> Vec<String> {
-    let overrun = plan.overrun();
-    let overrun = (!overrun.is_zero()).then(|| {
-        format!(
-            "the phases' bounds add up to {}, {} more than shutdown.timeout: an exit that uses them up is forced",
-            rounded(plan.worst_case()),
-            rounded(overrun)
-        )
-    });
-    overrun.into_iter().collect()
 }
 
 fn millis(duration: Duration) -> i64 {

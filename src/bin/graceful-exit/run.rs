@@ -1,6 +1,6 @@
 //! `graceful-exit run`: both servers until it is asked to stop.
 
-use std::{pin::pin, process::ExitCode, time::Duration};
+use std::{mem::ManuallyDrop, pin::pin, process::ExitCode, time::Duration};
 
 use actix_web::{
     App,
@@ -11,13 +11,14 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
+    Bounds, ExitCodes, ExitHandle, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
+    os,
     settings::{self, LanguageChoice, Settings, StopOrder, Workers},
 };
 
 use crate::{
-    admin::{Admin, is_read_only},
+    admin::{Admin, Feed, Metrics, Page, is_read_only, is_stream},
     business::{
         self, Business,
         cache::{Cache, OpenError},
@@ -25,6 +26,7 @@ use crate::{
     cli::fail,
     exit_code,
     inherited::Inherited,
+    progress::Progress,
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -33,38 +35,65 @@ const FINISH_OPENING: Duration = Duration::from_millis(500);
 
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
+    os::exit::in_order(run(settings, |_| ()))
+}
+
+/// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit's handle
+/// before anything else is begun.
+pub(crate) fn run(settings: Settings, adopt: impl FnOnce(ExitHandle)) -> u8 {
     // Before any thread is started, since it takes variables out of the environment.
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
-        Err(error) => return fail(exit_code::START, &error),
+        Err(error) => return give_up(&error),
     };
     let language = language(&settings);
-    let logging = match logging::start(&logging::Options::from(&settings.log)) {
+    let progress = Progress::on_terminal();
+    let options = logging::Options::from(&settings.log);
+    let started = match &progress {
+        Some(progress) => logging::start_through(&options, progress.above()),
+        None => logging::start(&options),
+    };
+    let logging = match started {
         Ok(logging) => logging,
-        Err(error) => return fail(exit_code::START, &error),
+        Err(error) => return give_up(&error),
     };
     // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
-    let mut exit = exit(&settings, language, &logging);
+    let mut exit = exit(&settings, language, &logging, progress.clone());
     if let Err(error) = exit.arm() {
-        return fail(exit_code::START, &error);
+        return give_up(&error);
     }
     #[cfg(unix)]
     match Systemd::from_environment() {
         Ok(Some(systemd)) => exit = exit.systemd(systemd),
         Ok(None) => {}
-        Err(error) => {
-            return fail(exit_code::START, &format!("the thread for systemd cannot be started: {error}"));
-        }
+        Err(error) => return give_up(&format!("the thread for systemd cannot be started: {error}")),
     }
-    let system = System::new();
-    let code = system.block_on(serve(settings, language, inherited, exit));
+    adopt(exit.handle());
+    // It is never dropped: that would wait for whatever still blocks one of its threads.
+    let system = ManuallyDrop::new(System::new());
+    if let (Some(progress), Some(_)) = (progress, settings.shutdown.progress_interval) {
+        let handle = exit.handle();
+        system.block_on(async move { progress.follow(handle, language) });
+    }
+    let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
-    // The system is not dropped: that would wait for whatever still blocks one of its threads.
-    std::process::exit(i32::from(code))
+    code
 }
 
-async fn serve(settings: Settings, language: Language, mut inherited: Inherited, exit: GracefulExit) -> u8 {
+/// Before there is a log: on standard error.
+fn give_up(error: &dyn std::fmt::Display) -> u8 {
+    fail(exit_code::START, error);
+    exit_code::START
+}
+
+async fn serve(
+    settings: Settings,
+    language: Language,
+    logging: Logging,
+    mut inherited: Inherited,
+    exit: GracefulExit,
+) -> u8 {
     let handle = exit.handle();
     let mut opening = pin!(open(&settings));
     let opened = tokio::select! {
@@ -91,14 +120,19 @@ async fn serve(settings: Settings, language: Language, mut inherited: Inherited,
     }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
-    let admin = Admin { exit: handle.clone(), token: settings.admin.token.clone() };
+    let metrics = Metrics::new(handle.clone(), settings.shutdown.timeout, logging);
+    let stop = stop(&settings.servers.admin);
+    let token = settings.admin.token.clone();
+    let page = Page::new(token.is_some());
+    let admin = Admin { exit: handle.clone(), token, metrics, stop, page, feed: Feed::default() };
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
-    let mut admin = configured(admin, &settings.servers.admin, &mut inherited);
-    if settings.servers.admin.stop == StopOrder::Last {
-        admin = admin.always_answer(|head| is_read_only(&head.method, head.uri.path()));
-    }
+    let admin = configured(admin, &settings.servers.admin, &mut inherited);
+    let admin = match stop {
+        Stop::First => admin.always_answer(|head| is_stream(&head.method, head.uri.path())),
+        Stop::Last => admin.always_answer(|head| is_read_only(&head.method, head.uri.path())),
+    };
     let business = configured(business, &settings.servers.business, &mut inherited);
 
     match exit.server(admin).server(business).job(flush).job(release).run().await {
@@ -119,13 +153,23 @@ async fn open(settings: &Settings) -> Result<Cache, OpenError> {
     Ok(cache)
 }
 
+/// Says why it cannot start, whatever the log leaves out.
 fn complain(error: &dyn std::fmt::Display) -> u8 {
-    log::error!("{error}");
+    if log::log_enabled!(log::Level::Error) {
+        log::error!("{error}");
+    } else {
+        let _ = fail(exit_code::START, error);
+    }
     exit_code::START
 }
 
 /// The exit that the settings ask for, without its members.
-fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulExit {
+fn exit(
+    settings: &Settings,
+    language: Language,
+    logging: &Logging,
+    progress: Option<Progress>,
+) -> GracefulExit {
     let shutdown = &settings.shutdown;
     let logging = logging.clone();
     let mut exit = GracefulExit::builder()
@@ -142,6 +186,9 @@ fn exit(settings: &Settings, language: Language, logging: &Logging) -> GracefulE
         .rejection(rejection(settings, language))
         .signals(shutdown.signals.clone())
         .flush_log(move |bound| {
+            if let Some(progress) = &progress {
+                progress.clear(bound);
+            }
             logging.flush(bound);
         });
     if let Some(path) = &settings.report.path {
@@ -182,11 +229,15 @@ fn rejection(settings: &Settings, language: Language) -> Rejection {
     }
 }
 
-fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
-    let server = inherited.give(server, &settings.bind).stop(match settings.stop {
+fn stop(settings: &settings::Server) -> Stop {
+    match settings.stop {
         StopOrder::First => Stop::First,
         StopOrder::Last => Stop::Last,
-    });
+    }
+}
+
+fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
+    let server = inherited.give(server, &settings.bind).stop(stop(settings));
     match settings.workers {
         Workers::Cores => server,
         Workers::Count(workers) => server.workers(workers),

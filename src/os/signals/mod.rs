@@ -33,3 +33,17 @@ use windows as platform;
 pub use intake::{Caught, InstallError, Signals};
 pub use name::{SignalName, SignalNameError};
 pub use platform::{hold, release};
+
+use std::time::Duration;
+
+/// Those of `names` after which this platform ends the process by force before `deadline`, and how long it waits:
+/// the shortest wait, where they differ. `None` where it waits for the exit.
+///
+/// Only Windows does so, after `CTRL_CLOSE`, `CTRL_LOGOFF` and `CTRL_SHUTDOWN`: 5 s, unless `HungAppTimeout` or
+/// `WaitToKillAppTimeout` in the registry's `HKEY_CURRENT_USER\Control Panel\Desktop` say otherwise.
+pub fn cut_short(names: &[SignalName], deadline: Duration) -> Option<(Vec<SignalName>, Duration)> {
+    let waits = names.iter().filter_map(|&name| Some((name, platform::patience(name)?)));
+    let waits: Vec<_> = waits.filter(|(_, wait)| *wait < deadline).collect();
+    let shortest = waits.iter().map(|(_, wait)| *wait).min()?;
+    Some((waits.into_iter().map(|(name, _)| name).collect(), shortest))
+}

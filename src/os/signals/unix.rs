@@ -52,6 +52,11 @@ pub fn release() {
     }
 }
 
+/// Nobody here ends a process by force because of a signal that it has handled.
+pub(super) const fn patience(_name: SignalName) -> Option<Duration> {
+    None
+}
+
 pub(super) fn number(name: SignalName) -> Option<c_int> {
     Some(match name {
         SignalName::Hup => libc::SIGHUP,

@@ -1,21 +1,26 @@
 //! Console control events. Windows calls the handler on a thread that it makes for the purpose, so it may take locks.
 
 use std::io;
+use std::ptr;
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use windows_sys::Win32::Foundation::{FALSE, TRUE};
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, FALSE, TRUE};
 use windows_sys::Win32::System::Console::{
     CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT,
     SetConsoleCtrlHandler,
 };
-use windows_sys::core::BOOL;
+use windows_sys::Win32::System::Registry::{HKEY_CURRENT_USER, RRF_RT_REG_SZ, RegGetValueW};
+use windows_sys::core::{BOOL, w};
 
 use super::{Caught, InstallError, SignalName};
 
 static INTAKE: OnceLock<Intake> = OnceLock::new();
+
+/// What Windows waits where the registry does not say.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Intake {
     events: Vec<(SignalName, u32)>,
@@ -49,6 +54,39 @@ pub(super) fn number(name: SignalName) -> Option<u32> {
         | SignalName::Xcpu
         | SignalName::Pwr => None,
     }
+}
+
+/// How long Windows waits for the process after this event; forever after the others.
+///
+/// The functions of user32.dll that would tell are not for us: a process that has that library loaded hears
+/// nothing of a log-off or a shutdown.
+pub(super) fn patience(name: SignalName) -> Option<Duration> {
+    let value = match name {
+        SignalName::CtrlClose => w!("HungAppTimeout"),
+        SignalName::CtrlLogoff | SignalName::CtrlShutdown => w!("WaitToKillAppTimeout"),
+        _ => return None,
+    };
+    Some(desktop_setting(value).map_or(PATIENCE, Duration::from_millis))
+}
+
+/// A number of `HKEY_CURRENT_USER\Control Panel\Desktop`, which is there as text.
+fn desktop_setting(name: *const u16) -> Option<u64> {
+    let mut text = [0_u16; 32];
+    let mut bytes = u32::try_from(size_of_val(&text)).ok()?;
+    // SAFETY: both names end with a zero; `text` is valid for as many bytes as are announced, and so is the count.
+    let found = unsafe {
+        RegGetValueW(
+            HKEY_CURRENT_USER,
+            w!("Control Panel\\Desktop"),
+            name,
+            RRF_RT_REG_SZ,
+            ptr::null_mut(),
+            text.as_mut_ptr().cast(),
+            &raw mut bytes,
+        )
+    };
+    let text = String::from_utf16_lossy(&text);
+    (found == ERROR_SUCCESS).then(|| text.trim_end_matches('\0').trim().parse().ok())?
 }
 
 pub(super) fn start(
@@ -86,6 +124,8 @@ unsafe extern "system" fn on_event(event: u32) -> BOOL {
         return TRUE;
     }
     // Windows ends the process as soon as the handler of a close, log-off or shutdown event returns. It never does: the exit ends it.
+    // The system calls handlers one at a time, so no further event comes through meanwhile: what forces the exit then is
+    // the system itself, when its patience is over.
     loop {
         thread::park();
     }

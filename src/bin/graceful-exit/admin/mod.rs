@@ -1,6 +1,12 @@
-//! The admin server: health, status, and the button that starts the exit.
+//! The admin server: health, status, the live page, and the button that starts the exit.
 
 mod caller;
+mod events;
+mod metrics;
+mod page;
 mod routes;
 
-pub(crate) use routes::{Admin, is_read_only};
+pub(crate) use events::Feed;
+pub(crate) use metrics::Metrics;
+pub(crate) use page::Page;
+pub(crate) use routes::{Admin, is_read_only, is_stream};

@@ -3,9 +3,7 @@
 //! A file is only as safe as its entry in its folder, and that folder's entry in the next one: a
 //! synced file in a folder that a power cut forgets is gone all the same.
 
-use std::fs;
-#[cfg(unix)]
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
@@ -39,19 +37,18 @@ pub(crate) fn create(folder: &Path) -> io::Result<()> {
 
 /// Makes the entries of `folder` durable: what was created, renamed or removed in it.
 ///
-/// Nothing is done where the platform or the file system knows no such thing (Windows, and some
-/// network file systems, which answer `EINVAL`): there the rename is as durable as they make it.
+/// Nothing is done where the platform or the file system knows no such thing (Windows, which opens no folder as a
+/// file, and some network file systems, which answer `EINVAL`): there the rename is as durable as they make it.
 ///
 /// # Errors
 ///
 /// The folder cannot be opened, or its device fails.
 pub(crate) fn sync(folder: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    match File::open(folder)?.sync_all() {
-        Err(error) if error.kind() != ErrorKind::InvalidInput => return Err(error),
-        _ => {}
+    if cfg!(windows) {
+        return Ok(());
     }
-    #[cfg(not(unix))]
-    let _ = folder;
-    Ok(())
+    match File::open(folder)?.sync_all() {
+        Err(error) if error.kind() != ErrorKind::InvalidInput => Err(error),
+        _ => Ok(()),
+    }
 }

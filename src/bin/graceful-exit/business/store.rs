@@ -27,7 +27,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a connection is waited for, a new one's login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An upper bound on connections, whatever the load.
+/// An upper bound on connections that read, whatever the load; a flush has one of its own.
 const MAX_CONNECTIONS: u32 = 4;
 
 /// Rows and bytes that one statement carries at most: few round trips, little memory.
@@ -38,7 +38,7 @@ const STATEMENT_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) enum Store {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl Store {
@@ -51,7 +51,9 @@ impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
         match url.split_once(':') {
             Some(("sqlite", _)) => Sqlite::open(url).await.map(Self::Sqlite),
-            Some(("postgres" | "postgresql", _)) => Postgres::open(url).await.map(Self::Postgres),
+            Some(("postgres" | "postgresql", _)) => {
+                Postgres::open(url).await.map(|store| Self::Postgres(Box::new(store)))
+            }
             // The rest of it may be a password.
             Some((scheme, _)) => {
                 Err(StoreError::url(format!("{scheme}:"), "it is neither sqlite: nor postgres:"))

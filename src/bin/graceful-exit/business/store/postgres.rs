@@ -1,6 +1,7 @@
 //! The store in a PostgreSQL database.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -10,9 +11,15 @@ use super::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, StoreError, Writes, 
 /// Any number, the same in every instance: who creates the table holds the lock of that number.
 const CREATING: i64 = 0x6361_6368_6500;
 
+/// How long the pool's connections may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 #[derive(Debug)]
 pub(crate) struct Postgres {
     name: String,
+    options: PgConnectOptions,
+    /// For reads. A connection of it hears what comes in on the thread that has opened it, a server's worker for
+    /// example, whoever uses it: it is not for a flush, which has to work beside a worker that is blocked.
     pool: PgPool,
 }
 
@@ -38,10 +45,10 @@ impl Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(failed)?;
-        Ok(Self { name, pool })
+        Ok(Self { name, options, pool })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -56,7 +63,9 @@ impl Postgres {
     }
 
     pub(super) async fn write_all(&self, writes: &Writes) -> sqlx::Result<()> {
-        let mut transaction = self.pool.begin().await?;
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect());
+        let mut connection = connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        let mut transaction = connection.begin().await?;
         limit_locks(&mut transaction).await?;
         // The spool is removed after the commit: it must be on the disk then, even where the
         // server's own default is to answer sooner.
@@ -72,11 +81,16 @@ impl Postgres {
             .execute(&mut *transaction)
             .await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        // What counts is stored; the server notices a connection that did not say goodbye.
+        let _ = connection.close().await;
+        Ok(())
     }
 
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        // A connection that a blocked worker has opened cannot say goodbye. Only reads can still run on any: nothing is
+        // lost by letting go of them.
+        let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
     }
 }
 

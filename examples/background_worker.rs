@@ -1,0 +1,109 @@
+//! An actix-web service with a background worker: a queue's consumer that finishes the job it is at, and takes no other.
+//!
+//! `cargo run --example background_worker`, then a few times `curl -X POST localhost:8080/jobs`, and Ctrl-C: the job at
+//! hand is finished, those behind it stay in the queue for the next run, and the process ends with 0. A real queue
+//! keeps them itself; this one says how many there are.
+
+use std::{collections::VecDeque, env, time::Duration};
+
+use actix::prelude::*;
+use actix_web::{App, HttpResponse, web};
+use graceful_exit::{CallbackError, FinishWork, GracefulExit, Job, Server, StartError};
+use tokio::sync::oneshot;
+
+/// Takes a job from the queue when the one before is done.
+#[derive(Default)]
+struct Consumer {
+    queue: VecDeque<u64>,
+    given: u64,
+    working: bool,
+    /// Told when the job at hand is done: from the first request to finish on, none follows it.
+    finish: Option<oneshot::Sender<()>>,
+}
+
+impl Actor for Consumer {
+    type Context = Context<Self>;
+}
+
+/// Puts a job into the queue, and tells its number.
+#[derive(Message)]
+#[rtype(u64)]
+struct Enqueue;
+
+impl Handler<Enqueue> for Consumer {
+    type Result = u64;
+
+    fn handle(&mut self, _: Enqueue, ctx: &mut Self::Context) -> u64 {
+        self.given += 1;
+        self.queue.push_back(self.given);
+        self.take_next(ctx);
+        self.given
+    }
+}
+
+impl Handler<FinishWork> for Consumer {
+    type Result = ResponseFuture<Result<(), CallbackError>>;
+
+    fn handle(&mut self, FinishWork(errand): FinishWork, _: &mut Self::Context) -> Self::Result {
+        let (finish, finished) = oneshot::channel();
+        if self.working {
+            self.finish = Some(finish);
+        } else {
+            // Nothing is at hand; the receiver below is still there.
+            let _ = finish.send(());
+        }
+        let left = self.queue.len();
+        Box::pin(async move {
+            println!("taking no more work, {left} jobs stay in the queue");
+            tokio::select! {
+                done = finished => Ok(done?),
+                // Nobody waits any more: a job that can be broken off would be here.
+                () = errand.cancelled().cancelled() => Err(CallbackError::new("the last job took too long")),
+            }
+        })
+    }
+}
+
+impl Consumer {
+    fn take_next(&mut self, ctx: &mut Context<Self>) {
+        if self.working || self.finish.is_some() {
+            return;
+        }
+        let Some(job) = self.queue.pop_front() else { return };
+        self.working = true;
+        println!("job {job} is begun");
+        ctx.run_later(Duration::from_secs(1), move |consumer, ctx| {
+            println!("job {job} is done");
+            consumer.working = false;
+            match consumer.finish.take() {
+                // The supervisor may have stopped waiting.
+                Some(finish) => drop(finish.send(())),
+                None => consumer.take_next(ctx),
+            }
+        });
+    }
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), StartError> {
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+    let consumer = Consumer::default().start();
+    let worker = Job::worker("consumer", consumer.clone().recipient());
+
+    let server = Server::new("web", move || {
+        let consumer = consumer.clone();
+        let enqueue = move || {
+            let consumer = consumer.clone();
+            async move {
+                match consumer.send(Enqueue).await {
+                    Ok(job) => HttpResponse::Accepted().body(format!("job {job}\n")),
+                    Err(_) => HttpResponse::ServiceUnavailable().finish(),
+                }
+            }
+        };
+        App::new().route("/jobs", web::post().to(enqueue))
+    });
+
+    let report = GracefulExit::builder().server(server.bind(address)).job(worker).run().await?;
+    report.exit()
+}

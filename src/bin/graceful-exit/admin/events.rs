@@ -1,0 +1,131 @@
+//! `GET /events`: the status as it changes, for as long as somebody looks.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use actix_web::{
+    rt::time::{Instant, sleep_until},
+    web::Bytes,
+};
+use futures_util::{Stream, stream};
+use graceful_exit::{ExitHandle, Status};
+
+/// What everybody who looks sees. However many they are, the status is taken ten times a second, and never when
+/// nobody looks: there is no task, each looker takes it or finds it taken.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Feed {
+    latest: Arc<Mutex<Option<Snapshot>>>,
+}
+
+/// At most one event in this time.
+const INTERVAL: Duration = Duration::from_millis(100);
+/// Taken so lately, a snapshot serves for the next looker as well.
+const FRESH: Duration = Duration::from_millis(50);
+/// A sign of life after so long without an event.
+const BEAT: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+struct Snapshot {
+    taken: Instant,
+    /// The status without what time alone changes.
+    essence: Arc<str>,
+    event: Bytes,
+}
+
+/// Somebody who looks.
+struct Looker {
+    feed: Feed,
+    exit: ExitHandle,
+    changes: tokio::sync::watch::Receiver<u64>,
+    /// The phases during which the stream goes on.
+    goes_on: fn(&str) -> bool,
+    seen: Option<Arc<str>>,
+    /// Not before this instant.
+    next: Instant,
+    last: Instant,
+    over: bool,
+}
+
+impl Feed {
+    /// The events, from the status as it is to the last one, which has the outcome. It ends before that when
+    /// `goes_on` refuses a phase: its server closes then.
+    ///
+    /// `None` before the servers are bound.
+    pub(crate) fn events(
+        &self,
+        exit: ExitHandle,
+        goes_on: fn(&str) -> bool,
+    ) -> Option<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
+        let changes = exit.changes()?;
+        let now = Instant::now();
+        let (feed, seen) = (self.clone(), None);
+        let looker = Looker { feed, exit, changes, goes_on, seen, next: now, last: now, over: false };
+        Some(stream::unfold(looker, |mut looker| async {
+            let event = looker.next().await?;
+            Some((Ok(event), looker))
+        }))
+    }
+
+    /// The status, taken now or a moment ago; `newest` has to be taken now.
+    fn snapshot(&self, exit: &ExitHandle, newest: bool) -> Option<Snapshot> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale = |snapshot: &Snapshot| newest || snapshot.taken.elapsed() > FRESH;
+        if latest.as_ref().is_none_or(stale) {
+            *latest = Snapshot::take(exit);
+        }
+        latest.clone()
+    }
+}
+
+impl Looker {
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.over {
+            // Between two events nothing is looked at but the phase, which costs next to nothing: an exit changes
+            // ten thousand times when it has ten thousand callbacks.
+            while self.goes_on() && Instant::now() < self.next {
+                tokio::select! {
+                    Ok(()) = self.changes.changed() => {}
+                    () = sleep_until(self.next) => {}
+                }
+            }
+            self.over = !self.goes_on();
+            let snapshot = self.feed.snapshot(&self.exit, self.over)?;
+            self.next = Instant::now() + INTERVAL;
+            if self.over || self.seen.as_ref() != Some(&snapshot.essence) {
+                self.seen = Some(snapshot.essence);
+                self.last = Instant::now();
+                return Some(snapshot.event);
+            }
+            if self.last.elapsed() > BEAT {
+                self.last = Instant::now();
+                return Some(Bytes::from_static(b"event: beat\ndata:\n\n"));
+            }
+        }
+        None
+    }
+
+    fn goes_on(&self) -> bool {
+        (self.goes_on)(self.exit.phase())
+    }
+}
+
+impl Snapshot {
+    fn take(exit: &ExitHandle) -> Option<Self> {
+        let mut status = exit.status()?;
+        let json = serde_json::to_string(&status).ok()?;
+        without_time(&mut status);
+        let essence = serde_json::to_string(&status).ok()?.into();
+        Some(Self { taken: Instant::now(), essence, event: format!("data: {json}\n\n").into() })
+    }
+}
+
+/// Clocks run by themselves wherever they are shown.
+fn without_time(status: &mut Status) {
+    status.deadline_left_ms = status.deadline_left_ms.map(|_| 0);
+    for request in status.servers.iter_mut().flat_map(|server| &mut server.oldest) {
+        request.age_ms = 0;
+    }
+}

@@ -1,0 +1,169 @@
+//! The bar under the log, while an exit waits and somebody watches on a terminal.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use graceful_exit::{ExitHandle, Language, Status};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// The bar. Nothing waits for the terminal but the thread that draws and the log's own writer: one that hangs
+/// (Ctrl-S) holds up no exit.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    stage: Arc<Stage>,
+}
+
+#[derive(Debug, Default)]
+struct Stage {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// There is no exit to show, and no thread.
+    #[default]
+    Hidden,
+    Shown,
+    /// It is to be cleared away.
+    Over,
+}
+
+/// How often it is drawn.
+const REDRAW: Duration = Duration::from_millis(100);
+
+impl Progress {
+    /// Nothing where standard error is no terminal, or one that cannot move its cursor.
+    pub(crate) fn on_terminal() -> Option<Self> {
+        let can_move = std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty());
+        let shown = io::stderr().is_terminal() && (can_move || cfg!(windows));
+        shown.then(|| Self { bar: ProgressBar::hidden(), stage: Arc::default() })
+    }
+
+    /// Standard error, for the log: its lines go above the bar.
+    pub(crate) fn above(&self) -> Above {
+        Above { bar: self.bar.clone() }
+    }
+
+    /// Shows it as soon as the exit starts.
+    pub(crate) fn follow(&self, exit: ExitHandle, language: Language) {
+        let progress = self.clone();
+        actix_web::rt::spawn(async move {
+            exit.requested().await;
+            let drawing = thread::Builder::new().name("progress".to_owned());
+            // Without a thread there is no bar, and the exit goes on.
+            let _ = drawing.spawn(move || progress.draw(&exit, language));
+        });
+    }
+
+    /// Clears it away, and waits for that, `bound` at most.
+    pub(crate) fn clear(&self, bound: Duration) {
+        let mut state = self.stage.lock();
+        if *state == State::Shown {
+            *state = State::Over;
+            self.stage.changed.notify_all();
+            let wait = self.stage.changed.wait_timeout_while(state, bound, |state| *state != State::Hidden);
+            drop(wait);
+        }
+    }
+
+    fn draw(&self, exit: &ExitHandle, language: Language) {
+        let style = ProgressStyle::with_template("{bar:12.cyan} {wide_msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        let mut state = self.stage.lock();
+        *state = State::Shown;
+        while *state == State::Shown && exit.phase() != "exited" {
+            drop(state);
+            if let Some(now) = exit.status().and_then(|status| Moment::of(&status, language)) {
+                self.bar.set_length(now.bound);
+                self.bar.set_position(now.elapsed);
+                self.bar.set_message(now.text);
+                self.bar.tick();
+            }
+            state = self.stage.lock();
+            if *state == State::Shown {
+                let wait = self.stage.changed.wait_timeout(state, REDRAW);
+                state = wait.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+        drop(state);
+        self.bar.finish_and_clear();
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        *self.stage.lock() = State::Hidden;
+        self.stage.changed.notify_all();
+    }
+}
+
+impl Stage {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes to standard error above the bar.
+#[derive(Debug)]
+pub(crate) struct Above {
+    bar: ProgressBar,
+}
+
+impl Write for Above {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bar.is_hidden() {
+            return io::stderr().write(bytes);
+        }
+        self.bar.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// What the bar shows: how much of the running phase's bound is used up, in milliseconds, and what is left.
+#[derive(Debug, PartialEq, Eq)]
+struct Moment {
+    elapsed: u64,
+    bound: u64,
+    text: String,
+}
+
+impl Moment {
+    fn of(status: &Status, language: Language) -> Option<Self> {
+        let since = status.timeout_ms.saturating_sub(status.deadline_left_ms?);
+        let phase = status
+            .phases
+            .iter()
+            .rev()
+            .find(|phase| phase.start_ms.is_some() && phase.duration_ms.is_none())?;
+        let elapsed = since.saturating_sub(phase.start_ms?).min(phase.bound_ms);
+        // The deadline may come before the phase's own bound is over.
+        let left = (phase.bound_ms - elapsed).min(status.deadline_left_ms?);
+        let left = Duration::from_millis(left);
+        let text = if phase.name == "drain" {
+            let count = status.servers.iter().map(|server| server.in_flight).sum();
+            let oldest =
+                status.servers.iter().flat_map(|server| &server.oldest).max_by_key(|request| request.age_ms);
+            let oldest =
+                oldest.map(|it| (it.method.as_str(), it.path.as_str(), Duration::from_millis(it.age_ms)));
+            language.progress_requests(count, oldest, left)
+        } else {
+            let jobs = status.callbacks.iter().chain(&status.resources).chain(&status.workers);
+            let running: Vec<_> =
+                jobs.filter(|job| job.state == "running").map(|job| job.name.clone()).collect();
+            let shown = running.len().min(3);
+            if shown == 0 {
+                language.phase_name(phase.name).to_owned()
+            } else {
+                language.progress_members(&running[..shown], running.len() - shown, left)
+            }
+        };
+        Some(Self { elapsed, bound: phase.bound_ms.max(1), text: text.replace(char::is_control, "\u{fffd}") })
+    }
+}

@@ -1,0 +1,179 @@
+//! The files of `config/deploy/` and `plan`'s formats say the same, and PID 1 needs no init.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    process::{Command, Stdio},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::support::{
+    App, bare,
+    tools::{find, output, project_file, skipped, tool},
+};
+
+#[test]
+fn the_deployments_numbers_are_the_plans() {
+    let yaml = fs::read_to_string(project_file("config/deploy/kubernetes.yaml")).expect("a file");
+    let environment = pod_environment(&yaml);
+    assert!(environment.contains_key("GRACEFUL_EXIT__SHUTDOWN__TIMEOUT"), "{environment:?}");
+    let plan: Value = serde_json::from_str(&plan(&environment, &["--format", "json"])).expect("JSON");
+    assert_eq!(number(&yaml, "terminationGracePeriodSeconds"), plan["terminationGracePeriodSeconds"]);
+    assert_eq!(plan["warnings"], serde_json::json!([]), "it fits");
+    // Whoever goes by the readiness probe has turned away within the delay.
+    let delay = plan["phases"][0]["bound_ms"].as_u64().expect("a number");
+    let probe = yaml.split("readinessProbe:").nth(1).expect("a probe");
+    let [period, timeout, failures] =
+        ["periodSeconds", "timeoutSeconds", "failureThreshold"].map(|key| number(probe, key));
+    assert_eq!(plan["phases"][0]["name"], "ready_delay");
+    assert!(
+        (period * failures + timeout) * 1000 < delay,
+        "{period} × {failures} + {timeout} s of {delay} ms"
+    );
+
+    // What is printed for these settings is what stands in the file, line by line.
+    let block = self::plan(&environment, &["--format", "kubernetes"]);
+    let lines: Vec<_> = yaml.lines().map(str::trim).collect();
+    for line in block.lines().map(str::trim) {
+        assert!(lines.contains(&line), "`{line}` is not in kubernetes.yaml:\n{block}");
+    }
+}
+
+#[test]
+fn the_deployment_is_what_kubernetes_takes() {
+    let ours = project_file("target/tools/kubernetes/bin/kubernetes-validate");
+    let Some(validate) = Some(ours).filter(|path| path.is_file()).or_else(|| find("kubernetes-validate"))
+    else {
+        return skipped(
+            "the Deployment's schema",
+            "kubernetes-validate is not installed (.ci/install does that)",
+        );
+    };
+    let file = project_file("config/deploy/kubernetes.yaml");
+    let said = output(Command::new(&validate).arg("--strict").arg(&file));
+    for kind in ["Deployment", "Service", "PodDisruptionBudget"] {
+        assert!(said.to_lowercase().contains(&kind.to_lowercase()), "{kind} was looked at: {said}");
+    }
+    eprintln!("{said}");
+    // A misspelt key is found: the check is not hollow.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wrong = fs::read_to_string(&file).expect("a file").replace("maxUnavailable: 0", "maxUnavailabel: 0");
+    fs::write(folder.path().join("wrong.yaml"), wrong).expect("a file");
+    let refused = Command::new(&validate).arg("--strict").arg(folder.path().join("wrong.yaml")).output();
+    assert!(!refused.expect("it runs").status.success());
+}
+
+#[test]
+fn the_units_lines_are_the_plans() {
+    let unit = fs::read_to_string(project_file("config/deploy/graceful-exit.service")).expect("a file");
+    let block = plan(&BTreeMap::new(), &["--format", "systemd"]);
+    for line in block.lines().filter(|line| !line.starts_with('#')) {
+        let expected = if line.starts_with("Environment=") {
+            // The file names those that a service needs; without SIGABRT are both.
+            assert!(!line.contains("SIGABRT") && line.contains("SIGTERM"), "{line}");
+            continue;
+        } else {
+            line
+        };
+        assert!(unit.lines().any(|line| line == expected), "`{expected}` is not in the unit:\n{block}");
+    }
+    let signals = unit.lines().find(|line| line.contains("SHUTDOWN__SIGNALS")).expect("it sets the signals");
+    assert!(!signals.contains("SIGABRT") && signals.contains("SIGTERM"), "{signals}");
+}
+
+#[test]
+fn the_plan_warns_of_a_platform_that_is_less_patient() {
+    let plan = |arguments: &[&str]| plan(&BTreeMap::new(), arguments);
+    assert!(!plan(&[]).contains("warning"), "{}", plan(&[]));
+    let long = plan(&["-s", "shutdown.timeout=40s"]);
+    assert!(
+        long.contains("warning: shutdown.timeout (40.0s) reaches past the platform's patience of 30.0s"),
+        "{long}"
+    );
+    assert!(long.contains("terminationGracePeriodSeconds: 45"), "{long}");
+    assert!(!plan(&["-s", "shutdown.timeout=40s", "--grace-period", "60s"]).contains("warning"));
+    let hook = plan(&["--pre-stop", "10s"]);
+    assert!(hook.contains("warning") && hook.contains("terminationGracePeriodSeconds: 40"), "{hook}");
+    let never = plan(&["-s", "shutdown.timeout=10s", "-s", "shutdown.callback_timeout=11s"]);
+    assert!(never.contains("flush-cache: a bound of 11.0s can never be used up"), "{never}");
+    let kubernetes = plan(&["--format", "kubernetes"]);
+    assert!(
+        kubernetes.contains("# warning: nobody outside of the pod reaches servers.admin.bind"),
+        "{kubernetes}"
+    );
+    assert!(kubernetes.contains("# warning: shutdown.ready_delay is 0ms"), "{kubernetes}");
+}
+
+#[test]
+fn pid_1_works_without_an_init() {
+    const TEST: &str = "PID 1 without an init";
+    let Some(unshare) = tool("unshare", TEST) else { return };
+    let mut probe = Command::new(&unshare);
+    probe.args(["--pid", "--fork", "--kill-child", "true"]).stderr(Stdio::null());
+    if !probe.status().expect("unshare").success() {
+        return skipped(TEST, "no PID namespace may be made here");
+    }
+    let start = || {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let inner = App::command(folder.path());
+        let mut outer = Command::new(&unshare);
+        outer.args(["--pid", "--fork", "--kill-child"]).arg(inner.get_program()).args(inner.get_args());
+        outer.current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null());
+        let app = App::start_command(folder, outer);
+        // `unshare` waits for its child, which is PID 1 in there.
+        let children = format!("/proc/{0}/task/{0}/children", app.id());
+        let inside = fs::read_to_string(children).expect("a child").trim().parse::<i32>().expect("one child");
+        (app, inside)
+    };
+    let (app, inside) = start();
+    let status = fs::read_to_string(format!("/proc/{inside}/status")).expect("its status");
+    assert!(status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1")), "{status}");
+    let mut slow = app.in_flight("/slow?ms=400");
+    kill(inside, libc::SIGTERM);
+    assert_eq!(slow.read().expect("answered").status, 200);
+    assert_eq!(app.wait().code(), Some(0));
+
+    // The second signal forces, and a default action, which PID 1 does not have, is not needed for it.
+    let (app, inside) = start();
+    let _slow = app.in_flight("/slow?ms=60000");
+    kill(inside, libc::SIGINT);
+    app.wait_for_phase("drain");
+    thread::sleep(Duration::from_millis(100));
+    kill(inside, libc::SIGTERM);
+    assert_eq!(app.wait().code(), Some(1));
+}
+
+#[expect(unsafe_code, reason = "kill(2) has no safe form in std")]
+fn kill(id: i32, signal: libc::c_int) {
+    // SAFETY: the process is the test's own, and its parent has not waited for it.
+    assert_eq!(unsafe { libc::kill(id, signal) }, 0);
+}
+
+/// Every variable that has a value in the file, `- name: X` and `value: "Y"` on two lines.
+fn pod_environment(yaml: &str) -> BTreeMap<String, String> {
+    let lines: Vec<_> = yaml.lines().map(str::trim).collect();
+    let pairs = lines.windows(2).filter_map(|pair| {
+        let name = pair[0].strip_prefix("- name: ")?;
+        let value = pair[1].strip_prefix("value: \"")?.strip_suffix('"')?;
+        Some((name.to_owned(), value.to_owned()))
+    });
+    pairs.collect()
+}
+
+fn number(yaml: &str, key: &str) -> u64 {
+    let line = yaml.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": "));
+    line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{key} has a number"))
+}
+
+fn plan(environment: &BTreeMap<String, String>, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = bare(folder.path());
+    command.arg("plan").args(arguments).envs(environment);
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}

@@ -1,0 +1,268 @@
+//! A service around the library, for faults that the binary has no way to stage. The test binary is started again and
+//! plays a part, beside the same two servers' names, so that [`App`] can talk to it.
+
+use std::{
+    env, num::NonZeroUsize, path::Path, process::Command, process::Stdio, sync::Arc, thread, time::Duration,
+};
+
+use actix::prelude::*;
+use actix_web::{App as Site, HttpResponse, web};
+use graceful_exit::{
+    Bounds, CallbackError, ExitHandle, GracefulExit, Job, Report, RunCallback, Server, Stop, logging, os,
+};
+use tempfile::TempDir;
+
+use super::allocator;
+use crate::support::{App, signals};
+
+/// Names the part to play.
+const PART: &str = "GRACEFUL_EXIT_FAULT";
+pub(super) const DEADLINE: Duration = Duration::from_millis(1500);
+const EVER: Duration = Duration::from_mins(10);
+
+/// Starts the part, and waits until it serves.
+pub(super) fn start(part: &str) -> App {
+    let folder = Arc::new(TempDir::new().expect("a temporary folder"));
+    let command = command(folder.path(), part);
+    App::start_command(folder, command)
+}
+
+fn command(folder: &Path, part: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("the test binary"));
+    command.args(["--exact", "faults::child::child", "--nocapture"]).env(PART, part).env("LC_ALL", "C");
+    // To find out where a panic was takes seconds in a debug build, on the thread that has panicked.
+    command.env_remove("RUST_BACKTRACE");
+    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
+    signals::all_default(&mut command);
+    command
+}
+
+/// No test of its own.
+#[test]
+fn child() {
+    let Ok(part) = env::var(PART) else { return };
+    // A child that hangs must not outlive its test.
+    thread::spawn(|| {
+        thread::sleep(Duration::from_mins(1));
+        os::exit::now(99);
+    });
+    let logging = logging::start(&logging::Options::default()).expect("a log");
+    logging::log_panics();
+    let mut exit = builder().flush_log(move |bound| {
+        logging.flush(bound);
+    });
+    exit = play(&part, exit);
+    exit.arm().expect("the signals are caught");
+    let handle = exit.handle();
+    let system = System::new();
+    let report = system.block_on(async move {
+        let exit = exit.server(admin(handle.clone())).server(business());
+        if part == "the system's own thread is blocked" {
+            let run = actix_web::rt::spawn(exit.run());
+            BLOCK.notified().await;
+            thread::sleep(EVER);
+            run.await.expect("no panic")
+        } else {
+            exit.run().await
+        }
+    });
+    let report: Report = report.expect("it starts");
+    report.exit()
+}
+
+fn builder() -> GracefulExit {
+    let part = Duration::from_millis(400);
+    GracefulExit::builder()
+        .bounds(Bounds {
+            drain: part,
+            stop: part,
+            callback: part,
+            release: part,
+            deadline: DEADLINE,
+            ..Bounds::default()
+        })
+        .progress_interval(Duration::ZERO)
+        .report_to("report.json")
+}
+
+fn admin(handle: ExitHandle) -> Server {
+    let site =
+        move || Site::new().app_data(web::Data::new(handle.clone())).route("/status", web::get().to(status));
+    Server::new("admin", site)
+        .workers(NonZeroUsize::MIN)
+        .bind("127.0.0.1:0")
+        .stop(Stop::Last)
+        .always_answer(|_| true)
+}
+
+async fn status(handle: web::Data<ExitHandle>) -> HttpResponse {
+    HttpResponse::Ok().json(handle.status())
+}
+
+fn business() -> Server {
+    let site = || {
+        Site::new()
+            .route("/web-block", web::get().to(web_block))
+            .route("/slow", web::get().to(slow))
+            .route("/block-the-system", web::get().to(block_the_system))
+            .route("/panic", web::get().to(panics))
+    };
+    Server::new("business", site).workers(NonZeroUsize::MIN).bind("127.0.0.1:0")
+}
+
+/// Minutes on a thread of the blocking pool, which no runtime can end.
+async fn web_block() -> &'static str {
+    match web::block(|| thread::sleep(EVER)).await {
+        Ok(()) => "done",
+        Err(_) => "cancelled",
+    }
+}
+
+/// Told when the system's own thread is to be blocked.
+static BLOCK: tokio::sync::Notify = tokio::sync::Notify::const_new();
+
+async fn block_the_system() -> &'static str {
+    BLOCK.notify_one();
+    "done"
+}
+
+async fn slow() -> &'static str {
+    actix_web::rt::time::sleep(Duration::from_millis(300)).await;
+    "done"
+}
+
+async fn panics() -> HttpResponse {
+    actix_web::rt::time::sleep(Duration::from_millis(300)).await;
+    panic!("in the middle of the drain")
+}
+
+/// The file that says that the allocator hangs from here on.
+pub(super) const HANGS: &str = "hangs";
+
+/// How many callbacks "ten thousand callbacks" has.
+pub(super) const CROWD: usize = 10_000;
+
+fn play(part: &str, exit: GracefulExit) -> GracefulExit {
+    match part {
+        "minutes of web::block" | "the system's own thread is blocked" => exit,
+        "a callback blocks its thread" => exit.callback_fn("blocks", blocks).callback_fn("works", works),
+        "the supervisor's thread is blocked" => exit.job(never().at_risk(|| {
+            thread::sleep(EVER);
+            None
+        })),
+        "the supervisor panics" => exit.job(never().at_risk(|| std::panic::panic_any(Bomb))),
+        "the log's flush hangs" => exit.flush_log(|_| thread::sleep(EVER)),
+        "the log's flush panics" => exit.flush_log(|_| panic!("no log")),
+        "the allocator hangs" => exit.callback_fn("hangs", |_| async {
+            // Nothing that it could say would be written any more.
+            std::fs::write(HANGS, "")?;
+            allocator::hang();
+            std::future::pending().await
+        }),
+        "every way to fail" => every_way_to_fail(exit),
+        "ten thousand callbacks" => {
+            // An arbiter of their own: the builder's thread has no system yet.
+            (0..CROWD).fold(exit, |exit, number| exit.job(shared(number)))
+        }
+        _ => panic!("no such part: {part}"),
+    }
+}
+
+fn never() -> Job {
+    Job::callback_fn("never", |_| std::future::pending())
+}
+
+async fn blocks(_: graceful_exit::Errand) -> Result<(), CallbackError> {
+    thread::sleep(EVER);
+    Ok(())
+}
+
+async fn works(_: graceful_exit::Errand) -> Result<(), CallbackError> {
+    Ok(())
+}
+
+/// A panic whose payload panics as well when it is dropped: no `catch_unwind` around a user's code stops it.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(thread::panicking(), "a payload that panics as it is dropped");
+    }
+}
+
+fn every_way_to_fail(exit: GracefulExit) -> GracefulExit {
+    exit.callback_fn("works", works)
+        .callback_fn("fails", |_| async { Err(CallbackError::new("no disk")) })
+        .callback_fn("panics", |_| async { panic!("in a future") })
+        .job(never())
+        .callback_fn("blocks", blocks)
+        .job(Job::callback_actor("actor panics", || User(Way::Panics)))
+        .job(Job::callback_actor("actor stops", || User(Way::Stops)))
+        .job(Job::callback_actor("actor is gone", || User(Way::Gone)))
+        .job(Job::callback_actor("arbiter stops", || User(Way::ArbiterStops)))
+        .resource_fn("last", works)
+}
+
+/// An actor of a user's.
+struct User(Way);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Works,
+    Panics,
+    /// It stops as it is asked.
+    Stops,
+    /// It has stopped before its turn.
+    Gone,
+    /// Its arbiter is stopped before its turn.
+    ArbiterStops,
+}
+
+impl Actor for User {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        match self.0 {
+            Way::Gone => ctx.stop(),
+            Way::ArbiterStops => {
+                Arbiter::current().stop();
+            }
+            Way::Works | Way::Panics | Way::Stops => {}
+        }
+    }
+}
+
+impl Handler<RunCallback> for User {
+    type Result = ResponseFuture<Result<(), CallbackError>>;
+
+    fn handle(&mut self, _: RunCallback, ctx: &mut Self::Context) -> Self::Result {
+        assert!(self.0 != Way::Panics, "in an actor");
+        if self.0 == Way::Stops {
+            ctx.stop();
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(async { Ok(()) })
+    }
+}
+
+thread_local! {
+    static ONE: std::cell::RefCell<Option<Recipient<RunCallback>>> = const { std::cell::RefCell::new(None) };
+}
+
+/// A callback of an actor that has many.
+fn shared(number: usize) -> Job {
+    let one = ONE.with_borrow_mut(|one| {
+        one.get_or_insert_with(|| {
+            let (send, receive) = std::sync::mpsc::channel();
+            thread::spawn(move || {
+                System::new().block_on(async move {
+                    let _ = send.send(User(Way::Works).start().recipient());
+                    std::future::pending::<()>().await;
+                });
+            });
+            receive.recv().expect("an actor")
+        })
+        .clone()
+    });
+    Job::callback(format!("callback-{number}"), one)
+}

@@ -1,0 +1,406 @@
+//! Exits one after another, under load, each with a fault of the table.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::TcpStream,
+    process::Stdio,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    stage::{self, FORCED, GRACE, LATER, Lock, Mute, Random, Watch, descriptors, stored, times},
+    system::{self, kill},
+};
+use crate::support::{App, Client, folder, report, signals::ALL, wait_until};
+
+const DEADLINE: Duration = Duration::from_secs(4);
+const SETTINGS: [&str; 6] = [
+    "demo.chaos=true",
+    "servers.business.workers=2",
+    "shutdown.timeout=4s",
+    "shutdown.drain_timeout=400ms",
+    "shutdown.stop_timeout=300ms",
+    "shutdown.progress_interval=100ms",
+];
+
+/// What goes wrong in one exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    Nothing,
+    AskedOverHttp,
+    SecondSignal,
+    Storm,
+    Killed,
+    Stopped,
+    WorkerBlocked,
+    HandlerPanics,
+    SilentClient,
+    HalfABody,
+    SlowReader,
+    StoreLocked,
+    StoreDeleted,
+    FlushTooLong,
+    FullPipe,
+    ReaderLeft,
+    FewDescriptors,
+}
+
+const FAULTS: [Fault; 17] = [
+    Fault::Nothing,
+    Fault::AskedOverHttp,
+    Fault::SecondSignal,
+    Fault::Storm,
+    Fault::Killed,
+    Fault::Stopped,
+    Fault::WorkerBlocked,
+    Fault::HandlerPanics,
+    Fault::SilentClient,
+    Fault::HalfABody,
+    Fault::SlowReader,
+    Fault::StoreLocked,
+    Fault::StoreDeleted,
+    Fault::FlushTooLong,
+    Fault::FullPipe,
+    Fault::ReaderLeft,
+    Fault::FewDescriptors,
+];
+
+impl Fault {
+    /// What the process may end with, if it ends by itself.
+    fn codes(self) -> &'static [i32] {
+        match self {
+            Self::Nothing
+            | Self::AskedOverHttp
+            | Self::HandlerPanics
+            | Self::SilentClient
+            | Self::FullPipe
+            | Self::ReaderLeft
+            | Self::FewDescriptors => &[0],
+            // The drain's bound may have passed meanwhile.
+            Self::Stopped => &[0, 3],
+            Self::WorkerBlocked
+            | Self::HalfABody
+            | Self::SlowReader
+            | Self::StoreLocked
+            | Self::StoreDeleted => &[3],
+            Self::SecondSignal | Self::FlushTooLong => &[1],
+            // It may be over before the coalesce time is.
+            Self::Storm => &[0, 1],
+            // It may be over before it is killed.
+            Self::Killed => &[0],
+        }
+    }
+
+    /// Whether what was dirty may be lost.
+    fn loses(self) -> bool {
+        matches!(self, Self::SecondSignal | Self::Storm | Self::Killed | Self::FlushTooLong)
+    }
+
+    fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::FlushTooLong => {
+                &["demo.flush_delay=60s", "shutdown.callback_timeout=60s", "shutdown.timeout=1500ms"]
+            }
+            Self::SecondSignal => &["shutdown.drain_timeout=60s"],
+            _ => &[],
+        }
+    }
+
+    fn deadline(self) -> Duration {
+        if self == Self::FlushTooLong { Duration::from_millis(1500) } else { DEADLINE }
+    }
+}
+
+/// How many exits are tried at a time.
+const AT_A_TIME: usize = 4;
+
+#[test]
+fn exits_one_after_another() {
+    let exits = times(15, 500);
+    let random = Random::of("soak");
+    let next = AtomicUsize::new(0);
+    let seen = Mutex::new(BTreeMap::<Fault, usize>::new());
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                let mut chain = Chain { folder: folder(), values: BTreeMap::new() };
+                loop {
+                    let exit = next.fetch_add(1, Ordering::Relaxed);
+                    if exit >= exits {
+                        break;
+                    }
+                    let mut random = random.part(exit);
+                    let fault = *random.of_these(&FAULTS);
+                    chain.exit(exit, fault, &mut random);
+                    *seen.lock().expect("no panic").entry(fault).or_default() += 1;
+                }
+                chain.ends();
+            });
+        }
+    });
+    let (took, seen) = (begun.elapsed(), seen.into_inner().expect("no panic"));
+    stage::say(format_args!("soak: {exits} exits in {took:.1?}: {seen:?}"));
+}
+
+/// Exits one after another in one folder.
+struct Chain {
+    folder: Arc<TempDir>,
+    /// What the store must have.
+    values: BTreeMap<String, String>,
+}
+
+impl Chain {
+    fn exit(&mut self, exit: usize, fault: Fault, random: &mut Random) {
+        let mut command = App::command(self.folder.path());
+        for setting in SETTINGS.iter().chain(fault.settings()) {
+            command.args(["-s", setting]);
+        }
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let mut reader = Some(reader);
+        match fault {
+            Fault::FullPipe => {
+                system::fill(&writer);
+                command.stderr(writer);
+            }
+            Fault::ReaderLeft => {
+                command.stderr(writer);
+            }
+            _ => {}
+        }
+        // The report of the exit before.
+        let report_file = self.folder.path().join("report.json");
+        let _ = fs::remove_file(&report_file);
+        let mut app = Mute::start(Arc::clone(&self.folder), command);
+        if fault == Fault::ReaderLeft {
+            reader = None;
+        }
+        let load = Load::start(&app, exit);
+        thread::sleep(Duration::from_millis(20) + random.time_below(Duration::from_millis(60)));
+        let watch = Watch::start();
+        let (staged, asked, bound) = self.stage(fault, &app, random);
+        let (status, at) = app.wait();
+        let acknowledged = load.end();
+        drop((staged, reader));
+
+        let what = format!("exit {exit}, {fault:?}");
+        let text = app.log_text();
+        watch.check(&what, at.saturating_duration_since(asked), bound);
+        match status.code() {
+            Some(code) => {
+                assert!(fault.codes().contains(&code), "{what}: {code}\n{text}");
+                if report_file.exists() {
+                    assert_eq!(report(&report_file)["exit_code"], code, "{what}");
+                } else {
+                    assert!(
+                        code == 1 && [Fault::Storm, Fault::SecondSignal].contains(&fault),
+                        "{what}: {text}"
+                    );
+                }
+            }
+            None => assert_eq!(fault, Fault::Killed, "{what}: {status}\n{text}"),
+        }
+        for server in [app.business, app.admin] {
+            TcpStream::connect(server).expect_err("its port is free");
+        }
+        self.left(&what, fault);
+        let said = report_file.exists().then(|| report(&report_file)["callbacks"][0]["error"].to_string());
+        let lost = self.check(&what, fault, acknowledged);
+        if let Some(said) = said {
+            assert!(
+                !lost || said.contains("not flushed"),
+                "{what}: nobody says that writes are lost: {said}"
+            );
+        }
+    }
+
+    /// Brings the fault about, and the exit. Returns what is to be held until its end, when that was asked for, and how
+    /// long it may take.
+    fn stage(&self, fault: Fault, app: &Mute, random: &mut Random) -> (Staged, Instant, Duration) {
+        let store = self.folder.path().join("data/cache.db");
+        let mut staged = Staged::default();
+        let mut hold = |request: &[u8]| {
+            let mut client = Client::connect(app.business);
+            client.write(request).expect("it is sent");
+            staged._clients.push(client);
+        };
+        let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
+        match fault {
+            Fault::WorkerBlocked => hold(&get("/chaos/block?ms=60000")),
+            Fault::HandlerPanics => (0..3).for_each(|_| hold(&get("/chaos/panic"))),
+            Fault::SilentClient => (0..5).for_each(|_| hold(b"")),
+            Fault::HalfABody => hold(b"PUT /cache/half HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"),
+            Fault::SlowReader => hold(&get("/stream?n=1000000&ms=0")),
+            Fault::SecondSignal => hold(&get("/slow?ms=60000")),
+            Fault::StoreLocked => staged._lock = Some(Lock::of(&store)),
+            Fault::StoreDeleted => fs::remove_file(&store).expect("it is there"),
+            Fault::FewDescriptors => system::limit_descriptors(app.id(), descriptors(app.id()) + 8),
+            _ => {}
+        }
+        // What was sent arrives, unless it comes with the signal.
+        let arrives = matches!(
+            fault,
+            Fault::WorkerBlocked | Fault::HalfABody | Fault::SlowReader | Fault::SecondSignal
+        );
+        thread::sleep(if arrives {
+            Duration::from_millis(50)
+        } else {
+            random.time_below(Duration::from_millis(5))
+        });
+        if fault == Fault::Killed {
+            if random.below(2) == 0 {
+                kill(app.id(), libc::SIGTERM);
+                thread::sleep(random.time_below(Duration::from_millis(120)));
+            }
+            return (staged, kill(app.id(), libc::SIGKILL), GRACE);
+        }
+        let first = if fault == Fault::AskedOverHttp {
+            let now = Instant::now();
+            let answer = Client::request(app.admin, "POST", "/shutdown", &[("Content-Length", "0")], b"");
+            assert_eq!(answer.status, 202);
+            now
+        } else {
+            kill(app.id(), random.of_these(&ALL).1)
+        };
+        match fault {
+            Fault::SecondSignal => {
+                // Until the first has been taken: the system merges what a process did not get to see.
+                wait_until("the exit begins", || app.log_text().contains("shutting down"));
+                thread::sleep(LATER);
+                return (staged, kill(app.id(), random.of_these(&ALL).1), FORCED);
+            }
+            Fault::Storm => {
+                for _ in 0..40 {
+                    kill(app.id(), random.of_these(&ALL).1);
+                    thread::sleep(random.time_below(Duration::from_millis(4)));
+                }
+            }
+            Fault::Stopped => {
+                kill(app.id(), libc::SIGSTOP);
+                thread::sleep(random.time_below(Duration::from_millis(300)));
+                kill(app.id(), libc::SIGCONT);
+            }
+            _ => {}
+        }
+        (staged, first, fault.deadline() + GRACE)
+    }
+
+    /// No temporary file, wherever the exit was not killed in the middle of one.
+    fn left(&self, what: &str, fault: Fault) {
+        let (root, data) = (self.folder.path(), self.folder.path().join("data"));
+        for entry in fs::read_dir(root).expect("a folder").chain(fs::read_dir(data).expect("a folder")) {
+            let name = entry.expect("an entry").file_name().into_string().expect("a name");
+            let expected = ["data", "log.txt", "report.json", "cache.db", "cache.spool", "cache.spool.lock"];
+            assert!(expected.contains(&name.as_str()) || fault.loses(), "{what}: {name} was left behind");
+            if name.ends_with(".tmp") && name.starts_with("report") {
+                fs::remove_file(root.join(name)).expect("it is there");
+            }
+        }
+    }
+
+    /// Each acknowledged write is there once the next start has brought in what was spooled.
+    /// Returns whether they were lost, where they may be.
+    fn check(&mut self, what: &str, fault: Fault, acknowledged: BTreeMap<String, String>) -> bool {
+        let store = self.folder.path().join("data/cache.db");
+        if fault == Fault::StoreDeleted {
+            // What was in it is not ours to promise.
+            self.values.clear();
+        }
+        drop(Mute::start(Arc::clone(&self.folder), {
+            let mut command = App::command(self.folder.path());
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            command
+        }));
+        assert!(!self.folder.path().join("data/cache.spool").exists(), "{what}: it was brought in");
+        let stored = stored(&store);
+        let found = acknowledged.iter().filter(|(key, value)| stored.get(*key) == Some(value)).count();
+        assert!(
+            found == acknowledged.len() || fault.loses() && found == 0,
+            "{what}: {found} of {} acknowledged writes are there",
+            acknowledged.len()
+        );
+        let lost = found < acknowledged.len();
+        if !lost {
+            self.values.extend(acknowledged);
+        }
+        for (key, value) in &self.values {
+            assert_eq!(stored.get(key), Some(value), "{what}: {key}, of an exit before");
+        }
+        lost
+    }
+
+    /// No process is left in the folder.
+    fn ends(&self) {
+        let here = self.folder.path().canonicalize().expect("a path");
+        for process in fs::read_dir("/proc").expect("/proc").filter_map(Result::ok) {
+            if let Ok(place) = fs::read_link(process.path().join("cwd")) {
+                assert_ne!(place, here, "{} was left behind", process.path().display());
+            }
+        }
+    }
+}
+
+/// What is held until the process has ended.
+#[derive(Default)]
+struct Staged {
+    _clients: Vec<Client>,
+    _lock: Option<Lock>,
+}
+
+/// Clients that read and write until the server is gone.
+struct Load {
+    over: Arc<AtomicBool>,
+    clients: Vec<thread::JoinHandle<BTreeMap<String, String>>>,
+    /// Of each client, to interrupt what it waits for.
+    sockets: Vec<TcpStream>,
+}
+
+impl Load {
+    fn start(app: &Mute, exit: usize) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut load = Self { over, clients: Vec::new(), sockets: Vec::new() };
+        for number in 0..3 {
+            let mut client = Client::connect(app.business);
+            load.sockets.push(client.socket().try_clone().expect("a socket"));
+            let over = Arc::clone(&load.over);
+            load.clients.push(thread::spawn(move || {
+                let mut acknowledged = BTreeMap::new();
+                for write in 0.. {
+                    let (key, value) = (format!("exit-{exit}-{number}-{write}"), format!("{exit}-{write}"));
+                    let path = format!("/cache/{key}");
+                    if over.load(Ordering::Relaxed)
+                        || client.send_body("PUT", &path, &[], value.as_bytes()).is_err()
+                    {
+                        break;
+                    }
+                    match client.read().map(|response| response.status) {
+                        Ok(204) => drop(acknowledged.insert(key, value)),
+                        _ => break,
+                    }
+                    thread::sleep(Duration::from_millis(2));
+                }
+                acknowledged
+            }));
+        }
+        load
+    }
+
+    /// What was acknowledged.
+    fn end(self) -> BTreeMap<String, String> {
+        self.over.store(true, Ordering::Relaxed);
+        for socket in &self.sockets {
+            // It may be closed already.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
+        self.clients.into_iter().flat_map(|client| client.join().expect("no panic")).collect()
+    }
+}

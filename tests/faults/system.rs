@@ -1,0 +1,89 @@
+//! What needs the system's own calls.
+
+#![expect(unsafe_code, reason = "faults of a process are staged with calls that std has no safe form of")]
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::unix::process::CommandExt,
+    process::Command,
+    time::Instant,
+};
+
+use libc::{c_int, rlimit};
+
+/// Sends a signal to a process that has not been waited for.
+pub(super) fn kill(id: u32, signal: c_int) -> Instant {
+    let at = Instant::now();
+    let id = libc::pid_t::try_from(id).expect("a process id");
+    // SAFETY: it touches nothing of ours. That the process may be gone is the caller's business.
+    unsafe { libc::kill(id, signal) };
+    at
+}
+
+/// Starts the child with standard output and error closed.
+pub(super) fn closed_outputs(command: &mut Command) {
+    let close = || {
+        // SAFETY: nothing of the child uses them before it executes its program.
+        unsafe {
+            libc::close(libc::STDOUT_FILENO);
+            libc::close(libc::STDERR_FILENO);
+        }
+        Ok(())
+    };
+    // SAFETY: the closure allocates nothing and takes no lock.
+    unsafe { command.pre_exec(close) };
+}
+
+/// Lets a running process have so many file descriptors at the most.
+pub(super) fn limit_descriptors(id: u32, most: usize) {
+    let limit = rlimit { rlim_cur: most as u64, rlim_max: most as u64 };
+    let id = libc::pid_t::try_from(id).expect("a process id");
+    // SAFETY: the limit is valid for the call, and the old one is not asked for.
+    let done = unsafe { libc::prlimit(id, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
+    assert_eq!(done, 0, "{}", io::Error::last_os_error());
+}
+
+/// Lets this process, and the children that it starts, have as many file descriptors as the system lets it. Returns
+/// that number.
+pub(super) fn raise_descriptors() -> usize {
+    let mut limit = rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is valid for both calls.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+    }
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+}
+
+/// A terminal: the side that a person sits at, and the side that a process writes to.
+pub(super) fn terminal() -> (File, File) {
+    let (mut seat, mut process) = (0, 0);
+    let null = std::ptr::null_mut();
+    // SAFETY: both places are valid; no name, no settings and no size are asked for or given.
+    let done = unsafe { libc::openpty(&raw mut seat, &raw mut process, null, null.cast(), null.cast()) };
+    assert_eq!(done, 0, "{}", io::Error::last_os_error());
+    // SAFETY: both are open and nobody else's.
+    let (seat, process) = unsafe { (OwnedFd::from_raw_fd(seat), OwnedFd::from_raw_fd(process)) };
+    for side in [&seat, &process] {
+        // SAFETY: the descriptor is open. A child must not inherit it by chance, or the terminal never goes away.
+        unsafe { libc::fcntl(side.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    (seat.into(), process.into())
+}
+
+/// Fills a pipe, so that the next write to it waits.
+pub(super) fn fill(pipe: &io::PipeWriter) {
+    let fd = pipe.as_raw_fd();
+    // SAFETY: the descriptor is open, and the buffer is valid for its length.
+    unsafe {
+        let flags = libc::fcntl(fd, libc::F_GETFL);
+        libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK);
+        for size in [4096, 1] {
+            while libc::write(fd, [b'.'; 4096].as_ptr().cast(), size) > 0 {}
+        }
+        libc::fcntl(fd, libc::F_SETFL, flags);
+    }
+}

@@ -1,0 +1,162 @@
+//! `/metrics`: what is in it, how it is written, and who gets a final scrape.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use crate::support::{App, Client, Response, tools, wait_until};
+
+/// Every sample by its name and labels.
+type Samples = BTreeMap<String, f64>;
+
+fn scrape(app: &App) -> Samples {
+    let response = Client::get(app.admin, "/metrics");
+    assert_eq!(response.status, 200);
+    samples(&response)
+}
+
+fn samples(response: &Response) -> Samples {
+    let text = response.text();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| line.rsplit_once(' ').expect("a sample"))
+        .map(|(name, value)| (name.to_owned(), value.parse().expect("a number")))
+        .collect()
+}
+
+fn phase(samples: &Samples) -> Vec<&str> {
+    let is_on = |(name, value): (&'static str, f64)| (value > 0.5).then_some(name);
+    let phases =
+        ["running", "ready_delay", "drain", "close_servers", "callbacks", "release", "close_last", "exited"];
+    phases
+        .into_iter()
+        .filter_map(|phase| is_on((phase, samples[&format!("graceful_exit_phase{{phase=\"{phase}\"}}")])))
+        .collect()
+}
+
+#[test]
+fn the_requests_of_each_server_are_counted() {
+    let app =
+        App::start(&["shutdown.drain_timeout=300ms", "shutdown.timeout=20s", "demo.release_delay=600ms"]);
+    for _ in 0..3 {
+        Client::get(app.business, "/");
+    }
+    let _slow = app.in_flight("/slow?ms=60000");
+    let of = |samples: &Samples, what: &str| {
+        samples[&format!("graceful_exit_requests_{what}{{server=\"business\"}}")]
+    };
+    wait_until("the answers are counted", || of(&scrape(&app), "completed_total") >= 3.0);
+    let running = scrape(&app);
+    let counts =
+        ["in_flight", "completed_total", "rejected_total", "abandoned_total"].map(|what| of(&running, what));
+    assert_eq!(counts, [1.0, 3.0, 0.0, 0.0]);
+    assert_eq!(phase(&running), ["running"]);
+    assert_eq!(running["graceful_exit_deadline_left_seconds"], 20.0);
+    assert_eq!(running["graceful_exit_log_lines_dropped_total"], 0.0);
+    assert_eq!(running["graceful_exit_phase_duration_seconds{phase=\"drain\"}"], 0.0);
+    assert_eq!(
+        running["graceful_exit_requests_in_flight{server=\"admin\"}"], 0.0,
+        "a scrape is no request in flight"
+    );
+
+    // While the drain goes on, one request comes too late; then the slow one is cut off.
+    let mut late = Client::connect(app.business);
+    app.signal(libc::SIGTERM);
+    wait_until("the drain begins", || phase(&scrape(&app)) != ["running"]);
+    late.send("GET", "/", &[]).expect("sent");
+    assert_eq!(late.read().expect("answered").status, 503);
+    wait_until("the resources are released", || phase(&scrape(&app)) == ["release"]);
+    let last = scrape(&app);
+    let counts = ["rejected_total", "abandoned_total"].map(|what| of(&last, what));
+    assert_eq!(counts, [1.0, 1.0]);
+    assert!(last["graceful_exit_phase_duration_seconds{phase=\"drain\"}"] >= 0.3, "{last:?}");
+    wait_until("the store takes its time", || {
+        let member = "graceful_exit_callback_duration_seconds{kind=\"resource\",name=\"store\"}";
+        let metrics = Client::try_connect(app.admin).and_then(|mut client| {
+            client.send("GET", "/metrics", &[])?;
+            client.read()
+        });
+        metrics.is_ok_and(|metrics| samples(&metrics)[member] >= 0.2)
+    });
+    let left = last["graceful_exit_deadline_left_seconds"];
+    assert!(left > 1.0 && left < 19.8, "{left}");
+    assert_eq!(app.wait().code(), Some(3));
+}
+
+#[test]
+fn the_last_server_answers_a_scrape_during_every_phase() {
+    let settings = [
+        "shutdown.ready_delay=400ms",
+        "shutdown.drain_timeout=400ms",
+        "shutdown.linger=300ms",
+        "demo.flush_delay=400ms",
+        "demo.release_delay=400ms",
+    ];
+    let app = App::start(&settings);
+    assert_eq!(Client::put(app.business, "/cache/key", b"value").status, 204);
+    // One connection is in use when its server closes, so that closing takes the linger.
+    let _slow = app.in_flight("/slow?ms=60000");
+    let mut kept = Client::connect(app.business);
+    app.signal(libc::SIGTERM);
+    let mut seen: Vec<String> = Vec::new();
+    while let Ok(metrics) = Client::try_connect(app.admin).and_then(|mut client| {
+        client.send("GET", "/metrics", &[("Connection", "close")])?;
+        client.read()
+    }) {
+        assert_eq!(metrics.status, 200);
+        let now = phase(&samples(&metrics)).join("+");
+        if seen.last() != Some(&now) {
+            if now == "drain" {
+                kept = Client::connect(app.business);
+            }
+            seen.push(now);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(kept);
+    let ended = app.wait();
+    for phase in ["ready_delay", "drain", "close_servers", "callbacks", "release"] {
+        assert!(seen.iter().any(|now| now == phase), "{phase} in {seen:?}: {:#?}", ended.log);
+    }
+}
+
+#[test]
+fn the_format_is_what_the_client_asks_for() {
+    let app = App::start(&[]);
+    let older = Client::get(app.admin, "/metrics");
+    assert_eq!(older.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(
+        older.text().contains("# TYPE graceful_exit_requests_completed_total counter\n"),
+        "{}",
+        older.text()
+    );
+    let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let open = Client::request(app.admin, "GET", "/metrics", &[("Accept", accept)], b"");
+    assert_eq!(
+        open.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(open.text().contains("# TYPE graceful_exit_requests_completed counter\n"), "{}", open.text());
+    assert!(open.text().contains("# UNIT graceful_exit_deadline_left_seconds seconds\n"), "{}", open.text());
+    assert!(open.text().ends_with("# EOF\n"));
+    assert_eq!(samples(&older).keys().collect::<Vec<_>>(), samples(&open).keys().collect::<Vec<_>>());
+    assert_eq!(Client::head(app.admin, "/metrics").status, 200);
+}
+
+#[test]
+fn promtool_finds_no_fault() {
+    let Some(promtool) = tools::tool("promtool", "promtool check metrics") else { return };
+    let app = App::start(&[]);
+    let metrics = Client::get(app.admin, "/metrics");
+    let mut check = Command::new(promtool);
+    check.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = check.spawn().expect("promtool starts");
+    child.stdin.take().expect("a pipe").write_all(&metrics.body).expect("written");
+    let output = child.wait_with_output().expect("promtool ends");
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.trim().is_empty(), "{said}\n{}", metrics.text());
+}

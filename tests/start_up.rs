@@ -1,0 +1,124 @@
+//! A start that fails is 4 and names what it failed at; one that a signal ends is taken back in order.
+
+use std::{fs, net::TcpListener, process::Command};
+
+use crate::support::{App, folder, stop};
+
+#[cfg(unix)]
+mod signals;
+
+/// Runs what cannot start, and returns its log.
+fn cannot_start(prepare: impl FnOnce(&std::path::Path, &mut Command)) -> String {
+    let folder = folder();
+    let mut command = App::command(folder.path());
+    prepare(folder.path(), &mut command);
+    let ended = App::run(&folder, command);
+    assert_eq!(ended.code(), Some(4), "{}", ended.text());
+    assert!(!folder.path().join("report.json").exists(), "there was no exit to report");
+    assert!(!ended.has("server started"), "{}", ended.text());
+    ended.text()
+}
+
+#[test]
+fn an_address_in_use_is_4_and_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    for server in ["admin", "business"] {
+        let log = cannot_start(|_, command| {
+            command.args(["-s", &format!("servers.{server}.bind={address}")]);
+        });
+        assert!(log.contains(&address.to_string()) && log.contains(server), "{log}");
+        let reason = if cfg!(windows) { "os error 10048" } else { "in use" };
+        assert!(log.contains(reason), "{log}");
+    }
+    let log = cannot_start(|_, command| {
+        command.args(["-s", "log.level=off", "-s", &format!("servers.admin.bind={address}")]);
+    });
+    assert!(log.contains(&address.to_string()), "even of a log that is off: {log}");
+}
+
+#[test]
+fn an_address_that_is_not_there_is_4_and_is_named() {
+    let log = cannot_start(|_, command| {
+        command.args(["-s", "servers.business.bind=no-such-host.invalid:80"]);
+    });
+    assert!(log.contains("no-such-host.invalid:80"), "{log}");
+    // An address of nobody: RFC 5737.
+    let log = cannot_start(|_, command| {
+        command.args(["-s", "servers.business.bind=192.0.2.1:8080"]);
+    });
+    assert!(log.contains("192.0.2.1:8080"), "{log}");
+}
+
+#[test]
+fn a_log_file_that_cannot_be_written_is_4_and_is_named() {
+    let log = cannot_start(|folder, command| {
+        fs::write(folder.join("file"), "").expect("a file");
+        command.args(["-s", "log.file=file/below.log"]);
+    });
+    assert!(log.contains("file/below.log"), "{log}");
+    let log = cannot_start(|folder, command| {
+        fs::create_dir(folder.join("a-folder")).expect("a folder");
+        command.args(["-s", "log.file=a-folder"]);
+    });
+    assert!(log.contains("a-folder"), "{log}");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_4_and_is_named() {
+    for (store, named) in [
+        ("sqlite://file/cache.db", "file"),
+        ("sqlite://a-folder", "a-folder"),
+        ("sqlite://no-database", "no-database"),
+        ("sqlite::memory:", ":memory:"),
+        ("postgres://nobody:s3cret@127.0.0.1:1/none", "127.0.0.1:1"),
+    ] {
+        let log = cannot_start(|folder, command| {
+            fs::write(folder.join("file"), "").expect("a file");
+            fs::create_dir(folder.join("a-folder")).expect("a folder");
+            fs::write(folder.join("no-database"), "this is not a database at all ".repeat(99))
+                .expect("a file");
+            command.args(["-s", &format!("cache.store={store}")]);
+        });
+        assert!(log.contains(named), "{store}: {log}");
+        assert!(!log.contains("s3cret"), "{log}");
+    }
+}
+
+#[test]
+fn a_spool_that_cannot_be_opened_is_4_and_is_named() {
+    let log = cannot_start(|folder, command| {
+        fs::write(folder.join("file"), "").expect("a file");
+        command.args(["-s", "cache.spool=file/cache.spool"]);
+    });
+    assert!(log.contains("file/cache.spool"), "{log}");
+    let log = cannot_start(|folder, command| {
+        fs::create_dir(folder.join("a-folder")).expect("a folder");
+        command.args(["-s", "cache.spool=a-folder"]);
+    });
+    assert!(log.contains("a-folder"), "{log}");
+}
+
+#[test]
+fn a_damaged_spool_is_4_and_is_left_as_it_is() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("data")).expect("a folder");
+    let spool = folder.path().join("data/cache.spool");
+    fs::write(&spool, "damaged").expect("a file");
+    let ended = App::run(&folder, App::command(folder.path()));
+    assert_eq!(ended.code(), Some(4), "{}", ended.text());
+    assert!(ended.has("data/cache.spool") && ended.has("damaged"), "{}", ended.text());
+    assert_eq!(fs::read(&spool).expect("it is still there"), b"damaged");
+}
+
+#[test]
+fn a_spool_that_another_process_holds_is_4() {
+    let first = App::start(&[]);
+    let second = folder();
+    let mut command = App::command(second.path());
+    command.args(["-s", &format!("cache.spool={}", first.path("data/cache.spool").display())]);
+    let ended = App::run(&second, command);
+    assert_eq!(ended.code(), Some(4), "{}", ended.text());
+    assert!(ended.has("held by another process") && ended.has("cache.spool"), "{}", ended.text());
+    assert_eq!(stop(first).code(), Some(0), "the one that holds it does not notice");
+}

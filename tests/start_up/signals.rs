@@ -1,0 +1,150 @@
+//! A signal at any instant of the start.
+
+use std::{
+    fs::File,
+    io::Write,
+    net::{SocketAddr, TcpListener},
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::support::{App, Client, Ended, folder};
+
+/// Long enough for a signal to have taken effect.
+const LATER: Duration = Duration::from_millis(80);
+
+fn sleep_until(at: Instant) {
+    thread::sleep(at.saturating_duration_since(Instant::now()));
+}
+
+/// How many instants of the start-up are tried.
+const INSTANTS: u64 = 20;
+
+#[test]
+fn a_signal_at_any_instant_of_the_start_up_ends_it_in_order() {
+    let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_nanos();
+    let mut random = u64::try_from(seed & 0xffff_ffff_ffff).expect("48 bits");
+    println!("seed {random}");
+    let started = Instant::now();
+    drop(App::start(&[]));
+    let whole = started.elapsed();
+    for _ in 0..INSTANTS {
+        // Knuth's generator: the upper bits are good enough.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let part = Duration::from_nanos(u64::try_from(whole.as_nanos()).unwrap_or(0) / 1000 * (random >> 54));
+        a_signal_after(part);
+    }
+}
+
+/// `part` from the process's start, which may be before `main`, or after the last line of the start.
+fn a_signal_after(part: Duration) {
+    let folder = folder();
+    let ports = [free_port(), free_port()];
+    let command = || {
+        let mut command = App::command(folder.path());
+        command.args(["-s", &format!("servers.admin.bind={}", ports[0])]);
+        command.args(["-s", &format!("servers.business.bind={}", ports[1])]);
+        command
+    };
+    let started = Instant::now();
+    let app = App::spawn(folder.clone(), command());
+    sleep_until(started + part);
+    app.signal(libc::SIGTERM);
+    let ended = app.wait();
+    in_order(&ended, part);
+    nothing_left(folder.path());
+
+    for port in ports {
+        TcpListener::bind(port)
+            .unwrap_or_else(|error| panic!("after {part:?}, {port} is still taken: {error}"));
+    }
+    let next = App::start_command(folder.clone(), command());
+    assert_eq!(Client::get(next.business, "/").status, 200, "after {part:?}");
+    next.signal(libc::SIGTERM);
+    assert_eq!(next.wait().code(), Some(0), "after {part:?}");
+}
+
+fn in_order(ended: &Ended, part: Duration) {
+    if ended.status.signal() == Some(libc::SIGTERM) {
+        // Before `main`, nothing has been done.
+        assert_eq!(ended.text(), "", "after {part:?}");
+        let left = ended.folder.path().read_dir().expect("a folder").count();
+        assert_eq!(left, 0, "killed by the signal after {part:?}, though it had begun");
+    } else {
+        assert_eq!(ended.code(), Some(0), "after {part:?}: {}", ended.text());
+    }
+    let report = ended.folder.path().join("report.json");
+    if report.exists() {
+        assert_eq!(ended.report()["outcome"], "clean");
+    }
+}
+
+/// No temporary file and no spool.
+fn nothing_left(folder: &Path) {
+    for folder in [folder, &folder.join("data")] {
+        for entry in folder.read_dir().into_iter().flatten() {
+            let name = entry.expect("an entry").file_name().into_string().expect("a name");
+            let expected = ["data", "report.json", "cache.db", "cache.spool.lock"];
+            assert!(expected.contains(&name.as_str()), "{name} was left behind");
+        }
+    }
+}
+
+fn free_port() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+#[test]
+fn a_signal_while_the_store_takes_long_to_open_ends_the_start_at_once() {
+    // A server that takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let folder = folder();
+    let mut command = App::command(folder.path());
+    command.args(["-s", &format!("cache.store=postgres://nobody@{address}/none")]);
+    let app = App::spawn(folder, command);
+    let _connection = silent.accept().expect("it connects");
+    let signalled = app.signal(libc::SIGTERM);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.at - signalled < Duration::from_secs(1), "it took {:?}", ended.at - signalled);
+    nothing_left(ended.folder.path());
+}
+
+#[test]
+fn a_signal_while_the_settings_are_read_waits_until_it_can_be_handled() {
+    let folder = folder();
+    let fifo = folder.path().join("settings.toml");
+    let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+    assert!(made.success());
+    let mut command = App::command(folder.path());
+    command.arg("-c").arg(&fifo);
+    let app = App::spawn(folder, command);
+    // This returns when the other end is opened: it is in the middle of its settings.
+    let mut settings = File::options().write(true).open(&fifo).expect("the other end");
+    app.signal(libc::SIGTERM);
+    thread::sleep(LATER);
+    settings.write_all(b"[shutdown]\ntimeout = \"20s\"\n").expect("it still reads");
+    drop(settings);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}: {}", ended.status, ended.text());
+}
+
+#[test]
+fn a_second_signal_during_the_start_up_does_not_leave_it_hanging() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let folder = folder();
+    let mut command = App::command(folder.path());
+    command.args(["-s", &format!("cache.store=postgres://nobody@{address}/none")]);
+    let app = App::spawn(folder, command);
+    let _connection = silent.accept().expect("it connects");
+    app.signal(libc::SIGTERM);
+    app.signal(libc::SIGINT);
+    let ended = app.wait();
+    assert!(matches!(ended.code(), Some(0 | 1)), "{:?}: {}", ended.status, ended.text());
+}

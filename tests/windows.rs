@@ -1,0 +1,152 @@
+//! Console control events of Windows, in the process.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use crate::support::{App, Client, control::EVENTS, folder, side_by_side, stop};
+
+const CTRL_C: u32 = 0;
+const CTRL_BREAK: u32 = 1;
+const CTRL_CLOSE: u32 = 2;
+
+/// Windows ends the process as soon as the handler of one of the last three returns: so it must not, before the exit
+/// is done. What is cached then is in the store when the next process asks for it.
+#[test]
+fn each_event_ends_the_process_in_order_and_the_last_three_are_held_until_then() {
+    side_by_side(&EVENTS, |&(name, event)| {
+        let app = App::start(&[]);
+        assert_eq!(Client::put(app.business, "/cache/key", name.as_bytes()).status, 204);
+        let mut late = Client::connect(app.business);
+        late.send("GET", "/", &[]).expect("the request is sent");
+        assert_eq!(late.read().expect("it is answered").status, 200);
+        let mut request = app.in_flight("/slow?ms=2500");
+
+        let sent = app.event(event);
+        app.wait_for_phase("drain");
+        late.send("GET", "/", &[]).expect("the request is sent");
+        let rejection = late.read().expect("it is answered");
+        assert_eq!((rejection.status, rejection.header("connection")), (503, Some("close")), "{name}");
+        let is_ended_by_windows = event >= CTRL_CLOSE;
+        assert_eq!(sent.is_held(), is_ended_by_windows, "{name}");
+
+        let response = request.read().expect("the request in flight is answered");
+        assert_eq!((response.status, response.text().as_str()), (200, "done"), "{name}");
+        let ended = app.wait();
+        // Not by the code alone: it is 0, too, where the system ends the process.
+        assert_eq!(ended.code(), Some(0), "{name}: {}", ended.text());
+        assert_eq!((&ended.report()["outcome"], &ended.report()["reason"]), (&"clean".into(), &name.into()));
+        assert!(ended.has("shut down"), "{name}: {}", ended.text());
+
+        let next = App::start_in(ended.folder.clone(), &[]);
+        assert_eq!(Client::get(next.business, "/cache/key").text(), name);
+        stop(next);
+    });
+}
+
+#[test]
+fn a_second_event_forces_the_exit() {
+    side_by_side(&[(CTRL_C, CTRL_C), (CTRL_BREAK, CTRL_C), (CTRL_C, CTRL_CLOSE)], |&(first, second)| {
+        let app = App::start(&[]);
+        let _request = app.in_flight("/slow?ms=60000");
+        app.event(first);
+        app.wait_for_phase("drain");
+        std::thread::sleep(Duration::from_millis(100)); // longer than `shutdown.coalesce`
+        let forced = Instant::now();
+        app.event(second);
+        let ended = app.wait();
+        assert_eq!(ended.code(), Some(1), "{first}, {second}: {}", ended.text());
+        assert_eq!(ended.report()["outcome"], "forced");
+        assert!(ended.has("forced to exit"), "{}", ended.text());
+        assert!(ended.at - forced < Duration::from_secs(2), "it took {:?}", ended.at - forced);
+    });
+}
+
+#[test]
+fn the_deadline_is_kept_after_an_event_too() {
+    let app = App::start(&["shutdown.timeout=1500ms"]);
+    let _request = app.in_flight("/slow?ms=60000");
+    let asked = Instant::now();
+    let sent = app.event(CTRL_CLOSE);
+    let ended = app.wait();
+    let took = ended.at - asked;
+    assert_eq!(ended.code(), Some(1), "{}", ended.text());
+    assert_eq!(ended.report()["outcome"], "timed_out");
+    assert!(took >= Duration::from_millis(1450) && took < Duration::from_millis(3500), "it took {took:?}");
+    drop(sent);
+}
+
+/// The guard's own thread has to do it where the sequence cannot: every worker is blocked, and so is the flush.
+#[test]
+fn a_blocked_process_ends_at_the_second_event() {
+    let app = App::start(&["demo.chaos=true", "servers.business.workers=1"]);
+    let mut request = Client::connect(app.business);
+    request.send("GET", "/chaos/block?ms=60000", &[]).expect("the request is sent");
+    crate::support::wait_until("the worker is blocked", || app.count_in_flight() > 0);
+    app.event(CTRL_BREAK);
+    app.wait_for_phase("drain");
+    std::thread::sleep(Duration::from_millis(100));
+    let forced = Instant::now();
+    app.event(CTRL_BREAK);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(1), "{}", ended.text());
+    assert!(ended.at - forced < Duration::from_secs(2), "it took {:?}", ended.at - forced);
+}
+
+#[test]
+fn an_event_that_the_settings_leave_out_has_its_default_effect() {
+    let app = App::start(&[r#"shutdown.signals=["CTRL_C", "SIGTERM"]"#]);
+    let _request = app.in_flight("/slow?ms=60000");
+    app.event(CTRL_BREAK);
+    let ended = app.wait();
+    assert!(!ended.has("shutting down"), "{}", ended.text());
+    assert!(!ended.folder.path().join("report.json").exists());
+}
+
+/// A rename puts a file in place of another on Windows as well, and a running process's spool is locked there too.
+#[test]
+fn files_are_replaced_and_locked_as_elsewhere() {
+    let folder = folder();
+    fs::write(folder.path().join("report.json"), "an earlier report").expect("it is written");
+    let app = App::start_in(folder.clone(), &["log.file=logs/app.log"]);
+    let mut second = App::command(folder.path());
+    second.args(["-s", "cache.store=sqlite://other.db"]);
+    let refused = App::run(&folder, second);
+    assert_eq!(refused.code(), Some(4), "{}", refused.text());
+    assert!(refused.has("is held by another process"), "{}", refused.text());
+
+    let ended = stop(app);
+    assert_eq!(ended.report()["outcome"], "clean");
+    let text = fs::read_to_string(folder.path().join("logs/app.log")).expect("the log");
+    assert!(text.contains("shut down"), "{text}");
+}
+
+/// The default deadline is longer than Windows waits after a close event: the start says so, and so does the plan.
+#[test]
+fn an_event_with_less_time_than_the_deadline_is_warned_of() {
+    let told = "before shutdown.timeout (25.0s)";
+    let ended = stop(App::start(&[]));
+    assert!(ended.has(told), "{}", ended.text());
+    let ended = stop(App::start(&["shutdown.timeout=4s", "shutdown.drain_timeout=1s"]));
+    assert!(!ended.has("before shutdown.timeout"), "{}", ended.text());
+
+    let folder = folder();
+    let mut plan = crate::support::bare(folder.path());
+    plan.arg("plan");
+    let plan = crate::support::output(plan);
+    assert_eq!(plan.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&plan.stdout);
+    assert!(text.contains(told) && text.contains("CTRL_CLOSE"), "{text}");
+}
+
+/// A service is started by the service manager alone.
+#[test]
+fn a_service_that_a_person_starts_says_what_it_is_for() {
+    let folder = folder();
+    let mut service = App::command(folder.path());
+    service.arg("service");
+    let refused = App::run(&folder, service);
+    assert_eq!(refused.code(), Some(4), "{}", refused.text());
+    assert!(refused.has("service manager"), "{}", refused.text());
+}
