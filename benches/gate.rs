@@ -27,8 +27,8 @@ use actix_http::{HttpService, Protocol, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{App, HttpResponse, body::MessageBody, dev::AppConfig, web};
 use graceful_exit::Rejection;
-use graceful_exit::server::Stream;
 use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy};
+use graceful_exit::server::Stream;
 use tokio::net::TcpListener;
 
 /// What stands before the application.
@@ -135,12 +135,8 @@ fn child(layer: &str, kind: &str, requests: u32) {
     });
 }
 
-async fn serve<S, B>(
-    app: impl IntoServiceFactory<S, Request>,
-    drain: Arc<Drain>,
-    kind: String,
-    requests: u32,
-) where
+async fn serve<S, B>(app: impl IntoServiceFactory<S, Request>, drain: Arc<Drain>, kind: String, requests: u32)
+where
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
     S::Future: 'static,
     S::Error: Into<Response<actix_web::body::BoxBody>> + 'static,
