@@ -74,9 +74,9 @@ pub(super) fn draw(plan: &Plan, members: impl Fn(&Phase) -> Vec<String>, canvas:
         start = start.saturating_add(bound);
     }
     let (label, from, length, color) = if worst > deadline {
-        ("overrun", deadline, worst - deadline, OVERRUN)
+        ("overrun", deadline, worst.saturating_sub(deadline), OVERRUN)
     } else {
-        ("slack", worst, deadline - worst, SLACK)
+        ("slack", worst, deadline.saturating_sub(worst), SLACK)
     };
     if !length.is_zero() {
         let drawn = bar(millis(from), millis(length), span, COLUMNS).replace('█', "░");
