@@ -6,6 +6,10 @@
 //!
 //! gungraun, the crate for this, needs a runner of exactly its own version to be installed beside it, and counts
 //! whole functions; here only the polls of one task are to be counted, which a single option of callgrind does.
+//!
+//! Valgrind turns a look at the clock into a system call, of which it counts nothing but the way there: on its
+//! own such a look is some fifty instructions more.
+#![expect(clippy::expect_used, reason = "what it measures it has started itself; a fault in that ends it")]
 
 use std::{
     env,
@@ -23,15 +27,16 @@ use actix_http::{HttpService, Protocol, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{App, HttpResponse, body::MessageBody, dev::AppConfig, web};
 use graceful_exit::Rejection;
-use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy, Stream};
+use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy};
+use graceful_exit::server::Stream;
 use tokio::net::TcpListener;
 
 /// What stands before the application.
 const LAYERS: [&str; 4] = ["none", "nothing", "wrap_fn", "gate"];
 const KINDS: [&str; 3] = ["trivial", "body", "rejected"];
 /// Requests of the short and of the long run: their difference leaves out whatever happens only once.
-const SHORT: usize = 50;
-const LONG: usize = 250;
+const SHORT: u32 = 50;
+const LONG: u32 = 250;
 const BODY: usize = 1 << 20;
 
 fn main() -> ExitCode {
@@ -67,7 +72,7 @@ fn table(json: Option<&str>) -> io::Result<()> {
         for layer in LAYERS {
             counts.push(
                 (instructions(layer, kind, LONG)? - instructions(layer, kind, SHORT)?)
-                    / (LONG - SHORT) as f64,
+                    / f64::from(LONG - SHORT),
             );
         }
         let share = |count: f64, base: f64| 100.0 * (count - base) / counts[0];
@@ -86,7 +91,7 @@ fn table(json: Option<&str>) -> io::Result<()> {
 }
 
 /// All that was counted in one run.
-fn instructions(layer: &str, kind: &str, requests: usize) -> io::Result<f64> {
+fn instructions(layer: &str, kind: &str, requests: u32) -> io::Result<f64> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("callgrind.out");
     let status = Command::new("valgrind")
@@ -102,7 +107,7 @@ fn instructions(layer: &str, kind: &str, requests: usize) -> io::Result<f64> {
 }
 
 /// Serves so many requests behind a layer.
-fn child(layer: &str, kind: &str, requests: usize) {
+fn child(layer: &str, kind: &str, requests: u32) {
     actix_web::rt::System::new().block_on(async {
         let app = || {
             App::new()
@@ -130,12 +135,8 @@ fn child(layer: &str, kind: &str, requests: usize) {
     });
 }
 
-async fn serve<S, B>(
-    app: impl IntoServiceFactory<S, Request>,
-    drain: Arc<Drain>,
-    kind: String,
-    requests: usize,
-) where
+async fn serve<S, B>(app: impl IntoServiceFactory<S, Request>, drain: Arc<Drain>, kind: String, requests: u32)
+where
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
     S::Future: 'static,
     S::Error: Into<Response<actix_web::body::BoxBody>> + 'static,
@@ -181,7 +182,7 @@ fn counted_from_here(task: Pin<&mut dyn Future<Output = ()>>, cx: &mut Context<'
 }
 
 /// Asks, one request after another, on one connection; or on one each.
-fn ask(address: SocketAddr, kind: &str, requests: usize) {
+fn ask(address: SocketAddr, kind: &str, requests: u32) {
     let connect = || std::net::TcpStream::connect(address).expect("it listens");
     let mut stream = connect();
     let mut buffer = vec![0; 2 * BODY];

@@ -138,15 +138,9 @@ fn check(shared: &Shared, admin: SocketAddr) {
 fn send(shared: &Shared, business: SocketAddr) {
     let mut pooled = None;
     while !shared.stop.load(Ordering::Relaxed) && !shared.turned_away.load(Ordering::Relaxed) {
-        let mut client = match pooled.take() {
-            Some(client) => client,
-            None => match Client::try_connect(business) {
-                Ok(client) => client,
-                Err(_) => {
-                    shared.failed.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                }
-            },
+        let Ok(mut client) = pooled.take().map_or_else(|| Client::try_connect(business), Ok) else {
+            shared.failed.fetch_add(1, Ordering::Relaxed);
+            continue;
         };
         match client.send("GET", "/slow?ms=5", &[]).and_then(|()| client.read()) {
             Ok(answer) if answer.status == 200 => {

@@ -1,5 +1,7 @@
 //! `/metrics`: what is in it, how it is written, and who gets a final scrape.
 
+#![expect(clippy::float_cmp, reason = "counts are small whole numbers, which a float holds exactly")]
+
 use std::{
     collections::BTreeMap,
     io::Write,

@@ -211,7 +211,7 @@ impl Drop for Proxy {
     }
 }
 
-/// What HAProxy makes of a server: `UP`, `DOWN`, `UP 1/2` on the way down.
+/// What `HAProxy` makes of a server: `UP`, `DOWN`, `UP 1/2` on the way down.
 fn haproxy_says(socket: &Path, server: &str) -> String {
     let mut stream = UnixStream::connect(socket).expect("HAProxy's socket");
     stream.write_all(b"show stat\n").expect("sent");

@@ -1,7 +1,9 @@
 //! What clients are doing when a server is told to exit, and what becomes of them.
 
 use std::{
-    io, thread,
+    io,
+    net::SocketAddr,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -41,19 +43,17 @@ impl Scene {
     /// Brings the clients into place.
     pub(crate) fn set(row: Row, process: Process) -> io::Result<Self> {
         let address = process.address;
-        let connect =
-            |count: usize| (0..count).map(|_| Client::connect(address)).collect::<Result<Vec<_>, _>>();
+        let connect = |count| connect(address, count);
         let (mut clients, mut idle, mut crowd, mut memory_per_connection) =
             (Vec::new(), Vec::new(), None, None);
         match row {
-            Row::Idle | Row::Callbacks => {}
+            Row::Idle | Row::Slow | Row::InFlight | Row::Newcomers | Row::Callbacks => {}
             Row::Unused | Row::Used => {
                 idle = connect(100)?;
                 if row == Row::Unused {
                     use_once(&mut idle)?;
                 }
             }
-            Row::Slow | Row::InFlight => {}
             Row::HalfHead => {
                 idle = connect(1)?;
                 idle[0].write(HALF_A_HEAD)?;
@@ -80,7 +80,6 @@ impl Scene {
             }
             Row::Busy | Row::Held => crowd = Some(busy::Crowd::back_to_back(address, Duration::ZERO)),
             Row::Wire => crowd = Some(busy::Crowd::back_to_back(address, Duration::from_millis(1))),
-            Row::Newcomers => {}
         }
         Ok(Self { process, clients, idle, crowd, memory_per_connection })
     }
@@ -88,9 +87,7 @@ impl Scene {
     /// So many connections that have been used once: the plot's scene.
     pub(crate) fn idle(connections: usize, process: Process) -> io::Result<Self> {
         let mut scene = Self::set(Row::Idle, process)?;
-        for _ in 0..connections {
-            scene.idle.push(Client::connect(scene.process.address)?);
-        }
+        scene.idle = connect(scene.process.address, connections)?;
         use_once(&mut scene.idle)?;
         Ok(scene)
     }
@@ -110,10 +107,9 @@ impl Scene {
             _ => None,
         };
         if let Some((count, path)) = slow {
-            for _ in 0..count {
-                let mut client = Client::connect(address)?;
+            self.clients = connect(address, count)?;
+            for client in &mut self.clients {
                 client.get(path)?;
-                self.clients.push(client);
             }
         }
         if row == Row::Used {
@@ -147,10 +143,25 @@ impl Scene {
     }
 }
 
+/// So many connections, opened by several threads: each handshake waits for a turn of the processor.
+fn connect(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
+    const THREADS: usize = 16;
+    let share = move |thread: usize| count / THREADS + usize::from(thread < count % THREADS);
+    let open = move |count| (0..count).map(|_| Client::connect(address)).collect::<io::Result<Vec<_>>>();
+    let threads: Vec<_> = (0..THREADS).map(|thread| thread::spawn(move || open(share(thread)))).collect();
+    let mut clients = Vec::new();
+    for thread in threads {
+        clients.extend(thread.join().unwrap_or_else(|_| Err(io::Error::other("a client panicked")))?);
+    }
+    Ok(clients)
+}
+
 /// One request on each.
 fn use_once(clients: &mut [Client]) -> io::Result<()> {
-    for client in clients {
+    for client in &mut *clients {
         client.get("/")?;
+    }
+    for client in clients {
         client.answer()?;
     }
     Ok(())

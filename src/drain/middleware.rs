@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use actix_http::{ConnectionType, Request, RequestHead, Response};
@@ -196,6 +196,13 @@ impl Drop for Ticket {
     }
 }
 
+fn waiting<T>(ticket: Option<&Ticket>) -> Poll<T> {
+    if let Some(ticket) = ticket {
+        ticket.connection.waits();
+    }
+    Poll::Pending
+}
+
 pin_project! {
     /// An answer in the making: the application's, or, without one, the rejection.
     #[derive(Debug)]
@@ -223,7 +230,9 @@ where
             let rejection = this.policy.take().map(|policy| policy.rejection.clone()).unwrap_or_default();
             return Poll::Ready(Ok(rejection.response(this.ticket.take())));
         };
-        let result = ready!(app.poll(cx));
+        let Poll::Ready(result) = app.poll(cx) else {
+            return waiting(this.ticket.as_ref());
+        };
         let mut ticket = this.ticket.take();
         let closing = ticket.as_ref().is_some_and(Ticket::is_closing);
         Poll::Ready(match result {
@@ -279,7 +288,9 @@ impl<B: MessageBody + 'static> MessageBody for GuardedBody<B> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
-        let next = ready!(this.body.poll_next(cx));
+        let Poll::Ready(next) = this.body.poll_next(cx) else {
+            return waiting(this.ticket.as_ref());
+        };
         if let (None, Some(ticket)) = (&next, this.ticket) {
             ticket.answered = true;
         }

@@ -4,11 +4,13 @@
 //! One [`Drain`] a server, shared by its workers. Each worker has a lane of its own in it, on cache lines of its
 //! own, so that no request waits for another worker's.
 
+mod connection;
 mod connections;
 mod gate;
 mod middleware;
 
-pub use connections::{Connection, Connections, InFlight, Standing, Stream};
+pub use connection::{Connection, InFlight};
+pub use connections::{Connections, Standing};
 pub use gate::{Gate, Rejected};
 pub use middleware::{AlwaysAnswer, Guarded, GuardedBody, GuardedFactory, GuardedFuture, Policy, Rejection};
 

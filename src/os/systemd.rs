@@ -75,20 +75,20 @@ impl Systemd {
             let extension = left.min(EXTENSION).as_micros();
             message.push(NotifyState::ExtendTimeoutUsec(u32::try_from(extension).unwrap_or(u32::MAX)));
         }
-        let news = status != self.status;
-        if news {
+        let is_news = status != self.status;
+        if is_news {
             message.push(NotifyState::Status(status));
         }
         let sent = message.is_empty() || self.tell(&message);
-        if sent && news {
+        if sent && is_news {
             status.clone_into(&mut self.status);
         }
         self.stopping |= sent && deadline_left.is_some();
     }
 
     /// Whether there was room for it.
-    fn tell(&self, states: &[NotifyState<'_>]) -> bool {
-        let lines: Vec<_> = states.iter().map(NotifyState::to_string).collect();
+    fn tell(&self, message: &[NotifyState<'_>]) -> bool {
+        let lines: Vec<_> = message.iter().map(NotifyState::to_string).collect();
         self.messages.try_send(lines.join("\n")).is_ok()
     }
 }

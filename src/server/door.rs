@@ -5,7 +5,7 @@ use std::{
     net::TcpListener,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -37,6 +37,8 @@ struct DoorState {
     /// The sockets, where whoever closes the door can shut them for the workers, and nowhere else: a duplicate
     /// would keep them open.
     sockets: OnceLock<Vec<TcpListener>>,
+    /// The sockets do not listen any more, and their queues were empty.
+    shut: AtomicBool,
     /// Held by who takes a connection out of the queue until it is counted: who holds it finds each connection
     /// either there or here.
     turn: Mutex<()>,
@@ -60,6 +62,7 @@ impl Handle {
             asked: CancellationToken::new(),
             rejecting: CancellationToken::new(),
             sockets: OnceLock::new(),
+            shut: AtomicBool::new(false),
             turn: Mutex::new(()),
             workers,
             swept: AtomicUsize::new(0),
@@ -95,9 +98,13 @@ impl Handle {
     }
 
     /// From now on requests are rejected, and newcomers on an inherited socket left to the next process.
+    ///
+    /// Connections that have not been used for a second close at once: to close thousands of them takes time, which
+    /// there is while requests in flight are waited for.
     pub fn reject(&self) {
         self.drain.gate.reject();
         self.door.rejecting.cancel();
+        self.drain.connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
     }
 
     /// Closes it. The order is what makes it lose nothing:
@@ -112,8 +119,9 @@ impl Handle {
     ///
     /// Resolves when no connection is left. There is no bound for that here: a blocked worker cannot close.
     pub async fn close(&self, linger: Duration) -> Closed {
+        let shut = self.door.shut_if_nobody_waits();
         self.door.asked.cancel();
-        if !self.door.shut_if_nobody_waits() {
+        if !shut {
             let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
         }
         let connections = &self.drain.connections;
@@ -151,6 +159,7 @@ impl DoorState {
         let _turn = self.turn();
         let nobody = sockets.iter().all(listener::nobody_waits);
         if nobody {
+            self.shut.store(true, Ordering::Release);
             sockets.iter().for_each(listener::shut);
         }
         nobody
@@ -184,6 +193,11 @@ impl Closing {
         self.door.asked.cancelled().await;
     }
 
+    /// Whether nothing is left to be done about the sockets.
+    pub(super) fn is_shut(&self) -> bool {
+        self.door.shut.load(Ordering::Acquire)
+    }
+
     /// Resolves when requests begin to be rejected.
     pub(super) async fn rejecting(&self) {
         self.door.rejecting.cancelled().await;
@@ -210,7 +224,7 @@ impl Drop for Accepting {
     fn drop(&mut self) {
         self.door.swept.fetch_add(1, Ordering::AcqRel);
         self.door.changed.notify_waiters();
-        if !self.door.asked.is_cancelled() {
+        if !self.door.asked.is_cancelled() && !self.door.shut.load(Ordering::Acquire) {
             self.door.ended.send_replace(true);
         }
     }

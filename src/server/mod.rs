@@ -10,8 +10,10 @@
 
 mod door;
 mod spec;
+mod stream;
 mod worker;
 
 pub use door::{Closed, Handle};
 pub(crate) use spec::Opened;
 pub use spec::{BindError, Server, ServerName, Stop};
+pub use stream::Stream;

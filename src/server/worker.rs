@@ -21,9 +21,10 @@ use tokio::sync::oneshot;
 use super::{
     door::{Closing, Handle},
     spec::{AtExit, Listener, Options},
+    stream::Stream,
 };
 use crate::{
-    drain::{Connection, Drain, GuardedFactory, Policy, Stream},
+    drain::{Connection, Drain, GuardedFactory, Policy},
     os::listener,
 };
 
@@ -190,6 +191,7 @@ async fn accept(
         match accepted {
             Ok(()) => {}
             Err(error) if is_the_clients(&error) => {}
+            Err(_) if closing.is_shut() => break,
             Err(error) => {
                 log::warn!("a connection cannot be accepted: {error}");
                 tokio::select! {
@@ -202,6 +204,9 @@ async fn accept(
         tokio::task::yield_now().await;
     }
     if at_exit == AtExit::Shut {
+        if closing.is_shut() {
+            return;
+        }
         listener::ignore_newcomers(&listener);
         sweep(&listener, &begin);
         // Whoever was in the middle of a handshake has had time to end it.

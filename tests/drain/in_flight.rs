@@ -9,7 +9,7 @@ use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
 use socket2::SockRef;
 
 use super::service::{BIG, MS, Service, duration_of};
-use crate::support::{resets_are_told, wait_until};
+use crate::support::{Client, resets_are_told, side_by_side, wait_until};
 
 #[test]
 fn a_request_in_flight_gets_its_whole_answer() {
@@ -67,6 +67,50 @@ fn a_slow_reader_gets_all_of_eight_megabytes() {
     let report = service.report();
     assert_eq!(report.outcome, Outcome::Clean);
     assert_eq!(report.servers[0].completed, 1 + early);
+}
+
+/// A body that has been dropped is not yet sent: its end waits in the server's own buffer.
+#[test]
+fn the_end_of_an_answer_is_waited_for_until_it_has_left() {
+    let most = most_that_the_kernel_takes();
+    // In one of these the body has gone, and up to 32 KiB of it have not.
+    let sizes: Vec<_> = (0..8).map(|step| most + 8 * step).collect();
+    side_by_side(&sizes, |&size| {
+        let service = Service::start();
+        let mut client = unread(&service, size);
+        std::thread::sleep(50 * MS);
+        service.exit.stop("test");
+        std::thread::sleep(300 * MS);
+        assert_eq!(client.read().expect("a whole answer").body.len(), size << 10);
+        assert_eq!(service.report().outcome, Outcome::Clean);
+    });
+}
+
+/// How many kibibytes of an answer leave the server for a client that reads nothing.
+fn most_that_the_kernel_takes() -> usize {
+    let service = Service::start();
+    let (mut fits, mut too_many) = (0, 32 << 10);
+    while too_many - fits > 4 {
+        let middle = usize::midpoint(fits, too_many);
+        let client = unread(&service, middle);
+        std::thread::sleep(50 * MS);
+        if service.count_in_flight() == 0 {
+            fits = middle;
+        } else {
+            too_many = middle;
+        }
+        drop(client);
+        service.settle();
+    }
+    assert_eq!(service.stop().outcome, Outcome::Clean);
+    fits
+}
+
+fn unread(service: &Service, kibibytes: usize) -> Client {
+    let mut client = service.connect();
+    SockRef::from(client.socket()).set_recv_buffer_size(64 << 10).expect("a small buffer");
+    client.send("GET", &format!("/pieces/{kibibytes}"), &[]).expect("sent");
+    client
 }
 
 #[test]

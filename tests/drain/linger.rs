@@ -9,6 +9,17 @@ use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
 
 use super::service::{MS, Service, duration_of};
 
+/// Leaves the linger as it is: it is never longer than a part of the bound for closing.
+const LONG: Bounds = Bounds {
+    coalesce: Duration::ZERO,
+    ready_delay: Duration::ZERO,
+    drain: Duration::from_secs(10),
+    stop: Duration::from_secs(10),
+    callback: Duration::from_secs(3),
+    release: Duration::from_secs(1),
+    deadline: Duration::from_secs(25),
+};
+
 #[test]
 fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
     let service = Service::lingering(200 * MS);
@@ -28,6 +39,21 @@ fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
     assert_eq!(report.outcome, Outcome::Clean);
     let closing = duration_of(&report, PhaseKind::CloseServers);
     assert!((10 * MS..150 * MS).contains(&closing), "it ends with the last answer, not with {closing:?}");
+}
+
+/// The worker cannot look at the request before the linger is over, and does so all the same.
+#[test]
+fn a_request_that_was_sent_in_time_is_answered_when_its_worker_no_longer_blocks() {
+    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(200 * MS));
+    let mut kept = service.connect();
+    kept.send("GET", "/block-worker", &[]).expect("sent");
+    assert_eq!(kept.read().expect("answered").status, 200);
+    service.exit.stop("test");
+    service.reach("close_servers");
+    kept.send("GET", "/", &[]).expect("sent");
+    assert_eq!(kept.read().expect("answered").status, 503);
+    assert!(kept.is_closed());
+    assert_eq!(service.report().outcome, Outcome::Clean);
 }
 
 #[test]
@@ -54,7 +80,7 @@ fn a_linger_as_long_as_the_bound_for_closing_leaves_time_to_close() {
 fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
     let service = Service::start_with(
         |server| server.always_answer(|head| head.uri.path() == "/healthz"),
-        |exit| exit.linger(800 * MS),
+        |exit| exit.bounds(LONG).linger(800 * MS),
     );
     let mut kept = service.kept_alive();
     let mut checked = service.connect();
@@ -72,7 +98,7 @@ fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
 fn an_idle_server_closes_in_milliseconds() {
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
-        let service = Service::lingering(800 * MS);
+        let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(800 * MS));
         let start = Instant::now();
         let report = service.stop();
         quickest = quickest.min(start.elapsed());

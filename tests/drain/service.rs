@@ -181,9 +181,12 @@ fn routes(config: &mut web::ServiceConfig, held: watch::Receiver<bool>) {
         .route("/held-stream", web::get().to(held_stream))
         .route("/held-panic", web::get().to(held_panic))
         .route("/big", web::get().to(|| async { vec![b'x'; BIG] }))
+        .route("/pieces/{count}", web::get().to(pieces))
+        .route("/empty", web::get().to(HttpResponse::NoContent))
         .route("/healthz", web::get().to(|| async { "well\n" }))
         .route("/healthz/held", web::get().to(held_back))
         .route("/worker", web::get().to(|| async { format!("{:?}", thread::current().id()) }))
+        .route("/block-worker", web::get().to(block_worker))
         .route("/end-worker", web::get().to(end_worker));
 }
 
@@ -211,9 +214,21 @@ async fn held_stream(held: Data<watch::Receiver<bool>>) -> HttpResponse {
     HttpResponse::Ok().streaming(lines)
 }
 
+/// So many kibibytes, one by one: the last of them leave the body while those before wait for the client.
+async fn pieces(count: web::Path<usize>) -> HttpResponse {
+    let pieces = (0..count.into_inner()).map(|_| Ok::<_, Infallible>(Bytes::from_static(&[b'z'; 1 << 10])));
+    HttpResponse::Ok().streaming(stream::iter(pieces))
+}
+
 async fn held_panic(held: Data<watch::Receiver<bool>>) -> &'static str {
     released(held).await;
     panic!("a handler's bug")
+}
+
+/// Blocks the thread that serves the request, as soon as it has been answered.
+async fn block_worker() -> &'static str {
+    actix_web::rt::spawn(async { thread::sleep(500 * MS) });
+    "soon\n"
 }
 
 /// Ends the thread that serves the request.

@@ -179,7 +179,7 @@ fn answer(server: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
     let _ = socket.write_all(request);
     let _ = socket.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
-    let mut part = [0; 65_536];
+    let mut part = vec![0; 65_536];
     let start = Instant::now();
     // Some answers have no end; what matters stands in front.
     while start.elapsed() < Duration::from_millis(200) {

@@ -83,7 +83,9 @@ impl Fault {
             | Self::SilentClient
             | Self::FullPipe
             | Self::ReaderLeft
-            | Self::FewDescriptors => &[0],
+            | Self::FewDescriptors
+            // It may be over before it is killed.
+            | Self::Killed => &[0],
             // The drain's bound may have passed meanwhile.
             Self::Stopped => &[0, 3],
             Self::WorkerBlocked
@@ -94,8 +96,6 @@ impl Fault {
             Self::SecondSignal | Self::FlushTooLong => &[1],
             // It may be over before the coalesce time is.
             Self::Storm => &[0, 1],
-            // It may be over before it is killed.
-            Self::Killed => &[0],
         }
     }
 
@@ -231,7 +231,7 @@ impl Chain {
         let mut hold = |request: &[u8]| {
             let mut client = Client::connect(app.business);
             client.write(request).expect("it is sent");
-            staged._clients.push(client);
+            staged.clients.push(client);
         };
         let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
         match fault {
@@ -241,7 +241,7 @@ impl Chain {
             Fault::HalfABody => hold(b"PUT /cache/half HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"),
             Fault::SlowReader => hold(&get("/stream?n=1000000&ms=0")),
             Fault::SecondSignal => hold(&get("/slow?ms=60000")),
-            Fault::StoreLocked => staged._lock = Some(Lock::of(&store)),
+            Fault::StoreLocked => staged.lock = Some(Lock::of(&store)),
             Fault::StoreDeleted => fs::remove_file(&store).expect("it is there"),
             Fault::FewDescriptors => system::limit_descriptors(app.id(), descriptors(app.id()) + 8),
             _ => {}
@@ -301,7 +301,7 @@ impl Chain {
             let name = entry.expect("an entry").file_name().into_string().expect("a name");
             let expected = ["data", "log.txt", "report.json", "cache.db", "cache.spool", "cache.spool.lock"];
             assert!(expected.contains(&name.as_str()) || fault.loses(), "{what}: {name} was left behind");
-            if name.ends_with(".tmp") && name.starts_with("report") {
+            if name.starts_with("report.json.") {
                 fs::remove_file(root.join(name)).expect("it is there");
             }
         }
@@ -352,8 +352,8 @@ impl Chain {
 /// What is held until the process has ended.
 #[derive(Default)]
 struct Staged {
-    _clients: Vec<Client>,
-    _lock: Option<Lock>,
+    clients: Vec<Client>,
+    lock: Option<Lock>,
 }
 
 /// Clients that read and write until the server is gone.

@@ -257,7 +257,7 @@ impl Drop for App {
 impl Line {
     fn new(line: &str) -> Self {
         // `YYYY/MM/DD HH:MM:SS text`, where it has the shape.
-        let timed = line.starts_with("2") && line.as_bytes().get(19) == Some(&b' ');
+        let timed = line.starts_with('2') && line.as_bytes().get(19) == Some(&b' ');
         let text = line.get(20..).filter(|_| timed).unwrap_or(line);
         Self { text: text.to_owned(), raw: line.to_owned(), at: Instant::now() }
     }

@@ -119,15 +119,12 @@ fn ask(connection: &mut Option<Client>, to: SocketAddr, turn: u64, key: Option<&
         Some(client) => client,
         None => connection.insert(Client::try_connect(to)?),
     };
-    let expected = match key {
-        Some(key) => {
-            client.send_body("PUT", &format!("/cache/{key}"), &[], key.as_bytes())?;
-            204
-        }
-        None => {
-            client.send("GET", if turn % 2 == 0 { "/" } else { "/slow?ms=10" }, &[])?;
-            200
-        }
+    let expected = if let Some(key) = key {
+        client.send_body("PUT", &format!("/cache/{key}"), &[], key.as_bytes())?;
+        204
+    } else {
+        client.send("GET", if turn.is_multiple_of(2) { "/" } else { "/slow?ms=10" }, &[])?;
+        200
     };
     let response = client.read()?;
     if response.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {

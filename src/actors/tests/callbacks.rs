@@ -58,6 +58,27 @@ async fn each_callback_has_its_own_bound_and_is_told_when_it_is_over() {
 }
 
 #[actix_rt::test]
+async fn an_answer_that_comes_too_late_changes_nothing() {
+    tokio::time::pause();
+    let lines = Lines::keep();
+    let mut rig = Rig::new();
+    let gives_up = |errand: Errand| {
+        answer(async move {
+            errand.cancelled().cancelled().await;
+            Err(CallbackError::new("no time"))
+        })
+    };
+    rig.job(Job::callback("late", member(gives_up).recipient()).timeout(SECOND));
+    rig.callback("other", 2 * SECOND);
+    let report = rig.run().await;
+    let late = of(&report.callbacks, "late");
+    assert_eq!((late.fate, late.error.as_deref()), (Fate::TimedOut, None));
+    assert_took(late.duration, SECOND);
+    assert_took(report.duration, 2 * SECOND);
+    assert!(!lines.all().iter().any(|line| line.contains("no time")), "{:#?}", lines.all());
+}
+
+#[actix_rt::test]
 async fn whoever_fails_neither_delays_nor_hides_another() {
     tokio::time::pause();
     let lines = Lines::keep();

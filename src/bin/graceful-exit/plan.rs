@@ -57,7 +57,13 @@ fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
     let deadline = plan.bounds().deadline;
     let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
     let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
-    let _ = writeln!(text, "slack          {:>9}", rounded(deadline.saturating_sub(plan.worst_case())));
+    let overrun = plan.overrun();
+    let slack = if overrun.is_zero() {
+        rounded(deadline.saturating_sub(plan.worst_case()))
+    } else {
+        format!("-{}", rounded(overrun))
+    };
+    let _ = writeln!(text, "slack          {slack:>9}");
     let grace = platform::grace_period_seconds(plan, patience);
     let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {grace}");
     let _ = writeln!(text, "systemd:    TimeoutStopSec={}", platform::timeout_stop_seconds(plan));

@@ -74,7 +74,7 @@ pub(super) fn draw(plan: &Plan, members: impl Fn(&Phase) -> Vec<String>, canvas:
         start = start.saturating_add(bound);
     }
     let (label, from, length, color) = if worst > deadline {
-        ("overrun", deadline, worst.saturating_sub(deadline), OVERRUN)
+        ("overrun", deadline, plan.overrun(), OVERRUN)
     } else {
         ("slack", worst, deadline.saturating_sub(worst), SLACK)
     };

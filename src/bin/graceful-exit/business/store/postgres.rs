@@ -17,7 +17,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Postgres {
     name: String,
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
     /// For reads. A connection of it hears what comes in on the thread that has opened it, a server's worker for
     /// example, whoever uses it: it is not for a flush, which has to work beside a worker that is blocked.
     pool: PgPool,
@@ -48,7 +48,7 @@ impl Postgres {
             .connect_with(options.clone())
             .await
             .map_err(failed)?;
-        Ok(Self { name, options, pool })
+        Ok(Self { name, options: Box::new(options), pool })
     }
 
     pub(super) fn name(&self) -> &str {
