@@ -146,7 +146,7 @@ impl Scene {
 /// So many connections, opened by several threads: each handshake waits for a turn of the processor.
 fn connect(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
     const THREADS: usize = 16;
-    let share = |thread| count / THREADS + usize::from(thread < count % THREADS);
+    let share = move |thread| count / THREADS + usize::from(thread < count % THREADS);
     let open = move |count| (0..count).map(|_| Client::connect(address)).collect::<io::Result<Vec<_>>>();
     let threads: Vec<_> = (0..THREADS).map(|thread| thread::spawn(move || open(share(thread)))).collect();
     let mut clients = Vec::new();
