@@ -67,30 +67,23 @@ pub(super) fn warnings(plan: &Plan, settings: &Settings, patience: Patience) -> 
     warnings
 }
 
-/// Bounds that are longer than what is left of the deadline even if everything before them takes no time at all.
+/// Callbacks and resources whose bound is longer than what is left of the deadline even if everything before them takes
+/// no time at all.
 fn never_used_up(plan: &Plan) -> Vec<String> {
-    let deadline = plan.bounds().deadline;
-    let mut certain = Duration::ZERO;
+    let mut left = plan.bounds().deadline;
     let mut warnings = Vec::new();
     for phase in plan.phases() {
-        let left = deadline.saturating_sub(certain);
-        let too_long = phase.tasks.iter().filter(|task| task.bound > left);
-        let names: Vec<_> = too_long.map(|task| plan.members()[task.member.0].name.as_str()).collect();
-        if phase.bound() > left {
-            let who = match phase.kind {
-                PhaseKind::Callbacks | PhaseKind::Release => names.join(", "),
-                PhaseKind::ReadyDelay | PhaseKind::Drain | PhaseKind::CloseServers | PhaseKind::CloseLast => {
-                    phase.kind.name().to_owned()
-                }
-            };
+        let is_bounded_by_itself = matches!(phase.kind, PhaseKind::Callbacks | PhaseKind::Release);
+        for task in phase.tasks.iter().filter(|task| is_bounded_by_itself && task.bound > left) {
             warnings.push(format!(
-                "{who}: a bound of {} can never be used up, shutdown.timeout leaves {} at the most",
-                rounded(phase.bound()),
+                "{}: a bound of {} can never be used up, shutdown.timeout leaves {} at the most",
+                plan.members()[task.member.0].name,
+                rounded(task.bound),
                 rounded(left)
             ));
         }
         // Only this is spent in any case.
-        certain = certain.saturating_add(phase.hold);
+        left = left.saturating_sub(phase.hold);
     }
     warnings
 }
