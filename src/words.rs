@@ -262,6 +262,7 @@ impl Language {
         });
         let oldest = oldest.unwrap_or_default();
         match self {
+            Self::En if left == 1 => format!("still waiting for 1 request{oldest}; {bound} left"),
             Self::En => format!("still waiting for {left} requests{oldest}; {bound} left"),
             Self::Zh => format!("仍在等待 {left} 个请求{oldest}；剩余 {bound}"),
         }

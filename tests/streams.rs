@@ -1,4 +1,4 @@
-//! Answers without an end: streams, events and WebSockets, and what the exit does to them.
+//! Answers without an end (streams, events, websockets), and what the exit does to them.
 
 use std::time::{Duration, Instant};
 

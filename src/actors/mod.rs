@@ -24,5 +24,4 @@ pub use protocol::{
 };
 pub use supervisor::ShutdownSupervisor;
 pub(crate) use supervisor::{Hooks, Recruit, Setup};
-#[cfg(any(test, all(unix, feature = "systemd")))]
 pub(crate) use watch::Watch;

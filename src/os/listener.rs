@@ -43,7 +43,7 @@ pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<TcpStream>> {
 }
 
 /// Lets nobody new begin a handshake, so that the accept queue can be emptied for good before the socket is
-/// [shut](shut): who comes meanwhile is neither let in nor refused, and asks again within a second.
+/// [`shut`]: who comes meanwhile is neither let in nor refused, and asks again within a second.
 ///
 /// Best effort, by a socket filter, which only Linux has: where it cannot be attached, who comes in the instant
 /// between the last `accept` and the shutting is reset.
@@ -81,7 +81,7 @@ pub fn nobody_waits(listener: &impl AsSocket) -> bool {
     unsafe { libc::poll(&raw mut asked, 1, 0) == 0 }
 }
 
-/// Nobody asks: the socket cannot be [shut](shut) here.
+/// Nobody asks: the socket cannot be [`shut`] here.
 #[cfg(not(unix))]
 pub fn nobody_waits(_listener: &impl AsSocket) -> bool {
     false

@@ -89,5 +89,7 @@ fn keep_alive(mut client: Client, all_busy: &Barrier) -> Tally {
 fn no_request_on_a_kept_connection_is_lost() {
     let all = run(keep_alive);
     assert!(all.lost.is_empty(), "{} lost: {:?}", all.lost.len(), all.lost);
-    assert!(all.answered > EXITS, "they were busy");
+    // wine is slow, and the count of what is lost is the same promise there.
+    let floor = if cfg!(windows) { EXITS } else { CLIENTS * EXITS };
+    assert!(all.answered > floor, "they were busy");
 }

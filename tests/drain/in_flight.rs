@@ -95,9 +95,9 @@ fn most_that_the_kernel_takes() -> usize {
         let client = unread(&service, middle);
         std::thread::sleep(50 * MS);
         if service.count_in_flight() == 0 {
-            fits = middle
+            fits = middle;
         } else {
-            too_many = middle
+            too_many = middle;
         }
         drop(client);
         service.settle();

@@ -43,7 +43,8 @@ pub(super) fn skip(row: &str, why: impl Display) {
 
 /// How often a long row is tried: in full with `GRACEFUL_EXIT_LONG` set.
 pub(super) fn times(short: usize, long: usize) -> usize {
-    if env::var_os("GRACEFUL_EXIT_LONG").is_some() { long } else { short }
+    let is_long = env::var_os("GRACEFUL_EXIT_LONG").is_some_and(|long| !long.is_empty());
+    if is_long { long } else { short }
 }
 
 /// Numbers that a seed decides: of `GRACEFUL_EXIT_SEED`, or of the time.

@@ -58,9 +58,10 @@ fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
     let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
     let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
     let overrun = plan.overrun();
-    let slack = match overrun.is_zero() {
-        true => rounded(deadline.saturating_sub(plan.worst_case())),
-        false => format!("-{}", rounded(overrun)),
+    let slack = if overrun.is_zero() {
+        rounded(deadline.saturating_sub(plan.worst_case()))
+    } else {
+        format!("-{}", rounded(overrun))
     };
     let _ = writeln!(text, "slack          {slack:>9}");
     let grace = platform::grace_period_seconds(plan, patience);
