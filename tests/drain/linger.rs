@@ -1,9 +1,6 @@
 //! How long a closing server stays open, and for whom.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
 
@@ -22,7 +19,7 @@ const LONG: Bounds = Bounds {
 
 #[test]
 fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
-    let service = Service::lingering(200 * MS);
+    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(3000 * MS));
     let mut kept = service.kept_alive();
     let mut held = service.in_flight("/held");
     service.drain();
@@ -38,18 +35,22 @@ fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
     let report = service.report();
     assert_eq!(report.outcome, Outcome::Clean);
     let closing = duration_of(&report, PhaseKind::CloseServers);
-    assert!((10 * MS..150 * MS).contains(&closing), "it ends with the last answer, not with {closing:?}");
+    assert!((10 * MS..1500 * MS).contains(&closing), "it ends with the last answer, not with {closing:?}");
 }
 
 /// The worker cannot look at the request before the linger is over, and does so all the same.
 #[test]
 fn a_request_that_was_sent_in_time_is_answered_when_its_worker_no_longer_blocks() {
-    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(200 * MS));
+    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(300 * MS));
     let mut kept = service.connect();
     kept.send("GET", "/block-worker", &[]).expect("sent");
     assert_eq!(kept.read().expect("answered").status, 200);
     service.exit.stop("test");
     service.reach("close_servers");
+    // The door closes, and then the worker blocks: from here on it does so for longer than the linger.
+    thread::sleep(20 * MS);
+    service.release();
+    thread::sleep(20 * MS);
     kept.send("GET", "/", &[]).expect("sent");
     assert_eq!(kept.read().expect("answered").status, 503);
     assert!(kept.is_closed());
@@ -58,19 +59,19 @@ fn a_request_that_was_sent_in_time_is_answered_when_its_worker_no_longer_blocks(
 
 #[test]
 fn a_connection_in_use_that_stays_silent_is_closed_when_the_linger_is_over() {
-    let service = Service::lingering(200 * MS);
+    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(200 * MS));
     let mut kept = service.kept_alive();
     let report = service.stop();
     let closing = duration_of(&report, PhaseKind::CloseServers);
-    assert!((200 * MS..600 * MS).contains(&closing), "{closing:?}");
+    assert!((200 * MS..1500 * MS).contains(&closing), "{closing:?}");
     assert!(kept.is_closed(), "no reset");
     assert_eq!(report.outcome, Outcome::Clean);
 }
 
 #[test]
 fn a_linger_as_long_as_the_bound_for_closing_leaves_time_to_close() {
-    let bounds = Bounds { stop: 200 * MS, ..Bounds::default() };
-    let service = Service::start_with(|server| server, move |exit| exit.bounds(bounds).linger(200 * MS));
+    let bounds = Bounds { stop: 900 * MS, ..Bounds::default() };
+    let service = Service::start_with(|server| server, move |exit| exit.bounds(bounds).linger(1000 * MS));
     let mut kept = service.kept_alive();
     assert_eq!(service.stop().outcome, Outcome::Clean);
     assert!(kept.is_closed());
@@ -80,7 +81,7 @@ fn a_linger_as_long_as_the_bound_for_closing_leaves_time_to_close() {
 fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
     let service = Service::start_with(
         |server| server.always_answer(|head| head.uri.path() == "/healthz"),
-        |exit| exit.bounds(LONG).linger(800 * MS),
+        |exit| exit.bounds(LONG).linger(3000 * MS),
     );
     let mut kept = service.kept_alive();
     let mut checked = service.connect();
@@ -89,7 +90,7 @@ fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
     let mut silent = service.connect();
     thread::sleep(1100 * MS);
     let report = service.stop();
-    assert!(report.duration < 400 * MS, "{:?}", report.duration);
+    assert!(report.duration < 1500 * MS, "{:?}", report.duration);
     assert!(kept.is_closed() && silent.is_closed() && checked.is_closed());
     assert_eq!(report.outcome, Outcome::Clean);
 }
@@ -98,13 +99,12 @@ fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
 fn an_idle_server_closes_in_milliseconds() {
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
-        let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(800 * MS));
-        let start = Instant::now();
+        let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(3000 * MS));
         let report = service.stop();
-        quickest = quickest.min(start.elapsed());
+        quickest = quickest.min(report.duration);
         assert_eq!(report.outcome, Outcome::Clean);
-        assert!(report.duration < 400 * MS, "{:?}", report.duration);
+        assert!(report.duration < 1500 * MS, "{:?}", report.duration);
     }
     println!("an idle server closes in {quickest:?}");
-    assert!(quickest < 20 * MS, "{quickest:?}");
+    assert!(quickest < 100 * MS, "{quickest:?}");
 }

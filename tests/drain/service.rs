@@ -225,9 +225,12 @@ async fn held_panic(held: Data<watch::Receiver<bool>>) -> &'static str {
     panic!("a handler's bug")
 }
 
-/// Blocks the thread that serves the request, as soon as it has been answered.
-async fn block_worker() -> &'static str {
-    actix_web::rt::spawn(async { thread::sleep(500 * MS) });
+/// Blocks the thread that serves the request, once it is released.
+async fn block_worker(held: Data<watch::Receiver<bool>>) -> &'static str {
+    actix_web::rt::spawn(async {
+        released(held).await;
+        thread::sleep(400 * MS);
+    });
     "soon\n"
 }
 
