@@ -249,7 +249,7 @@ async fn waiting_is_reported_each_interval_and_only_while_something_is_waited_fo
     assert_eq!(
         lines.all().into_iter().filter(waiting).collect::<Vec<_>>(),
         [
-            "still waiting for 1 requests; 9.5s left",
+            "still waiting for 1 request; 9.5s left",
             "still waiting for worker queue; 9.5s left",
             "still waiting for worker queue; 8.5s left",
             "still waiting for brief, long; 2.5s left",
