@@ -99,12 +99,10 @@ impl Handle {
 
     /// From now on requests are rejected, and newcomers on an inherited socket left to the next process.
     ///
-    /// Connections that have not been used for a second close at once: to close thousands of them takes time, which
-    /// there is while requests in flight are waited for.
+    /// Connections stay open, however long they have been unused: a request on one gets its rejection.
     pub fn reject(&self) {
         self.drain.gate.reject();
         self.door.rejecting.cancel();
-        self.drain.connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
     }
 
     /// Closes it. The order is what makes it lose nothing:

@@ -108,3 +108,18 @@ fn an_idle_server_closes_in_milliseconds() {
     println!("an idle server closes in {quickest:?}");
     assert!(quickest < 100 * MS, "{quickest:?}");
 }
+
+/// Until the servers close, a kept connection gets its 503 however long it was silent.
+#[test]
+fn a_connection_that_was_silent_for_long_is_rejected_and_not_closed_while_the_drain_lasts() {
+    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG));
+    let mut kept = service.kept_alive();
+    thread::sleep(1100 * MS);
+    let mut held = service.in_flight("/held");
+    service.drain();
+    kept.send("GET", "/", &[]).expect("sent");
+    assert_eq!(kept.read().expect("answered").status, 503);
+    assert!(kept.is_closed());
+    service.release();
+    assert_eq!(held.read().expect("answered").status, 200);
+}

@@ -295,7 +295,8 @@ fn text(log: &[Line]) -> String {
 /// surroundings may be `nohup` or a shell's background.
 pub(crate) fn bare(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_graceful-exit"));
-    command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null());
+    // Symbols for a backtrace are looked up by the thread that panics: in a debug build that takes a second.
+    command.current_dir(folder).env("LC_ALL", "C").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GRACEFUL_EXIT__") {
             command.env_remove(name);
