@@ -163,8 +163,8 @@ impl Connection {
             // A pipelined request is being served behind it.
             self.state.store(state & (ACTIVITY | WAITED), Ordering::Release);
         }
-        for _ in 0..state / COUNTED {
-            self.drain.gate.leave(self.lane, true);
+        if state >= COUNTED {
+            self.drain.gate.leave_answered(self.lane, state / COUNTED);
         }
     }
 

@@ -60,7 +60,7 @@ impl Gate {
             return Ok(());
         }
         lane.rejected.fetch_add(1, Ordering::Relaxed);
-        self.count_out(lane);
+        self.count_out(lane, 1);
         Err(Rejected)
     }
 
@@ -70,13 +70,20 @@ impl Gate {
         if answered {
             lane.completed.fetch_add(1, Ordering::Relaxed);
         }
-        self.count_out(lane);
+        self.count_out(lane, 1);
     }
 
-    fn count_out(&self, lane: &Lane) {
+    /// Counts several requests out, whose last bytes are with the kernel.
+    pub(super) fn leave_answered(&self, lane: usize, requests: u32) {
+        let (lane, requests) = (&self.lanes[lane], u64::from(requests));
+        lane.completed.fetch_add(requests, Ordering::Relaxed);
+        self.count_out(lane, requests);
+    }
+
+    fn count_out(&self, lane: &Lane, requests: u64) {
         // Release: who sees the zero sees all that the request did.
-        let before = lane.state.fetch_sub(ONE, Ordering::AcqRel);
-        if before & REJECTING != 0 && before < 2 * ONE {
+        let before = lane.state.fetch_sub(requests * ONE, Ordering::AcqRel);
+        if before & REJECTING != 0 && before < (requests + 1) * ONE {
             self.emptied.notify_waiters();
         }
     }

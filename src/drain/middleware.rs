@@ -196,13 +196,6 @@ impl Drop for Ticket {
     }
 }
 
-fn waiting<T>(ticket: Option<&Ticket>) -> Poll<T> {
-    if let Some(ticket) = ticket {
-        ticket.connection.waits();
-    }
-    Poll::Pending
-}
-
 pin_project! {
     /// An answer in the making: the application's, or, without one, the rejection.
     #[derive(Debug)]
@@ -231,7 +224,10 @@ where
             return Poll::Ready(Ok(rejection.response(this.ticket.take())));
         };
         let Poll::Ready(result) = app.poll(cx) else {
-            return waiting(this.ticket.as_ref());
+            if let Some(ticket) = this.ticket {
+                ticket.connection.waits();
+            }
+            return Poll::Pending;
         };
         let mut ticket = this.ticket.take();
         let closing = ticket.as_ref().is_some_and(Ticket::is_closing);
@@ -271,9 +267,10 @@ pin_project! {
 
 impl<B: MessageBody + 'static> GuardedBody<B> {
     fn new(body: EitherBody<B, Bytes>, mut ticket: Option<Ticket>) -> Self {
-        // actix-http drops a body that it knows to be empty without polling it.
+        // actix-http drops a body that it knows to be empty without polling it: one that is never polled is whole.
+        // Should its connection fail before the first poll, the answer is never flushed, and so never counted.
         if let Some(ticket) = &mut ticket {
-            ticket.answered = matches!(body.size(), BodySize::None | BodySize::Sized(0));
+            ticket.answered = true;
         }
         Self { body, ticket }
     }
@@ -288,12 +285,13 @@ impl<B: MessageBody + 'static> MessageBody for GuardedBody<B> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
-        let Poll::Ready(next) = this.body.poll_next(cx) else {
-            return waiting(this.ticket.as_ref());
-        };
-        if let (None, Some(ticket)) = (&next, this.ticket) {
-            ticket.answered = true;
+        let next = this.body.poll_next(cx);
+        if let Some(ticket) = this.ticket {
+            ticket.answered = matches!(next, Poll::Ready(None));
+            if next.is_pending() {
+                ticket.connection.waits();
+            }
         }
-        Poll::Ready(next)
+        next
     }
 }
