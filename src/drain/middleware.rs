@@ -14,7 +14,7 @@ use std::{
 use actix_http::{ConnectionType, Request, RequestHead, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::{
-    body::{BodySize, BoxBody, EitherBody, MessageBody},
+    body::{BodySize, BoxBody, MessageBody},
     dev::AppConfig,
     http::{
         StatusCode,
@@ -68,8 +68,8 @@ impl Default for Rejection {
 
 impl Rejection {
     fn response<B: MessageBody + 'static>(&self, ticket: Option<Ticket>) -> Response<GuardedBody<B>> {
-        let body = EitherBody::right(self.body.clone());
-        let mut response = Response::with_body(self.status, GuardedBody::new(body, ticket));
+        let body = GuardedBody::new(None, Some(self.body.clone()), ticket);
+        let mut response = Response::with_body(self.status, body);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
@@ -237,7 +237,7 @@ where
                 if closing && !response.upgrade() {
                     response.head_mut().set_connection_type(ConnectionType::Close);
                 }
-                Ok(response.map_body(|_, body| GuardedBody::new(EitherBody::left(body), ticket)))
+                Ok(response.map_body(|_, body| GuardedBody::new(Some(body), None, ticket)))
             }
             Err(error) => {
                 let mut response: Response<BoxBody> = error.into().error_response().into();
@@ -259,33 +259,41 @@ pin_project! {
     /// It does not forward `try_into_bytes`: a layer that boxes the body would let go of the ticket early.
     #[derive(Debug)]
     pub struct GuardedBody<B> {
+        // The application's; without it, the rejection's.
         #[pin]
-        body: EitherBody<B, Bytes>,
+        app: Option<B>,
+        rejection: Option<Bytes>,
         ticket: Option<Ticket>,
     }
 }
 
-impl<B: MessageBody + 'static> GuardedBody<B> {
-    fn new(body: EitherBody<B, Bytes>, mut ticket: Option<Ticket>) -> Self {
+impl<B> GuardedBody<B> {
+    fn new(app: Option<B>, rejection: Option<Bytes>, mut ticket: Option<Ticket>) -> Self {
         // actix-http drops a body that it knows to be empty without polling it: one that is never polled is whole.
         // Should its connection fail before the first poll, the answer is never flushed, and so never counted.
         if let Some(ticket) = &mut ticket {
             ticket.answered = true;
         }
-        Self { body, ticket }
+        Self { app, rejection, ticket }
     }
 }
 
-impl<B: MessageBody + 'static> MessageBody for GuardedBody<B> {
-    type Error = actix_http::Error;
+impl<B: MessageBody> MessageBody for GuardedBody<B> {
+    type Error = B::Error;
 
     fn size(&self) -> BodySize {
-        self.body.size()
+        match &self.app {
+            Some(body) => body.size(),
+            None => BodySize::Sized(self.rejection.as_ref().map_or(0, |body| body.len() as u64)),
+        }
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
-        let next = this.body.poll_next(cx);
+        let next = match this.app.as_pin_mut() {
+            Some(body) => body.poll_next(cx),
+            None => Poll::Ready(this.rejection.take().map(Ok)),
+        };
         if let Some(ticket) = this.ticket {
             ticket.answered = matches!(next, Poll::Ready(None));
             if next.is_pending() {
