@@ -90,6 +90,7 @@ fn a_second_signal_with_a_full_pipe() {
     );
     let mut request = Client::connect(mute.business);
     request.send("GET", "/slow?ms=60000", &[]).expect("it is sent");
+    wait_until("it is in flight", || Client::get(mute.admin, "/status").text().contains("/slow"));
     system::kill(mute.id(), libc::SIGTERM);
     wait_until("it drains", || mute.log_text().contains("waiting for the requests"));
     std::thread::sleep(LATER);
