@@ -3,12 +3,16 @@ use std::io::{self, ErrorKind, Write};
 use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many lines may wait for an output, and how many bytes they may have in all: an output that hangs must not
 /// use up the memory.
 pub(super) const MOST_LINES: usize = 4096;
 const MOST_BYTES: usize = 4 << 20;
+
+/// How long the writer rests after what it has written, before it looks whether there is more: lines come in bursts,
+/// and a thread that is woken for each of them takes the time of the one that logs.
+const NAP: Duration = Duration::from_millis(1);
 
 /// The lines that wait for one output. Its lock is held for a few instructions only, never while writing.
 #[derive(Debug, Default)]
@@ -34,6 +38,38 @@ struct State {
     lost: u64,
     /// How many were lost in all: turned away, or refused by the output.
     dropped: u64,
+    writer: Writer,
+    /// How much has to be done before somebody in [`Queue::flush`] is to be told, if anybody is there.
+    awaited: Option<u64>,
+}
+
+/// What the writer does, as far as somebody has to wake it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Writer {
+    /// It looks at the queue next.
+    #[default]
+    Awake,
+    /// It looks at the queue within [`NAP`].
+    Naps,
+    /// It has to be woken.
+    Sleeps,
+}
+
+impl State {
+    /// Whether the writer is to be woken; it is to be woken once.
+    fn wakes(&mut self) -> bool {
+        let is_due = match self.writer {
+            Writer::Awake => false,
+            Writer::Naps => {
+                self.awaited.is_some() || self.lines.len() > MOST_LINES / 2 || self.bytes > MOST_BYTES / 2
+            }
+            Writer::Sleeps => true,
+        };
+        if is_due {
+            self.writer = Writer::Awake;
+        }
+        is_due
+    }
 }
 
 #[derive(Debug)]
@@ -63,16 +99,31 @@ impl Queue {
             let lost_before = mem::take(&mut state.lost);
             state.lines.push_back(Line { text, lost_before });
         }
+        let wakes = state.wakes();
         drop(state);
-        self.filled.notify_one();
+        if wakes {
+            self.filled.notify_one();
+        }
     }
 
     /// Waits until all that has been let in has left, `bound` at most.
     pub(super) fn flush(&self, bound: Duration) -> bool {
-        let state = self.lock();
+        let begun = Instant::now();
+        let mut state = self.lock();
         let last = state.pushed;
-        let waited = self.settled.wait_timeout_while(state, bound, |state| state.done < last);
-        waited.unwrap_or_else(PoisonError::into_inner).0.done >= last
+        while state.done < last {
+            let left = bound.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            // Whoever waits for less is told first, and sees to it that this one is told again.
+            state.awaited = Some(state.awaited.map_or(last, |awaited| awaited.min(last)));
+            if state.wakes() {
+                self.filled.notify_one();
+            }
+            state = self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -83,12 +134,13 @@ impl Queue {
     fn next(&self, refused: u64) -> Work {
         let mut state = self.lock();
         state.dropped += refused;
+        let mut napped = false;
         loop {
             if let Some(Line { text, lost_before }) = state.lines.pop_front() {
                 state.bytes -= text.len();
                 state.done = state.taken;
                 state.taken += 1;
-                self.settled.notify_all();
+                self.settle(&mut state);
                 return Work { lost: lost_before, text: Some(text) };
             }
             // Whoever flushes waits for this as well: it is the last thing that the log has to say.
@@ -96,8 +148,28 @@ impl Queue {
                 return Work { lost: mem::take(&mut state.lost), text: None };
             }
             state.done = state.taken;
-            self.settled.notify_all();
+            self.settle(&mut state);
+            state = self.rest(state, &mut napped);
+        }
+    }
+
+    /// Waits for something to write, for a nap first, and then until it comes.
+    fn rest<'a>(&self, mut state: MutexGuard<'a, State>, napped: &mut bool) -> MutexGuard<'a, State> {
+        if mem::replace(napped, true) {
+            state.writer = Writer::Sleeps;
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        } else {
+            state.writer = Writer::Naps;
+            state = self.filled.wait_timeout(state, NAP).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.writer = Writer::Awake;
+        state
+    }
+
+    fn settle(&self, state: &mut State) {
+        if state.awaited.is_some_and(|awaited| state.done >= awaited) {
+            state.awaited = None;
+            self.settled.notify_all();
         }
     }
 

@@ -245,6 +245,22 @@ fn a_flush_of_a_healthy_log_takes_well_under_a_millisecond() -> Outcome {
     Ok(())
 }
 
+/// Nobody flushes while a service runs: a line that comes while the writer rests from the one before is written too.
+#[test]
+fn a_line_needs_no_flush() -> Outcome {
+    let kept = Kept::default();
+    let started = Started::new(&Options::default(), kept.clone(), None)?;
+    for number in 1..=100 {
+        started.info("a line");
+        let begun = Instant::now();
+        while kept.lines().len() < number {
+            assert!(begun.elapsed() < AMPLE, "line {number} is not written");
+            thread::yield_now();
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn what_an_output_refuses_is_counted_and_told_by_both() -> Outcome {
     let (stderr, file) = (Kept::default(), Kept::default());

@@ -70,7 +70,8 @@ pub fn now(code: u8) -> ! {
 
 /// Ends the process as the end of `main` does, as far as the guard can still end it when something in that hangs.
 ///
-/// On Unix handlers of `atexit` run. On Windows it is [`now`], once standard output is flushed: the system's own
+/// On Unix handlers of `atexit` run, once standard output is flushed; only the first call gets that far, any other
+/// waits for the end. On Windows it is [`now`], once standard output is flushed: the system's own
 /// orderly end would first end every other thread, the guard's among them, and only then run what can hang.
 pub fn in_order(code: u8) -> ! {
     platform::end_in_order(code)
@@ -146,6 +147,11 @@ impl Order {
 
 #[cfg(unix)]
 mod platform {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
     /// One write to standard error, if there is room for it and somebody to read it.
     pub(super) fn say(line: &[u8]) {
         if line.is_empty() {
@@ -165,8 +171,19 @@ mod platform {
         unsafe { libc::_exit(i32::from(code)) }
     }
 
+    /// As `std::process::exit`, without taking this thread's signal stack out of the memory first: with other threads
+    /// running that costs as much as ending all of them.
     pub(super) fn end_in_order(code: u8) -> ! {
-        std::process::exit(i32::from(code))
+        static BEGUN: AtomicBool = AtomicBool::new(false);
+        if BEGUN.swap(true, Ordering::Relaxed) {
+            // C leaves open what a second one does.
+            loop {
+                thread::park();
+            }
+        }
+        let _ = std::io::Write::flush(&mut std::io::stdout()); // nobody is left to be told
+        // SAFETY: no other thread gets here, and nothing else in this crate calls it.
+        unsafe { libc::exit(i32::from(code)) }
     }
 }
 

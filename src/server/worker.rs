@@ -222,6 +222,10 @@ async fn accept(
 /// Takes the next connection out of the queue, and begins it in the same step.
 async fn take(listener: &tokio::net::TcpListener, begin: &Begin, closing: &Closing) -> io::Result<()> {
     poll_fn(|cx| {
+        // Who has shut the door wakes every worker, and may still have the turn: none of them has to wait for it.
+        if closing.is_shut() {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        }
         let _turn = closing.turn();
         let accepted = ready!(listener.poll_accept(cx));
         Poll::Ready(accepted.map(|(socket, _)| begin.connection(socket)))

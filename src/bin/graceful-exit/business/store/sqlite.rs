@@ -56,6 +56,9 @@ impl Sqlite {
         let pool = SqlitePoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
+            // A connection to a file does not age; the task that would see to it would have to be woken at the exit.
+            .idle_timeout(None)
+            .max_lifetime(None)
             .connect_with(options)
             .await
             .map_err(|source| StoreError::sql(url, "open", source))?;
