@@ -1,0 +1,122 @@
+//! How the process ends: what arms the guard, what happens once the outcome is settled, and the end itself.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix::prelude::*;
+
+use super::{GracefulExit, handle::Shared};
+use crate::{
+    os::{
+        exit::{self, Cause, Guard},
+        signals::Caught,
+    },
+    report_file::ReportFile,
+    sequence::Report,
+    summary,
+    words::Language,
+};
+
+/// How much later than the deadline the guard ends a process that did not end by itself.
+const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
+/// The same after a second signal.
+const GUARD_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
+/// The same once the exit is over, and nothing is left but to end the process.
+const GUARD_AFTER_THE_END: Duration = Duration::from_millis(250);
+/// How long those who look at the exit are waited for, to be told how it ended.
+const LAST_WORD: Duration = Duration::from_millis(50);
+/// How often it is seen whether they have been.
+const LAST_WORD_LOOK: Duration = Duration::from_millis(1);
+/// How long the log's last lines are waited for.
+const LOG_FLUSH: Duration = Duration::from_millis(50);
+
+impl GracefulExit {
+    /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
+    pub(super) fn on_signal(&self, guard: Option<Guard>) -> impl FnMut(Caught) + Send + use<> {
+        let (bounds, codes, shared) = (self.bounds, self.codes, Arc::clone(&self.shared));
+        let mut first = None;
+        move |caught| {
+            let first = *first.get_or_insert(caught.at);
+            if first == caught.at {
+                let after = bounds.deadline.saturating_add(GUARD_AFTER_DEADLINE);
+                arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
+            } else if caught.at.saturating_duration_since(first) > bounds.coalesce {
+                // Once the outcome is settled, and may have been told, a signal can only hasten the end.
+                let (cause, code) = match shared.settled.get() {
+                    Some(&code) => (Cause::Finished, code),
+                    None => (Cause::Forced, codes.forced),
+                };
+                arm(guard.as_ref(), cause, GUARD_AFTER_SECOND_SIGNAL, code);
+            }
+            shared.request(caught.name.as_str());
+        }
+    }
+}
+
+pub(super) fn at_begin(guard: Option<Guard>, deadline: Duration, code: u8) -> impl FnMut() + Send {
+    move || arm(guard.as_ref(), Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
+}
+
+pub(super) fn at_exit(
+    guard: Option<Guard>,
+    report_path: Option<PathBuf>,
+    summary: bool,
+    mut flush_log: Box<dyn FnMut(Duration) + Send>,
+    language: Language,
+    shared: &Arc<Shared>,
+) -> impl FnMut(Report) + Send + use<> {
+    let shared = Arc::clone(shared);
+    move |report| {
+        // Whoever set it before said the same: an exit ends once.
+        let _ = shared.settled.set(report.exit_code);
+        let file = ReportFile::from(&report);
+        if summary {
+            for line in summary::lines(&file, language) {
+                log::info!("{line}");
+            }
+        }
+        if let Some(path) = &report_path
+            && let Err(error) = file.write(path)
+        {
+            log::error!("{}", language.report_failed(&path.display(), &error));
+        }
+        last_word(&shared);
+        // Before the log's flush: that is the user's code, and the exit is what it is by now.
+        arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
+        flush_log(LOG_FLUSH);
+        let code = i32::from(report.exit_code);
+        shared.finished.send_replace(Some(report));
+        if guard.is_some()
+            && let Some(system) = System::try_current()
+        {
+            system.stop_with_code(code);
+        }
+    }
+}
+
+fn arm(guard: Option<&Guard>, cause: Cause, after: Duration, code: u8) {
+    if let Some(guard) = guard {
+        guard.arm(cause, after, code);
+    }
+}
+
+/// Waits until whoever looks at the exit through a connection that outlives its server knows how it ended.
+fn last_word(shared: &Shared) {
+    let Some(board) = shared.board.get() else { return };
+    let begun = Instant::now();
+    while board.outliving() > 0 && begun.elapsed() < LAST_WORD {
+        thread::sleep(LAST_WORD_LOOK);
+    }
+}
+
+impl Report {
+    /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: whatever
+    /// still hangs is left behind. If even that hangs, the guard ends the process 250 ms later, with the same code.
+    pub fn exit(self) -> ! {
+        exit::in_order(self.exit_code)
+    }
+}
