@@ -1,7 +1,7 @@
 //! How fast three servers exit, and what they lose: this crate's binary, a stock actix-web server and a stock
 //! axum server with the same routes, in one run.
 //!
-//! `cargo bench --bench exit -- [--runs N] [--only ROW,…] [--json FILE] [--plot FILE]`
+//! `cargo bench --bench exit -- [--runs N] [--only ROW,…] [--alone] [--json FILE] [--plot FILE]`
 //!
 //! Each run of a row starts all three as processes, sets the same scene for each, and ends them one after another,
 //! so that whatever else the machine does falls on all of them. Everything stays on the loopback, every wait has

@@ -22,7 +22,7 @@ pub(crate) fn all(options: &Options) -> io::Result<()> {
     let mut measured = Vec::new();
     for &row in &options.rows {
         eprintln!("{}: {} runs", row.name(), options.runs);
-        measured.push((row, cells(row, options.runs)?));
+        measured.push((row, cells(row, options)?));
     }
     print!("{}", table::text(&measured));
     if let Some(path) = &options.json {
@@ -34,13 +34,13 @@ pub(crate) fn all(options: &Options) -> io::Result<()> {
     Ok(())
 }
 
-fn cells(row: Row, runs: usize) -> io::Result<[Cell; 3]> {
+fn cells(row: Row, options: &Options) -> io::Result<[Cell; 3]> {
     let mut cells = row.columns().map(|kind| Cell { kind, samples: Vec::new() });
-    for run in 0..runs {
+    for run in 0..options.runs {
         // Whoever comes first differs from run to run.
         let order = [0, 1, 2].map(|place| (place + run) % 3);
-        let order = order.into_iter().filter(|&place| !cells[place].never_ends(NEVER));
-        let order: Vec<_> = order.collect();
+        let order = order.into_iter().filter(|&place| place == 0 || !options.alone);
+        let order: Vec<_> = order.filter(|&place| !cells[place].never_ends(NEVER)).collect();
         let kinds: Vec<_> = order.iter().map(|&place| cells[place].kind).collect();
         for (place, sample) in order.into_iter().zip(side_by_side(row, &kinds)?) {
             cells[place].samples.push(sample);

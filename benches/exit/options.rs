@@ -10,6 +10,8 @@ pub(crate) struct Options {
     /// Runs of each row.
     pub(crate) runs: usize,
     pub(crate) rows: Vec<Row>,
+    /// Whether only this crate's binary is measured.
+    pub(crate) alone: bool,
     /// Where the figures go as JSON, besides the table.
     pub(crate) json: Option<PathBuf>,
     /// Where exit times against connections are drawn; they are measured only if this is asked for.
@@ -26,7 +28,7 @@ const RUNS: usize = 21;
 
 impl Options {
     pub(crate) fn from_arguments() -> Result<Call, String> {
-        let mut options = Self { runs: RUNS, rows: Row::ALL.to_vec(), json: None, plot: None };
+        let mut options = Self { runs: RUNS, rows: Row::ALL.to_vec(), alone: false, json: None, plot: None };
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -42,13 +44,14 @@ impl Options {
                 "--only" => {
                     options.rows = value()?.split(',').map(Row::named).collect::<Result<_, _>>()?;
                 }
+                "--alone" => options.alone = true,
                 "--json" => options.json = Some(value()?.into()),
                 "--plot" => options.plot = Some(value()?.into()),
                 other => {
                     let known = Row::ALL.map(Row::name).join(",");
                     return Err(format!(
-                        "unknown argument `{other}`; there are --runs N, --only ROW,…, --json FILE, --plot FILE, \
-                         and the rows {known}"
+                        "unknown argument `{other}`; there are --runs N, --only ROW,…, --alone, --json FILE, \
+                         --plot FILE, and the rows {known}"
                     ));
                 }
             }

@@ -59,6 +59,9 @@ impl Cell {
     }
 
     fn text(&self, row: Row) -> String {
+        if self.samples.is_empty() {
+            return "–".to_owned();
+        }
         let ms = |time: Option<f64>| time.map_or_else(|| "never".to_owned(), |ms| format!("{ms:.1}"));
         let mut text = format!("{} ({})", ms(self.median()), ms(self.maximum()));
         if row.counts() {
