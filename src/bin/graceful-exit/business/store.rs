@@ -89,9 +89,10 @@ impl Store {
         if writes.is_empty() {
             return Ok(());
         }
+        // Each is tens of kilobytes large, which a flush of nothing would clear on its stack as well.
         match self {
-            Self::Sqlite(store) => store.write_all(writes).await,
-            Self::Postgres(store) => store.write_all(writes).await,
+            Self::Sqlite(store) => Box::pin(store.write_all(writes)).await,
+            Self::Postgres(store) => Box::pin(store.write_all(writes)).await,
         }
         .map_err(|source| self.failed("write", source))
     }
