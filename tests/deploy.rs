@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 use crate::support::{
-    App, bare,
+    App, bare, signals,
     tools::{find, output, project_file, skipped, tool},
 };
 
@@ -123,6 +123,8 @@ fn pid_1_works_without_an_init() {
         let mut outer = Command::new(&unshare);
         outer.args(["--pid", "--fork", "--kill-child"]).arg(inner.get_program()).args(inner.get_args());
         outer.current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null());
+        // A script that runs these tests in its background has SIGINT ignored, and whoever it starts inherits that.
+        signals::all_default(&mut outer);
         let app = App::start_command(folder, outer);
         // `unshare` waits for its child, which is PID 1 in there.
         let children = format!("/proc/{0}/task/{0}/children", app.id());

@@ -19,7 +19,7 @@ mod layers;
 mod page;
 #[cfg(feature = "app")]
 mod plan;
-#[cfg(all(unix, feature = "app"))]
+#[cfg(feature = "app")]
 mod report;
 mod sequence;
 #[cfg(feature = "app")]

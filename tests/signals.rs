@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{
     App, Client, folder, side_by_side,
-    signals::{self, ALL},
+    signals::{self, ALL, requests},
 };
 
 /// Past `shutdown.coalesce`, counted from when the first signal is known to have been caught.
@@ -26,7 +26,7 @@ fn sleep_until(at: Instant) {
 
 #[test]
 fn every_signal_of_the_list_starts_the_exit() {
-    side_by_side(&ALL, |&(name, signal)| {
+    side_by_side(&requests(), |&(name, signal)| {
         let app = App::start(&[]);
         let mut request = app.in_flight("/slow?ms=300");
         app.signal(signal);
@@ -40,8 +40,9 @@ fn every_signal_of_the_list_starts_the_exit() {
 
 #[test]
 fn a_second_signal_of_the_same_or_another_kind_forces_at_once() {
-    let same = ALL.iter().map(|&(_, signal)| (signal, signal));
-    let other = ALL.iter().zip(ALL.iter().cycle().skip(1)).map(|(&(_, first), &(_, second))| (first, second));
+    let all = requests();
+    let same = all.iter().map(|&(_, signal)| (signal, signal));
+    let other = all.iter().zip(all.iter().cycle().skip(1)).map(|(&(_, first), &(_, second))| (first, second));
     let mut times: Vec<_> = same.chain(other).map(|(first, second)| time_to_force(first, second)).collect();
     times.sort_unstable();
     assert!(times[times.len() / 2] < AT_ONCE, "{times:?}");

@@ -46,8 +46,10 @@ fn each_event_ends_the_process_in_order_and_the_last_three_are_held_until_then()
 }
 
 #[test]
-fn a_second_event_forces_the_exit() {
-    side_by_side(&[(CTRL_C, CTRL_C), (CTRL_BREAK, CTRL_C), (CTRL_C, CTRL_CLOSE)], |&(first, second)| {
+fn a_second_event_of_any_kind_forces_the_exit() {
+    let mut pairs: Vec<_> = EVENTS.iter().map(|&(_, second)| (CTRL_C, second)).collect();
+    pairs.push((CTRL_BREAK, CTRL_C));
+    side_by_side(&pairs, |&(first, second)| {
         let app = App::start(&[]);
         let _request = app.in_flight("/slow?ms=60000");
         app.event(first);

@@ -88,12 +88,11 @@ impl Process {
         Ok(gone)
     }
 
-    /// What it holds in memory, in KiB.
-    pub(crate) fn memory_kib(&self) -> io::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = resident.and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok());
-        kib.ok_or_else(|| io::Error::other("/proc tells no VmRSS"))
+    /// What it holds in memory, in KiB. Only Linux's `/proc` tells.
+    pub(crate) fn memory_kib(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        resident.trim().strip_suffix(" kB")?.trim().parse().ok()
     }
 }
 

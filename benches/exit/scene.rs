@@ -60,10 +60,12 @@ impl Scene {
             }
             Row::Silent => idle = connect(1)?,
             Row::Crowd => {
-                let before = process.memory_kib()?;
+                let before = process.memory_kib();
                 idle = connect(10_000)?;
                 use_once(&mut idle)?;
-                memory_per_connection = Some(process.memory_kib()?.saturating_sub(before) * 1024 / 10_000);
+                let grown =
+                    before.zip(process.memory_kib()).map(|(before, after)| after.saturating_sub(before));
+                memory_per_connection = grown.map(|kib| kib * 1024 / 10_000);
             }
             Row::Second => {
                 clients = connect(1)?;

@@ -4,6 +4,31 @@
 //! - [`exit`]: the guard, which ends the process when nothing else does.
 //! - [`listener`]: closing a listening socket without resetting who is in its queue.
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
+//!
+//! # Where platforms differ
+//!
+//! Whatever stands here for Linux alone does nothing elsewhere, or the next best thing, as its own documentation says.
+//!
+//! | what | where |
+//! |---|---|
+//! | Windows has control events instead of signals; SIGPWR is Linux's alone | `signals/name.rs`, `number` in `signals/unix.rs` and `windows.rs` |
+//! | Windows ends the process as soon as the handler of a close, log-off or shutdown event returns: it never returns | `on_event` in `signals/windows.rs` |
+//! | and about 5 s later in any case, unless the registry says otherwise: plan and start warn | [`signals::cut_short`] |
+//! | Windows tells a process of no log-off and no shutdown once it has loaded user32.dll or gdi32.dll: it imports neither | `patience` in `signals/windows.rs`; looked for by `.ci/cross` |
+//! | Windows holds no event back: one that comes before the handlers are there ends the process | [`signals::hold`] |
+//! | a fault is told from a request by codes that are not the same everywhere; Apple's kernel gives none for a TRAP (on arm64 also an ILL) that was sent: it counts as a fault | `is_own_end` in `signals/unix.rs` |
+//! | each C library has its own name for `errno` | `errno` in `signals/unix.rs` |
+//! | on Windows the guard calls `TerminateProcess`: an orderly end would end the guard first; and it says nothing, for a write to a console may wait | [`exit`] |
+//! | Windows shares a port between two processes by the option with which Unix takes it over from a dead one: not set there | [`listener::bind`] |
+//! | only Linux shuts a listening socket in all its duplicates; elsewhere the door closes with the last worker's | [`listener::CAN_SHUT`] |
+//! | only Linux has a filter that turns newcomers away before that | [`listener::ignore_newcomers`] |
+//! | Windows is not asked whether anybody waits in the accept queue: the answer would change nothing | [`listener::nobody_waits`] |
+//! | systemd and its sockets are Unix's | `systemd.rs`, and `inherited.rs` of the application |
+//! | Windows has a service manager: `graceful-exit service` | `service.rs` of the application |
+//! | Windows syncs no folder: a rename is as durable as it makes it | `business/folder.rs` of the application |
+//! | Windows lets go of a file's lock some time after its process has ended: the start waits for it | `business/spool.rs` of the application |
+//! | Windows neither deletes nor moves a file that is open: nothing here does so with a file that it has open | the rows for it in `tests/` are Unix's |
+//! | Windows' old console shows colours as characters, and `TERM` says nothing there | `logging/handle.rs`, `progress.rs` of the application |
 #![expect(unsafe_code, reason = "system calls live here and nowhere else; each block says why it is sound")]
 
 pub mod exit;

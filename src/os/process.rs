@@ -31,6 +31,8 @@ impl Process {
         let mut command = Command::new(env::current_exe()?);
         command.args(["--exact", test, "--nocapture"]).env(PART, part);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        #[cfg(unix)]
+        ignore_nothing(&mut command);
         prepare(&mut command);
         let mut child = command.spawn()?;
         let orders = child.stdin.take();
@@ -62,6 +64,20 @@ impl Process {
     pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait()
     }
+}
+
+/// Starts the child with nothing ignored: the tests' own surroundings may be `nohup` or a shell's background.
+#[cfg(unix)]
+fn ignore_nothing(command: &mut Command) {
+    let set = || {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+            // SAFETY: it is async-signal-safe, and installs no handler here.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: the closure allocates nothing and takes no lock.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, set) };
 }
 
 impl Drop for Process {

@@ -21,6 +21,16 @@ pub(crate) const ALL: [(&str, c_int); 8] = [
     ("SIGTERM", libc::SIGTERM),
 ];
 
+/// Those of them that are taken for a request when they were sent: Apple's kernel says the same of a trap (on arm64 of
+/// an illegal instruction, too) that was sent as of one that is the process's own.
+pub(crate) fn requests() -> Vec<(&'static str, c_int)> {
+    let looks_like_a_fault = |signal| {
+        cfg!(target_vendor = "apple")
+            && (signal == libc::SIGTRAP || cfg!(target_arch = "aarch64") && signal == libc::SIGILL)
+    };
+    ALL.into_iter().filter(|&(_, signal)| !looks_like_a_fault(signal)).collect()
+}
+
 /// Starts the child with every signal at its default.
 pub(crate) fn all_default(command: &mut Command) {
     for (_, signal) in ALL {

@@ -1,9 +1,10 @@
 //! Programs that some rows need and not every machine has.
 
+#[cfg(target_os = "linux")]
+use std::process::Command;
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 /// The program's path, or a line that says what is skipped for want of it.
@@ -38,6 +39,7 @@ pub(crate) fn project_file(path: &str) -> PathBuf {
 ///
 /// # Panics
 /// When it fails.
+#[cfg(target_os = "linux")]
 pub(crate) fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text =

@@ -1,15 +1,21 @@
 //! `graceful-exit service`: the application as a Windows service, for the service manager to start.
 //!
+//! ```text
+//! sc.exe create graceful-exit start= auto binPath= "C:\app\graceful-exit.exe service -c C:\app\settings.toml"
+//! ```
+//!
 //! The manager's stop and pre-shutdown controls start the exit. While it goes on, the manager is told each second that it
-//! does, and how long it may take: that keeps it from ending the process. An exit code other than 0 is told as the
-//! service's own.
+//! does, and how long it may take: whoever waits for the service to stop waits on. When the system shuts down, that
+//! gives no more time than the service has for it: 10 s since Windows 10 1703, unless `PreshutdownTimeout` in its
+//! registry key (`HKLM\SYSTEM\CurrentControlSet\Services\graceful-exit`, in milliseconds) says otherwise. It should
+//! be longer than `shutdown.timeout`. An exit code other than 0 is told as the service's own.
 //!
 //! No console event is caught: a service is sent `CTRL_LOGOFF` whenever anybody logs off, which is no reason to stop, and
 //! `CTRL_SHUTDOWN` has less time than the pre-shutdown control. A service starts in the system's own folder, so its
 //! settings should name files by their full paths, the log's among them: nobody sees standard error.
 //!
-//! This is compiled and linted with everything else, but wine's service manager is no evidence for the real one's:
-//! that an exit is waited for has to be seen on Windows.
+//! This is compiled and linted with everything else, and a test sees that it sends away a person who starts it. The
+//! rest has to be seen on Windows: wine's service manager is no evidence for the real one's.
 
 use std::{
     ffi::OsString,

@@ -35,8 +35,17 @@ pub(super) fn grace_period_seconds(plan: &Plan, patience: Patience) -> u64 {
     whole_seconds(plan.bounds().deadline.saturating_add(RESERVE).saturating_add(patience.pre_stop))
 }
 
-/// Where the plan does not fit into its deadline, or the deadline into the platform's patience.
+/// Where the plan does not fit into its deadline, or the deadline into the patience of the platform or of this system.
 pub(super) fn warnings(plan: &Plan, settings: &Settings, patience: Patience) -> Vec<String> {
+    let mut warnings = misfits(plan, patience);
+    let deadline = plan.bounds().deadline;
+    let cut_short = cut_short(&settings.shutdown.signals, deadline);
+    warnings.extend(cut_short.map(|(names, wait)| Language::En.cut_short(&names, wait, deadline)));
+    warnings
+}
+
+/// The same on whatever system it is planned: a block for Linux may be printed on Windows.
+fn misfits(plan: &Plan, patience: Patience) -> Vec<String> {
     let mut warnings = Vec::new();
     let deadline = plan.bounds().deadline;
     let overrun = plan.overrun();
@@ -62,8 +71,6 @@ pub(super) fn warnings(plan: &Plan, settings: &Settings, patience: Patience) -> 
             grace_period_seconds(plan, patience)
         ));
     }
-    let cut_short = cut_short(&settings.shutdown.signals, deadline);
-    warnings.extend(cut_short.map(|(names, wait)| Language::En.cut_short(&names, wait, deadline)));
     warnings
 }
 
@@ -95,7 +102,7 @@ fn signals(settings: &Settings) -> Vec<&str> {
 /// The block of a Deployment.
 pub(super) fn kubernetes(plan: &Plan, settings: &Settings, patience: Patience) -> String {
     let mut text = String::new();
-    for warning in warnings(plan, settings, Patience { grace_period: Duration::MAX, ..patience }) {
+    for warning in misfits(plan, Patience { grace_period: Duration::MAX, ..patience }) {
         let _ = writeln!(text, "# warning: {warning}");
     }
     let (admin, business) = (&settings.servers.admin.bind, &settings.servers.business.bind);
@@ -170,7 +177,7 @@ spec:
 /// The block of a unit.
 pub(super) fn systemd(plan: &Plan, settings: &Settings, patience: Patience) -> String {
     let mut text = String::new();
-    for warning in warnings(plan, settings, Patience { grace_period: Duration::MAX, ..patience }) {
+    for warning in misfits(plan, Patience { grace_period: Duration::MAX, ..patience }) {
         let _ = writeln!(text, "# warning: {warning}");
     }
     let mut ours = signals(settings);
@@ -234,7 +241,7 @@ mod tests {
         let settings = settings(set);
         let plan = super::super::plan(&settings).unwrap();
         let patience = Patience { grace_period: SECOND * grace_period, pre_stop: SECOND * pre_stop };
-        warnings(&plan, &settings, patience)
+        misfits(&plan, patience)
     }
 
     #[test]
