@@ -48,12 +48,7 @@ impl Scene {
             (Vec::new(), Vec::new(), None, None);
         match row {
             Row::Idle | Row::Slow | Row::InFlight | Row::Newcomers | Row::Callbacks => {}
-            Row::Unused | Row::Used => {
-                idle = connect(100)?;
-                if row == Row::Unused {
-                    use_once(&mut idle)?;
-                }
-            }
+            Row::Unused | Row::Used => idle = connect_and_use(address, 100)?,
             Row::HalfHead => {
                 idle = connect(1)?;
                 idle[0].write(HALF_A_HEAD)?;
@@ -61,8 +56,7 @@ impl Scene {
             Row::Silent => idle = connect(1)?,
             Row::Crowd => {
                 let before = process.memory_kib();
-                idle = connect(10_000)?;
-                use_once(&mut idle)?;
+                idle = connect_and_use(address, 10_000)?;
                 let grown =
                     before.zip(process.memory_kib()).map(|(before, after)| after.saturating_sub(before));
                 memory_per_connection = grown.map(|kib| kib * 1024 / 10_000);
@@ -89,8 +83,7 @@ impl Scene {
     /// So many connections that have been used once: the plot's scene.
     pub(crate) fn idle(connections: usize, process: Process) -> io::Result<Self> {
         let mut scene = Self::set(Row::Idle, process)?;
-        scene.idle = connect(scene.process.address, connections)?;
-        use_once(&mut scene.idle)?;
+        scene.idle = connect_and_use(scene.process.address, connections)?;
         Ok(scene)
     }
 
@@ -109,7 +102,7 @@ impl Scene {
             _ => None,
         };
         if let Some((count, path)) = slow {
-            self.clients = connect(address, count)?;
+            self.clients = connect_and_use(address, count)?;
             for client in &mut self.clients {
                 client.get(path)?;
             }
@@ -145,11 +138,22 @@ impl Scene {
     }
 }
 
-/// So many connections, opened by several threads: each handshake waits for a turn of the processor.
 fn connect(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
+    (0..count).map(|_| Client::connect(address)).collect()
+}
+
+/// So many connections that have had a request answered, opened by several threads: each waits for a turn of the
+/// processor. The answer says that the server has accepted it: the queue of those it has not is short on many machines,
+/// and who finds it full tries again only after a second.
+fn connect_and_use(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
     const THREADS: usize = 16;
     let share = move |thread: usize| count / THREADS + usize::from(thread < count % THREADS);
-    let open = move |count| (0..count).map(|_| Client::connect(address)).collect::<io::Result<Vec<_>>>();
+    let open = move || {
+        let mut client = Client::connect(address)?;
+        client.get("/")?;
+        client.answer().map(|_| client)
+    };
+    let open = move |count| (0..count).map(|_| open()).collect::<io::Result<Vec<_>>>();
     let threads: Vec<_> = (0..THREADS).map(|thread| thread::spawn(move || open(share(thread)))).collect();
     let mut clients = Vec::new();
     for thread in threads {
