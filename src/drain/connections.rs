@@ -110,6 +110,16 @@ impl Connections {
         }
     }
 
+    /// Whether any connection's standing is as asked for.
+    #[must_use]
+    pub fn any(&self, recently: Duration, which: impl Fn(Standing) -> bool) -> bool {
+        let now = Instant::now();
+        let is_one = |lane: &Mutex<Slab<Entry>>| {
+            lock(lane).iter().any(|(_, entry)| which(entry.connection.standing(now, recently)))
+        };
+        self.lanes.iter().any(is_one)
+    }
+
     /// Cuts every connection whose standing is as asked for. A worker that is blocked cuts its own when it no
     /// longer is.
     pub fn cut(&self, recently: Duration, which: impl Fn(Standing) -> bool) {

@@ -45,10 +45,10 @@ pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<TcpStream>> {
 /// Lets nobody new begin a handshake, so that the accept queue can be emptied for good before the socket is
 /// [`shut`]: who comes meanwhile is neither let in nor refused, and asks again within a second.
 ///
-/// Best effort, by a socket filter, which only Linux has: where it cannot be attached, who comes in the instant
-/// between the last `accept` and the shutting is reset.
+/// Best effort, by a socket filter, which only Linux has: where it cannot be attached, and `false` is returned, who
+/// comes in the instant between the last `accept` and the shutting is reset.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn ignore_newcomers(listener: &impl AsSocket) {
+pub fn ignore_newcomers(listener: &impl AsSocket) -> bool {
     use libc::{BPF_ABS, BPF_B, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET};
     use socket2::SockFilter;
 
@@ -58,17 +58,20 @@ pub fn ignore_newcomers(listener: &impl AsSocket) {
     const DROP: u32 = 0;
     const KEEP: u32 = u32::MAX;
     let step = |code: u32, jf, k| SockFilter::new(u16::try_from(code).unwrap_or(0), 0, jf, k);
-    let _ = SockRef::from(listener).attach_filter(&[
+    let attached = SockRef::from(listener).attach_filter(&[
         step(BPF_LD | BPF_B | BPF_ABS, 0, FLAGS),
         step(BPF_JMP | BPF_JSET | BPF_K, 1, SYN),
         step(BPF_RET | BPF_K, 0, DROP),
         step(BPF_RET | BPF_K, 0, KEEP),
     ]);
+    attached.is_ok()
 }
 
 /// Nothing: this system has no filter for sockets.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub fn ignore_newcomers(_listener: &impl AsSocket) {}
+pub fn ignore_newcomers(_listener: &impl AsSocket) -> bool {
+    false
+}
 
 /// Whether the accept queue is empty, as far as the system tells without waiting.
 #[cfg(unix)]

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix_rt::time::timeout;
+use actix_rt::time::{Instant, timeout};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -40,8 +40,8 @@ struct DoorState {
     /// The sockets do not listen any more, and their queues were empty.
     shut: AtomicBool,
     /// Held by who takes a connection out of the queue until it is counted: who holds it finds each connection
-    /// either there or here.
-    turn: Mutex<()>,
+    /// either there or here. When the last one came.
+    turn: Mutex<Option<Instant>>,
     workers: usize,
     /// How many workers accept no more, because they were asked or because they ended by themselves.
     swept: AtomicUsize,
@@ -51,6 +51,9 @@ struct DoorState {
 
 /// A connection counts as in use when it was opened or used so lately: a request may be on its way.
 const RECENTLY: Duration = Duration::from_secs(1);
+
+/// When a newcomer came so lately, another may be in the middle of its handshake.
+const LATELY: Duration = Duration::from_millis(20);
 
 /// The server is closed: no connection is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +66,7 @@ impl Handle {
             rejecting: CancellationToken::new(),
             sockets: OnceLock::new(),
             shut: AtomicBool::new(false),
-            turn: Mutex::new(()),
+            turn: Mutex::new(None),
             workers,
             swept: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -107,25 +110,29 @@ impl Handle {
 
     /// Closes it. The order is what makes it lose nothing:
     ///
-    /// 1. The door closes at once if nobody is before it. Otherwise every worker empties the accept queue and
-    ///    stops listening; one that is blocked is not waited for longer than `linger`.
+    /// 1. The door closes at once if nobody is before it, and nobody is expected: no connection is in use, whose
+    ///    client would open another one, and none was opened within the last 20 ms. Otherwise every worker empties
+    ///    the accept queue and stops listening; one that is blocked is not waited for longer than `linger`.
     /// 2. Connections whose request was abandoned are cut. Those on which nothing has happened for a second hang
     ///    up.
-    /// 3. The others stay open until each has had its last answer, which says `Connection: close`; at most for
-    ///    `linger`. Then they hang up, and whoever has sent a request up to this instant is still answered, within
+    /// 3. The others stay open until each has had its last answer, which says `Connection: close`; at most until
+    ///    `linger` has passed since the beginning. Then they hang up, and whoever has sent a request up to this instant is still answered, within
     ///    `linger` once more.
     ///
     /// Resolves when no connection is left. There is no bound for that here: a blocked worker cannot close.
     pub async fn close(&self, linger: Duration) -> Closed {
-        let shut = self.door.shut_if_nobody_waits();
+        let begun = Instant::now();
+        let connections = &self.drain.connections;
+        let in_use = connections.any(RECENTLY, |standing| standing != Standing::Unused);
+        let shut = !in_use && self.door.shut_if_nobody_waits();
         self.door.asked.cancel();
         if !shut {
             let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
         }
-        let connections = &self.drain.connections;
         connections.cut(RECENTLY, |standing| standing == Standing::Busy);
         connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
-        if timeout(linger, connections.none_open()).await.is_err() {
+        let left = linger.saturating_sub(begun.elapsed());
+        if timeout(left, connections.none_open()).await.is_err() {
             connections.hang_up(RECENTLY, |_| true);
             let _ = timeout(linger, connections.none_open()).await;
             connections.cut(RECENTLY, |_| true);
@@ -153,9 +160,12 @@ impl DoorState {
     /// Stops listening, without a worker's help, if no connection is in any queue.
     fn shut_if_nobody_waits(&self) -> bool {
         let Some(sockets) = self.sockets.get() else { return false };
-        sockets.iter().for_each(listener::ignore_newcomers);
-        let _turn = self.turn();
-        let nobody = sockets.iter().all(listener::nobody_waits);
+        for socket in sockets {
+            listener::ignore_newcomers(socket);
+        }
+        let turn = self.turn();
+        let lately = turn.is_some_and(|last| last.elapsed() < LATELY);
+        let nobody = !lately && sockets.iter().all(listener::nobody_waits);
         if nobody {
             self.shut.store(true, Ordering::Release);
             sockets.iter().for_each(listener::shut);
@@ -163,7 +173,7 @@ impl DoorState {
         nobody
     }
 
-    fn turn(&self) -> MutexGuard<'_, ()> {
+    fn turn(&self) -> MutexGuard<'_, Option<Instant>> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -201,8 +211,8 @@ impl Closing {
         self.door.rejecting.cancelled().await;
     }
 
-    /// To be held while a connection is taken out of the queue and counted.
-    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+    /// To be held while a connection is taken out of the queue and counted, and to be told when that was.
+    pub(super) fn turn(&self) -> MutexGuard<'_, Option<Instant>> {
         self.door.turn()
     }
 

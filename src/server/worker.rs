@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_http::{HttpService, Protocol, Request, Response};
-use actix_rt::Arbiter;
+use actix_rt::{Arbiter, time::Instant};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{body::MessageBody, dev::AppConfig};
 use futures_core::future::LocalBoxFuture;
@@ -207,9 +207,12 @@ async fn accept(
         if closing.is_shut() {
             return;
         }
-        listener::ignore_newcomers(&listener);
+        // Whoever was in the middle of a handshake is given time to end it, if nobody else can begin one meanwhile.
+        if listener::ignore_newcomers(&listener) {
+            sweep(&listener, &begin);
+            actix_rt::time::sleep(HANDSHAKE).await;
+        }
         sweep(&listener, &begin);
-        // Whoever was in the middle of a handshake has had time to end it.
         tokio::task::yield_now().await;
         sweep(&listener, &begin);
         listener::shut(&listener);
@@ -219,6 +222,9 @@ async fn accept(
     }
 }
 
+/// How long a handshake takes at the most, on a machine that is busy or a network that is near.
+const HANDSHAKE: Duration = Duration::from_millis(2);
+
 /// Takes the next connection out of the queue, and begins it in the same step.
 async fn take(listener: &tokio::net::TcpListener, begin: &Begin, closing: &Closing) -> io::Result<()> {
     poll_fn(|cx| {
@@ -226,9 +232,11 @@ async fn take(listener: &tokio::net::TcpListener, begin: &Begin, closing: &Closi
         if closing.is_shut() {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
-        let _turn = closing.turn();
-        let accepted = ready!(listener.poll_accept(cx));
-        Poll::Ready(accepted.map(|(socket, _)| begin.connection(socket)))
+        let mut turn = closing.turn();
+        let (socket, _) = ready!(listener.poll_accept(cx))?;
+        begin.connection(socket);
+        *turn = Some(Instant::now());
+        Poll::Ready(Ok(()))
     })
     .await
 }
