@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 pub(super) const MOST_LINES: usize = 4096;
 const MOST_BYTES: usize = 4 << 20;
 
+/// How many bytes go out at once, in whole lines: what a pipe takes in one piece on Linux, whoever else writes to it.
+/// A longer line goes out alone.
+const AT_ONCE: usize = 4096;
+
 /// How long the writer rests after what it has written, before it looks whether there is more: lines come in bursts,
 /// and a thread that is woken for each of them takes the time of the one that logs.
 const NAP: Duration = Duration::from_millis(1);
@@ -56,6 +60,24 @@ enum Writer {
 }
 
 impl State {
+    /// The first line, and those after it that go out with it.
+    fn take(&mut self) -> Work {
+        let mut work = Work::default();
+        while let Some(line) = self.lines.front() {
+            let goes_along = line.lost_before == 0 && work.text.len() + line.text.len() < AT_ONCE;
+            if !work.text.is_empty() && !goes_along {
+                break;
+            }
+            let Some(line) = self.lines.pop_front() else { break };
+            self.bytes -= line.text.len();
+            self.taken += 1;
+            work.lost += line.lost_before;
+            work.text.push_str(&line.text);
+            work.text.push('\n');
+        }
+        work
+    }
+
     /// Whether the writer is to be woken; it is to be woken once.
     fn wakes(&mut self) -> bool {
         let is_due = match self.writer {
@@ -80,10 +102,12 @@ struct Line {
 }
 
 /// What the writer does next.
+#[derive(Default)]
 struct Work {
-    /// Lines that were turned away before this one.
+    /// Lines that were turned away before these.
     lost: u64,
-    text: Option<String>,
+    /// Lines, each with its end.
+    text: String,
 }
 
 impl Queue {
@@ -119,7 +143,13 @@ impl Queue {
             // Whoever waits for less is told first, and sees to it that this one is told again.
             state.awaited = Some(state.awaited.map_or(last, |awaited| awaited.min(last)));
             if state.wakes() {
+                // Without the lock, for which the writer would wait at once.
+                drop(state);
                 self.filled.notify_one();
+                state = self.lock();
+                if state.done >= last {
+                    break;
+                }
             }
             state = self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -136,16 +166,14 @@ impl Queue {
         state.dropped += refused;
         let mut napped = false;
         loop {
-            if let Some(Line { text, lost_before }) = state.lines.pop_front() {
-                state.bytes -= text.len();
+            if !state.lines.is_empty() {
                 state.done = state.taken;
-                state.taken += 1;
                 self.settle(&mut state);
-                return Work { lost: lost_before, text: Some(text) };
+                return state.take();
             }
             // Whoever flushes waits for this as well: it is the last thing that the log has to say.
             if state.lost > 0 {
-                return Work { lost: mem::take(&mut state.lost), text: None };
+                return Work { lost: mem::take(&mut state.lost), text: String::new() };
             }
             state.done = state.taken;
             self.settle(&mut state);
@@ -194,50 +222,61 @@ pub(super) fn write_all(
     loop {
         let work = queue.next(mem::take(&mut refused));
         untold += work.lost;
-        let mut write = |text: String| match write_line(&mut output, text, &mut torn) {
+        // What follows in the text on the line that was refused.
+        let mut write = |text: &str| match write_lines(&mut output, text, &mut torn) {
             Ok(()) => {
                 works = true;
-                true
+                None
             }
-            Err(error) => {
+            Err((error, written)) => {
                 if mem::replace(&mut works, false) {
                     complain(&error);
                 }
-                false
+                let end = text.as_bytes()[written..].iter().position(|&byte| byte == b'\n');
+                Some(end.map_or(text.len(), |end| written + end + 1))
             }
         };
-        if untold > 0 && write(lost(untold)) {
-            untold = 0;
-        }
-        if work.text.is_some_and(|text| !write(text)) {
+        let mut text = work.text.as_str();
+        loop {
+            if untold > 0 && write(&format!("{}\n", lost(untold))).is_none() {
+                untold = 0;
+            }
+            if text.is_empty() {
+                break;
+            }
+            let Some(after) = write(text) else { break };
             untold += 1;
-            refused = 1;
+            refused += 1;
+            text = &text[after..];
         }
     }
 }
 
-/// Writes one line, in one call where the output lets it. `torn` remembers a line that broke off, so that the
-/// next one does not go on in it.
-fn write_line(output: &mut impl Write, text: String, torn: &mut bool) -> io::Result<()> {
-    let mut line = text;
+/// Writes whole lines, in one call where the output lets it. With an error comes how much was written before it.
+/// `torn` remembers a line that broke off, so that the next one does not go on in it.
+fn write_lines(output: &mut impl Write, text: &str, torn: &mut bool) -> Result<(), (io::Error, usize)> {
     if *torn {
-        line.insert(0, '\n');
+        write_bytes(output, b"\n").map_err(|(error, _)| (error, 0))?;
+        *torn = false;
     }
-    line.push('\n');
-    let mut rest = line.as_bytes();
-    while !rest.is_empty() {
-        match output.write(rest) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                rest = rest.get(written..).unwrap_or_default();
-                *torn = !rest.is_empty();
-            }
+    write_bytes(output, text.as_bytes()).inspect_err(|&(_, written)| {
+        *torn = written > 0 && text.as_bytes()[written - 1] != b'\n';
+    })?;
+    output.flush().map_err(|error| (error, text.len()))
+}
+
+fn write_bytes(output: &mut impl Write, bytes: &[u8]) -> Result<(), (io::Error, usize)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match output.write(&bytes[written..]) {
+            Ok(0) => return Err((ErrorKind::WriteZero.into(), written)),
+            Ok(more) => written = (written + more).min(bytes.len()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // Somebody who shares the output has set it not to block. There is nothing portable to wait by, and
             // this thread has time.
             Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
-            Err(error) => return Err(error),
+            Err(error) => return Err((error, written)),
         }
     }
-    output.flush()
+    Ok(())
 }
