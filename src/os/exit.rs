@@ -57,7 +57,9 @@ impl Guard {
     /// The clock is monotonic; an `after` past the end of time (some 570 years) is the end of time.
     pub fn arm(&self, cause: Cause, after: Duration, code: u8) {
         let order = Order { at: self.due.epoch.elapsed().saturating_add(after), cause, code }.pack();
-        if order < self.due.earliest.fetch_min(order, Ordering::AcqRel) {
+        let before = self.due.earliest.fetch_min(order, Ordering::AcqRel);
+        // Waking it takes time from whoever exits: once it was armed, it looks in time by itself.
+        if order < before && (before == DISARMED || after < LOOK) {
             self.thread.unpark();
         }
     }
@@ -97,12 +99,15 @@ impl Due {
             if left.is_zero() {
                 order.carry_out(lines);
             }
-            thread::park_timeout(left);
+            thread::park_timeout(left.min(LOOK));
         }
     }
 }
 
 const DISARMED: u64 = u64::MAX;
+
+/// How often the guard looks, from when it was first armed, whether it is due sooner by now.
+const LOOK: Duration = Duration::from_millis(50);
 
 struct Order {
     /// Since the guard's epoch; packed in whole microseconds.
