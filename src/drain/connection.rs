@@ -25,8 +25,10 @@ pub struct Connection {
     request: Mutex<Request>,
     /// As soon as it is idle, and no request waits in its socket, it is to close.
     hangs_up: AtomicBool,
-    /// Its server closes without it.
+    /// It stays open until the end of the process, or of its answer.
     outlives: AtomicBool,
+    /// Its server's close does not wait for it any more.
+    is_let_go: AtomicBool,
 }
 
 /// In [`Connection::state`]: the activity.
@@ -86,6 +88,7 @@ impl Connection {
             request: Mutex::new(request),
             hangs_up: AtomicBool::new(false),
             outlives: AtomicBool::new(false),
+            is_let_go: AtomicBool::new(false),
         }
     }
 
@@ -98,7 +101,18 @@ impl Connection {
     pub fn outlive(&self) {
         if !self.outlives.swap(true, Ordering::AcqRel) {
             self.drain.connections.outlived();
+            self.let_go();
         }
+    }
+
+    /// Its server's close does not wait for it from here on: it is about to close, or outlives it. The first call
+    /// says yes.
+    pub(crate) fn let_go(&self) -> bool {
+        let first = !self.is_let_go.swap(true, Ordering::AcqRel);
+        if first {
+            self.drain.connections.count_out();
+        }
+        first
     }
 
     pub(super) fn outlives(&self) -> bool {

@@ -18,10 +18,10 @@ use super::{Connection, Drain, InFlight};
 #[derive(Debug)]
 pub struct Connections {
     lanes: Box<[Mutex<Slab<Entry>>]>,
-    /// Those that their server closes; one that outlives it is not among them.
+    /// Those that their server's close waits for.
     open: AtomicUsize,
     outliving: AtomicUsize,
-    /// Told when the last connection has closed.
+    /// Told when there is none left to wait for.
     none_left: Notify,
 }
 
@@ -51,7 +51,8 @@ impl Connections {
         Self { lanes, open: AtomicUsize::new(0), outliving: AtomicUsize::new(0), none_left: Notify::new() }
     }
 
-    /// How many are open, without those that outlive their server.
+    /// How many are open that their server's close waits for: neither those that outlive it nor those that are about
+    /// to close.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
@@ -66,10 +67,9 @@ impl Connections {
     /// One of them outlives its server from here on.
     pub(super) fn outlived(&self) {
         self.outliving.fetch_add(1, Ordering::AcqRel);
-        self.count_out();
     }
 
-    fn count_out(&self) {
+    pub(super) fn count_out(&self) {
         if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.none_left.notify_waiters();
         }
@@ -95,7 +95,7 @@ impl Connections {
 
     /// Has every connection whose standing is as asked for close by itself as soon as it is idle. A request that
     /// waits in its socket, unread so far, is answered before.
-    pub fn hang_up(&self, recently: Duration, which: impl Fn(Standing) -> bool) {
+    pub fn hang_up(&self, recently: Duration, mut which: impl FnMut(Standing) -> bool) {
         let now = Instant::now();
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
@@ -108,16 +108,6 @@ impl Connections {
                 }
             }
         }
-    }
-
-    /// Whether any connection's standing is as asked for.
-    #[must_use]
-    pub fn any(&self, recently: Duration, which: impl Fn(Standing) -> bool) -> bool {
-        let now = Instant::now();
-        let is_one = |lane: &Mutex<Slab<Entry>>| {
-            lock(lane).iter().any(|(_, entry)| which(entry.connection.standing(now, recently)))
-        };
-        self.lanes.iter().any(is_one)
     }
 
     /// Cuts every connection whose standing is as asked for. A worker that is blocked cuts its own when it no
@@ -136,7 +126,7 @@ impl Connections {
         }
     }
 
-    /// Resolves when no connection is open.
+    /// Resolves when no connection is [`open`](Self::open).
     pub async fn none_open(&self) {
         loop {
             let mut none_left = std::pin::pin!(self.none_left.notified());
@@ -176,10 +166,11 @@ impl Drain {
     /// Counts a connection out: its socket is closed.
     pub fn closed(&self, lane: usize, place: usize) {
         let entry = lock(&self.connections.lanes[lane]).try_remove(place);
-        if entry.is_some_and(|entry| entry.connection.outlives()) {
-            self.connections.outliving.fetch_sub(1, Ordering::AcqRel);
-        } else {
-            self.connections.count_out();
+        if let Some(Entry { connection, .. }) = entry {
+            if connection.outlives() {
+                self.connections.outliving.fetch_sub(1, Ordering::AcqRel);
+            }
+            connection.let_go();
         }
     }
 }

@@ -52,10 +52,14 @@ struct DoorState {
 /// A connection counts as in use when it was opened or used so lately: a request may be on its way.
 const RECENTLY: Duration = Duration::from_secs(1);
 
+/// How many unused connections stay open while requests in flight are waited for. Closing one takes a worker some ten
+/// microseconds.
+const UNUSED: usize = 256;
+
 /// When a newcomer came so lately, another may be in the middle of its handshake.
 const LATELY: Duration = Duration::from_millis(20);
 
-/// The server is closed: no connection is left.
+/// The server is closed: no connection is left that could bring or get anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
@@ -102,35 +106,45 @@ impl Handle {
 
     /// From now on requests are rejected, and newcomers on an inherited socket left to the next process.
     ///
-    /// Connections stay open, however long they have been unused: a request on one gets its rejection.
+    /// Connections stay open, however long they have been unused: a request on one gets its rejection. Only of very
+    /// many some hang up: the unused ones above 256, whose closing would hold up the end.
     pub fn reject(&self) {
         self.drain.gate.reject();
         self.door.rejecting.cancel();
+        let mut unused = 0;
+        self.drain.connections.hang_up(RECENTLY, |standing| {
+            unused += usize::from(standing == Standing::Unused);
+            standing == Standing::Unused && unused > UNUSED
+        });
     }
 
     /// Closes it. The order is what makes it lose nothing:
     ///
-    /// 1. The door closes at once if nobody is before it, and nobody is expected: no connection is in use, whose
+    /// 1. Connections on which nothing has happened for a second hang up.
+    /// 2. The door closes at once if nobody is before it, and nobody is expected: no connection is in use, whose
     ///    client would open another one, and none was opened within the last 20 ms. Otherwise every worker empties
     ///    the accept queue and stops listening; one that is blocked is not waited for longer than `linger`.
-    /// 2. Connections whose request was abandoned are cut. Those on which nothing has happened for a second hang
-    ///    up.
-    /// 3. The others stay open until each has had its last answer, which says `Connection: close`; at most until
+    /// 3. Connections whose request was abandoned are cut.
+    /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
     ///    `linger` has passed since the beginning. Then they hang up, and whoever has sent a request up to this instant is still answered, within
     ///    `linger` once more.
     ///
-    /// Resolves when no connection is left. There is no bound for that here: a blocked worker cannot close.
+    /// Resolves when every connection is closed, or has been found idle by its worker, which closes it next. There is
+    /// no bound for that here: a blocked worker cannot look.
     pub async fn close(&self, linger: Duration) -> Closed {
         let begun = Instant::now();
         let connections = &self.drain.connections;
-        let in_use = connections.any(RECENTLY, |standing| standing != Standing::Unused);
+        let mut in_use = false;
+        connections.hang_up(RECENTLY, |standing| {
+            in_use |= standing != Standing::Unused;
+            standing == Standing::Unused
+        });
         let shut = !in_use && self.door.shut_if_nobody_waits();
         self.door.asked.cancel();
         if !shut {
             let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
         }
         connections.cut(RECENTLY, |standing| standing == Standing::Busy);
-        connections.hang_up(RECENTLY, |standing| standing == Standing::Unused);
         let left = linger.saturating_sub(begun.elapsed());
         if timeout(left, connections.none_open()).await.is_err() {
             connections.hang_up(RECENTLY, |_| true);

@@ -60,7 +60,8 @@ impl Stream {
 
 impl AsyncRead for Stream {
     /// A connection that is to close looks to actix-http as if the client had closed it: it ends in the same way,
-    /// wherever between two requests it is.
+    /// wherever between two requests it is. Closing takes several times as long as looking, and only the looking
+    /// is waited for: each of its worker's connections is looked at before the first of them is closed.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -68,7 +69,10 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.socket).poll_read(cx, buf);
         if read.is_pending() && self.connection.is_to_close() && self.nothing_waits() {
-            return Poll::Ready(Ok(()));
+            if !self.connection.let_go() {
+                return Poll::Ready(Ok(()));
+            }
+            cx.waker().wake_by_ref();
         }
         read
     }
