@@ -5,7 +5,7 @@ use std::{fs, io, thread, time::Duration};
 use crate::{
     options::Options,
     plot,
-    process::{Kind, Process},
+    process::{Kind, Process, Programs},
     rows::Row,
     scene::{Sample, Scene},
     table::{self, Cell},
@@ -19,22 +19,23 @@ const NEVER: usize = 3;
 /// Measures what was asked for, and prints the table.
 pub(crate) fn all(options: &Options) -> io::Result<()> {
     allow_many_files();
+    let programs = Programs::install()?;
     let mut measured = Vec::new();
     for &row in &options.rows {
         eprintln!("{}: {} runs", row.name(), options.runs);
-        measured.push((row, cells(row, options)?));
+        measured.push((row, cells(row, &programs, options)?));
     }
     print!("{}", table::text(&measured));
     if let Some(path) = &options.json {
         fs::write(path, format!("{:#}\n", table::json(options.runs, &measured)))?;
     }
     if let Some(path) = &options.plot {
-        plot::measure(path, options.runs.min(5))?;
+        plot::measure(path, &programs, options.runs.min(5))?;
     }
     Ok(())
 }
 
-fn cells(row: Row, options: &Options) -> io::Result<[Cell; 3]> {
+fn cells(row: Row, programs: &Programs, options: &Options) -> io::Result<[Cell; 3]> {
     let mut cells = row.columns().map(|kind| Cell { kind, samples: Vec::new() });
     for run in 0..options.runs {
         // Whoever comes first differs from run to run.
@@ -42,7 +43,7 @@ fn cells(row: Row, options: &Options) -> io::Result<[Cell; 3]> {
         let order = order.into_iter().filter(|&place| place == 0 || !options.alone);
         let order: Vec<_> = order.filter(|&place| !cells[place].never_ends(NEVER)).collect();
         let kinds: Vec<_> = order.iter().map(|&place| cells[place].kind).collect();
-        for (place, sample) in order.into_iter().zip(side_by_side(row, &kinds)?) {
+        for (place, sample) in order.into_iter().zip(side_by_side(row, programs, &kinds)?) {
             cells[place].samples.push(sample);
         }
     }
@@ -50,8 +51,8 @@ fn cells(row: Row, options: &Options) -> io::Result<[Cell; 3]> {
 }
 
 /// One exit of each. Where the scene has to age they do so together; otherwise each is started when it is its turn.
-fn side_by_side(row: Row, kinds: &[Kind]) -> io::Result<Vec<Sample>> {
-    let set = |&kind: &Kind| Scene::set(row, Process::start(kind, row.workers())?);
+fn side_by_side(row: Row, programs: &Programs, kinds: &[Kind]) -> io::Result<Vec<Sample>> {
+    let set = |&kind: &Kind| Scene::set(row, Process::start(programs, kind, row.workers())?);
     // Each of the crowd needs a port of this machine's, and files of this process.
     if !row.ages() || row == Row::Crowd {
         return kinds

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 
 use crate::{
     measure::AGE,
-    process::{Kind, Process},
+    process::{Kind, Process, Programs},
     scene::Scene,
     table::Cell,
 };
@@ -14,14 +14,14 @@ use crate::{
 const CONNECTIONS: [usize; 9] = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000];
 
 /// Measures, and draws.
-pub(crate) fn measure(path: &Path, runs: usize) -> io::Result<()> {
+pub(crate) fn measure(path: &Path, programs: &Programs, runs: usize) -> io::Result<()> {
     let mut curves = Kind::SERVERS.map(|kind| (kind, Vec::new()));
     for connections in CONNECTIONS {
         eprintln!("plot: {connections} connections, {runs} runs");
         let mut cells = Kind::SERVERS.map(|kind| Cell { kind, samples: Vec::new() });
         for _ in 0..runs {
             for cell in &mut cells {
-                let scene = Scene::idle(connections, Process::start(cell.kind, None)?)?;
+                let scene = Scene::idle(connections, Process::start(programs, cell.kind, None)?)?;
                 std::thread::sleep(AGE);
                 cell.samples.push(scene.exit_idle()?);
             }

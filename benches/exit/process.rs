@@ -4,6 +4,7 @@ use std::{
     env, fmt, fs,
     io::{self, BufRead, BufReader},
     net::SocketAddr,
+    path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -38,6 +39,52 @@ impl fmt::Display for Kind {
     }
 }
 
+/// What is run: copies, as an installation makes them. A linker's own output lies in the page cache in smaller pieces,
+/// and each takes its time to be taken out of a process's memory.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    ours: PathBuf,
+    peers: PathBuf,
+    _folder: TempDir,
+}
+
+impl Programs {
+    pub(crate) fn install() -> io::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let copy = |from: &Path, name| {
+            let to = folder.path().join(name);
+            fs::copy(from, &to).map(|_| to)
+        };
+        let ours = copy(Path::new(env!("CARGO_BIN_EXE_graceful-exit")), "graceful-exit")?;
+        let peers = copy(&env::current_exe()?, "peers")?;
+        Ok(Self { ours, peers, _folder: folder })
+    }
+
+    fn command(&self, kind: Kind, workers: Option<usize>) -> Command {
+        if kind == Kind::Ours {
+            let mut command = Command::new(&self.ours);
+            let fixed =
+                ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "demo.chaos=true"];
+            let workers = workers.map(|workers| format!("servers.business.workers={workers}"));
+            for setting in fixed.into_iter().map(str::to_owned).chain(workers) {
+                command.args(["--set", &setting]);
+            }
+            return command;
+        }
+        let mut command = Command::new(&self.peers);
+        command.arg("--serve");
+        match kind {
+            Kind::Callbacks(count) => command.args(["callbacks", &count.to_string()]),
+            Kind::Axum => command.arg("axum"),
+            Kind::Ours | Kind::Actix => command.arg("actix"),
+        };
+        if let Some(workers) = workers {
+            command.env("WORKERS", workers.to_string());
+        }
+        command
+    }
+}
+
 /// A running server. It is killed when it is dropped, if it has not ended.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -53,9 +100,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Process {
     /// Starts it, and waits until it listens.
-    pub(crate) fn start(kind: Kind, workers: Option<usize>) -> io::Result<Self> {
+    pub(crate) fn start(programs: &Programs, kind: Kind, workers: Option<usize>) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut command = command(kind, workers)?;
+        let mut command = programs.command(kind, workers);
         command.current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::piped()).spawn()?;
         let listens = child.stderr.take().map(addresses).and_then(|log| log.recv_timeout(PATIENCE).ok());
@@ -102,30 +149,6 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn command(kind: Kind, workers: Option<usize>) -> io::Result<Command> {
-    if kind == Kind::Ours {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_graceful-exit"));
-        let fixed =
-            ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "demo.chaos=true"];
-        let workers = workers.map(|workers| format!("servers.business.workers={workers}"));
-        for setting in fixed.into_iter().map(str::to_owned).chain(workers) {
-            command.args(["--set", &setting]);
-        }
-        return Ok(command);
-    }
-    let mut command = Command::new(env::current_exe()?);
-    command.arg("--serve");
-    match kind {
-        Kind::Callbacks(count) => command.args(["callbacks", &count.to_string()]),
-        Kind::Axum => command.arg("axum"),
-        Kind::Ours | Kind::Actix => command.arg("actix"),
-    };
-    if let Some(workers) = workers {
-        command.env("WORKERS", workers.to_string());
-    }
-    Ok(command)
 }
 
 /// Reads a server's log to its end, and gives the address of the server that is measured.
