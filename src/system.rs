@@ -40,7 +40,7 @@ pub struct GracefulExit {
     rejection: Option<Rejection>,
     report_path: Option<PathBuf>,
     signals: Vec<SignalName>,
-    ends_process: bool,
+    at_end: AtEnd,
     servers: Vec<Server>,
     jobs: Vec<Job>,
     flush_log: Box<dyn FnMut(Duration) + Send>,
@@ -58,6 +58,17 @@ struct Armed {
     signals: Option<Signals>,
 }
 
+/// What happens when the exit is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AtEnd {
+    /// The process goes on.
+    GoOn,
+    /// [`GracefulExit::run`] resolves; the process is to end soon, and the guard sees to it.
+    Resolve,
+    /// The process ends.
+    Exit,
+}
+
 impl GracefulExit {
     /// With the defaults of `config/default.toml`.
     pub fn builder() -> Self {
@@ -71,7 +82,7 @@ impl GracefulExit {
             rejection: None,
             report_path: None,
             signals: SignalName::DEFAULT.to_vec(),
-            ends_process: true,
+            at_end: AtEnd::Resolve,
             servers: Vec::new(),
             jobs: Vec::new(),
             flush_log: Box::new(|_| ()),
@@ -142,7 +153,15 @@ impl GracefulExit {
     /// an application, says no: no guard ends it then, and the actix `System` is not stopped. Threads that were
     /// started for the exit stay until the process ends.
     pub fn ends_process(mut self, ends: bool) -> Self {
-        self.ends_process = ends;
+        self.at_end = if ends { AtEnd::Resolve } else { AtEnd::GoOn };
+        self
+    }
+
+    /// Ends the process at the exit's end from the supervisor's own thread, as [`Report::exit`] would: sooner than that
+    /// by the time which it takes to wake whoever awaits [`GracefulExit::run`]. That does not resolve then, and
+    /// nothing after it runs.
+    pub fn exits_at_once(mut self) -> Self {
+        self.at_end = AtEnd::Exit;
         self
     }
 
@@ -221,7 +240,8 @@ impl GracefulExit {
             deadline: self.language.guard_deadline().into(),
             forced: self.language.guard_forced().into(),
         };
-        let guard = self.ends_process.then(|| Guard::start(lines)).transpose().map_err(StartError::Guard)?;
+        let ends = self.at_end != AtEnd::GoOn;
+        let guard = ends.then(|| Guard::start(lines)).transpose().map_err(StartError::Guard)?;
         let mut signals = None;
         if !self.signals.is_empty() {
             let on_signal = self.on_signal(guard.clone());

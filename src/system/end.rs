@@ -9,7 +9,7 @@ use std::{
 
 use actix::prelude::*;
 
-use super::{GracefulExit, handle::Shared};
+use super::{AtEnd, GracefulExit, handle::Shared};
 use crate::{
     os::{
         exit::{self, Cause, Guard},
@@ -67,6 +67,7 @@ pub(super) fn at_exit(
     summary: bool,
     mut flush_log: Box<dyn FnMut(Duration) + Send>,
     language: Language,
+    at_end: AtEnd,
     shared: &Arc<Shared>,
 ) -> impl FnMut(Report) + Send + use<> {
     let shared = Arc::clone(shared);
@@ -88,6 +89,9 @@ pub(super) fn at_exit(
         // Before the log's flush: that is the user's code, and the exit is what it is by now.
         arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
         flush_log(LOG_FLUSH);
+        if at_end == AtEnd::Exit {
+            report.exit();
+        }
         let code = i32::from(report.exit_code);
         shared.finished.send_replace(Some(report));
         if guard.is_some()

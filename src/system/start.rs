@@ -56,6 +56,7 @@ impl GracefulExit {
                 summary,
                 self.flush_log,
                 language,
+                self.at_end,
                 &self.shared,
             )),
         };

@@ -5,6 +5,7 @@ use std::{thread, time::Duration};
 use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
 
 use super::service::{MS, Service, duration_of};
+use crate::support::{Client, wait_until};
 
 /// Leaves the linger as it is: it is never longer than a part of the bound for closing.
 const LONG: Bounds = Bounds {
@@ -122,4 +123,36 @@ fn a_connection_that_was_silent_for_long_is_rejected_and_not_closed_while_the_dr
     assert!(kept.is_closed());
     service.release();
     assert_eq!(held.read().expect("answered").status, 200);
+}
+
+/// Closing ten thousand would hold up the end; a client whose connection is closed can still open another.
+#[test]
+fn of_very_many_unused_connections_all_but_256_close_while_the_drain_lasts() {
+    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG));
+    let mut unused: Vec<_> = (0..300).map(|_| service.connect()).collect();
+    thread::sleep(1100 * MS);
+    let mut held = service.in_flight("/held");
+    service.drain();
+    let closed = |unused: &[Client]| unused.iter().filter(|client| is_closed_by_now(client)).count();
+    wait_until("44 are closed", || closed(&unused) == 44);
+
+    let mut kept = unused.iter_mut().filter(|client| !is_closed_by_now(client));
+    let kept = kept.next().expect("there are 256");
+    kept.send("GET", "/", &[]).expect("sent");
+    assert_eq!(kept.read().expect("answered").status, 503);
+    assert!(kept.is_closed());
+    assert_eq!((service.phase(), closed(&unused)), ("drain", 45));
+
+    service.release();
+    assert_eq!(held.read().expect("answered").status, 200);
+    assert_eq!(service.report().outcome, Outcome::Clean);
+    assert!(unused.iter_mut().all(Client::is_closed), "no reset");
+}
+
+fn is_closed_by_now(client: &Client) -> bool {
+    let socket = client.socket();
+    socket.set_nonblocking(true).expect("it is open here");
+    let peeked = socket.peek(&mut [0]);
+    socket.set_nonblocking(false).expect("it is open here");
+    matches!(peeked, Ok(0))
 }

@@ -11,7 +11,7 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    Bounds, ExitCodes, ExitHandle, GracefulExit, Language, Rejection, Server, Stop,
+    Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
     logging::{self, Logging},
     os,
     settings::{self, LanguageChoice, Settings, StopOrder, Workers},
@@ -35,12 +35,12 @@ const FINISH_OPENING: Duration = Duration::from_millis(500);
 
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
-    os::exit::in_order(run(settings, |_| ()))
+    os::exit::in_order(run(settings, GracefulExit::exits_at_once))
 }
 
-/// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit's handle
-/// before anything else is begun.
-pub(crate) fn run(settings: Settings, adopt: impl FnOnce(ExitHandle)) -> u8 {
+/// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit before anything
+/// else is begun.
+pub(crate) fn run(settings: Settings, adopt: impl FnOnce(GracefulExit) -> GracefulExit) -> u8 {
     // Before any thread is started, since it takes variables out of the environment.
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
@@ -69,7 +69,7 @@ pub(crate) fn run(settings: Settings, adopt: impl FnOnce(ExitHandle)) -> u8 {
         Ok(None) => {}
         Err(error) => return give_up(&format!("the thread for systemd cannot be started: {error}")),
     }
-    adopt(exit.handle());
+    exit = adopt(exit);
     // It is never dropped: that would wait for whatever still blocks one of its threads.
     let system = ManuallyDrop::new(System::new());
     if let (Some(progress), Some(_)) = (progress, settings.shutdown.progress_interval) {

@@ -98,7 +98,10 @@ fn serve(settings: Settings) -> windows_service::Result<u8> {
     let mut manager = Manager { status, exit_takes: settings.shutdown.timeout, checkpoint: 0 };
     manager.tell(Stage::Starting)?;
     let application = thread::Builder::new().name("application".to_owned()).spawn(move || {
-        let code = run::run(settings, |handle| tell(&sender, Event::Starting(handle)));
+        let code = run::run(settings, |exit| {
+            tell(&sender, Event::Starting(exit.handle()));
+            exit
+        });
         tell(&sender, Event::Ended(code));
     });
     let code = match application {

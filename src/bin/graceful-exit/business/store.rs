@@ -139,10 +139,6 @@ impl fmt::Display for StoreError {
             Some(sqlx::Error::PoolTimedOut) => {
                 write!(f, "no connection within {} s", CONNECT_TIMEOUT.as_secs())
             }
-            // SQLite's own words for this are "attempt to write a readonly database".
-            Some(sqlx::Error::Database(error)) if error.code().as_deref() == Some(sqlite::FILE_IS_GONE) => {
-                f.write_str("its file was moved or deleted while in use")
-            }
             Some(sqlx::Error::Database(error)) => f.write_str(error.message()),
             Some(sqlx::Error::Configuration(error)) => write!(f, "{error}"),
             Some(sqlx::Error::Io(error)) => write!(f, "{error}"),

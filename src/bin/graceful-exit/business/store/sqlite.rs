@@ -14,8 +14,11 @@
 //! The price: a process that reads the file for longer than a second can make a flush fail; its
 //! writes wait in the spool then.
 
+use std::io;
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -24,8 +27,11 @@ use sqlx::{ConnectOptions, Connection, QueryBuilder};
 use super::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, StoreError, Writes, statements};
 use crate::business::folder;
 
-/// `SQLITE_READONLY_DBMOVED`.
-pub(super) const FILE_IS_GONE: &str = "1032";
+/// `SQLITE_READONLY_DBMOVED`, for which SQLite has the words "attempt to write a readonly database".
+const MOVED: &str = "1032";
+
+/// `SQLITE_CANTOPEN`.
+const CANNOT_OPEN: &str = "14";
 
 /// `SQLITE_BUSY`.
 const LOCKED: &str = "5";
@@ -33,6 +39,7 @@ const LOCKED: &str = "5";
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     name: String,
+    file: PathBuf,
     pool: SqlitePool,
 }
 
@@ -51,18 +58,18 @@ impl Sqlite {
         folder::create(folder::of(options.get_filename()))
             .map_err(|source| StoreError::sql(url, "create the folder of", source.into()))?;
         prepare(&options).await.map_err(|source| StoreError::sql(url, "open", source))?;
-        // Only the first connection creates the file: a later one would replace a deleted file by
-        // an empty one without a word.
+        let file = options.get_filename().to_owned();
+        // What the store is worth is known by now; a connection for each use of it is opened when the first comes, and
+        // none stands in the way of an exit that has nothing to write. None of them creates the file: it would replace
+        // a deleted one by an empty one without a word.
         let pool = SqlitePoolOptions::new()
             .max_connections(MAX_CONNECTIONS)
             .acquire_timeout(CONNECT_TIMEOUT)
             // A connection to a file does not age; the task that would see to it would have to be woken at the exit.
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options)
-            .await
-            .map_err(|source| StoreError::sql(url, "open", source))?;
-        Ok(Self { name, pool })
+            .connect_lazy_with(options);
+        Ok(Self { name, file, pool })
     }
 
     pub(super) fn name(&self) -> &str {
@@ -70,10 +77,26 @@ impl Sqlite {
     }
 
     pub(super) async fn get(&self, key: &str) -> sqlx::Result<Option<Vec<u8>>> {
-        sqlx::query_scalar("SELECT value FROM cache WHERE key = ?").bind(key).fetch_optional(&self.pool).await
+        let query = sqlx::query_scalar("SELECT value FROM cache WHERE key = ?").bind(key);
+        query.fetch_optional(&self.pool).await.map_err(|error| self.named(error))
     }
 
     pub(super) async fn write_all(&self, writes: &Writes) -> sqlx::Result<()> {
+        self.try_write_all(writes).await.map_err(|error| self.named(error))
+    }
+
+    /// A file that is gone, by that name: whether a connection was open when it went or not.
+    fn named(&self, error: sqlx::Error) -> sqlx::Error {
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        let gone = match code.as_deref() {
+            Some(MOVED) => true,
+            Some(CANNOT_OPEN) => !self.file.exists(),
+            _ => false,
+        };
+        if gone { io::Error::other("its file was moved or deleted while in use").into() } else { error }
+    }
+
+    async fn try_write_all(&self, writes: &Writes) -> sqlx::Result<()> {
         // The lock at once: taken only at the first row, it could not be waited for.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for rows in statements(writes) {

@@ -85,10 +85,15 @@ async fn a_file_that_was_deleted_or_moved_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cache.db");
     let moved = folder.path().join("moved.db");
+    let unused = Store::open(&url(&file)).await.unwrap();
     let store = Store::open(&url(&file)).await.unwrap();
+    assert_eq!(store.get("a").await.unwrap(), None);
     fs::rename(&file, &moved).unwrap();
     let error = store.write_all(&writes([("a", "1")])).await.unwrap_err().to_string();
     assert!(error.ends_with("its file was moved or deleted while in use"), "{error}");
+    let error = unused.write_all(&writes([("a", "1")])).await.unwrap_err().to_string();
+    assert!(error.ends_with("its file was moved or deleted while in use"), "{error}");
+    assert!(!file.exists(), "an empty file took the place of the moved one");
     fs::remove_file(&moved).unwrap();
     store.write_all(&writes([("a", "1")])).await.unwrap_err();
     assert!(!file.exists(), "an empty file took the place of the deleted one");
