@@ -45,12 +45,25 @@ const PATH: usize = 96;
 /// The request in flight, or the last one.
 #[derive(Debug)]
 struct Request {
+    /// When it began; before the first one, when the connection was opened.
     began: Instant,
-    /// When the connection was opened, or last began or finished a request.
-    used: Instant,
+    /// How long it took, in milliseconds; 0 until it is answered.
+    took_ms: u32,
     method: Method,
     path_length: u8,
     path: [u8; PATH],
+}
+
+impl Request {
+    fn is_answered(&mut self) {
+        self.took_ms = u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    }
+
+    /// When the connection was opened, or last began or finished a request.
+    fn used(&self) -> Instant {
+        let took = Duration::from_millis(self.took_ms.into());
+        self.began.checked_add(took).unwrap_or(self.began)
+    }
 }
 
 /// What a connection does.
@@ -80,7 +93,8 @@ impl Connection {
     /// A record outside of any listing: for a request that came by another way than this crate's own server.
     pub(super) fn new(drain: Arc<Drain>, lane: usize) -> Self {
         let now = Instant::now();
-        let request = Request { began: now, used: now, method: Method::GET, path_length: 0, path: [0; PATH] };
+        let request =
+            Request { began: now, took_ms: 0, method: Method::GET, path_length: 0, path: [0; PATH] };
         Self {
             drain,
             lane,
@@ -133,7 +147,7 @@ impl Connection {
         let length = path.len().min(PATH);
         let mut request = lock(&self.request);
         request.began = now;
-        request.used = now;
+        request.took_ms = 0;
         if request.method != *method {
             request.method.clone_from(method);
         }
@@ -170,7 +184,7 @@ impl Connection {
     fn settle(&self, state: u32) {
         if state & ACTIVITY == activity::FLUSHING {
             if state & WAITED != 0 {
-                lock(&self.request).used = Instant::now();
+                lock(&self.request).is_answered();
             }
             self.state.store(activity::IDLE, Ordering::Release);
         } else {
@@ -219,7 +233,7 @@ impl Connection {
 
     pub(super) fn standing(&self, now: Instant, recently: Duration) -> Standing {
         let state = self.state.load(Ordering::Acquire);
-        let unused = || now.saturating_duration_since(lock(&self.request).used);
+        let unused = || now.saturating_duration_since(lock(&self.request).used());
         match state & ACTIVITY {
             _ if state >= COUNTED => Standing::Busy,
             activity::SERVING => Standing::Busy,

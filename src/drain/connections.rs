@@ -179,3 +179,18 @@ impl Drain {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What there is of a connection besides what serves it: its record, which is the request's as well, the record's
+    /// two counts of references, and its place in the lane.
+    #[test]
+    fn tracking_a_request_in_flight_takes_at_most_128_bytes_and_its_path() {
+        const PATH: usize = 96;
+        let bytes = size_of::<Connection>() + 2 * size_of::<usize>() + size_of::<Entry>();
+        println!("{bytes} bytes, of which the path has {PATH}");
+        assert!(bytes <= 128 + PATH, "{bytes}");
+    }
+}
