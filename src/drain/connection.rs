@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -23,8 +23,8 @@ pub struct Connection {
     /// last bytes may still be in user space.
     state: AtomicU32,
     request: Mutex<Request>,
-    /// As soon as it is idle, and no request waits in its socket, it is to close.
-    hangs_up: AtomicBool,
+    /// A [`Farewell`], for when it is idle and no request waits in its socket.
+    farewell: AtomicU8,
     /// It stays open until the end of the process, or of its answer.
     outlives: AtomicBool,
     /// Its server's close does not wait for it any more.
@@ -78,6 +78,17 @@ mod activity {
     pub(super) const FLUSHING: u32 = 3;
 }
 
+/// What an idle connection is told when its server closes, if no request waits in its socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    /// Nothing.
+    None,
+    /// Nobody waits for it any more.
+    LetGo,
+    /// The same, and it closes.
+    Close,
+}
+
 /// A request in flight, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InFlight {
@@ -100,7 +111,7 @@ impl Connection {
             lane,
             state: AtomicU32::new(activity::IDLE),
             request: Mutex::new(request),
-            hangs_up: AtomicBool::new(false),
+            farewell: AtomicU8::new(Farewell::None as u8),
             outlives: AtomicBool::new(false),
             is_let_go: AtomicBool::new(false),
         }
@@ -119,14 +130,11 @@ impl Connection {
         }
     }
 
-    /// Its server's close does not wait for it from here on: it is about to close, or outlives it. The first call
-    /// says yes.
-    pub(crate) fn let_go(&self) -> bool {
-        let first = !self.is_let_go.swap(true, Ordering::AcqRel);
-        if first {
+    /// Its server's close does not wait for it from here on.
+    pub(crate) fn let_go(&self) {
+        if !self.is_let_go.swap(true, Ordering::AcqRel) {
             self.drain.connections.count_out();
         }
-        first
     }
 
     pub(super) fn outlives(&self) -> bool {
@@ -206,15 +214,21 @@ impl Connection {
         self.state.store(self.state.load(Ordering::Relaxed) | WAITED, Ordering::Release);
     }
 
-    /// Has it close as soon as it is idle; its task has to be woken for that.
-    pub(super) fn hang_up(&self) {
-        self.hangs_up.store(true, Ordering::Release);
+    /// Tells it what to do as soon as it is idle; its task has to be woken for that.
+    pub(super) fn bid(&self, farewell: Farewell) {
+        self.farewell.fetch_max(farewell as u8, Ordering::AcqRel);
     }
 
-    /// Whether it is to close now, for all that its own record knows.
-    pub(crate) fn is_to_close(&self) -> bool {
-        self.hangs_up.load(Ordering::Acquire)
-            && self.state.load(Ordering::Acquire) & ACTIVITY == activity::IDLE
+    /// What it is to do now, for all that its own record knows.
+    pub(crate) fn farewell(&self) -> Farewell {
+        let told = self.farewell.load(Ordering::Acquire);
+        if told == Farewell::None as u8 || self.state.load(Ordering::Acquire) & ACTIVITY != activity::IDLE {
+            Farewell::None
+        } else if told == Farewell::LetGo as u8 {
+            Farewell::LetGo
+        } else {
+            Farewell::Close
+        }
     }
 
     pub(super) fn in_flight(&self, now: Instant) -> Option<InFlight> {

@@ -12,7 +12,7 @@ use std::{
 use slab::Slab;
 use tokio::{sync::Notify, task::AbortHandle};
 
-use super::{Connection, Drain, InFlight};
+use super::{Connection, Drain, InFlight, connection::Farewell};
 
 /// Every open connection of a server, in a lane for each worker.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ impl Connections {
         Self { lanes, open: AtomicUsize::new(0), outliving: AtomicUsize::new(0), none_left: Notify::new() }
     }
 
-    /// How many are open that their server's close waits for: neither those that outlive it nor those that are about
-    /// to close.
+    /// How many are open that their server's close waits for: neither those that outlive it nor those that it has let
+    /// go.
     #[must_use]
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
@@ -95,12 +95,22 @@ impl Connections {
 
     /// Has every connection whose standing is as asked for close by itself as soon as it is idle. A request that
     /// waits in its socket, unread so far, is answered before.
-    pub fn hang_up(&self, recently: Duration, mut which: impl FnMut(Standing) -> bool) {
+    pub fn hang_up(&self, recently: Duration, which: impl FnMut(Standing) -> bool) {
+        self.bid(Farewell::Close, recently, which);
+    }
+
+    /// Waits for no connection whose standing is as asked for, as soon as it is idle and its worker has found no
+    /// request in its socket. It stays open: to look takes a fraction of the time that closing takes.
+    pub fn let_go(&self, recently: Duration, which: impl FnMut(Standing) -> bool) {
+        self.bid(Farewell::LetGo, recently, which);
+    }
+
+    fn bid(&self, farewell: Farewell, recently: Duration, mut which: impl FnMut(Standing) -> bool) {
         let now = Instant::now();
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if which(entry.connection.standing(now, recently)) {
-                    entry.connection.hang_up();
+                    entry.connection.bid(farewell);
                     // A task that has not begun will see it when it does.
                     if let Some(waker) = &entry.waker {
                         waker.wake_by_ref();

@@ -120,22 +120,23 @@ impl Handle {
 
     /// Closes it. The order is what makes it lose nothing:
     ///
-    /// 1. Connections on which nothing has happened for a second hang up.
+    /// 1. Connections on which nothing has happened for a second are let go, once their worker has found no request in
+    ///    them.
     /// 2. The door closes at once if nobody is before it, and nobody is expected: no connection is in use, whose
     ///    client would open another one, and none was opened within the last 20 ms. Otherwise every worker empties
     ///    the accept queue and stops listening; one that is blocked is not waited for longer than `linger`.
     /// 3. Connections whose request was abandoned are cut.
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
-    ///    `linger` has passed since the beginning. Then they hang up, and whoever has sent a request up to this instant is still answered, within
-    ///    `linger` once more.
+    ///    `linger` has passed since the beginning. Then they are let go, and whoever has sent a request up to this
+    ///    instant is still answered, within `linger` once more.
+    /// 5. All that were let go hang up. Nobody waits for that.
     ///
-    /// Resolves when every connection is closed, or has been found idle by its worker, which closes it next. There is
-    /// no bound for that here: a blocked worker cannot look.
+    /// There is no bound for it here: a blocked worker cannot look.
     pub async fn close(&self, linger: Duration) -> Closed {
         let begun = Instant::now();
         let connections = &self.drain.connections;
         let mut in_use = false;
-        connections.hang_up(RECENTLY, |standing| {
+        connections.let_go(RECENTLY, |standing| {
             in_use |= standing != Standing::Unused;
             standing == Standing::Unused
         });
@@ -147,11 +148,12 @@ impl Handle {
         connections.cut(RECENTLY, |standing| standing == Standing::Busy);
         let left = linger.saturating_sub(begun.elapsed());
         if timeout(left, connections.none_open()).await.is_err() {
-            connections.hang_up(RECENTLY, |_| true);
+            connections.let_go(RECENTLY, |_| true);
             let _ = timeout(linger, connections.none_open()).await;
             connections.cut(RECENTLY, |_| true);
             connections.none_open().await;
         }
+        connections.hang_up(RECENTLY, |_| true);
         Closed
     }
 

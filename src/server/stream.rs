@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::drain::Connection;
+use crate::drain::{Connection, Farewell};
 
 /// A connection's socket. It passes everything through, and tells the connection's record when what was written
 /// is with the kernel: a body that has been dropped is not yet sent, up to 32 KiB of it can be in user space.
@@ -60,19 +60,19 @@ impl Stream {
 
 impl AsyncRead for Stream {
     /// A connection that is to close looks to actix-http as if the client had closed it: it ends in the same way,
-    /// wherever between two requests it is. Closing takes several times as long as looking, and only the looking
-    /// is waited for: each of its worker's connections is looked at before the first of them is closed.
+    /// wherever between two requests it is.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if read.is_pending() && self.connection.is_to_close() && self.nothing_waits() {
-            if !self.connection.let_go() {
+        let farewell = self.connection.farewell();
+        if read.is_pending() && farewell != Farewell::None && self.nothing_waits() {
+            self.connection.let_go();
+            if farewell == Farewell::Close {
                 return Poll::Ready(Ok(()));
             }
-            cx.waker().wake_by_ref();
         }
         read
     }
@@ -98,7 +98,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Closing the socket, which follows, says the same to the client, in one system call less.
-        if self.connection.is_to_close() {
+        if self.connection.farewell() == Farewell::Close {
             return Poll::Ready(Ok(()));
         }
         let shut = ready!(Pin::new(&mut self.socket).poll_shutdown(cx));

@@ -1,6 +1,9 @@
 //! How long a closing server stays open, and for whom.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
 
@@ -90,9 +93,12 @@ fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
     assert_eq!(checked.read().expect("answered").status, 200);
     let mut silent = service.connect();
     thread::sleep(1100 * MS);
+    let stopped = Instant::now();
     let report = service.stop();
     assert!(report.duration < 1500 * MS, "{:?}", report.duration);
     assert!(kept.is_closed() && silent.is_closed() && checked.is_closed());
+    // Sooner than their time for another request is over.
+    assert!(stopped.elapsed() < 2500 * MS, "{:?}", stopped.elapsed());
     assert_eq!(report.outcome, Outcome::Clean);
 }
 
