@@ -25,6 +25,8 @@ pub struct Connection {
     request: Mutex<Request>,
     /// A [`Farewell`], for when it is idle and no request waits in its socket.
     farewell: AtomicU8,
+    /// Its answer, on the way or given, says that it closes.
+    is_leaving: AtomicBool,
     /// It stays open until the end of the process, or of its answer.
     outlives: AtomicBool,
     /// Its server's close does not wait for it any more.
@@ -112,6 +114,7 @@ impl Connection {
             state: AtomicU32::new(activity::IDLE),
             request: Mutex::new(request),
             farewell: AtomicU8::new(Farewell::None as u8),
+            is_leaving: AtomicBool::new(false),
             outlives: AtomicBool::new(false),
             is_let_go: AtomicBool::new(false),
         }
@@ -209,6 +212,11 @@ impl Connection {
         self.state.store(unflushed | activity, Ordering::Release);
     }
 
+    /// Its answer says that it closes: no request comes on it any more.
+    pub(super) fn leaves(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+    }
+
     /// Its request, or the answer to it, waits for something.
     pub(crate) fn waits(&self) {
         self.state.store(self.state.load(Ordering::Relaxed) | WAITED, Ordering::Release);
@@ -251,6 +259,7 @@ impl Connection {
         match state & ACTIVITY {
             _ if state >= COUNTED => Standing::Busy,
             activity::SERVING => Standing::Busy,
+            _ if self.is_leaving.load(Ordering::Acquire) => Standing::Leaving,
             activity::IDLE if unused() > recently => Standing::Unused,
             _ => Standing::Recent,
         }

@@ -41,6 +41,8 @@ pub enum Standing {
     Busy,
     /// A request may be on its way, or an answer is being written.
     Recent,
+    /// It has had its last answer, or that is being written, and closes.
+    Leaving,
     /// Nothing has happened on it for a while.
     Unused,
 }

@@ -68,13 +68,12 @@ impl Default for Rejection {
 
 impl Rejection {
     fn response<B: MessageBody + 'static>(&self, ticket: Option<Ticket>) -> Response<GuardedBody<B>> {
-        let body = GuardedBody::new(None, Some(self.body.clone()), ticket);
-        let mut response = Response::with_body(self.status, body);
+        let mut response = Response::with_body(self.status, ());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
-        response.head_mut().set_connection_type(ConnectionType::Close);
-        response
+        close_after(&mut response, ticket.as_ref());
+        response.set_body(GuardedBody::new(None, Some(self.body.clone()), ticket))
     }
 }
 
@@ -235,14 +234,14 @@ where
             Ok(response) => {
                 let mut response: Response<B> = response.into();
                 if closing && !response.upgrade() {
-                    response.head_mut().set_connection_type(ConnectionType::Close);
+                    close_after(&mut response, ticket.as_ref());
                 }
                 Ok(response.map_body(|_, body| GuardedBody::new(Some(body), None, ticket)))
             }
             Err(error) => {
                 let mut response: Response<BoxBody> = error.into().error_response().into();
                 if closing {
-                    response.head_mut().set_connection_type(ConnectionType::Close);
+                    close_after(&mut response, ticket.as_ref());
                 }
                 if let Some(ticket) = &mut ticket {
                     ticket.answered = true;
@@ -250,6 +249,14 @@ where
                 Err(response)
             }
         })
+    }
+}
+
+/// Has the connection close after this answer, and its record know.
+fn close_after<B>(response: &mut Response<B>, ticket: Option<&Ticket>) {
+    response.head_mut().set_connection_type(ConnectionType::Close);
+    if let Some(ticket) = ticket {
+        ticket.connection.leaves();
     }
 }
 

@@ -123,7 +123,7 @@ impl Handle {
     /// 1. Connections on which nothing has happened for a second are let go, once their worker has found no request in
     ///    them.
     /// 2. The door closes at once if nobody is before it, and nobody is expected: no connection is in use, whose
-    ///    client would open another one, and none was opened within the last 20 ms. Otherwise every worker empties
+    ///    client would open another one when it has had its last answer, and none was opened within the last 20 ms. Otherwise every worker empties
     ///    the accept queue and stops listening; one that is blocked is not waited for longer than `linger`.
     /// 3. Connections whose request was abandoned are cut.
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
@@ -137,7 +137,7 @@ impl Handle {
         let connections = &self.drain.connections;
         let mut in_use = false;
         connections.let_go(RECENTLY, |standing| {
-            in_use |= standing != Standing::Unused;
+            in_use |= matches!(standing, Standing::Busy | Standing::Recent);
             standing == Standing::Unused
         });
         let shut = !in_use && self.door.shut_if_nobody_waits();
