@@ -34,7 +34,7 @@
 //! 5. All callbacks run at once, each within its own bound or [`Bounds::callback`].
 //! 6. Resources are released one after another, the last registered first.
 //! 7. Servers that [`Stop::Last`] close.
-//! 8. [`GracefulExit::run`] resolves to the [`Report`].
+//! 8. [`GracefulExit::run`] resolves to the [`Report`]; or the process ends, with [`GracefulExit::exits_at_once`].
 //!
 //! A second signal, later than [`Bounds::coalesce`] after the first, forces the exit at once; so does
 //! [`Bounds::deadline`]. Both end with a code other than 0, and with a report that says what was cut off.

@@ -108,3 +108,48 @@ impl AsyncWrite for Stream {
         Poll::Ready(shut)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, io::Write, net, time::Duration};
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::drain::{Connections, Drain};
+
+    /// tokio's driver has no turn between the client's write and the look: the kernel alone knows of the request.
+    #[tokio::test]
+    async fn a_request_that_waits_in_the_socket_is_neither_let_go_nor_hung_up_on() -> io::Result<()> {
+        let farewells: [fn(&Connections); 2] = [
+            |connections| connections.let_go(Duration::ZERO, |_| true),
+            |connections| connections.hang_up(Duration::ZERO, |_| true),
+        ];
+        for bid in farewells {
+            let drain = Arc::new(Drain::new(1));
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let mut client = net::TcpStream::connect(listener.local_addr()?)?;
+            let (socket, _) = listener.accept().await?;
+            let (_, connection) = drain.opened(0);
+            let mut stream = Stream::new(socket, connection);
+            let (mut unread, mut bytes) = ([0; 8], [0; 8]);
+            let mut unread = ReadBuf::new(&mut unread);
+            let looked = poll_fn(|cx| {
+                let stream = &mut stream;
+                assert!(Pin::new(&mut *stream).poll_read(cx, &mut unread).is_pending());
+                client.write_all(b"GET").expect("it is open");
+                bid(&drain.connections);
+                Poll::Ready(Pin::new(stream).poll_read(cx, &mut unread).is_pending())
+            });
+            assert!(looked.await, "an end in place of the request");
+            assert_eq!(drain.connections.open(), 1, "it was let go");
+            let read = poll_fn(|cx| {
+                let mut buffer = ReadBuf::new(&mut bytes);
+                let read = ready!(Pin::new(&mut stream).poll_read(cx, &mut buffer));
+                Poll::Ready(read.map(|()| buffer.filled().to_vec()))
+            });
+            assert_eq!(read.await?, b"GET");
+        }
+        Ok(())
+    }
+}
