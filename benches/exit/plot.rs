@@ -41,6 +41,7 @@ fn draw(path: &Path, curves: &[(Kind, Vec<(usize, f64)>)]) -> Result<(), Box<dyn
     let mut chart = ChartBuilder::on(&area)
         .caption("Exit time against idle keep-alive connections (median)", ("sans-serif", 18))
         .margin(12)
+        .margin_right(32)
         .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d((1_usize..10_000).log_scale(), (least / 2.0..most * 2.0).log_scale())?;
@@ -59,7 +60,7 @@ fn draw(path: &Path, curves: &[(Kind, Vec<(usize, f64)>)]) -> Result<(), Box<dyn
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::LowerRight)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.3))
         .draw()?;
