@@ -1,11 +1,12 @@
 //! A server to be measured, as a process.
 
 use std::{
-    env, fmt, fs,
-    io::{self, BufRead, BufReader},
+    env, fmt,
+    fs::{self, File},
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
@@ -97,6 +98,8 @@ pub(crate) struct Process {
 
 /// Longer than a server takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is seen whether it has.
+const LOOK: Duration = Duration::from_millis(2);
 
 impl Process {
     /// Starts it, and waits until it listens.
@@ -104,9 +107,10 @@ impl Process {
         let folder = tempfile::tempdir()?;
         let mut command = programs.command(kind, workers);
         command.current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = command.stderr(Stdio::piped()).spawn()?;
-        let listens = child.stderr.take().map(addresses).and_then(|log| log.recv_timeout(PATIENCE).ok());
-        let Some(address) = listens else {
+        // Into a file: whoever read a pipe at each line of an exit would take the processors from the exit.
+        let log = folder.path().join("log");
+        let mut child = command.stderr(File::create(&log)?).spawn()?;
+        let Some(address) = listens(&log)? else {
             // It is ours, and of no use.
             let _ = child.kill();
             let _ = child.wait();
@@ -151,19 +155,21 @@ impl Drop for Process {
     }
 }
 
-/// Reads a server's log to its end, and gives the address of the server that is measured.
-fn addresses(log: ChildStderr) -> Receiver<SocketAddr> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(log).lines().map_while(Result::ok) {
-            let address = line.split_once("http://").and_then(|(_, address)| address.trim().parse().ok());
-            if let Some(address) = address.filter(|_| !line.contains("admin")) {
-                // Nobody waits for a second one.
-                let _ = sender.send(address);
-            }
+/// The address of the server that is measured, once the log has it.
+fn listens(log: &Path) -> io::Result<Option<SocketAddr>> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let lines = fs::read_to_string(log)?;
+        // The last line may not be whole.
+        let lines = lines.rsplit_once('\n').map_or("", |(whole, _)| whole).lines();
+        let lines = lines.filter(|line| !line.contains("admin"));
+        let mut addresses = lines.filter_map(|line| line.split_once("http://")?.1.trim().parse().ok());
+        if let Some(address) = addresses.next() {
+            return Ok(Some(address));
         }
-    });
-    receiver
+        thread::sleep(LOOK);
+    }
+    Ok(None)
 }
 
 /// Tells when a child has ended, and leaves it to be waited for: its id stays its own until then.

@@ -159,6 +159,11 @@ impl Board {
         self.lock().servers().map(|server| server.drain().connections.outliving()).sum()
     }
 
+    /// Puts every server away, however far it has come.
+    pub(crate) fn put_servers_away(&self) {
+        self.lock().servers().for_each(Handle::put_away);
+    }
+
     /// Changes the record, and tells whoever looks.
     pub(super) fn write<R>(&self, change: impl FnOnce(&mut Record) -> R) -> R {
         let result = change(&mut self.lock());

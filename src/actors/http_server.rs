@@ -22,6 +22,10 @@ pub struct HttpServerActor {
     closing: bool,
 }
 
+/// A closed server is put away so much later: that wakes every worker, and whoever the exit waits for next would have
+/// to share the processors with them.
+const BREATH: Duration = Duration::from_millis(1);
+
 impl HttpServerActor {
     pub(crate) fn new(
         server: Handle,
@@ -59,6 +63,7 @@ impl HttpServerActor {
         let work = async move {
             server.drain().gate.drained().await;
             server.close(linger).await;
+            server.put_away();
         };
         ctx.spawn(work.into_actor(self));
     }
@@ -92,9 +97,12 @@ impl Handler<Ask> for HttpServerActor {
                 server.drain().gate.drained().await;
             }
         };
-        let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, _| {
+        let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, ctx| {
             actor.running.remove(&id);
             ask.reply.do_send(Ended { id, over: Over::Done, error: None });
+            if closes {
+                ctx.run_later(BREATH, |actor, _| actor.server.put_away());
+            }
         }));
         self.running.insert(id, handle);
     }
@@ -106,6 +114,9 @@ impl Handler<Cancel> for HttpServerActor {
     fn handle(&mut self, cancel: Cancel, ctx: &mut Self::Context) {
         if let Some(handle) = self.running.remove(&cancel.id) {
             ctx.cancel_future(handle);
+            if self.closing {
+                self.server.put_away();
+            }
         }
     }
 }

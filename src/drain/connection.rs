@@ -18,19 +18,21 @@ use super::{Drain, Standing, connections::lock};
 #[derive(Debug)]
 pub struct Connection {
     drain: Arc<Drain>,
-    lane: usize,
+    lane: u32,
     /// What it does, one of [`activity`], whether its request has waited, and above that how many counted requests were answered whose
     /// last bytes may still be in user space.
     state: AtomicU32,
     request: Mutex<Request>,
-    /// A [`Farewell`], for when it is idle and no request waits in its socket.
-    farewell: AtomicU8,
+    /// The number of its socket, or [`NO_SOCKET`].
+    socket: AtomicU32,
+    /// Its task is at work just now: what it has read may not have begun to be a request.
+    is_at_work: AtomicBool,
+    /// It is to close as soon as it is idle and no request waits in its socket.
+    hangs_up: AtomicBool,
     /// Its answer, on the way or given, says that it closes.
     is_leaving: AtomicBool,
-    /// It stays open until the end of the process, or of its answer.
-    outlives: AtomicBool,
-    /// Its server's close does not wait for it any more.
-    is_let_go: AtomicBool,
+    /// One of [`hold`].
+    hold: AtomicU8,
 }
 
 /// In [`Connection::state`]: the activity.
@@ -40,6 +42,9 @@ const ACTIVITY: u32 = 0b11;
 const WAITED: u32 = 0b100;
 /// In [`Connection::state`]: one answered request that the gate has counted in.
 const COUNTED: u32 = 0b1000;
+
+/// No socket's number.
+const NO_SOCKET: u32 = u32::MAX;
 
 /// The longest path that is kept of a request in flight, in bytes.
 const PATH: usize = 96;
@@ -80,15 +85,14 @@ mod activity {
     pub(super) const FLUSHING: u32 = 3;
 }
 
-/// What an idle connection is told when its server closes, if no request waits in its socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Farewell {
-    /// Nothing.
-    None,
-    /// Nobody waits for it any more.
-    LetGo,
-    /// The same, and it closes.
-    Close,
+/// How a connection holds up its server's close.
+mod hold {
+    /// It is waited for.
+    pub(super) const WAITED_FOR: u8 = 0;
+    /// It is not.
+    pub(super) const LET_GO: u8 = 1;
+    /// It is not, and stays open until the end of the process, or of its answer.
+    pub(super) const OUTLIVES: u8 = 2;
 }
 
 /// A request in flight, by name.
@@ -110,13 +114,14 @@ impl Connection {
             Request { began: now, took_ms: 0, method: Method::GET, path_length: 0, path: [0; PATH] };
         Self {
             drain,
-            lane,
+            lane: u32::try_from(lane).unwrap_or(u32::MAX), // which the drain does not have
             state: AtomicU32::new(activity::IDLE),
             request: Mutex::new(request),
-            farewell: AtomicU8::new(Farewell::None as u8),
+            socket: AtomicU32::new(NO_SOCKET),
+            is_at_work: AtomicBool::new(false),
+            hangs_up: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
-            outlives: AtomicBool::new(false),
-            is_let_go: AtomicBool::new(false),
+            hold: AtomicU8::new(hold::WAITED_FOR),
         }
     }
 
@@ -127,21 +132,49 @@ impl Connection {
     /// The request should be one that is [always answered](crate::Server::always_answer), or the drain waits for
     /// it; and its answer should say `Connection: close`, or the connection stays when it is over.
     pub fn outlive(&self) {
-        if !self.outlives.swap(true, Ordering::AcqRel) {
+        self.let_go();
+        if self.hold.swap(hold::OUTLIVES, Ordering::AcqRel) != hold::OUTLIVES {
             self.drain.connections.outlived();
-            self.let_go();
         }
     }
 
     /// Its server's close does not wait for it from here on.
     pub(crate) fn let_go(&self) {
-        if !self.is_let_go.swap(true, Ordering::AcqRel) {
+        if self.hold.fetch_max(hold::LET_GO, Ordering::AcqRel) == hold::WAITED_FOR {
             self.drain.connections.count_out();
         }
     }
 
     pub(super) fn outlives(&self) -> bool {
-        self.outlives.load(Ordering::Acquire)
+        self.hold.load(Ordering::Acquire) == hold::OUTLIVES
+    }
+
+    /// Says by which number the system knows its socket.
+    pub(crate) fn is_on(&self, socket: u32) {
+        self.socket.store(socket, Ordering::Release);
+    }
+
+    pub(super) fn socket(&self) -> Option<u32> {
+        Some(self.socket.load(Ordering::Acquire)).filter(|&socket| socket != NO_SOCKET)
+    }
+
+    /// Does a turn of its task's work.
+    pub(crate) fn at_work<R>(&self, turn: impl FnOnce() -> R) -> R {
+        // In one order with what the turn reads from the socket: see `is_at_rest`.
+        self.is_at_work.swap(true, Ordering::SeqCst);
+        let result = turn();
+        self.is_at_work.store(false, Ordering::Release);
+        result
+    }
+
+    /// Whether its task is not at work: to be asked after its socket was found silent, and before it is asked whether it
+    /// [is idle](Self::is_idle). Whatever the task had read by then has become a request.
+    pub(super) fn is_at_rest(&self) -> bool {
+        !self.is_at_work.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.load(Ordering::Acquire) & ACTIVITY == activity::IDLE
     }
 
     pub(crate) fn drain(&self) -> &Drain {
@@ -149,7 +182,7 @@ impl Connection {
     }
 
     pub(crate) fn lane(&self) -> usize {
-        self.lane
+        self.lane as usize
     }
 
     /// A request begins on it.
@@ -179,7 +212,7 @@ impl Connection {
     pub(super) fn given_up(&self, counted: bool) {
         self.turn_to(activity::IDLE);
         if counted {
-            self.drain.gate.leave(self.lane, false);
+            self.drain.gate.leave(self.lane(), false);
         }
     }
 
@@ -203,7 +236,7 @@ impl Connection {
             self.state.store(state & (ACTIVITY | WAITED), Ordering::Release);
         }
         if state >= COUNTED {
-            self.drain.gate.leave_answered(self.lane, state / COUNTED);
+            self.drain.gate.leave_answered(self.lane(), state / COUNTED);
         }
     }
 
@@ -222,21 +255,14 @@ impl Connection {
         self.state.store(self.state.load(Ordering::Relaxed) | WAITED, Ordering::Release);
     }
 
-    /// Tells it what to do as soon as it is idle; its task has to be woken for that.
-    pub(super) fn bid(&self, farewell: Farewell) {
-        self.farewell.fetch_max(farewell as u8, Ordering::AcqRel);
+    /// Tells it to close as soon as it is idle; its task has to be woken for that.
+    pub(super) fn hang_up(&self) {
+        self.hangs_up.store(true, Ordering::Release);
     }
 
-    /// What it is to do now, for all that its own record knows.
-    pub(crate) fn farewell(&self) -> Farewell {
-        let told = self.farewell.load(Ordering::Acquire);
-        if told == Farewell::None as u8 || self.state.load(Ordering::Acquire) & ACTIVITY != activity::IDLE {
-            Farewell::None
-        } else if told == Farewell::LetGo as u8 {
-            Farewell::LetGo
-        } else {
-            Farewell::Close
-        }
+    /// Whether it is to close now, for all that its own record knows.
+    pub(crate) fn hangs_up(&self) -> bool {
+        self.hangs_up.load(Ordering::Acquire) && self.is_idle()
     }
 
     pub(super) fn in_flight(&self, now: Instant) -> Option<InFlight> {
@@ -270,7 +296,7 @@ impl Drop for Connection {
     /// What was not flushed never will be.
     fn drop(&mut self) {
         for _ in 0..*self.state.get_mut() / COUNTED {
-            self.drain.gate.leave(self.lane, false);
+            self.drain.gate.leave(self.lane(), false);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering, fence},
     },
     task::Waker,
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use std::{
 use slab::Slab;
 use tokio::{sync::Notify, task::AbortHandle};
 
-use super::{Connection, Drain, InFlight, connection::Farewell};
+use super::{Connection, Drain, InFlight};
 
 /// Every open connection of a server, in a lane for each worker.
 #[derive(Debug)]
@@ -97,22 +97,12 @@ impl Connections {
 
     /// Has every connection whose standing is as asked for close by itself as soon as it is idle. A request that
     /// waits in its socket, unread so far, is answered before.
-    pub fn hang_up(&self, recently: Duration, which: impl FnMut(Standing) -> bool) {
-        self.bid(Farewell::Close, recently, which);
-    }
-
-    /// Waits for no connection whose standing is as asked for, as soon as it is idle and its worker has found no
-    /// request in its socket. It stays open: to look takes a fraction of the time that closing takes.
-    pub fn let_go(&self, recently: Duration, which: impl FnMut(Standing) -> bool) {
-        self.bid(Farewell::LetGo, recently, which);
-    }
-
-    fn bid(&self, farewell: Farewell, recently: Duration, mut which: impl FnMut(Standing) -> bool) {
+    pub fn hang_up(&self, recently: Duration, mut which: impl FnMut(Standing) -> bool) {
         let now = Instant::now();
         for lane in &self.lanes {
             for (_, entry) in lock(lane).iter() {
                 if which(entry.connection.standing(now, recently)) {
-                    entry.connection.bid(farewell);
+                    entry.connection.hang_up();
                     // A task that has not begun will see it when it does.
                     if let Some(waker) = &entry.waker {
                         waker.wake_by_ref();
@@ -120,6 +110,38 @@ impl Connections {
                 }
             }
         }
+    }
+
+    /// Waits no longer for those whose standing is as asked for, if they are idle and no request waits in their socket:
+    /// `silent` says of sockets, by their numbers, whether nothing does. They stay open, and their workers hear nothing
+    /// of it.
+    ///
+    /// `false` if the task of one of them was at work just then, and it is to be asked for again.
+    pub(crate) fn let_go(
+        &self,
+        recently: Duration,
+        mut which: impl FnMut(Standing) -> bool,
+        silent: impl Fn(&[u32]) -> Vec<bool>,
+    ) -> bool {
+        let now = Instant::now();
+        let mut told_of_all = true;
+        for lane in &self.lanes {
+            let lane = lock(lane);
+            let asked = lane.iter().map(|(_, entry)| &entry.connection);
+            let asked = asked.filter(|connection| which(connection.standing(now, recently)));
+            let (asked, sockets): (Vec<_>, Vec<_>) =
+                asked.filter_map(|connection| Some((connection, connection.socket()?))).unzip();
+            let silent = silent(&sockets);
+            fence(Ordering::SeqCst);
+            for (connection, silent) in asked.into_iter().zip(silent) {
+                if !connection.is_at_rest() {
+                    told_of_all = false;
+                } else if silent && connection.is_idle() {
+                    connection.let_go();
+                }
+            }
+        }
+        told_of_all
     }
 
     /// Cuts every connection whose standing is as asked for. A worker that is blocked cuts its own when it no

@@ -9,7 +9,6 @@ mod connections;
 mod gate;
 mod middleware;
 
-pub(crate) use connection::Farewell;
 pub use connection::{Connection, InFlight};
 pub use connections::{Connections, Standing};
 pub use gate::{Gate, Rejected};

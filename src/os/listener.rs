@@ -42,6 +42,30 @@ pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<TcpStream>> {
     }
 }
 
+/// Refuses whoever begins a handshake from now on, as if the socket were [`shut`]; who has begun one ends it, and who
+/// waits in the accept queue stays there. There is no way back.
+///
+/// Best effort: Linux alone, from 5.7 on, and no socket that is bound to a network interface. `false` says that nothing
+/// has changed. A connection whose handshake the kernel keeps no record of, because very many came at once, is reset.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn refuse_newcomers(listener: &impl AsSocket) -> bool {
+    use std::os::fd::AsRawFd;
+
+    /// An interface that no machine has: the socket is nobody's address any more.
+    static NOWHERE: libc::c_int = libc::c_int::MAX;
+    let fd = listener.as_fd().as_raw_fd();
+    let length = libc::socklen_t::try_from(size_of_val(&NOWHERE)).unwrap_or(0);
+    let value = (&raw const NOWHERE).cast();
+    // SAFETY: a borrowed descriptor, and a value of the length that is said.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, value, length) == 0 }
+}
+
+/// Nothing: this system has no such option.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn refuse_newcomers(_listener: &impl AsSocket) -> bool {
+    false
+}
+
 /// Lets nobody new begin a handshake, so that the accept queue can be emptied for good before the socket is
 /// [`shut`]: who comes meanwhile is neither let in nor refused, and asks again within a second.
 ///
@@ -109,3 +133,30 @@ pub fn shut(listener: &impl AsSocket) {
 pub use std::os::fd::AsFd as AsSocket;
 #[cfg(windows)]
 pub use std::os::windows::io::AsSocket;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{
+        io::{ErrorKind, Result},
+        net::{Ipv4Addr, Ipv6Addr},
+    };
+
+    use super::*;
+
+    #[test]
+    fn newcomers_are_refused_and_who_waits_is_still_let_in() -> Result<()> {
+        for address in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+            let listener = match bind(SocketAddr::new(address, 0), 16) {
+                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => continue, // no IPv6 here
+                bound => bound?,
+            };
+            let waits = TcpStream::connect(listener.local_addr()?)?;
+            assert!(refuse_newcomers(&listener));
+            let newcomer = TcpStream::connect(listener.local_addr()?).map_err(|error| error.kind());
+            assert_eq!(newcomer.err(), Some(ErrorKind::ConnectionRefused));
+            let accepted = accept_now(&listener)?.map(|socket| socket.peer_addr()).transpose()?;
+            assert_eq!(accepted, Some(waits.local_addr()?));
+        }
+        Ok(())
+    }
+}

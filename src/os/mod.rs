@@ -3,6 +3,7 @@
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
 //! - [`exit`]: the guard, which ends the process when nothing else does.
 //! - [`listener`]: closing a listening socket without resetting who is in its queue.
+//! - [`socket`]: looking at a connected socket that somebody else owns.
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
 //!
 //! # Where platforms differ
@@ -21,7 +22,7 @@
 //! | on Windows the guard calls `TerminateProcess`: an orderly end would end the guard first; and it says nothing, for a write to a console may wait | [`exit`] |
 //! | Windows shares a port between two processes by the option with which Unix takes it over from a dead one: not set there | [`listener::bind`] |
 //! | only Linux shuts a listening socket in all its duplicates; elsewhere the door closes with the last worker's | [`listener::CAN_SHUT`] |
-//! | only Linux has a filter that turns newcomers away before that | [`listener::ignore_newcomers`] |
+//! | only Linux can turn newcomers away before that | [`listener::refuse_newcomers`], [`listener::ignore_newcomers`] |
 //! | Windows is not asked whether anybody waits in the accept queue: the answer would change nothing | [`listener::nobody_waits`] |
 //! | systemd and its sockets are Unix's | `systemd.rs`, and `inherited.rs` of the application |
 //! | Windows has a service manager: `graceful-exit service` | `service.rs` of the application |
@@ -34,6 +35,7 @@
 pub mod exit;
 pub mod listener;
 pub mod signals;
+pub mod socket;
 #[cfg(all(unix, feature = "systemd"))]
 pub mod systemd;
 

@@ -10,14 +10,14 @@ use std::{
     time::Duration,
 };
 
-use actix_rt::time::{Instant, timeout};
+use actix_rt::time::{Instant, sleep, timeout};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::ServerName;
 use crate::{
     drain::{Drain, Standing},
-    os::listener,
+    os::{listener, socket::silent},
 };
 
 /// A running server: its gate, its connections and its door.
@@ -37,6 +37,8 @@ struct DoorState {
     /// The sockets, where whoever closes the door can shut them for the workers, and nowhere else: a duplicate
     /// would keep them open.
     sockets: OnceLock<Vec<TcpListener>>,
+    /// Newcomers are turned away without the workers' help, and nobody was in a queue.
+    closed: AtomicBool,
     /// The sockets do not listen any more, and their queues were empty.
     shut: AtomicBool,
     /// Held by who takes a connection out of the queue until it is counted: who holds it finds each connection
@@ -59,6 +61,9 @@ const UNUSED: usize = 256;
 /// When a newcomer came so lately, another may be in the middle of its handshake.
 const LATELY: Duration = Duration::from_millis(20);
 
+/// How long a connection's task may be at work on what it has read, before it is looked at again.
+const TURN: Duration = Duration::from_millis(1);
+
 /// The server is closed: no connection is left that could bring or get anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
@@ -69,6 +74,7 @@ impl Handle {
             asked: CancellationToken::new(),
             rejecting: CancellationToken::new(),
             sockets: OnceLock::new(),
+            closed: AtomicBool::new(false),
             shut: AtomicBool::new(false),
             turn: Mutex::new(None),
             workers,
@@ -120,41 +126,57 @@ impl Handle {
 
     /// Closes it. The order is what makes it lose nothing:
     ///
-    /// 1. Connections on which nothing has happened for a second are let go, once their worker has found no request in
-    ///    them.
+    /// 1. Connections on which nothing has happened for a second are let go, unless a request is found in them.
     /// 2. The door closes at once if nobody is before it, and nobody is expected: no connection is in use, whose
-    ///    client would open another one when it has had its last answer, and none was opened within the last 20 ms. Otherwise every worker empties
-    ///    the accept queue and stops listening; one that is blocked is not waited for longer than `linger`.
+    ///    client would open another one when it has had its last answer, and none was opened within the last 20 ms.
+    ///    Otherwise every worker empties the accept queue and stops listening; one that is blocked is not waited for
+    ///    longer than `linger`.
     /// 3. Connections whose request was abandoned are cut.
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
     ///    `linger` has passed since the beginning. Then they are let go, and whoever has sent a request up to this
     ///    instant is still answered, within `linger` once more.
-    /// 5. All that were let go hang up. Nobody waits for that.
     ///
-    /// There is no bound for it here: a blocked worker cannot look.
+    /// There is no bound for it here: a blocked worker cannot look. What is left of the server then is nothing that
+    /// could bring or get anything, and is for [`Handle::put_away`].
     pub async fn close(&self, linger: Duration) -> Closed {
         let begun = Instant::now();
         let connections = &self.drain.connections;
         let mut in_use = false;
-        connections.let_go(RECENTLY, |standing| {
+        let unused = |standing| {
             in_use |= matches!(standing, Standing::Busy | Standing::Recent);
             standing == Standing::Unused
-        });
-        let shut = !in_use && self.door.shut_if_nobody_waits();
-        self.door.asked.cancel();
-        if !shut {
+        };
+        let mut told_of_all = connections.let_go(RECENTLY, unused, silent);
+        if in_use || !self.door.close_if_nobody_waits() {
+            self.door.asked.cancel();
             let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
         }
         connections.cut(RECENTLY, |standing| standing == Standing::Busy);
         let left = linger.saturating_sub(begun.elapsed());
-        if timeout(left, connections.none_open()).await.is_err() {
-            connections.let_go(RECENTLY, |_| true);
+        let none_open = async {
+            while !told_of_all {
+                sleep(TURN).await;
+                told_of_all = connections.let_go(RECENTLY, |standing| standing == Standing::Unused, silent);
+            }
+            connections.none_open().await;
+        };
+        if timeout(left, none_open).await.is_err() {
+            connections.let_go(RECENTLY, |_| true, silent);
             let _ = timeout(linger, connections.none_open()).await;
             connections.cut(RECENTLY, |_| true);
             connections.none_open().await;
         }
-        connections.hang_up(RECENTLY, |_| true);
         Closed
+    }
+
+    /// Does what a closed server leaves undone, since nothing waits for it: its sockets stop listening, its workers drop
+    /// the application, and the connections that were let go hang up.
+    pub fn put_away(&self) {
+        if self.door.closed.load(Ordering::Acquire) {
+            self.door.shut();
+        }
+        self.door.asked.cancel();
+        self.drain.connections.hang_up(RECENTLY, |_| true);
     }
 
     /// Resolves when a worker has stopped accepting without having been asked: the server has failed.
@@ -173,20 +195,31 @@ impl fmt::Debug for Handle {
 }
 
 impl DoorState {
-    /// Stops listening, without a worker's help, if no connection is in any queue.
-    fn shut_if_nobody_waits(&self) -> bool {
+    /// Lets nobody in any more, without a worker's help, if no connection is in any queue.
+    fn close_if_nobody_waits(&self) -> bool {
         let Some(sockets) = self.sockets.get() else { return false };
-        for socket in sockets {
-            listener::ignore_newcomers(socket);
-        }
         let turn = self.turn();
-        let lately = turn.is_some_and(|last| last.elapsed() < LATELY);
-        let nobody = !lately && sockets.iter().all(listener::nobody_waits);
+        let nobody = || sockets.iter().all(listener::nobody_waits);
+        if turn.is_some_and(|last| last.elapsed() < LATELY) || !nobody() {
+            return false;
+        }
+        let refused = sockets
+            .iter()
+            .all(|socket| listener::refuse_newcomers(socket) || listener::ignore_newcomers(socket));
+        let nobody = nobody();
         if nobody {
-            self.shut.store(true, Ordering::Release);
-            sockets.iter().for_each(listener::shut);
+            self.closed.store(true, Ordering::Release);
+            if !refused {
+                self.shut();
+            }
         }
         nobody
+    }
+
+    /// Stops listening.
+    fn shut(&self) {
+        self.shut.store(true, Ordering::Release);
+        self.sockets.get().into_iter().flatten().for_each(listener::shut);
     }
 
     fn turn(&self) -> MutexGuard<'_, Option<Instant>> {

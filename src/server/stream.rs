@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::drain::{Connection, Farewell};
+use crate::{drain::Connection, os::socket};
 
 /// A connection's socket. It passes everything through, and tells the connection's record when what was written
 /// is with the kernel: a body that has been dropped is not yet sent, up to 32 KiB of it can be in user space.
@@ -30,6 +30,9 @@ const DISCARDED: usize = 16;
 impl Stream {
     /// A socket, and the record of its connection.
     pub fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
+        if let Some(number) = socket::number(&socket) {
+            connection.is_on(number);
+        }
         Self { socket, connection }
     }
 
@@ -42,8 +45,7 @@ impl Stream {
 impl Stream {
     /// Whether the kernel has nothing of the client's that was not read. tokio may not have heard of it yet.
     fn nothing_waits(&self) -> bool {
-        let peeked = SockRef::from(&self.socket).peek(&mut [MaybeUninit::uninit()]);
-        matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        socket::number(&self.socket).is_some_and(|socket| socket::silent(&[socket]) == [true])
     }
 
     /// Reads what a client has sent past its last answer: closing a socket with unread data in it resets the
@@ -67,12 +69,8 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        let farewell = self.connection.farewell();
-        if read.is_pending() && farewell != Farewell::None && self.nothing_waits() {
-            self.connection.let_go();
-            if farewell == Farewell::Close {
-                return Poll::Ready(Ok(()));
-            }
+        if read.is_pending() && self.connection.hangs_up() && self.nothing_waits() {
+            return Poll::Ready(Ok(()));
         }
         read
     }
@@ -98,7 +96,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Closing the socket, which follows, says the same to the client, in one system call less.
-        if self.connection.farewell() == Farewell::Close {
+        if self.connection.hangs_up() {
             return Poll::Ready(Ok(()));
         }
         let shut = ready!(Pin::new(&mut self.socket).poll_shutdown(cx));
@@ -118,38 +116,53 @@ mod tests {
     use super::*;
     use crate::drain::{Connections, Drain};
 
+    /// A drain, a client's end of its only connection, and the server's.
+    async fn connected() -> io::Result<(Arc<Drain>, net::TcpStream, Stream)> {
+        let drain = Arc::new(Drain::new(1));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let client = net::TcpStream::connect(listener.local_addr()?)?;
+        let (socket, _) = listener.accept().await?;
+        let (_, connection) = drain.opened(0);
+        Ok((drain, client, Stream::new(socket, connection)))
+    }
+
+    fn let_go_of_all(connections: &Connections) -> bool {
+        connections.let_go(Duration::ZERO, |_| true, socket::silent)
+    }
+
     /// tokio's driver has no turn between the client's write and the look: the kernel alone knows of the request.
     #[tokio::test]
     async fn a_request_that_waits_in_the_socket_is_neither_let_go_nor_hung_up_on() -> io::Result<()> {
-        let farewells: [fn(&Connections); 2] = [
-            |connections| connections.let_go(Duration::ZERO, |_| true),
-            |connections| connections.hang_up(Duration::ZERO, |_| true),
-        ];
-        for bid in farewells {
-            let drain = Arc::new(Drain::new(1));
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let mut client = net::TcpStream::connect(listener.local_addr()?)?;
-            let (socket, _) = listener.accept().await?;
-            let (_, connection) = drain.opened(0);
-            let mut stream = Stream::new(socket, connection);
-            let (mut unread, mut bytes) = ([0; 8], [0; 8]);
-            let mut unread = ReadBuf::new(&mut unread);
-            let looked = poll_fn(|cx| {
-                let stream = &mut stream;
-                assert!(Pin::new(&mut *stream).poll_read(cx, &mut unread).is_pending());
-                client.write_all(b"GET").expect("it is open");
-                bid(&drain.connections);
-                Poll::Ready(Pin::new(stream).poll_read(cx, &mut unread).is_pending())
-            });
-            assert!(looked.await, "an end in place of the request");
-            assert_eq!(drain.connections.open(), 1, "it was let go");
-            let read = poll_fn(|cx| {
-                let mut buffer = ReadBuf::new(&mut bytes);
-                let read = ready!(Pin::new(&mut stream).poll_read(cx, &mut buffer));
-                Poll::Ready(read.map(|()| buffer.filled().to_vec()))
-            });
-            assert_eq!(read.await?, b"GET");
-        }
+        let (drain, mut client, mut stream) = connected().await?;
+        let (mut unread, mut bytes) = ([0; 8], [0; 8]);
+        let mut unread = ReadBuf::new(&mut unread);
+        let looked = poll_fn(|cx| {
+            let stream = &mut stream;
+            assert!(Pin::new(&mut *stream).poll_read(cx, &mut unread).is_pending());
+            client.write_all(b"GET").expect("it is open");
+            assert!(let_go_of_all(&drain.connections));
+            drain.connections.hang_up(Duration::ZERO, |_| true);
+            Poll::Ready(Pin::new(stream).poll_read(cx, &mut unread).is_pending())
+        });
+        assert!(looked.await, "an end in place of the request");
+        assert_eq!(drain.connections.open(), 1, "it was let go");
+        let read = poll_fn(|cx| {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut stream).poll_read(cx, &mut buffer));
+            Poll::Ready(read.map(|()| buffer.filled().to_vec()))
+        });
+        assert_eq!(read.await?, b"GET");
+        Ok(())
+    }
+
+    /// Between reading a request and beginning it, neither the kernel nor the connection's record knows of it.
+    #[tokio::test]
+    async fn a_connection_whose_task_is_at_work_is_not_let_go() -> io::Result<()> {
+        let (drain, client, stream) = connected().await?;
+        let told_of_all = stream.connection().at_work(|| let_go_of_all(&drain.connections));
+        assert_eq!((told_of_all, drain.connections.open()), (false, 1));
+        assert_eq!((let_go_of_all(&drain.connections), drain.connections.open()), (true, 0));
+        drop(client);
         Ok(())
     }
 }

@@ -278,12 +278,13 @@ impl Begin {
         }
         let (place, connection) = self.drain.opened(self.lane);
         let counted = Counted { drain: Arc::clone(&self.drain), lane: self.lane, place };
-        let served = (self.serve)(Stream::new(socket, connection), peer);
+        let mut served = (self.serve)(Stream::new(socket, Arc::clone(&connection)), peer);
         let drain = Arc::clone(&self.drain);
         let lane = self.lane;
         let task = actix_rt::spawn(async move {
             drain.woken_by(lane, place, poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
-            served.await;
+            poll_fn(|cx| connection.at_work(|| served.as_mut().poll(cx))).await;
+            drop(served);
             drop(counted);
         });
         self.drain.served_by(self.lane, place, task.abort_handle());

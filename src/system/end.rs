@@ -92,6 +92,9 @@ pub(super) fn at_exit(
         if at_end == AtEnd::Exit {
             report.exit();
         }
+        if let Some(board) = shared.board.get() {
+            board.put_servers_away();
+        }
         let code = i32::from(report.exit_code);
         shared.finished.send_replace(Some(report));
         if guard.is_some()

@@ -71,6 +71,7 @@ impl GracefulExit {
         if let Err(error) = serve(opened, &rejection).await {
             for handle in &handles {
                 handle.close(Duration::ZERO).await;
+                handle.put_away();
             }
             return Err(error);
         }

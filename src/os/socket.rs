@@ -1,0 +1,100 @@
+//! Looking at connected sockets that somebody else owns.
+
+/// The system's number of a socket. It neither borrows the socket nor keeps it open.
+pub type Number = u32;
+
+/// A socket's number, for [`silent`]; `None` if it has none that can be told.
+pub fn number(socket: &impl AsSocket) -> Option<Number> {
+    platform::number(socket)
+}
+
+/// For each socket, whether the kernel holds nothing of its peer's: no byte that was not read, no end, no error. What
+/// is said of a number that is no socket's any more, or another one's by now, means nothing. Nothing is read, changed
+/// or waited for, in one system call for all of them. If the system cannot say, the answer is no.
+#[must_use]
+pub fn silent(sockets: &[Number]) -> Vec<bool> {
+    platform::silent(sockets)
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::os::fd::AsRawFd;
+
+    use super::{AsSocket, Number};
+
+    pub(super) fn number(socket: &impl AsSocket) -> Option<Number> {
+        Number::try_from(socket.as_fd().as_raw_fd()).ok()
+    }
+
+    pub(super) fn silent(sockets: &[Number]) -> Vec<bool> {
+        let entry =
+            |&socket: &Number| libc::pollfd { fd: socket.cast_signed(), events: libc::POLLIN, revents: 0 };
+        let mut entries: Vec<_> = sockets.iter().map(entry).collect();
+        let count = libc::nfds_t::try_from(entries.len()).unwrap_or(0);
+        // SAFETY: as many valid entries as are said; no waiting. Asking about a number changes nothing for its owner.
+        let told = unsafe { libc::poll(entries.as_mut_ptr(), count, 0) } >= 0;
+        entries.iter().map(|entry| told && entry.revents == 0).collect()
+    }
+}
+
+#[cfg(windows)]
+mod platform {
+    use std::os::windows::io::AsRawSocket;
+
+    use windows_sys::Win32::Networking::WinSock::{POLLRDNORM, WSAPOLLFD, WSAPoll};
+
+    use super::{AsSocket, Number};
+
+    pub(super) fn number(socket: &impl AsSocket) -> Option<Number> {
+        // A socket is a kernel object's handle, of which 32 bits count.
+        Number::try_from(socket.as_socket().as_raw_socket()).ok()
+    }
+
+    pub(super) fn silent(sockets: &[Number]) -> Vec<bool> {
+        let entry = |&socket: &Number| WSAPOLLFD { fd: socket as usize, events: POLLRDNORM, revents: 0 };
+        let mut entries: Vec<_> = sockets.iter().map(entry).collect();
+        let count = u32::try_from(entries.len()).unwrap_or(0);
+        // SAFETY: as many valid entries as are said; no waiting. Asking about a number changes nothing for its owner.
+        let told = unsafe { WSAPoll(entries.as_mut_ptr(), count, 0) } >= 0;
+        entries.iter().map(|entry| told && entry.revents == 0).collect()
+    }
+}
+
+/// A socket, by the platform's own name for it.
+#[cfg(unix)]
+pub use std::os::fd::AsFd as AsSocket;
+#[cfg(windows)]
+pub use std::os::windows::io::AsSocket;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Result, Write},
+        net::{TcpListener, TcpStream},
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_socket_with_an_unread_byte_or_an_end_is_not_silent() -> Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let mut pairs = Vec::new();
+        for _ in 0..3 {
+            let client = TcpStream::connect(listener.local_addr()?)?;
+            pairs.push((client, listener.accept()?.0));
+        }
+        let sockets: Vec<_> = pairs.iter().filter_map(|(_, socket)| number(socket)).collect();
+        assert_eq!(silent(&sockets), [true; 3]);
+        pairs[1].0.write_all(b"G")?;
+        pairs[2].0.shutdown(std::net::Shutdown::Write)?;
+        let begun = Instant::now();
+        while silent(&sockets) != [true, false, false] {
+            assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", silent(&sockets));
+            thread::yield_now();
+        }
+        assert!(silent(&[]).is_empty());
+        Ok(())
+    }
+}
