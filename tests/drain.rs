@@ -1,6 +1,7 @@
 //! Draining and closing over real sockets: what a client sees of an exit.
 
 mod answers;
+mod closed;
 mod crowd;
 mod failure;
 mod in_flight;

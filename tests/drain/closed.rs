@@ -1,0 +1,39 @@
+//! What is left of a closed server: nothing that a client or the next process would meet.
+
+use std::{
+    io::ErrorKind,
+    net::{TcpListener, TcpStream},
+    thread,
+};
+
+use graceful_exit::{CallbackError, Outcome};
+use tokio::sync::oneshot;
+
+use super::service::{MS, Service};
+use crate::support::wait_until;
+
+#[test]
+fn while_callbacks_run_newcomers_are_refused_unused_connections_closed_and_the_port_is_free() {
+    let (go_on, held) = oneshot::channel::<()>();
+    let hold = |_| async { held.await.map_err(CallbackError::from) };
+    let service = Service::start_with(|server| server, |exit| exit.callback_fn("held", hold));
+    let mut unused = service.connect();
+    thread::sleep(1100 * MS);
+    service.exit.stop("test");
+    service.reach("callbacks");
+    let newcomer = TcpStream::connect(service.address).map_err(|error| error.kind());
+    assert_eq!(newcomer.err(), Some(ErrorKind::ConnectionRefused));
+    assert!(unused.is_closed());
+    wait_until("the port is free", || TcpListener::bind(service.address).is_ok());
+    assert_eq!(service.phase(), "callbacks");
+    go_on.send(()).expect("it waits");
+    assert_eq!(service.report().outcome, Outcome::Clean);
+}
+
+#[test]
+fn its_port_is_free_as_soon_as_the_exit_is_over() {
+    let service = Service::start();
+    let address = service.address;
+    assert_eq!(service.stop().outcome, Outcome::Clean);
+    TcpListener::bind(address).expect("nobody listens there");
+}
