@@ -48,6 +48,11 @@ impl Client {
         self.stream.set_nonblocking(false).is_err() || closed
     }
 
+    /// The connection alone, for a client that has nothing more to ask.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Reads the next answer, whole.
     pub(crate) fn answer(&mut self) -> io::Result<Answer> {
         let end = loop {

@@ -7,6 +7,7 @@ use crate::process::Kind;
 pub(crate) enum Row {
     Idle,
     Unused,
+    Pooled,
     Used,
     Slow,
     HalfHead,
@@ -23,9 +24,10 @@ pub(crate) enum Row {
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Idle,
         Self::Unused,
+        Self::Pooled,
         Self::Used,
         Self::Slow,
         Self::HalfHead,
@@ -46,6 +48,7 @@ impl Row {
         match self {
             Self::Idle => "idle",
             Self::Unused => "unused",
+            Self::Pooled => "pooled",
             Self::Used => "used",
             Self::Slow => "slow",
             Self::HalfHead => "half-head",
@@ -72,6 +75,7 @@ impl Row {
         match self {
             Self::Idle => "idle: signal → gone",
             Self::Unused => "100 idle keep-alive connections, unused for over a second",
+            Self::Pooled => "the same, of clients that close in return",
             Self::Used => "the same, just used",
             Self::Slow => "one slow request: last byte → gone",
             Self::HalfHead => "half a request head, for over a second",
@@ -91,7 +95,7 @@ impl Row {
     pub(crate) fn goal(self) -> &'static str {
         match self {
             Self::Idle | Self::Slow => "≤ axum + 0.5 ms",
-            Self::Unused => "≤ axum",
+            Self::Unused | Self::Pooled => "≤ axum",
             Self::Used => "≤ linger (50 ms) + 5 ms",
             Self::HalfHead | Self::Silent => "≤ 5 ms",
             Self::InFlight => "all; ≤ axum + 1 ms",
@@ -125,6 +129,6 @@ impl Row {
 
     /// Whether the scene has to age for over a second.
     pub(crate) fn ages(self) -> bool {
-        matches!(self, Self::Unused | Self::HalfHead | Self::Silent | Self::Crowd)
+        matches!(self, Self::Unused | Self::Pooled | Self::HalfHead | Self::Silent | Self::Crowd)
     }
 }

@@ -49,6 +49,7 @@ impl Scene {
         match row {
             Row::Idle | Row::Slow | Row::InFlight | Row::Newcomers | Row::Callbacks => {}
             Row::Unused | Row::Used => idle = connect_and_use(address, 100)?,
+            Row::Pooled => close_in_return(connect_and_use(address, 100)?)?,
             Row::HalfHead => {
                 idle = connect(1)?;
                 idle[0].write(HALF_A_HEAD)?;
@@ -170,5 +171,29 @@ fn use_once(clients: &mut [Client]) -> io::Result<()> {
     for client in clients {
         client.answer()?;
     }
+    Ok(())
+}
+
+/// Has each connection closed as soon as its server has closed it, as a pool of connections does.
+fn close_in_return(clients: Vec<Client>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let streams: Vec<_> = clients.into_iter().map(Client::into_stream).collect();
+    thread::spawn(move || {
+        runtime.block_on(async {
+            let mut waiting = tokio::task::JoinSet::new();
+            for stream in streams {
+                let stream =
+                    stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
+                waiting.spawn(async move {
+                    // An idle connection becomes readable by its end, whatever kind of end that is.
+                    match stream {
+                        Ok(stream) => drop(stream.readable().await),
+                        Err(error) => eprintln!("a connection is not watched: {error}"),
+                    }
+                });
+            }
+            waiting.join_all().await;
+        });
+    });
     Ok(())
 }
