@@ -18,6 +18,10 @@ const AT_ONCE: usize = 4096;
 /// and a thread that is woken for each of them takes the time of the one that logs.
 const NAP: Duration = Duration::from_millis(1);
 
+/// How long whoever flushes looks by itself whether the writer is done. With an output that works it is sooner than a
+/// thread that sleeps is woken.
+const LOOK: Duration = Duration::from_micros(100);
+
 /// The lines that wait for one output. Its lock is held for a few instructions only, never while writing.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -146,7 +150,7 @@ impl Queue {
                 // Without the lock, for which the writer would wait at once.
                 drop(state);
                 self.filled.notify_one();
-                state = self.lock();
+                state = self.look_until(last, LOOK.min(left));
                 if state.done >= last {
                     break;
                 }
@@ -154,6 +158,19 @@ impl Queue {
             state = self.settled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
+    }
+
+    /// Looks again and again, at most for so long, whether as many lines have left.
+    fn look_until(&self, last: u64, bound: Duration) -> MutexGuard<'_, State> {
+        let begun = Instant::now();
+        loop {
+            let state = self.lock();
+            if state.done >= last || begun.elapsed() >= bound {
+                return state;
+            }
+            drop(state);
+            thread::yield_now();
+        }
     }
 
     pub(super) fn dropped(&self) -> u64 {
