@@ -15,8 +15,8 @@ use crate::support::wait_until;
 #[test]
 fn while_callbacks_run_newcomers_are_refused_unused_connections_closed_and_the_port_is_free() {
     let (go_on, held) = oneshot::channel::<()>();
-    let hold = |_| async { held.await.map_err(CallbackError::from) };
-    let service = Service::start_with(|server| server, |exit| exit.callback_fn("held", hold));
+    let work = |_| async { held.await.map_err(CallbackError::from) };
+    let service = Service::start_with(|server| server, |exit| exit.callback_fn("held", work));
     let mut unused = service.connect();
     thread::sleep(1100 * MS);
     service.exit.stop("test");
