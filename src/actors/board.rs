@@ -159,6 +159,11 @@ impl Board {
         self.lock().servers().map(|server| server.drain().connections.outliving()).sum()
     }
 
+    /// Whether every server [is empty](Handle::is_empty).
+    pub(crate) fn servers_are_empty(&self) -> bool {
+        self.lock().servers().all(Handle::is_empty)
+    }
+
     /// Puts every server away, however far it has come.
     pub(crate) fn put_servers_away(&self) {
         self.lock().servers().for_each(Handle::put_away);

@@ -22,9 +22,9 @@ pub struct HttpServerActor {
     closing: bool,
 }
 
-/// A closed server is put away so much later: that wakes every worker, and whoever the exit waits for next would have
-/// to share the processors with them.
-const BREATH: Duration = Duration::from_millis(1);
+/// A closed server is put away so much later. That wakes every worker, and whoever the exit waits for next would have
+/// to share the processors with them; and whoever is in the middle of a handshake has time to end it.
+const BREATH: Duration = Duration::from_millis(5);
 
 impl HttpServerActor {
     pub(crate) fn new(

@@ -134,6 +134,22 @@ pub use std::os::fd::AsFd as AsSocket;
 #[cfg(windows)]
 pub use std::os::windows::io::AsSocket;
 
+/// Holds every handshake up until its client has sent something: a handshake in the middle, for as long as a test wants.
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) fn hold_handshakes(listener: &TcpListener) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    let (seconds, length): (libc::c_int, _) =
+        (30, libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0));
+    let value = (&raw const seconds).cast();
+    let (level, name) = (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT);
+    // SAFETY: a borrowed descriptor, and a value of the length that is said.
+    match unsafe { libc::setsockopt(listener.as_raw_fd(), level, name, value, length) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::{

@@ -169,6 +169,13 @@ impl Handle {
         Closed
     }
 
+    /// Whether it has no connection that is waited for, and nobody waits to be let in. Once it has closed this may cease
+    /// to be so: whoever had begun a handshake by then ends it, is let in, and may have a request to be answered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.drain.connections.open() == 0 && self.door.nobody_got_in()
+    }
+
     /// Does what a closed server leaves undone, since nothing waits for it: its sockets stop listening, its workers drop
     /// the application, and the connections that were let go hang up.
     pub fn put_away(&self) {
@@ -214,6 +221,13 @@ impl DoorState {
             }
         }
         nobody
+    }
+
+    /// Whether no queue has anybody in it, as far as newcomers have been turned away and the sockets still listen.
+    fn nobody_got_in(&self) -> bool {
+        let listens = self.closed.load(Ordering::Acquire) && !self.shut.load(Ordering::Acquire);
+        let sockets = self.sockets.get().into_iter().flatten();
+        !listens || sockets.into_iter().all(listener::nobody_waits)
     }
 
     /// Stops listening.
@@ -284,5 +298,41 @@ impl Drop for Accepting {
         if !self.door.asked.is_cancelled() && !self.door.shut.load(Ordering::Acquire) {
             self.door.ended.send_replace(true);
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{
+        io::{self, Write},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_in_the_middle_of_a_handshake_when_the_door_closes_is_still_let_in() -> io::Result<()> {
+        let socket = listener::bind(([127, 0, 0, 1], 0).into(), 16)?;
+        listener::hold_handshakes(&socket)?;
+        let handle = Handle::new("web".into(), Arc::new(Drain::new(1)), 1);
+        handle.listens_on(std::iter::once(&socket));
+        let mut client = TcpStream::connect(socket.local_addr()?)?;
+        // No worker is there to help.
+        assert_eq!(timeout(Duration::from_secs(5), handle.close(Duration::ZERO)).await, Ok(Closed));
+        assert!(handle.is_empty());
+        let newcomer = TcpStream::connect(socket.local_addr()?).map_err(|error| error.kind());
+        assert_eq!(newcomer.err(), Some(io::ErrorKind::ConnectionRefused));
+
+        client.write_all(b"GET")?;
+        let begun = Instant::now();
+        while handle.is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(5), "nobody was let in");
+            sleep(TURN).await;
+        }
+        assert!(listener::accept_now(&socket)?.is_some());
+        assert!(handle.is_empty());
+        handle.put_away();
+        assert!(handle.is_empty(), "a socket that does not listen has nobody in its queue");
+        Ok(())
     }
 }

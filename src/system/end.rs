@@ -11,12 +11,13 @@ use actix::prelude::*;
 
 use super::{AtEnd, GracefulExit, handle::Shared};
 use crate::{
+    actors::Board,
     os::{
         exit::{self, Cause, Guard},
         signals::Caught,
     },
     report_file::ReportFile,
-    sequence::Report,
+    sequence::{Outcome, Report},
     summary,
     words::Language,
 };
@@ -27,7 +28,7 @@ const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 const GUARD_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
 /// The same once the exit is over, and nothing is left but to end the process.
 const GUARD_AFTER_THE_END: Duration = Duration::from_millis(250);
-/// How long those who look at the exit are waited for, to be told how it ended.
+/// How long those who look at the exit are waited for, to be told how it ended; and those who got in at the last moment.
 const LAST_WORD: Duration = Duration::from_millis(50);
 /// How often it is seen whether they have been.
 const LAST_WORD_LOOK: Duration = Duration::from_millis(1);
@@ -85,7 +86,7 @@ pub(super) fn at_exit(
         {
             log::error!("{}", language.report_failed(&path.display(), &error));
         }
-        last_word(&shared);
+        last_word(&shared, report.outcome);
         // Before the log's flush: that is the user's code, and the exit is what it is by now.
         arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
         flush_log(LOG_FLUSH);
@@ -111,13 +112,19 @@ fn arm(guard: Option<&Guard>, cause: Cause, after: Duration, code: u8) {
     }
 }
 
-/// Waits until whoever looks at the exit through a connection that outlives its server knows how it ended.
-fn last_word(shared: &Shared) {
+/// Waits for those who are to have an answer still, but not for long.
+fn last_word(shared: &Shared, outcome: Outcome) {
     let Some(board) = shared.board.get() else { return };
     let begun = Instant::now();
-    while board.outliving() > 0 && begun.elapsed() < LAST_WORD {
+    while is_awaited(board, outcome) && begun.elapsed() < LAST_WORD {
         thread::sleep(LAST_WORD_LOOK);
     }
+}
+
+/// Whether somebody looks at the exit through a connection that outlives its server, and is to know how it ended; or,
+/// where all servers have closed, was in the middle of a handshake by then, and has got in.
+fn is_awaited(board: &Board, outcome: Outcome) -> bool {
+    board.outliving() > 0 || (outcome == Outcome::Clean && !board.servers_are_empty())
 }
 
 impl Report {
@@ -125,5 +132,28 @@ impl Report {
     /// still hangs is left behind. If even that hangs, the guard ends the process 250 ms later, with the same code.
     pub fn exit(self) -> ! {
         exit::in_order(self.exit_code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        drain::Drain,
+        sequence::{Bounds, Plan},
+        server::Handle,
+    };
+
+    #[test]
+    fn whoever_gets_in_at_the_last_moment_is_waited_for_unless_the_end_is_sudden() {
+        let handle = Handle::new("web".into(), Arc::new(Drain::new(1)), 1);
+        let plan = Plan::new(Bounds::default(), Vec::new()).expect("it may be empty");
+        let board = Board::new(Arc::new(plan), std::slice::from_ref(&handle));
+        let drain = Arc::clone(handle.drain());
+        let (place, _connection) = drain.opened(0);
+        assert!(!is_awaited(&board, Outcome::Forced));
+        assert!(is_awaited(&board, Outcome::Clean));
+        drain.closed(0, place);
+        assert!(!is_awaited(&board, Outcome::Clean));
     }
 }
