@@ -97,23 +97,6 @@ pub fn ignore_newcomers(_listener: &impl AsSocket) -> bool {
     false
 }
 
-/// Whether the accept queue is empty, as far as the system tells without waiting.
-#[cfg(unix)]
-pub fn nobody_waits(listener: &impl AsSocket) -> bool {
-    use std::os::fd::AsRawFd;
-
-    let fd = listener.as_fd().as_raw_fd();
-    let mut asked = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one valid entry, whose descriptor is borrowed for the call; no waiting.
-    unsafe { libc::poll(&raw mut asked, 1, 0) == 0 }
-}
-
-/// Nobody asks: the socket cannot be [`shut`] here.
-#[cfg(not(unix))]
-pub fn nobody_waits(_listener: &impl AsSocket) -> bool {
-    false
-}
-
 /// Whether [`shut`] does anything.
 pub const CAN_SHUT: bool = cfg!(target_os = "linux");
 

@@ -3,7 +3,7 @@
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
 //! - [`exit`]: the guard, which ends the process when nothing else does.
 //! - [`listener`]: closing a listening socket without resetting who is in its queue.
-//! - [`socket`]: looking at a connected socket that somebody else owns.
+//! - [`socket`]: whether anything waits in a socket, whoever owns it.
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
 //!
 //! # Where platforms differ
@@ -23,7 +23,6 @@
 //! | Windows shares a port between two processes by the option with which Unix takes it over from a dead one: not set there | [`listener::bind`] |
 //! | only Linux shuts a listening socket in all its duplicates; elsewhere the door closes with the last worker's | [`listener::CAN_SHUT`] |
 //! | only Linux can turn newcomers away before that | [`listener::refuse_newcomers`], [`listener::ignore_newcomers`] |
-//! | Windows is not asked whether anybody waits in the accept queue: the answer would change nothing | [`listener::nobody_waits`] |
 //! | systemd and its sockets are Unix's | `systemd.rs`, and `inherited.rs` of the application |
 //! | Windows has a service manager: `graceful-exit service` | `service.rs` of the application |
 //! | Windows syncs no folder: a rename is as durable as it makes it | `business/folder.rs` of the application |

@@ -1,4 +1,6 @@
-//! Looking at connected sockets that somebody else owns.
+//! Whether anything waits in a socket, whoever owns it.
+
+use super::listener::AsSocket;
 
 /// The system's number of a socket. It neither borrows the socket nor keeps it open.
 pub type Number = u32;
@@ -14,6 +16,11 @@ pub fn number(socket: &impl AsSocket) -> Option<Number> {
 #[must_use]
 pub fn silent(sockets: &[Number]) -> Vec<bool> {
     platform::silent(sockets)
+}
+
+/// The same of one socket. A listening one is silent when its accept queue is empty.
+pub fn is_silent(socket: &impl AsSocket) -> bool {
+    number(socket).is_some_and(|socket| silent(&[socket]) == [true])
 }
 
 #[cfg(unix)]
@@ -59,12 +66,6 @@ mod platform {
         entries.iter().map(|entry| told && entry.revents == 0).collect()
     }
 }
-
-/// A socket, by the platform's own name for it.
-#[cfg(unix)]
-pub use std::os::fd::AsFd as AsSocket;
-#[cfg(windows)]
-pub use std::os::windows::io::AsSocket;
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::ServerName;
 use crate::{
     drain::{Drain, Standing},
-    os::{listener, socket::silent},
+    os::{
+        listener,
+        socket::{is_silent, silent},
+    },
 };
 
 /// A running server: its gate, its connections and its door.
@@ -206,7 +209,7 @@ impl DoorState {
     fn close_if_nobody_waits(&self) -> bool {
         let Some(sockets) = self.sockets.get() else { return false };
         let turn = self.turn();
-        let nobody = || sockets.iter().all(listener::nobody_waits);
+        let nobody = || sockets.iter().all(is_silent);
         if turn.is_some_and(|last| last.elapsed() < LATELY) || !nobody() {
             return false;
         }
@@ -227,7 +230,7 @@ impl DoorState {
     fn nobody_got_in(&self) -> bool {
         let listens = self.closed.load(Ordering::Acquire) && !self.shut.load(Ordering::Acquire);
         let sockets = self.sockets.get().into_iter().flatten();
-        !listens || sockets.into_iter().all(listener::nobody_waits)
+        !listens || sockets.into_iter().all(is_silent)
     }
 
     /// Stops listening.

@@ -43,11 +43,6 @@ impl Stream {
 }
 
 impl Stream {
-    /// Whether the kernel has nothing of the client's that was not read. tokio may not have heard of it yet.
-    fn nothing_waits(&self) -> bool {
-        socket::number(&self.socket).is_some_and(|socket| socket::silent(&[socket]) == [true])
-    }
-
     /// Reads what a client has sent past its last answer: closing a socket with unread data in it resets the
     /// connection, and a reset can take the answer along.
     fn discard(&self) {
@@ -69,7 +64,8 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if read.is_pending() && self.connection.hangs_up() && self.nothing_waits() {
+        // tokio may not have heard of what the kernel has.
+        if read.is_pending() && self.connection.hangs_up() && socket::is_silent(&self.socket) {
             return Poll::Ready(Ok(()));
         }
         read
