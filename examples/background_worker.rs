@@ -8,7 +8,7 @@ use std::{collections::VecDeque, env, time::Duration};
 
 use actix::prelude::*;
 use actix_web::{App, HttpResponse, web};
-use graceful_exit::{CallbackError, FinishWork, GracefulExit, Job, Server, StartError};
+use graceful_exit::{FinishWork, GracefulExit, Job, JobError, Server, StartError};
 use tokio::sync::oneshot;
 
 /// Takes a job from the queue when the one before is done.
@@ -42,9 +42,9 @@ impl Handler<Enqueue> for Consumer {
 }
 
 impl Handler<FinishWork> for Consumer {
-    type Result = ResponseFuture<Result<(), CallbackError>>;
+    type Result = ResponseFuture<Result<(), JobError>>;
 
-    fn handle(&mut self, FinishWork(errand): FinishWork, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, FinishWork(context): FinishWork, _: &mut Self::Context) -> Self::Result {
         let (finish, finished) = oneshot::channel();
         if self.working {
             self.finish = Some(finish);
@@ -58,7 +58,7 @@ impl Handler<FinishWork> for Consumer {
             tokio::select! {
                 done = finished => Ok(done?),
                 // Nobody waits any more: a job that can be broken off would be here.
-                () = errand.cancelled().cancelled() => Err(CallbackError::new("the last job took too long")),
+                () = context.cancelled().cancelled() => Err(JobError::new("the last job took too long")),
             }
         })
     }

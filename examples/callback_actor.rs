@@ -13,7 +13,7 @@ use std::{
 
 use actix::prelude::*;
 use actix_web::{App, web};
-use graceful_exit::{CallbackError, GracefulExit, RunCallback, Server, StartError};
+use graceful_exit::{GracefulExit, JobError, RunCallback, Server, StartError};
 
 /// Saves the number of visits when the service stops.
 struct SaveVisits(Arc<AtomicU64>);
@@ -23,14 +23,14 @@ impl Actor for SaveVisits {
 }
 
 impl Handler<RunCallback> for SaveVisits {
-    type Result = ResponseFuture<Result<(), CallbackError>>;
+    type Result = ResponseFuture<Result<(), JobError>>;
 
-    fn handle(&mut self, RunCallback(errand): RunCallback, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, RunCallback(context): RunCallback, _: &mut Context<Self>) -> Self::Result {
         let visits = self.0.load(Ordering::Relaxed);
         Box::pin(async move {
             tokio::select! {
                 // Whatever takes long should end itself when nobody waits for it any more.
-                () = errand.cancelled().cancelled() => Err(CallbackError::new("no time to save the visits")),
+                () = context.cancelled().cancelled() => Err(JobError::new("no time to save the visits")),
                 () = actix_web::rt::time::sleep(Duration::from_millis(100)) => {
                     println!("saved: {visits} visits");
                     Ok(())

@@ -27,23 +27,23 @@
 //! # The order
 //!
 //! 1. A signal, or [`ExitHandle::stop`]: [`ExitHandle::is_ready`] turns false.
-//! 2. For [`Bounds::ready_delay`], everything is served as before, with `Connection: close` on each answer.
+//! 2. For [`Timeouts::ready_delay`], everything is served as before, with `Connection: close` on each answer.
 //! 3. New requests are rejected ([`Rejection`]); [`ExitHandle::streams`] is cancelled; requests in flight and
-//!    background workers are waited for, at most [`Bounds::drain`], and not a moment longer than it takes.
-//! 4. The servers close ([`Stop::First`]): within [`Bounds::stop`].
-//! 5. All callbacks run at once, each within its own bound or [`Bounds::callback`].
+//!    background workers are waited for, at most [`Timeouts::drain_timeout`], and not a moment longer than it takes.
+//! 4. The servers close ([`Stop::First`]): within [`Timeouts::stop_timeout`].
+//! 5. All callbacks run at once, each within its own bound or [`Timeouts::callback_timeout`].
 //! 6. Resources are released one after another, the last registered first.
 //! 7. Servers that [`Stop::Last`] close.
 //! 8. [`GracefulExit::run`] resolves to the [`Report`]; or the process ends, with [`GracefulExit::exits_at_once`].
 //!
-//! A second signal, later than [`Bounds::coalesce`] after the first, forces the exit at once; so does
-//! [`Bounds::deadline`]. Both end with a code other than 0, and with a report that says what was cut off.
+//! A second signal, later than [`Timeouts::coalesce`] after the first, forces the exit at once; so does
+//! [`Timeouts::timeout`]. Both end with a code other than 0, and with a report that says what was cut off.
 //!
 //! # Jobs
 //!
 //! A [`Job`] is done by an actor: yours, which handles [`RunCallback`], [`ReleaseResource`] or [`FinishWork`] and
 //! is handed over as a `Recipient`, or one that is made of a future. One's panic, error, hang or blocked thread
-//! neither delays nor hides another's; whose bound is over is told so through its [`Errand`]. An actor that may
+//! neither delays nor hides another's; whose bound is over is told so through its [`JobContext`]. An actor that may
 //! block its thread belongs on an arbiter of its own: [`Job::callback_actor`] gives it one.
 //!
 //! # What is promised
@@ -52,7 +52,7 @@
 //!   of it is blocked: a plain thread ends it then, without the runtime, the allocator, a lock or the log.
 //! - A request counts as in flight until the last byte of its answer is with the kernel.
 //! - Every connection that a client has opened or used within the last second before its server closes gets an
-//!   answer to a request that was on its way, if it arrives within the linger (50 ms).
+//!   answer to a request that was on its way, if it arrives within the keep-alive grace (50 ms).
 //!
 //! # What is not promised
 //!
@@ -71,7 +71,7 @@
 //! | [`server`] | accepts connections, and closes without losing one |
 //! | [`actors`] | carries out what the machine decides |
 //! | [`os`] | signals, the exit guard, listening sockets: one file a subject |
-//! | [`words`] | every sentence that an operator reads, in each language |
+//! | [`locale`] | every sentence that an operator reads, in each language |
 //! | `settings`, `logging` | behind the features of these names: the settings file, and a log that never blocks |
 //!
 //! # Features
@@ -81,6 +81,8 @@
 
 pub mod actors;
 pub mod drain;
+mod exit;
+pub mod locale;
 #[cfg(feature = "logging")]
 pub mod logging;
 pub mod os;
@@ -90,17 +92,15 @@ pub mod server;
 #[cfg(feature = "settings")]
 pub mod settings;
 pub mod summary;
-mod system;
-pub mod words;
 
-pub use actors::{CallbackError, Errand, FinishWork, Job, ReleaseResource, RunCallback, Status};
+pub use actors::{FinishWork, Job, JobContext, JobError, ReleaseResource, RunCallback, Status};
 pub use drain::Rejection;
+pub use exit::{ExitHandle, GracefulExit, StartError};
+pub use locale::Language;
 pub use os::signals::SignalName;
 pub use report_file::{AbandonedEntry, JobEntry, PhaseEntry, ReadError, ReportFile, ServerEntry};
-pub use sequence::{Bounds, ExitCodes, Outcome, Report};
+pub use sequence::{ExitCodes, Outcome, Report, Timeouts};
 pub use server::{Server, Stop};
-pub use system::{ExitHandle, GracefulExit, StartError};
-pub use words::Language;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -9,7 +9,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::sequence::{CallbackReport, EndedBy, Fate, Outcome, Over, PhaseKind, Report, ServerReport};
+use crate::sequence::{
+    CallbackReport, EndedBy, Outcome, PhaseKind, Report, ServerReport, TaskResult, TaskStatus,
+};
 
 /// A report as it stands in a file. Durations and ages are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,15 +140,19 @@ impl ReportFile {
             [Outcome::Clean, Outcome::Incomplete, Outcome::TimedOut, Outcome::Forced].map(Outcome::name);
         let phases = PhaseKind::ALL.map(PhaseKind::name);
         let ends = [EndedBy::Done, EndedBy::Timeout, EndedBy::Deadline, EndedBy::Signal].map(EndedBy::name);
-        let overs = [Over::Done, Over::Failed, Over::Panicked, Over::Unreachable].map(Fate::Ended);
-        let fates = overs.into_iter().chain([Fate::NotStarted, Fate::TimedOut, Fate::CutOff]).map(Fate::name);
-        let fates: Vec<_> = fates.collect();
+        let results = [TaskResult::Done, TaskResult::Failed, TaskResult::Panicked, TaskResult::Unreachable]
+            .map(TaskStatus::Finished);
+        let statuses = results
+            .into_iter()
+            .chain([TaskStatus::NotStarted, TaskStatus::TimedOut, TaskStatus::CutOff])
+            .map(TaskStatus::name);
+        let statuses: Vec<_> = statuses.collect();
 
         let jobs = [&self.workers, &self.callbacks, &self.resources].into_iter().flatten();
         let words = iter::once(("outcome", &self.outcome, &outcomes[..]))
             .chain(self.phases.iter().map(|phase| ("phases.name", &phase.name, &phases[..])))
             .chain(self.phases.iter().map(|phase| ("phases.ended_by", &phase.ended_by, &ends[..])))
-            .chain(jobs.map(|job| ("outcome of a member", &job.outcome, &fates[..])));
+            .chain(jobs.map(|job| ("outcome of a member", &job.outcome, &statuses[..])));
         let mut foreign = words.filter(|(_, word, known)| !known.contains(&word.as_str()));
         foreign.next().map(|(key, word, _)| (key, word.as_str()))
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
+    locale::{Language, rounded},
     report_file::{JobEntry, ReportFile},
-    sequence::{Fate, Kind, Over, PhaseKind},
-    words::{Language, rounded},
+    sequence::{Kind, PhaseKind, TaskResult, TaskStatus},
 };
 
 /// How many are named of each sort of thing that went wrong.
@@ -34,7 +34,7 @@ pub fn lines(report: &ReportFile, language: Language) -> Vec<String> {
         let ended = language.ended_by(&phase.ended_by);
         lines.push(format!("  {name}  {bar}  {duration:>6}  {ended}").trim_end().to_owned());
     }
-    lines.extend(culprits(report, language).iter().map(|line| plain(&format!("  {line}"))));
+    lines.extend(failures(report, language).iter().map(|line| plain(&format!("  {line}"))));
     lines
 }
 
@@ -79,7 +79,7 @@ pub fn phase_names(report: &ReportFile, language: Language) -> Vec<String> {
 
 /// By name: what was abandoned, failed or late.
 #[must_use]
-pub fn culprits(report: &ReportFile, language: Language) -> Vec<String> {
+pub fn failures(report: &ReportFile, language: Language) -> Vec<String> {
     let mut lines = Vec::new();
     for server in &report.servers {
         for request in server.abandoned.iter().take(NAMED) {
@@ -95,8 +95,9 @@ pub fn culprits(report: &ReportFile, language: Language) -> Vec<String> {
         (Kind::Callback, &report.callbacks),
         (Kind::Resource, &report.resources),
     ] {
-        let late: Vec<_> = jobs.iter().filter(|job| job.outcome != Fate::Ended(Over::Done).name()).collect();
-        lines.extend(late.iter().take(NAMED).map(|job| culprit(kind, job, language)));
+        let late: Vec<_> =
+            jobs.iter().filter(|job| job.outcome != TaskStatus::Finished(TaskResult::Done).name()).collect();
+        lines.extend(late.iter().take(NAMED).map(|job| failure(kind, job, language)));
         if let Some(more) = more(late.len()) {
             lines.push(language.more(more));
         }
@@ -104,12 +105,12 @@ pub fn culprits(report: &ReportFile, language: Language) -> Vec<String> {
     lines
 }
 
-fn culprit(kind: Kind, job: &JobEntry, language: Language) -> String {
+fn failure(kind: Kind, job: &JobEntry, language: Language) -> String {
     let label = language.member(kind, &job.name);
     let fate = language.fate(&job.outcome);
     let after =
-        Some(Duration::from_millis(job.duration_ms)).filter(|_| job.outcome != Fate::NotStarted.name());
-    language.culprit(&label, fate, after, job.error.as_deref())
+        Some(Duration::from_millis(job.duration_ms)).filter(|_| job.outcome != TaskStatus::NotStarted.name());
+    language.failure(&label, fate, after, job.error.as_deref())
 }
 
 fn more(all: usize) -> Option<usize> {

@@ -175,7 +175,7 @@ fn with_a_token_the_token_alone_decides() {
 const PHASES: [(&str, &[&str]); 5] = [
     ("ready_delay", &["shutdown.ready_delay=2s"]),
     ("drain", &[]),
-    ("close_servers", &["shutdown.linger=2s", "shutdown.stop_timeout=5s"]),
+    ("close_servers", &["shutdown.keep_alive_grace=2s", "shutdown.stop_timeout=5s"]),
     ("callbacks", &["demo.flush_delay=2s"]),
     ("release", &["demo.release_delay=2s", "shutdown.release_timeout=5s"]),
 ];

@@ -5,5 +5,5 @@ mod closed;
 mod crowd;
 mod failure;
 mod in_flight;
-mod linger;
+mod keep_alive_grace;
 mod service;

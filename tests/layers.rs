@@ -35,7 +35,7 @@ const ROOMS: [Room; 5] = [
         ]),
     },
     Room { name: "server", rooms: &["drain", "os"], crates: None },
-    Room { name: "actors", rooms: &["drain", "sequence", "server", "words"], crates: None },
+    Room { name: "actors", rooms: &["drain", "sequence", "server", "locale"], crates: None },
     Room { name: "os", rooms: &[], crates: None },
 ];
 
@@ -144,7 +144,7 @@ fn an_import_is_seen_wherever_it_stands() {
         imports(code, &module, &dependencies).into_iter().map(name).collect()
     };
     assert_eq!(seen("use crate::actors::Supervisor;"), ["crate::actors"]);
-    assert_eq!(seen("pub(crate) use crate::{os, words::{self, Word}};"), ["crate::os", "crate::words"]);
+    assert_eq!(seen("pub(crate) use crate::{os, locale::{self, Word}};"), ["crate::locale", "crate::os"]);
     assert_eq!(seen("use {std::fmt, super::super::os::exit};"), ["crate::os", "std"]);
     assert_eq!(seen("use super::connections; use self::x::y;"), ["crate::drain"]);
     assert_eq!(
@@ -154,8 +154,8 @@ fn an_import_is_seen_wherever_it_stands() {
     assert_eq!(seen("use crate as all; use super::super::*;"), ["crate::*", "crate::all"]);
     assert_eq!(seen("fn f() { if x { crate::os::exit(1) } }"), ["crate::os"]);
     assert_eq!(
-        seen("impl From<crate::actors::A> for super::super::words::B {}"),
-        ["crate::actors", "crate::words"]
+        seen("impl From<crate::actors::A> for super::super::locale::B {}"),
+        ["crate::actors", "crate::locale"]
     );
     assert_eq!(seen("macro_rules! m { () => { $crate::os::exit() } }"), ["crate::os"]);
     assert_eq!(seen("async fn f<'a>(x: &'a str) { ::tokio::spawn(g('\\'', 'x')); }"), ["tokio"]);

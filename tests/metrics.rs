@@ -93,13 +93,13 @@ fn the_last_server_answers_a_scrape_during_every_phase() {
     let settings = [
         "shutdown.ready_delay=400ms",
         "shutdown.drain_timeout=400ms",
-        "shutdown.linger=300ms",
+        "shutdown.keep_alive_grace=300ms",
         "demo.flush_delay=400ms",
         "demo.release_delay=400ms",
     ];
     let app = App::start(&settings);
     assert_eq!(Client::put(app.business, "/cache/key", b"value").status, 204);
-    // One connection is in use when its server closes, so that closing takes the linger.
+    // One connection is in use when its server closes, so that closing takes the keep_alive_grace.
     let _slow = app.in_flight("/slow?ms=60000");
     let mut kept = Client::connect(app.business);
     app.signal(libc::SIGTERM);

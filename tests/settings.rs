@@ -50,7 +50,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("shutdown.ready_delay", "\"-1s\"", "duration"),
     ("shutdown.drain_timeout", "\"5\"", "duration"),
     ("shutdown.drain_timeout", "true", "duration"),
-    ("shutdown.linger", "\"2m\"", "60s"),
+    ("shutdown.keep_alive_grace", "\"2m\"", "60s"),
     ("shutdown.stop_timeout", "\"never\"", "duration"),
     ("shutdown.callback_timeout", "\"0s\"", "1ms"),
     ("shutdown.release_timeout", "\"0s\"", "1ms"),

@@ -141,10 +141,10 @@ fn one_signal_after_a_request_over_http_leaves_the_exit_clean() {
 const PHASES: [(&str, &[&str]); 6] = [
     ("ready_delay", &["shutdown.ready_delay=60s"]),
     ("drain", &["shutdown.drain_timeout=60s"]),
-    ("close_servers", &["shutdown.linger=60s", "shutdown.stop_timeout=60s"]),
+    ("close_servers", &["shutdown.keep_alive_grace=60s", "shutdown.stop_timeout=60s"]),
     ("callbacks", &["demo.flush_delay=60s", "shutdown.callback_timeout=60s"]),
     ("release", &["demo.release_delay=60s", "shutdown.release_timeout=60s"]),
-    ("close_last", &["shutdown.linger=60s", "shutdown.stop_timeout=60s"]),
+    ("close_last", &["shutdown.keep_alive_grace=60s", "shutdown.stop_timeout=60s"]),
 ];
 
 #[test]
@@ -154,7 +154,7 @@ fn a_second_signal_forces_in_every_phase() {
         let app = App::start(&settings);
         let _held = match phase {
             "drain" => Some(app.in_flight("/slow?ms=60000")),
-            // A connection that was just used stays open for the linger.
+            // A connection that was just used stays open for the keep_alive_grace.
             "close_servers" => Some(used(app.business, "/")),
             "close_last" => Some(used(app.admin, "/healthz")),
             _ => None,

@@ -96,7 +96,7 @@ impl Row {
         match self {
             Self::Idle | Self::Slow => "≤ axum + 0.5 ms",
             Self::Unused | Self::Pooled => "≤ axum",
-            Self::Used => "≤ linger (50 ms) + 5 ms",
+            Self::Used => "≤ keep_alive_grace (50 ms) + 5 ms",
             Self::HalfHead | Self::Silent => "≤ 5 ms",
             Self::InFlight => "all; ≤ axum + 1 ms",
             Self::Crowd => "all; ≤ 2 × axum",

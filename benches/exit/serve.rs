@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, process::ExitCode, thread, time::Duration};
 
 use actix::prelude::*;
-use graceful_exit::{CallbackError, GracefulExit, RunCallback, Server};
+use graceful_exit::{GracefulExit, JobError, RunCallback, Server};
 use serde::Deserialize;
 
 /// Serves until a signal ends it: `actix`, `axum`, or `callbacks N`.
@@ -119,7 +119,7 @@ impl Actor for Idle {
 }
 
 impl Handler<RunCallback> for Idle {
-    type Result = Result<(), CallbackError>;
+    type Result = Result<(), JobError>;
 
     fn handle(&mut self, _: RunCallback, _: &mut Self::Context) -> Self::Result {
         Ok(())

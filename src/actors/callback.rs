@@ -7,8 +7,10 @@ use futures_core::future::LocalBoxFuture;
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use super::protocol::{Ask, CallbackError, Cancel, Ended, Errand, FinishWork, ReleaseResource, RunCallback};
-use crate::sequence::{Kind, Member, Over, TaskId};
+use super::messages::{
+    Cancel, FinishWork, JobContext, JobError, ReleaseResource, RunCallback, RunTask, TaskFinished,
+};
+use crate::sequence::{Kind, Member, TaskId, TaskResult};
 
 /// Something to do at the exit: a callback, a resource to release, or a background worker to wait for.
 ///
@@ -19,15 +21,15 @@ pub struct Job {
     kind: Kind,
     name: String,
     label: Option<String>,
-    bound: Option<Duration>,
-    at_risk: Option<AtRisk>,
+    timeout: Option<Duration>,
+    unsaved: Option<Unsaved>,
     start: Box<dyn FnOnce() -> io::Result<Run> + Send>,
 }
 
-pub(crate) type AtRisk = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+pub(crate) type Unsaved = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Asks whoever does the job, and resolves to what became of it.
-type Run = Box<dyn FnMut(Errand) -> LocalBoxFuture<'static, (Over, Option<String>)>>;
+type Run = Box<dyn FnMut(JobContext) -> LocalBoxFuture<'static, (TaskResult, Option<String>)>>;
 
 impl Job {
     /// A callback, run by an actor of the user's. All callbacks run side by side.
@@ -46,8 +48,8 @@ impl Job {
     /// A callback that is a future, run on an arbiter of its own.
     pub fn callback_fn<F, Fut>(name: impl Into<String>, work: F) -> Self
     where
-        F: FnOnce(Errand) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), CallbackError>> + 'static,
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
     {
         Self::future(Kind::Callback, name.into(), work)
     }
@@ -60,8 +62,8 @@ impl Job {
     /// A resource that is released by a future, on an arbiter of its own.
     pub fn resource_fn<F, Fut>(name: impl Into<String>, work: F) -> Self
     where
-        F: FnOnce(Errand) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), CallbackError>> + 'static,
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
     {
         Self::future(Kind::Resource, name.into(), work)
     }
@@ -73,8 +75,8 @@ impl Job {
     }
 
     /// Its own bound, in place of the plan's for its kind.
-    pub fn timeout(mut self, bound: Duration) -> Self {
-        self.bound = Some(bound);
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
@@ -86,18 +88,18 @@ impl Job {
 
     /// Asked for what is lost, if the exit ends without the job being done; `None` when nothing is. It is called
     /// on the supervisor's thread: look at a counter, and do not wait.
-    pub fn at_risk(mut self, lost: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
-        self.at_risk = Some(Arc::new(lost));
+    pub fn unsaved(mut self, lost: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.unsaved = Some(Arc::new(lost));
         self
     }
 
     /// What the plan knows of it.
     pub(crate) fn member(&self) -> Member {
-        Member { kind: self.kind, name: self.name.clone(), bound: self.bound }
+        Member { kind: self.kind, name: self.name.clone(), timeout: self.timeout }
     }
 
-    pub(crate) fn into_parts(self) -> Parts {
-        Parts { label: self.label, at_risk: self.at_risk, start: self.start }
+    pub(crate) fn into_start(self) -> JobStart {
+        JobStart { label: self.label, unsaved: self.unsaved, start: self.start }
     }
 
     fn asking<M>(
@@ -106,25 +108,25 @@ impl Job {
         start: impl FnOnce() -> io::Result<Recipient<M>> + Send + 'static,
     ) -> Self
     where
-        M: Message<Result = Result<(), CallbackError>> + From<Errand> + Send + 'static,
+        M: Message<Result = Result<(), JobError>> + From<JobContext> + Send + 'static,
     {
         Self {
             kind,
             name,
             label: None,
-            bound: None,
-            at_risk: None,
+            timeout: None,
+            unsaved: None,
             start: Box::new(move || {
                 let actor = start()?;
-                Ok(Box::new(move |errand| Box::pin(ask(actor.clone(), errand))))
+                Ok(Box::new(move |context| Box::pin(ask(actor.clone(), context))))
             }),
         }
     }
 
     fn future<F, Fut>(kind: Kind, name: String, work: F) -> Self
     where
-        F: FnOnce(Errand) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), CallbackError>> + 'static,
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
     {
         Self::asking::<RunCallback>(kind, name, move || {
             started_apart(move || FutureActor { work: Some(Box::new(work)) })
@@ -139,13 +141,13 @@ impl fmt::Debug for Job {
 }
 
 /// What the builder makes of a job.
-pub(crate) struct Parts {
+pub(crate) struct JobStart {
     pub(crate) label: Option<String>,
-    pub(crate) at_risk: Option<AtRisk>,
+    pub(crate) unsaved: Option<Unsaved>,
     start: Box<dyn FnOnce() -> io::Result<Run> + Send>,
 }
 
-impl Parts {
+impl JobStart {
     /// Starts the actor that does the job, where it is to be started, and the one that stands in for it.
     pub(crate) fn start(self) -> io::Result<Addr<CallbackActor>> {
         Ok(CallbackActor { run: (self.start)()?, running: None }.start())
@@ -163,15 +165,15 @@ impl Actor for CallbackActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Ask> for CallbackActor {
+impl Handler<RunTask> for CallbackActor {
     type Result = ();
 
-    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
+    fn handle(&mut self, ask: RunTask, ctx: &mut Self::Context) {
         let cancelled = CancellationToken::new();
-        let work = (self.run)(Errand::new(ask.bound, cancelled.clone()));
-        let handle = ctx.spawn(work.into_actor(self).map(move |(over, error), actor, _| {
+        let work = (self.run)(JobContext::new(ask.bound, cancelled.clone()));
+        let handle = ctx.spawn(work.into_actor(self).map(move |(result, error), actor, _| {
             actor.running = None;
-            ask.reply.do_send(Ended { id: ask.id, over, error });
+            ask.reply.do_send(TaskFinished { id: ask.id, result, error });
         }));
         self.running = Some((ask.id, cancelled, handle));
     }
@@ -196,19 +198,19 @@ impl fmt::Debug for CallbackActor {
     }
 }
 
-async fn ask<M>(actor: Recipient<M>, errand: Errand) -> (Over, Option<String>)
+async fn ask<M>(actor: Recipient<M>, context: JobContext) -> (TaskResult, Option<String>)
 where
-    M: Message<Result = Result<(), CallbackError>> + From<Errand> + Send + 'static,
+    M: Message<Result = Result<(), JobError>> + From<JobContext> + Send + 'static,
 {
     if !actor.connected() {
-        return (Over::Unreachable, None);
+        return (TaskResult::Unreachable, None);
     }
-    match actor.send(M::from(errand)).await {
-        Ok(Ok(())) => (Over::Done, None),
-        Ok(Err(error)) if error.is_panic() => (Over::Panicked, Some(error.to_string())),
-        Ok(Err(error)) => (Over::Failed, Some(error.to_string())),
+    match actor.send(M::from(context)).await {
+        Ok(Ok(())) => (TaskResult::Done, None),
+        Ok(Err(error)) if error.is_panic() => (TaskResult::Panicked, Some(error.to_string())),
+        Ok(Err(error)) => (TaskResult::Failed, Some(error.to_string())),
         // It was there when it was asked, and is gone without an answer.
-        Err(_) => (Over::Panicked, Some("its actor ended without an answer".to_owned())),
+        Err(_) => (TaskResult::Panicked, Some("its actor ended without an answer".to_owned())),
     }
 }
 
@@ -216,7 +218,7 @@ fn started_apart<A, M>(actor: impl FnOnce() -> A + Send + 'static) -> io::Result
 where
     A: Actor<Context = Context<A>> + Handler<M>,
     A::Context: ToEnvelope<A, M>,
-    M: Message<Result = Result<(), CallbackError>> + Send + 'static,
+    M: Message<Result = Result<(), JobError>> + Send + 'static,
 {
     let arbiter = Arbiter::try_new()?;
     Ok(A::start_in_arbiter(&arbiter.handle(), move |_| actor()).recipient())
@@ -233,32 +235,31 @@ impl<F: 'static> Actor for FutureActor<F> {
 
 impl<F, Fut> Handler<RunCallback> for FutureActor<F>
 where
-    F: FnOnce(Errand) -> Fut + 'static,
-    Fut: Future<Output = Result<(), CallbackError>> + 'static,
+    F: FnOnce(JobContext) -> Fut + 'static,
+    Fut: Future<Output = Result<(), JobError>> + 'static,
 {
-    type Result = ResponseFuture<Result<(), CallbackError>>;
+    type Result = ResponseFuture<Result<(), JobError>>;
 
-    fn handle(&mut self, RunCallback(errand): RunCallback, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, RunCallback(context): RunCallback, _: &mut Self::Context) -> Self::Result {
         let Some(work) = self.work.take() else {
-            return Box::pin(async { Err(CallbackError::new("it was asked a second time")) });
+            return Box::pin(async { Err(JobError::new("it was asked a second time")) });
         };
-        let work = AssertUnwindSafe(async move { work(errand).await });
+        let work = AssertUnwindSafe(async move { work(context).await });
         Box::pin(
-            work.catch_unwind().map(|result| {
-                result.unwrap_or_else(|payload| Err(CallbackError::panicked(payload.as_ref())))
-            }),
+            work.catch_unwind()
+                .map(|result| result.unwrap_or_else(|payload| Err(JobError::panicked(payload.as_ref())))),
         )
     }
 }
 
-macro_rules! from_errand {
+macro_rules! from_context {
     ($($message:ident),*) => {
-        $(impl From<Errand> for $message {
-            fn from(errand: Errand) -> Self {
-                Self(errand)
+        $(impl From<JobContext> for $message {
+            fn from(context: JobContext) -> Self {
+                Self(context)
             }
         })*
     };
 }
 
-from_errand!(RunCallback, ReleaseResource, FinishWork);
+from_context!(RunCallback, ReleaseResource, FinishWork);

@@ -4,9 +4,9 @@ use std::{collections::HashMap, time::Duration};
 
 use actix::prelude::*;
 
-use super::protocol::{Announce, Ask, Cancel, Died, Ended};
+use super::messages::{Cancel, EnterLameDuck, RunTask, ServerFailed, TaskFinished};
 use crate::{
-    sequence::{MemberId, Over, PhaseKind, TaskId},
+    sequence::{MemberId, PhaseKind, TaskId, TaskResult},
     server::Handle,
 };
 
@@ -14,9 +14,9 @@ use crate::{
 #[derive(Debug)]
 pub struct HttpServerActor {
     server: Handle,
-    linger: Duration,
+    keep_alive_grace: Duration,
     member: MemberId,
-    supervisor: Recipient<Died>,
+    supervisor: Recipient<ServerFailed>,
     /// What it is waiting for on behalf of the supervisor.
     running: HashMap<TaskId, SpawnHandle>,
     closing: bool,
@@ -29,11 +29,11 @@ const BREATH: Duration = Duration::from_millis(5);
 impl HttpServerActor {
     pub(crate) fn new(
         server: Handle,
-        linger: Duration,
+        keep_alive_grace: Duration,
         member: MemberId,
-        supervisor: Recipient<Died>,
+        supervisor: Recipient<ServerFailed>,
     ) -> Self {
-        Self { server, linger, member, supervisor, running: HashMap::new(), closing: false }
+        Self { server, keep_alive_grace, member, supervisor, running: HashMap::new(), closing: false }
     }
 }
 
@@ -44,7 +44,7 @@ impl Actor for HttpServerActor {
         let server = self.server.clone();
         let failed = async move { server.failed().await }.into_actor(self).map(|(), actor, ctx| {
             if !actor.closing {
-                actor.supervisor.do_send(Died { member: actor.member });
+                actor.supervisor.do_send(ServerFailed { member: actor.member });
                 actor.take_down(ctx);
             }
         });
@@ -56,35 +56,35 @@ impl HttpServerActor {
     /// What is left of a server that has failed takes no more requests, answers those in flight, and closes.
     /// Nobody waits for it: it does so beside the rest of the exit.
     fn take_down(&self, ctx: &mut Context<Self>) {
-        let (server, linger) = (self.server.clone(), self.linger);
+        let (server, keep_alive_grace) = (self.server.clone(), self.keep_alive_grace);
         if !server.drain().gate.is_rejecting() {
             server.reject();
         }
         let work = async move {
             server.drain().gate.drained().await;
-            server.close(linger).await;
+            server.close(keep_alive_grace).await;
             server.put_away();
         };
         ctx.spawn(work.into_actor(self));
     }
 }
 
-impl Handler<Announce> for HttpServerActor {
+impl Handler<EnterLameDuck> for HttpServerActor {
     type Result = ();
 
-    fn handle(&mut self, _: Announce, _: &mut Self::Context) {
+    fn handle(&mut self, _: EnterLameDuck, _: &mut Self::Context) {
         self.server.drain().gate.close_connections();
     }
 }
 
-impl Handler<Ask> for HttpServerActor {
+impl Handler<RunTask> for HttpServerActor {
     type Result = ();
 
-    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
+    fn handle(&mut self, ask: RunTask, ctx: &mut Self::Context) {
         let server = self.server.clone();
         let (id, closes) = (ask.id, ask.phase != PhaseKind::Drain);
-        // The bound includes the linger, which is waited out twice at most: the rest is left for closing.
-        let linger = self.linger.min(ask.bound / 3);
+        // The bound includes the keep_alive_grace, which is waited out twice at most: the rest is left for closing.
+        let keep_alive_grace = self.keep_alive_grace.min(ask.bound / 3);
         if closes {
             self.closing = true;
         } else {
@@ -92,14 +92,14 @@ impl Handler<Ask> for HttpServerActor {
         }
         let work = async move {
             if closes {
-                server.close(linger).await;
+                server.close(keep_alive_grace).await;
             } else {
                 server.drain().gate.drained().await;
             }
         };
         let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, ctx| {
             actor.running.remove(&id);
-            ask.reply.do_send(Ended { id, over: Over::Done, error: None });
+            ask.reply.do_send(TaskFinished { id, result: TaskResult::Done, error: None });
             if closes {
                 ctx.run_later(BREATH, |actor, _| actor.server.put_away());
             }

@@ -3,25 +3,25 @@
 //! All of them live on one arbiter of their own and never block it. A user's callback runs where its own actor
 //! lives; [`CallbackActor`] stands in for it here.
 
-mod board;
 mod callback;
+mod heartbeat;
 mod http_server;
-mod protocol;
-mod record;
+mod messages;
+mod monitor;
+mod recorder;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod timers;
-mod watch;
 
-pub use board::{Board, MemberStatus, Oldest, PhaseStatus, ServerStatus, Status};
-pub(crate) use callback::{AtRisk, Parts};
 pub use callback::{CallbackActor, Job};
+pub(crate) use callback::{JobStart, Unsaved};
+pub(crate) use heartbeat::Heartbeat;
 pub use http_server::HttpServerActor;
-pub use protocol::{
-    Announce, Ask, CallbackError, Cancel, Died, Ended, Errand, FinishWork, ReleaseResource, RunCallback,
-    SignalReceived, StopRequested,
+pub use messages::{
+    Cancel, EnterLameDuck, FinishWork, JobContext, JobError, ReleaseResource, RunCallback, RunTask,
+    ServerFailed, SignalReceived, StopRequested, TaskFinished,
 };
+pub use monitor::{MemberStatus, Monitor, Oldest, PhaseStatus, ServerStatus, Status};
 pub use supervisor::ShutdownSupervisor;
-pub(crate) use supervisor::{Hooks, Recruit, Setup};
-pub(crate) use watch::Watch;
+pub(crate) use supervisor::{Hooks, MemberSpec, SupervisorConfig};

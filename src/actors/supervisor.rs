@@ -11,17 +11,18 @@ use actix::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AtRisk, Board, CallbackActor, HttpServerActor, Parts,
-    protocol::{Announce, Ask, Cancel, Died, Ended, SignalReceived, StopRequested},
+    CallbackActor, HttpServerActor, JobStart, Monitor, Unsaved,
+    heartbeat::Heartbeat,
+    messages::{Cancel, EnterLameDuck, RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished},
     timers::Timers,
-    watch::Watch,
 };
 use crate::{
+    locale::Language,
     sequence::{
-        Effect, Event, ExitCodes, Fate, Kind, Outcome, Over, PhaseKind, Plan, Report, State, TaskId, Timer,
+        Effect, Event, ExitCodes, Kind, Outcome, PhaseKind, Plan, Report, State, TaskId, TaskResult,
+        TaskStatus, Timer,
     },
     server::Handle,
-    words::Language,
 };
 
 /// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence); it keeps no
@@ -29,7 +30,7 @@ use crate::{
 pub struct ShutdownSupervisor {
     pub(super) plan: Arc<Plan>,
     pub(super) state: State,
-    pub(super) board: Arc<Board>,
+    pub(super) monitor: Arc<Monitor>,
     members: Vec<Member>,
     timers: Timers,
     /// The first signal's time, from which the machine's are counted.
@@ -39,20 +40,18 @@ pub struct ShutdownSupervisor {
 }
 
 /// What the supervisor is made of.
-pub(crate) struct Setup {
+pub(crate) struct SupervisorConfig {
     pub(crate) plan: Arc<Plan>,
-    pub(crate) board: Arc<Board>,
+    pub(crate) monitor: Arc<Monitor>,
     /// In the plan's order: what each member is.
-    pub(crate) members: Vec<Recruit>,
-    /// How long a connection is kept open for a request on its way.
-    pub(crate) linger: Duration,
+    pub(crate) members: Vec<MemberSpec>,
     pub(crate) hooks: Hooks,
 }
 
 /// A member that has not been started.
-pub(crate) enum Recruit {
+pub(crate) enum MemberSpec {
     Server(Handle),
-    Job(Box<Parts>),
+    Job(Box<JobStart>),
 }
 
 /// What the supervisor tells the world.
@@ -68,7 +67,7 @@ pub(crate) struct Hooks {
     /// Called when the exit begins.
     pub(crate) on_begin: Box<dyn FnMut() + Send>,
     /// Who hears how things stand.
-    pub(crate) watch: Option<Watch>,
+    pub(crate) watch: Option<Heartbeat>,
     /// Called at the end, with the report. Nothing follows.
     pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
 }
@@ -76,7 +75,7 @@ pub(crate) struct Hooks {
 /// A member, as the supervisor knows it.
 struct Member {
     label: String,
-    at_risk: Option<AtRisk>,
+    unsaved: Option<Unsaved>,
     address: Address,
 }
 
@@ -90,7 +89,7 @@ impl ShutdownSupervisor {
     ///
     /// # Errors
     /// When a member that was to have an arbiter of its own cannot be given one.
-    pub(crate) fn start_here(setup: Setup) -> std::io::Result<Addr<Self>> {
+    pub(crate) fn start_here(setup: SupervisorConfig) -> std::io::Result<Addr<Self>> {
         let context = Context::new();
         let address = context.address();
         let mut members = Vec::new();
@@ -98,23 +97,24 @@ impl ShutdownSupervisor {
             let spec = &setup.plan.members()[index];
             let label = setup.hooks.language.label(spec.kind, &spec.name);
             members.push(match recruit {
-                Recruit::Server(server) => {
+                MemberSpec::Server(server) => {
                     let id = crate::sequence::MemberId(index);
                     let died = address.clone().recipient();
-                    let actor = HttpServerActor::new(server, setup.linger, id, died);
-                    Member { label, at_risk: None, address: Address::Server(actor.start()) }
+                    let actor =
+                        HttpServerActor::new(server, setup.plan.timeouts().keep_alive_grace, id, died);
+                    Member { label, unsaved: None, address: Address::Server(actor.start()) }
                 }
-                Recruit::Job(parts) => {
+                MemberSpec::Job(parts) => {
                     let label = parts.label.clone().unwrap_or(label);
-                    let at_risk = parts.at_risk.clone();
-                    Member { label, at_risk, address: Address::Job(parts.start()?) }
+                    let unsaved = parts.unsaved.clone();
+                    Member { label, unsaved, address: Address::Job(parts.start()?) }
                 }
             });
         }
         let supervisor = Self {
             state: State::new(&setup.plan),
             plan: setup.plan,
-            board: setup.board,
+            monitor: setup.monitor,
             members,
             timers: Timers::default(),
             epoch: None,
@@ -142,10 +142,10 @@ impl ShutdownSupervisor {
             Effect::Begin => self.begin(ctx),
             Effect::Arm { timer, after } => self.timers.arm(timer, after, ctx),
             Effect::Enter { phase } => self.enter(phase),
-            Effect::Ask(id) => return self.ask(id, ctx),
-            Effect::TimeOut(id) => self.cancel(id, Fate::TimedOut),
-            Effect::CutOff(id) => self.cancel(id, Fate::CutOff),
-            Effect::Leave { by, .. } => self.board.write(|record| record.leave(by)),
+            Effect::RunTask(id) => return self.ask(id, ctx),
+            Effect::TimeOut(id) => self.cancel(id, TaskStatus::TimedOut),
+            Effect::CutOff(id) => self.cancel(id, TaskStatus::CutOff),
+            Effect::Leave { by, .. } => self.monitor.write(|record| record.leave(by)),
             Effect::Exit(outcome) => self.exit(outcome),
         }
         None
@@ -153,11 +153,11 @@ impl ShutdownSupervisor {
 
     fn begin(&mut self, ctx: &mut Context<Self>) {
         (self.hooks.on_begin)();
-        self.board.write(super::record::Record::begin);
+        self.monitor.write(super::recorder::Recorder::begin);
         log::info!("{}", self.hooks.language.begun());
         for member in &self.members {
             if let Address::Server(server) = &member.address {
-                server.do_send(Announce);
+                server.do_send(EnterLameDuck);
             }
         }
         if !self.hooks.progress_interval.is_zero() {
@@ -167,13 +167,13 @@ impl ShutdownSupervisor {
 
     fn enter(&mut self, index: usize) {
         let phase = &self.plan.phases()[index];
-        self.board.write(|record| record.enter(index));
+        self.monitor.write(|record| record.enter(index));
         if phase.kind == PhaseKind::Drain {
             self.hooks.streams.cancel();
         }
         // Resources are a phase each, and one line for all.
         if phase.kind != PhaseKind::Release || !std::mem::replace(&mut self.released, true) {
-            log::info!("{}", self.hooks.language.phase(phase.kind, phase.hold));
+            log::info!("{}", self.hooks.language.phase(phase.kind, phase.delay));
         }
         self.tell_watch();
     }
@@ -181,8 +181,8 @@ impl ShutdownSupervisor {
     fn ask(&mut self, id: TaskId, ctx: &mut Context<Self>) -> Option<Event> {
         let phase = &self.plan.phases()[id.phase];
         let task = phase.tasks[id.task];
-        let ask = Ask { id, phase: phase.kind, bound: task.bound, reply: ctx.address().recipient() };
-        self.board.write(|record| record.asked(id));
+        let ask = RunTask { id, phase: phase.kind, bound: task.timeout, reply: ctx.address().recipient() };
+        self.monitor.write(|record| record.asked(id));
         if phase.kind.closes_servers() {
             log::info!("{}", self.hooks.language.closing(&self.plan.member_of(id).name));
         }
@@ -190,18 +190,18 @@ impl ShutdownSupervisor {
             Address::Server(server) => server.try_send(ask).is_ok(),
             Address::Job(job) => job.try_send(ask).is_ok(),
         };
-        (!asked).then_some(Event::Ended { task: id, over: Over::Unreachable })
+        (!asked).then_some(Event::TaskFinished { task: id, result: TaskResult::Unreachable })
     }
 
     /// Tells a member that it is not waited for any more, and says so.
-    fn cancel(&mut self, id: TaskId, fate: Fate) {
+    fn cancel(&mut self, id: TaskId, fate: TaskStatus) {
         self.tell(id);
         if self.is_draining_server(id) {
             self.abandon(&self.plan.member_of(id).name);
         } else {
             log::warn!("{}", self.hooks.language.timed_out(&self.member(id).label));
         }
-        self.board.write(|record| record.ended(id, fate, None));
+        self.monitor.write(|record| record.ended(id, fate, None));
     }
 
     /// Tells a member that it is not waited for any more. Telling again changes nothing.
@@ -214,7 +214,7 @@ impl ShutdownSupervisor {
 
     fn abandon(&self, server: &str) {
         let language = self.hooks.language;
-        self.board.write(|record| {
+        self.monitor.write(|record| {
             let abandoned = record.abandon(server);
             if self.hooks.details {
                 for request in abandoned.iter().take(NAMED) {
@@ -227,7 +227,7 @@ impl ShutdownSupervisor {
 
     fn exit(&mut self, outcome: Outcome) {
         let language = self.hooks.language;
-        self.account_for_the_rest();
+        self.finalize_unfinished();
         match outcome {
             Outcome::Clean => log::info!("{}", language.clean()),
             Outcome::Incomplete => log::warn!("{}", language.incomplete()),
@@ -235,37 +235,38 @@ impl ShutdownSupervisor {
             Outcome::Forced => log::error!("{}", language.forced()),
         }
         let report = self
-            .board
-            .write(|record| record.report(&self.plan, self.state.fates(), outcome, self.hooks.codes));
+            .monitor
+            .write(|record| record.report(&self.plan, self.state.statuses(), outcome, self.hooks.codes));
         (self.hooks.on_exit)(report);
     }
 
     /// Names what was cut off by a sudden end, and what is lost with whoever did not do its part.
-    fn account_for_the_rest(&self) {
-        for (phase, fates) in self.state.fates().iter().enumerate() {
-            for (task, &fate) in fates.iter().enumerate() {
-                if fate == Fate::Ended(Over::Done) {
+    fn finalize_unfinished(&self) {
+        for (phase, statuses) in self.state.statuses().iter().enumerate() {
+            for (task, &fate) in statuses.iter().enumerate() {
+                if fate == TaskStatus::Finished(TaskResult::Done) {
                     continue;
                 }
                 let id = TaskId { phase, task };
-                if fate == Fate::CutOff {
+                if fate == TaskStatus::CutOff {
                     self.tell(id);
                 }
                 // A server that failed was not waited for: whatever it still has in flight is cut off, too.
-                let was_asked = matches!(fate, Fate::CutOff | Fate::Ended(Over::Unreachable));
+                let was_asked =
+                    matches!(fate, TaskStatus::CutOff | TaskStatus::Finished(TaskResult::Unreachable));
                 if was_asked && self.is_draining_server(id) {
                     self.abandon(&self.plan.member_of(id).name);
                 }
                 let member = self.member(id);
-                if let Some(lost) = member.at_risk.as_ref().and_then(lost) {
+                if let Some(lost) = member.unsaved.as_ref().and_then(lost) {
                     log::error!("{}", self.hooks.language.lost(&member.label, &lost));
-                    self.board.write(|record| record.lost(id, &lost));
+                    self.monitor.write(|record| record.lost(id, &lost));
                 }
             }
         }
     }
 
-    fn ended(&mut self, ended: Ended, ctx: &mut Context<Self>) {
+    fn ended(&mut self, ended: TaskFinished, ctx: &mut Context<Self>) {
         // Too late: its fate is sealed, and so is what the report says of it.
         if !self.state.is_waited_for(ended.id) {
             return;
@@ -273,17 +274,17 @@ impl ShutdownSupervisor {
         let member = self.member(ended.id);
         let language = self.hooks.language;
         let error = ended.error.clone().unwrap_or_default();
-        match ended.over {
-            Over::Done if self.plan.phases()[ended.id.phase].kind.closes_servers() => {
+        match ended.result {
+            TaskResult::Done if self.plan.phases()[ended.id.phase].kind.closes_servers() => {
                 log::info!("{}", language.closed(&self.plan.member_of(ended.id).name));
             }
-            Over::Done => {}
-            Over::Failed => log::error!("{}", language.failed(&member.label, &error)),
-            Over::Panicked => log::error!("{}", language.panicked(&member.label, &error)),
-            Over::Unreachable => log::error!("{}", language.unreachable(&member.label)),
+            TaskResult::Done => {}
+            TaskResult::Failed => log::error!("{}", language.failed(&member.label, &error)),
+            TaskResult::Panicked => log::error!("{}", language.panicked(&member.label, &error)),
+            TaskResult::Unreachable => log::error!("{}", language.unreachable(&member.label)),
         }
-        self.board.write(|record| record.ended(ended.id, Fate::Ended(ended.over), ended.error));
-        self.step(Event::Ended { task: ended.id, over: ended.over }, ctx);
+        self.monitor.write(|record| record.ended(ended.id, TaskStatus::Finished(ended.result), ended.error));
+        self.step(Event::TaskFinished { task: ended.id, result: ended.result }, ctx);
     }
 
     /// Every timer that is due, in order; then the next one runs.
@@ -305,15 +306,15 @@ impl ShutdownSupervisor {
     pub(super) fn progress(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let pending: Vec<_> = self.state.pending().collect();
-        let bound = |id: &TaskId| self.plan.phases()[id.phase].tasks[id.task].bound;
+        let bound = |id: &TaskId| self.plan.phases()[id.phase].tasks[id.task].timeout;
         let Some((phase, after)) = pending.iter().map(|id| (id.phase, bound(id))).max() else { return lines };
         let left = |timer| self.timers.left(timer).unwrap_or(after);
-        let left = left(Timer::Bound { phase, after }).min(left(Timer::Deadline));
+        let left = left(Timer::Task { phase, after }).min(left(Timer::Deadline));
         let language = self.hooks.language;
         let (servers, others): (Vec<_>, Vec<_>) =
             pending.into_iter().partition(|&id| self.is_draining_server(id));
         if !servers.is_empty() {
-            let (count, oldest) = self.board.read(|record| {
+            let (count, oldest) = self.monitor.read(|record| {
                 let count = record.servers().map(|server| server.drain().gate.in_flight()).sum();
                 let all = record.servers().flat_map(|server| server.drain().connections.in_flight());
                 (count, all.max_by_key(|request| request.age))
@@ -345,8 +346,8 @@ impl ShutdownSupervisor {
 const NAMED: usize = 10;
 
 /// What a job says is lost. One that panics instead does not take the exit along.
-fn lost(at_risk: &AtRisk) -> Option<String> {
-    catch_unwind(AssertUnwindSafe(|| at_risk())).unwrap_or(None)
+fn lost(unsaved: &Unsaved) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| unsaved())).unwrap_or(None)
 }
 
 impl Actor for ShutdownSupervisor {
@@ -379,21 +380,21 @@ impl Handler<StopRequested> for ShutdownSupervisor {
     }
 }
 
-impl Handler<Died> for ShutdownSupervisor {
+impl Handler<ServerFailed> for ShutdownSupervisor {
     type Result = ();
 
-    fn handle(&mut self, died: Died, ctx: &mut Self::Context) {
+    fn handle(&mut self, died: ServerFailed, ctx: &mut Self::Context) {
         let name = &self.plan.members()[died.member.0].name;
         log::error!("{}", self.hooks.language.server_failed(name));
         self.asked_by(format!("server {name} failed"));
-        self.step(Event::Died { member: died.member }, ctx);
+        self.step(Event::MemberFailed { member: died.member }, ctx);
     }
 }
 
-impl Handler<Ended> for ShutdownSupervisor {
+impl Handler<TaskFinished> for ShutdownSupervisor {
     type Result = ();
 
-    fn handle(&mut self, ended: Ended, ctx: &mut Self::Context) {
+    fn handle(&mut self, ended: TaskFinished, ctx: &mut Self::Context) {
         self.ended(ended, ctx);
     }
 }
@@ -402,7 +403,7 @@ impl ShutdownSupervisor {
     /// The first to ask is the reason.
     fn asked_by(&self, reason: String) {
         if self.state.is_serving() {
-            self.board.write(|record| record.reason.get_or_insert(reason).len());
+            self.monitor.write(|record| record.reason.get_or_insert(reason).len());
         }
     }
 }

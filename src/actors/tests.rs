@@ -6,6 +6,6 @@
 mod callbacks;
 mod crowd;
 mod ending;
+mod heartbeat;
 mod order;
 mod rig;
-mod watch;

@@ -11,7 +11,7 @@ use std::{
 
 use actix_web::http::Method;
 
-use super::{Drain, Standing, connections::lock};
+use super::{Drain, Standing, registry::lock};
 
 /// One connection. HTTP/1 serves one request at a time on it, so its record is the request's as well: a request
 /// in flight costs no memory of its own. Only the connection's own thread writes it; any thread may read it.

@@ -5,14 +5,14 @@
 //! own, so that no request waits for another worker's.
 
 mod connection;
-mod connections;
 mod gate;
-mod middleware;
+mod registry;
+mod service;
 
 pub use connection::{Connection, InFlight};
-pub use connections::{Connections, Standing};
 pub use gate::{Gate, Rejected};
-pub use middleware::{AlwaysAnswer, Guarded, GuardedBody, GuardedFactory, GuardedFuture, Policy, Rejection};
+pub use registry::{Connections, Standing};
+pub use service::{AlwaysAnswer, Guarded, GuardedBody, GuardedFactory, GuardedFuture, Policy, Rejection};
 
 /// A server's gate and its connections.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use super::line::{self, Clock};
 use super::queue::{self, Queue};
-use crate::words::Language;
+use crate::locale::Language;
 
 /// A handle to the log that [`start`] started. Clones are handles to the same log; dropping them changes nothing.
 #[derive(Clone, Debug)]

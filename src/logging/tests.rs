@@ -11,8 +11,8 @@ use log::{Level, LevelFilter, Log, Record};
 use super::handle::{build, is_colored};
 use super::queue::MOST_LINES;
 use super::{Color, Format, Logging, LoggingError, Options, start};
+use crate::locale::Language;
 use crate::os::process::{self, Process};
-use crate::words::Language;
 
 type Outcome = Result<(), Box<dyn Error>>;
 

@@ -1,7 +1,7 @@
 //! What each operating system does in its own way: one file a subject, one module an operating system.
 //!
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
-//! - [`exit`]: the guard, which ends the process when nothing else does.
+//! - [`hard_stop`]: the guard, which ends the process when nothing else does.
 //! - [`listener`]: closing a listening socket without resetting who is in its queue.
 //! - [`socket`]: whether anything waits in a socket, whoever owns it.
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
@@ -16,10 +16,10 @@
 //! | Windows ends the process as soon as the handler of a close, log-off or shutdown event returns: it never returns | `on_event` in `signals/windows.rs` |
 //! | and about 5 s later in any case, unless the registry says otherwise: plan and start warn | [`signals::cut_short`] |
 //! | Windows tells a process of no log-off and no shutdown once it has loaded user32.dll or gdi32.dll: it imports neither | `patience` in `signals/windows.rs`; looked for by `.ci/cross` |
-//! | Windows holds no event back: one that comes before the handlers are there ends the process | [`signals::hold`] |
+//! | Windows holds no event back: one that comes before the handlers are there ends the process | [`signals::block`] |
 //! | a fault is told from a request by codes that are not the same everywhere; Apple's kernel gives none for a TRAP (on arm64 also an ILL) that was sent: it counts as a fault | `is_own_end` in `signals/unix.rs` |
 //! | each C library has its own name for `errno` | `errno` in `signals/unix.rs` |
-//! | on Windows the guard calls `TerminateProcess`: an orderly end would end the guard first; and it says nothing, for a write to a console may wait | [`exit`] |
+//! | on Windows the guard calls `TerminateProcess`: an orderly end would end the guard first; and it says nothing, for a write to a console may wait | [`hard_stop`] |
 //! | Windows shares a port between two processes by the option with which Unix takes it over from a dead one: not set there | [`listener::bind`] |
 //! | only Linux shuts a listening socket in all its duplicates; elsewhere the door closes with the last worker's | [`listener::CAN_SHUT`] |
 //! | only Linux can turn newcomers away before that | [`listener::refuse_newcomers`], [`listener::ignore_newcomers`] |
@@ -31,7 +31,7 @@
 //! | Windows' old console shows colours as characters, and `TERM` says nothing there | `logging/handle.rs`, `progress.rs` of the application |
 #![expect(unsafe_code, reason = "system calls live here and nowhere else; each block says why it is sound")]
 
-pub mod exit;
+pub mod hard_stop;
 pub mod listener;
 pub mod signals;
 pub mod socket;

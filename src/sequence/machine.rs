@@ -12,7 +12,7 @@ pub struct State {
     /// Members that are gone: they are not asked again.
     dead: BTreeSet<MemberId>,
     /// What became of each task, by phase; what a later phase will ask is `NotStarted`.
-    fates: Vec<Vec<Fate>>,
+    statuses: Vec<Vec<TaskStatus>>,
     stage: Stage,
 }
 
@@ -24,7 +24,7 @@ enum Stage {
         phase: usize,
         pending: BTreeSet<usize>,
     },
-    Over,
+    Finished,
 }
 
 /// Something that happened.
@@ -38,14 +38,14 @@ pub enum Event {
     /// The program asked for the exit. Asking again changes nothing.
     Stop,
     /// A task's answer. One that comes too late changes nothing.
-    Ended {
+    TaskFinished {
         /// Whose.
         task: TaskId,
         /// What became of it.
-        over: Over,
+        result: TaskResult,
     },
     /// A member is gone, and with it all that it was asked. While nothing is stopping, it starts the exit.
-    Died {
+    MemberFailed {
         /// Who.
         member: MemberId,
     },
@@ -55,7 +55,7 @@ pub enum Event {
 
 /// How a task can end by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Over {
+pub enum TaskResult {
     /// All is well.
     Done,
     /// It answered with an error.
@@ -72,7 +72,7 @@ pub enum Timer {
     /// The overall deadline.
     Deadline,
     /// The bound of all those tasks of a phase that have this one; or the phase's hold.
-    Bound {
+    Task {
         /// Index into [`Plan::phases`].
         phase: usize,
         /// The bound.
@@ -98,7 +98,7 @@ pub enum Effect {
         phase: usize,
     },
     /// Ask a member to do its part.
-    Ask(TaskId),
+    RunTask(TaskId),
     /// Stop waiting for a task, and tell it so: its own bound is over.
     TimeOut(TaskId),
     /// Stop waiting for a task, and tell it so: the deadline has passed.
@@ -129,13 +129,13 @@ pub enum EndedBy {
 
 /// What became of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Fate {
+pub enum TaskStatus {
     /// Its phase has not come; in an exit that is over, it never did.
     NotStarted,
     /// It was asked and is waited for.
     Running,
     /// It ended by itself.
-    Ended(Over),
+    Finished(TaskResult),
     /// Its own bound ran out.
     TimedOut,
     /// The deadline or a second signal came first.
@@ -156,8 +156,13 @@ impl State {
     /// Serving, with nothing asked yet.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let fates = plan.phases().iter().map(|phase| vec![Fate::NotStarted; phase.tasks.len()]);
-        Self { first_signal: None, dead: BTreeSet::new(), fates: fates.collect(), stage: Stage::Serving }
+        let statuses = plan.phases().iter().map(|phase| vec![TaskStatus::NotStarted; phase.tasks.len()]);
+        Self {
+            first_signal: None,
+            dead: BTreeSet::new(),
+            statuses: statuses.collect(),
+            stage: Stage::Serving,
+        }
     }
 
     /// What follows from an event. Total: every event is allowed in every state; once the exit is over, none
@@ -178,12 +183,12 @@ impl State {
         match event {
             Event::Signal { at } => self.signal(plan, at, &mut effects),
             Event::Stop => self.begin(plan, &mut effects),
-            Event::Ended { task, over } => self.ended(plan, task, over, &mut effects),
-            Event::Died { member } => self.died(plan, member, &mut effects),
+            Event::TaskFinished { task, result } => self.ended(plan, task, result, &mut effects),
+            Event::MemberFailed { member } => self.died(plan, member, &mut effects),
             Event::Timer(Timer::Deadline) => {
                 self.end(EndedBy::Deadline, Outcome::TimedOut, &mut effects);
             }
-            Event::Timer(Timer::Bound { phase, after }) => self.bound(plan, phase, after, &mut effects),
+            Event::Timer(Timer::Task { phase, after }) => self.bound(plan, phase, after, &mut effects),
         }
         effects
     }
@@ -193,7 +198,7 @@ impl State {
     pub fn phase(&self) -> Option<usize> {
         match self.stage {
             Stage::Exiting { phase, .. } => Some(phase),
-            Stage::Serving | Stage::Over => None,
+            Stage::Serving | Stage::Finished => None,
         }
     }
 
@@ -206,20 +211,20 @@ impl State {
     /// Whether the exit is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stage == Stage::Over
+        self.stage == Stage::Finished
     }
 
     /// What became of each task, by phase.
     #[must_use]
-    pub fn fates(&self) -> &[Vec<Fate>] {
-        &self.fates
+    pub fn statuses(&self) -> &[Vec<TaskStatus>] {
+        &self.statuses
     }
 
     /// The tasks that are waited for, in their order.
     pub fn pending(&self) -> impl Iterator<Item = TaskId> + '_ {
         let (phase, pending) = match &self.stage {
             Stage::Exiting { phase, pending } => (*phase, Some(pending)),
-            Stage::Serving | Stage::Over => (0, None),
+            Stage::Serving | Stage::Finished => (0, None),
         };
         pending.into_iter().flatten().map(move |&task| TaskId { phase, task })
     }
@@ -235,7 +240,7 @@ impl State {
             self.first_signal = Some(at);
             return self.begin(plan, effects);
         };
-        if at.saturating_sub(first) > plan.bounds().coalesce {
+        if at.saturating_sub(first) > plan.timeouts().coalesce {
             self.end(EndedBy::Signal, Outcome::Forced, effects);
         }
     }
@@ -245,7 +250,7 @@ impl State {
             return;
         }
         effects.push(Effect::Begin);
-        effects.push(Effect::Arm { timer: Timer::Deadline, after: plan.bounds().deadline });
+        effects.push(Effect::Arm { timer: Timer::Deadline, after: plan.timeouts().timeout });
         self.enter(plan, 0, effects);
     }
 
@@ -254,46 +259,46 @@ impl State {
         while let Some(next) = plan.phases().get(phase) {
             effects.push(Effect::Enter { phase });
             let pending = self.ask(phase, next, effects);
-            if !pending.is_empty() || !next.hold.is_zero() {
+            if !pending.is_empty() || !next.delay.is_zero() {
                 self.stage = Stage::Exiting { phase, pending };
                 return;
             }
             effects.push(Effect::Leave { phase, by: EndedBy::Done });
             phase += 1;
         }
-        self.stage = Stage::Over;
+        self.stage = Stage::Finished;
         effects.push(Effect::Exit(self.outcome()));
     }
 
     fn ask(&mut self, phase: usize, next: &Phase, effects: &mut Vec<Effect>) -> BTreeSet<usize> {
         let mut bounds = BTreeSet::new();
         let mut pending = BTreeSet::new();
-        if !next.hold.is_zero() {
-            bounds.insert(next.hold);
+        if !next.delay.is_zero() {
+            bounds.insert(next.delay);
         }
         for (task, asked) in next.tasks.iter().enumerate() {
             if self.dead.contains(&asked.member) {
-                self.fates[phase][task] = Fate::Ended(Over::Unreachable);
+                self.statuses[phase][task] = TaskStatus::Finished(TaskResult::Unreachable);
             } else {
-                self.fates[phase][task] = Fate::Running;
+                self.statuses[phase][task] = TaskStatus::Running;
                 pending.insert(task);
-                bounds.insert(asked.bound);
+                bounds.insert(asked.timeout);
             }
         }
         // Armed before anybody is asked: whoever hangs in being asked is already bounded.
         effects.extend(
-            bounds.into_iter().map(|after| Effect::Arm { timer: Timer::Bound { phase, after }, after }),
+            bounds.into_iter().map(|after| Effect::Arm { timer: Timer::Task { phase, after }, after }),
         );
-        effects.extend(pending.iter().map(|&task| Effect::Ask(TaskId { phase, task })));
+        effects.extend(pending.iter().map(|&task| Effect::RunTask(TaskId { phase, task })));
         pending
     }
 
-    fn ended(&mut self, plan: &Plan, id: TaskId, over: Over, effects: &mut Vec<Effect>) {
+    fn ended(&mut self, plan: &Plan, id: TaskId, result: TaskResult, effects: &mut Vec<Effect>) {
         let Stage::Exiting { phase, pending } = &mut self.stage else { return };
         if id.phase != *phase || !pending.remove(&id.task) {
             return;
         }
-        self.fates[id.phase][id.task] = Fate::Ended(over);
+        self.statuses[id.phase][id.task] = TaskStatus::Finished(result);
         self.leave_if_over(plan, EndedBy::Done, effects);
     }
 
@@ -307,10 +312,10 @@ impl State {
                 let gone: Vec<usize> =
                     pending.iter().copied().filter(|&task| tasks[task].member == member).collect();
                 for task in gone {
-                    self.ended(plan, TaskId { phase, task }, Over::Unreachable, effects);
+                    self.ended(plan, TaskId { phase, task }, TaskResult::Unreachable, effects);
                 }
             }
-            Stage::Over => {}
+            Stage::Finished => {}
         }
     }
 
@@ -320,14 +325,14 @@ impl State {
             return;
         }
         let asked = &plan.phases()[of];
-        if !asked.hold.is_zero() && asked.hold == after {
+        if !asked.delay.is_zero() && asked.delay == after {
             return self.leave(plan, EndedBy::Done, effects);
         }
         let late: Vec<usize> =
-            pending.iter().copied().filter(|&task| asked.tasks[task].bound == after).collect();
+            pending.iter().copied().filter(|&task| asked.tasks[task].timeout == after).collect();
         for &task in &late {
             pending.remove(&task);
-            self.fates[of][task] = Fate::TimedOut;
+            self.statuses[of][task] = TaskStatus::TimedOut;
             effects.push(Effect::TimeOut(TaskId { phase: of, task }));
         }
         if !late.is_empty() {
@@ -353,18 +358,19 @@ impl State {
         let Stage::Exiting { phase, pending } = &mut self.stage else { return };
         let phase = *phase;
         for task in std::mem::take(pending) {
-            self.fates[phase][task] = Fate::CutOff;
+            self.statuses[phase][task] = TaskStatus::CutOff;
             if by == EndedBy::Deadline {
                 effects.push(Effect::CutOff(TaskId { phase, task }));
             }
         }
-        self.stage = Stage::Over;
+        self.stage = Stage::Finished;
         effects.push(Effect::Leave { phase, by });
         effects.push(Effect::Exit(outcome));
     }
 
     fn outcome(&self) -> Outcome {
-        let clean = self.fates.iter().flatten().all(|&fate| fate == Fate::Ended(Over::Done));
+        let clean =
+            self.statuses.iter().flatten().all(|&fate| fate == TaskStatus::Finished(TaskResult::Done));
         if clean { Outcome::Clean } else { Outcome::Incomplete }
     }
 }

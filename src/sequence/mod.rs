@@ -11,6 +11,6 @@ mod machine;
 mod plan;
 mod report;
 
-pub use machine::{Effect, EndedBy, Event, Fate, Over, State, Step, Timer};
-pub use plan::{Bounds, Kind, Member, MemberId, Phase, PhaseKind, Plan, PlanError, Task, TaskId};
+pub use machine::{Effect, EndedBy, Event, State, Step, TaskResult, TaskStatus, Timer};
+pub use plan::{Kind, Member, MemberId, Phase, PhaseKind, Plan, PlanError, Task, TaskId, Timeouts};
 pub use report::{Abandoned, CallbackReport, ExitCodes, Outcome, PhaseReport, Report, ServerReport};

@@ -8,43 +8,68 @@ use std::{collections::BTreeSet, error::Error, fmt, time::Duration};
 /// another, are one phase each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    bounds: Bounds,
+    timeouts: Timeouts,
     members: Vec<Member>,
     phases: Vec<Phase>,
 }
 
-/// How long each part of an exit may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// A signal at most this long after the first one is the same request.
-    pub coalesce: Duration,
-    /// Not ready, but still serving, for exactly this long. Zero leaves the phase out.
-    pub ready_delay: Duration,
-    /// How long requests in flight are waited for.
-    pub drain: Duration,
-    /// How long the servers may take to close.
-    pub stop: Duration,
-    /// Each callback's bound, unless it has its own.
-    pub callback: Duration,
-    /// Each resource's bound, unless it has its own.
-    pub release: Duration,
-    /// From the first request to stop until the exit is forced, whatever hangs.
-    pub deadline: Duration,
+macro_rules! timeouts {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr;)+) => {
+        /// How long each part of an exit may take. The names are those of the settings.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        /// use graceful_exit::Timeouts;
+        ///
+        /// let timeouts = Timeouts::default().drain_timeout(Duration::from_secs(5)).timeout(Duration::from_secs(8));
+        /// assert_eq!(timeouts.callback_timeout, Duration::from_secs(3));
+        /// ```
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Timeouts {
+            $($(#[doc = $doc])+ pub $name: Duration,)+
+        }
+
+        impl Default for Timeouts {
+            /// The defaults of `config/default.toml`.
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Timeouts {
+            $($(#[doc = $doc])+
+            #[must_use]
+            pub const fn $name(mut self, $name: Duration) -> Self {
+                self.$name = $name;
+                self
+            }
+            )+
+        }
+    };
 }
 
-impl Default for Bounds {
-    /// The defaults of `config/default.toml`: a 25 s deadline, since Kubernetes kills after 30 s.
-    fn default() -> Self {
-        Self {
-            coalesce: Duration::from_millis(50),
-            ready_delay: Duration::ZERO,
-            drain: Duration::from_secs(10),
-            stop: Duration::from_secs(1),
-            callback: Duration::from_secs(3),
-            release: Duration::from_secs(1),
-            deadline: Duration::from_secs(25),
-        }
-    }
+timeouts! {
+    /// A signal at most this long after the first one is the same request. 50 ms by default.
+    coalesce = Duration::from_millis(50);
+    /// How long the process is not ready but still serves. Zero, the default, leaves the phase out.
+    ready_delay = Duration::ZERO;
+    /// The limit of each checkpoint, from the first request to stop. 2 s by default.
+    checkpoint_timeout = Duration::from_secs(2);
+    /// How long requests in flight are waited for. 10 s by default.
+    drain_timeout = Duration::from_secs(10);
+    /// How long a closing server keeps a connection open that was opened or used within the last second, because a
+    /// request may be on its way. Ends early when each such connection has had its last response. 50 ms by default.
+    keep_alive_grace = Duration::from_millis(50);
+    /// How long the servers may take to close, the keep-alive grace included. 1 s by default.
+    stop_timeout = Duration::from_secs(1);
+    /// The timeout of each callback that has none of its own. 3 s by default.
+    callback_timeout = Duration::from_secs(3);
+    /// The timeout of each resource that has none of its own. 1 s by default.
+    release_timeout = Duration::from_secs(1);
+    /// The overall deadline, from the first request to stop until the exit is forced. 25 s by default, because
+    /// Kubernetes kills after 30 s.
+    timeout = Duration::from_secs(25);
 }
 
 /// Somebody who takes part in the exit.
@@ -55,7 +80,7 @@ pub struct Member {
     /// Unique among the members of its kind.
     pub name: String,
     /// Its own bound, in place of the plan's for its kind. A server has none: it shares the plan's.
-    pub bound: Option<Duration>,
+    pub timeout: Option<Duration>,
 }
 
 /// The part a member takes in an exit.
@@ -85,15 +110,15 @@ pub struct Phase {
     /// Who is asked, in the order of asking.
     pub tasks: Vec<Task>,
     /// How long a phase without tasks lasts.
-    pub hold: Duration,
+    pub delay: Duration,
 }
 
 impl Phase {
     /// The longest that this phase can take.
     #[must_use]
-    pub fn bound(&self) -> Duration {
-        let longest = self.tasks.iter().map(|task| task.bound).max();
-        longest.map_or(self.hold, |bound| bound.max(self.hold))
+    pub fn timeout(&self) -> Duration {
+        let longest = self.tasks.iter().map(|task| task.timeout).max();
+        longest.map_or(self.delay, |timeout| timeout.max(self.delay))
     }
 }
 
@@ -148,7 +173,7 @@ pub struct Task {
     /// Who is asked.
     pub member: MemberId,
     /// How long the answer is waited for.
-    pub bound: Duration,
+    pub timeout: Duration,
 }
 
 /// A task's place: its phase in [`Plan::phases`], its index in [`Phase::tasks`].
@@ -163,13 +188,13 @@ pub struct TaskId {
 impl Plan {
     /// Lays the order out for these members.
     ///
-    /// Bounds that add up to more than the deadline make a plan all the same: see [`Plan::overrun`].
+    /// Timeouts that add up to more than the deadline make a plan all the same: see [`Plan::overrun`].
     ///
     /// # Errors
     /// When the deadline is zero, a member's name is empty or taken by another of its kind, or a server has a
     /// bound of its own.
-    pub fn new(bounds: Bounds, members: Vec<Member>) -> Result<Self, PlanError> {
-        if bounds.deadline.is_zero() {
+    pub fn new(timeouts: Timeouts, members: Vec<Member>) -> Result<Self, PlanError> {
+        if timeouts.timeout.is_zero() {
             return Err(PlanError::NoTime);
         }
         let mut names = BTreeSet::new();
@@ -180,18 +205,18 @@ impl Plan {
             if !names.insert((member.kind.noun(), member.name.as_str())) {
                 return Err(PlanError::SameName { kind: member.kind, name: member.name.clone() });
             }
-            if member.bound.is_some() && matches!(member.kind, Kind::ServerFirst | Kind::ServerLast) {
+            if member.timeout.is_some() && matches!(member.kind, Kind::ServerFirst | Kind::ServerLast) {
                 return Err(PlanError::OwnBound { name: member.name.clone() });
             }
         }
-        let phases = phases(&bounds, &members);
-        Ok(Self { bounds, members, phases })
+        let phases = phases(&timeouts, &members);
+        Ok(Self { timeouts, members, phases })
     }
 
     /// The bounds it was built with.
     #[must_use]
-    pub fn bounds(&self) -> &Bounds {
-        &self.bounds
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
     }
 
     /// Everybody who takes part, in the order of registration.
@@ -218,36 +243,38 @@ impl Plan {
     /// How long an exit takes when every phase uses its whole bound.
     #[must_use]
     pub fn worst_case(&self) -> Duration {
-        self.phases.iter().map(Phase::bound).fold(Duration::ZERO, Duration::saturating_add)
+        self.phases.iter().map(Phase::timeout).fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// By how much the phases' bounds exceed the deadline; zero when they fit.
     #[must_use]
     pub fn overrun(&self) -> Duration {
-        self.worst_case().saturating_sub(self.bounds.deadline)
+        self.worst_case().saturating_sub(self.timeouts.timeout)
     }
 }
 
-fn phases(bounds: &Bounds, members: &[Member]) -> Vec<Phase> {
-    let tasks = |bound: Duration, takes_part: &dyn Fn(Kind) -> bool| -> Vec<Task> {
+fn phases(timeouts: &Timeouts, members: &[Member]) -> Vec<Phase> {
+    let tasks = |timeout: Duration, takes_part: &dyn Fn(Kind) -> bool| -> Vec<Task> {
         let ids = (0..members.len()).filter(|&id| takes_part(members[id].kind));
-        ids.map(|id| Task { member: MemberId(id), bound: members[id].bound.unwrap_or(bound) }).collect()
+        ids.map(|id| Task { member: MemberId(id), timeout: members[id].timeout.unwrap_or(timeout) }).collect()
     };
-    let phase = |kind, tasks| Phase { kind, tasks, hold: Duration::ZERO };
+    let phase = |kind, tasks| Phase { kind, tasks, delay: Duration::ZERO };
 
     let mut phases = vec![
-        Phase { kind: PhaseKind::ReadyDelay, tasks: Vec::new(), hold: bounds.ready_delay },
+        Phase { kind: PhaseKind::ReadyDelay, tasks: Vec::new(), delay: timeouts.ready_delay },
         phase(
             PhaseKind::Drain,
-            tasks(bounds.drain, &|kind| matches!(kind, Kind::ServerFirst | Kind::ServerLast | Kind::Worker)),
+            tasks(timeouts.drain_timeout, &|kind| {
+                matches!(kind, Kind::ServerFirst | Kind::ServerLast | Kind::Worker)
+            }),
         ),
-        phase(PhaseKind::CloseServers, tasks(bounds.stop, &|kind| kind == Kind::ServerFirst)),
-        phase(PhaseKind::Callbacks, tasks(bounds.callback, &|kind| kind == Kind::Callback)),
+        phase(PhaseKind::CloseServers, tasks(timeouts.stop_timeout, &|kind| kind == Kind::ServerFirst)),
+        phase(PhaseKind::Callbacks, tasks(timeouts.callback_timeout, &|kind| kind == Kind::Callback)),
     ];
-    let resources = tasks(bounds.release, &|kind| kind == Kind::Resource);
+    let resources = tasks(timeouts.release_timeout, &|kind| kind == Kind::Resource);
     phases.extend(resources.into_iter().rev().map(|task| phase(PhaseKind::Release, vec![task])));
-    phases.push(phase(PhaseKind::CloseLast, tasks(bounds.stop, &|kind| kind == Kind::ServerLast)));
-    phases.retain(|phase| !phase.tasks.is_empty() || !phase.hold.is_zero());
+    phases.push(phase(PhaseKind::CloseLast, tasks(timeouts.stop_timeout, &|kind| kind == Kind::ServerLast)));
+    phases.retain(|phase| !phase.tasks.is_empty() || !phase.delay.is_zero());
     phases
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{EndedBy, Fate, Over, PhaseKind};
+use super::{EndedBy, PhaseKind, TaskResult, TaskStatus};
 
 /// What an exit came to. The process ends with [`Report::exit_code`].
 #[must_use = "a report carries the exit code; end the process with it"]
@@ -131,24 +131,24 @@ pub struct CallbackReport {
     /// Its name.
     pub name: String,
     /// What became of it.
-    pub fate: Fate,
+    pub fate: TaskStatus,
     /// How long it was waited for; zero if it was never asked.
     pub duration: Duration,
     /// What it failed with, or what is lost because it did not finish.
     pub error: Option<String>,
 }
 
-impl Fate {
+impl TaskStatus {
     /// The name in reports and in `/status`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::NotStarted => "not_started",
             Self::Running => "running",
-            Self::Ended(Over::Done) => "done",
-            Self::Ended(Over::Failed) => "failed",
-            Self::Ended(Over::Panicked) => "panicked",
-            Self::Ended(Over::Unreachable) => "unreachable",
+            Self::Finished(TaskResult::Done) => "done",
+            Self::Finished(TaskResult::Failed) => "failed",
+            Self::Finished(TaskResult::Panicked) => "panicked",
+            Self::Finished(TaskResult::Unreachable) => "unreachable",
             Self::TimedOut => "timed_out",
             Self::CutOff => "cut_off",
         }

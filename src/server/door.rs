@@ -1,4 +1,4 @@
-//! Closing: the door first, then a linger for what is on the wire, then the connections.
+//! Closing: the door first, then a keep-alive grace for what is on the wire, then the connections.
 
 use std::{
     fmt,
@@ -133,15 +133,15 @@ impl Handle {
     /// 2. The door closes at once if nobody is before it, and nobody is expected: no connection is in use, whose
     ///    client would open another one when it has had its last answer, and none was opened within the last 20 ms.
     ///    Otherwise every worker empties the accept queue and stops listening; one that is blocked is not waited for
-    ///    longer than `linger`.
+    ///    longer than `keep-alive grace`.
     /// 3. Connections whose request was abandoned are cut.
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
-    ///    `linger` has passed since the beginning. Then they are let go, and whoever has sent a request up to this
-    ///    instant is still answered, within `linger` once more.
+    ///    `keep-alive grace` has passed since the beginning. Then they are let go, and whoever has sent a request up to this
+    ///    instant is still answered, within `keep-alive grace` once more.
     ///
     /// There is no bound for it here: a blocked worker cannot look. What is left of the server then is nothing that
     /// could bring or get anything, and is for [`Handle::put_away`].
-    pub async fn close(&self, linger: Duration) -> Closed {
+    pub async fn close(&self, keep_alive_grace: Duration) -> Closed {
         let begun = Instant::now();
         let connections = &self.drain.connections;
         let mut in_use = false;
@@ -152,10 +152,10 @@ impl Handle {
         let mut told_of_all = connections.let_go(RECENTLY, unused, silent);
         if in_use || !self.door.close_if_nobody_waits() {
             self.door.asked.cancel();
-            let _ = timeout(linger.max(Duration::from_millis(1)), self.door.all_swept()).await;
+            let _ = timeout(keep_alive_grace.max(Duration::from_millis(1)), self.door.all_swept()).await;
         }
         connections.cut(RECENTLY, |standing| standing == Standing::Busy);
-        let left = linger.saturating_sub(begun.elapsed());
+        let left = keep_alive_grace.saturating_sub(begun.elapsed());
         let none_open = async {
             while !told_of_all {
                 sleep(TURN).await;
@@ -165,7 +165,7 @@ impl Handle {
         };
         if timeout(left, none_open).await.is_err() {
             connections.let_go(RECENTLY, |_| true, silent);
-            let _ = timeout(linger, connections.none_open()).await;
+            let _ = timeout(keep_alive_grace, connections.none_open()).await;
             connections.cut(RECENTLY, |_| true);
             connections.none_open().await;
         }

@@ -8,12 +8,12 @@
 //! then a matter of looking, where `HttpServer` looks once a second. What serves a request is the same code:
 //! actix-http's `HttpService` around an actix-web `App`, with `HttpServer`'s defaults.
 
+mod builder;
 mod door;
-mod spec;
 mod stream;
 mod worker;
 
+pub(crate) use builder::Opened;
+pub use builder::{BindError, Server, ServerName, Stop};
 pub use door::{Closed, Handle};
-pub(crate) use spec::Opened;
-pub use spec::{BindError, Server, ServerName, Stop};
 pub use stream::Stream;

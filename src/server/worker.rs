@@ -19,8 +19,8 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::{
+    builder::{AtExit, Listener, Options},
     door::{Closing, Handle},
-    spec::{AtExit, Listener, Options},
     stream::Stream,
 };
 use crate::{

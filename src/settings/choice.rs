@@ -1,6 +1,6 @@
 use log::LevelFilter;
 
-use crate::words::Language;
+use crate::locale::Language;
 
 /// When a server closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

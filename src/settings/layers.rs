@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::error::{SettingsError, Source};
-use super::nearest::nearest;
+use super::redact;
 use super::schema::{self, Value};
-use super::secret;
+use super::suggest::suggest;
 
 /// What is laid over the built-in defaults, from the weakest to the strongest.
 ///
@@ -157,9 +157,9 @@ fn unknown(key: &str, value: &DeValue<'_>, source: Source) -> SettingsError {
     }
     let section = key.rsplit_once('.').map_or("", |(section, _)| section);
     let names = |section| schema::keys_of(section).collect::<Vec<_>>().join(", ");
-    let meant = nearest(&key, schema::KEYS.iter().map(|key| key.name));
+    let meant = suggest(&key, schema::KEYS.iter().map(|key| key.name));
     // A misspelled secret is one too.
-    let shown = shown(meant.filter(|meant| secret::is_secret(meant)).unwrap_or(&key), value);
+    let shown = shown(meant.filter(|meant| redact::is_secret(meant)).unwrap_or(&key), value);
     let allowed = if schema::keys_of(&key).next().is_some() {
         format!("it is a section; allowed: {}", names(&key))
     } else if let Some(meant) = meant {
@@ -197,11 +197,11 @@ fn ours(environment: &[(OsString, OsString)]) -> Result<Vec<(String, String, Sou
 
 /// A value for a message: text in quotes, the rest as TOML has it, secrets not at all.
 fn shown(key: &str, value: &DeValue<'_>) -> String {
-    if secret::is_secret(key) {
-        return secret::HIDDEN.to_owned();
+    if redact::is_secret(key) {
+        return redact::HIDDEN.to_owned();
     }
     match value {
-        DeValue::String(text) => secret::quoted(text),
+        DeValue::String(text) => redact::quoted(text),
         DeValue::Integer(number) => shortened(number),
         DeValue::Float(number) => shortened(number),
         DeValue::Boolean(flag) => flag.to_string(),

@@ -17,10 +17,10 @@ mod choice;
 mod error;
 mod layers;
 mod model;
-mod nearest;
+mod redact;
 mod schema;
-mod secret;
 mod signals;
+mod suggest;
 #[cfg(test)]
 mod tests;
 

@@ -8,8 +8,8 @@ use log::LevelFilter;
 use super::choice::{self, Choice, ColorChoice, LanguageChoice, LogFormat, StopOrder};
 use super::error::SettingsError;
 use super::layers::{Layers, Values};
+use super::redact;
 use super::schema::Value;
-use super::secret;
 use crate::os::signals::SignalName;
 
 /// Everything that can be set, checked. `config/default.toml` says what each key means.
@@ -50,8 +50,8 @@ pub struct Shutdown {
     /// How long requests in flight are waited for.
     pub drain_timeout: Duration,
     /// How long connections just used stay open for a request on its way.
-    pub linger: Duration,
-    /// How long servers may take to close, the linger included.
+    pub keep_alive_grace: Duration,
+    /// How long servers may take to close, the keep-alive grace included.
     pub stop_timeout: Duration,
     /// The bound of each callback that has none of its own; never zero.
     pub callback_timeout: Duration,
@@ -182,7 +182,7 @@ impl Settings {
                 coalesce: duration(&values, "shutdown.coalesce")?,
                 ready_delay: duration(&values, "shutdown.ready_delay")?,
                 drain_timeout: duration(&values, "shutdown.drain_timeout")?,
-                linger: duration(&values, "shutdown.linger")?,
+                keep_alive_grace: duration(&values, "shutdown.keep_alive_grace")?,
                 stop_timeout: duration(&values, "shutdown.stop_timeout")?,
                 callback_timeout: duration(&values, "shutdown.callback_timeout")?,
                 release_timeout: duration(&values, "shutdown.release_timeout")?,
@@ -238,13 +238,13 @@ impl Settings {
 impl Cache {
     /// The store's address with `***` in place of its password.
     pub fn store_for_display(&self) -> String {
-        secret::without_password(&self.store)
+        redact::without_password(&self.store)
     }
 }
 
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admin").field("token", &self.token.as_ref().map(|_| secret::HIDDEN)).finish()
+        f.debug_struct("Admin").field("token", &self.token.as_ref().map(|_| redact::HIDDEN)).finish()
     }
 }
 

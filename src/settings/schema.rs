@@ -58,11 +58,11 @@ const MOST_WORKERS: i64 = 512;
 /// Longer waits are a mistake in the unit, and timers that far away overflow on some platforms.
 const DAY: Duration = Duration::from_hours(24);
 
-/// Bounds for what may be left out by `0s`.
+/// Timeouts for what may be left out by `0s`.
 const ANY: Kind = Kind::Duration { or_zero: true, least: Duration::ZERO, most: DAY };
-/// Bounds for what must have some time.
+/// Timeouts for what must have some time.
 const SOME: Kind = Kind::Duration { or_zero: false, least: Duration::from_millis(1), most: DAY };
-/// Bounds for what repeats: `0s` is never, and less than 10 ms would be a busy loop.
+/// Timeouts for what repeats: `0s` is never, and less than 10 ms would be a busy loop.
 const REPEATED: Kind = Kind::Duration { or_zero: true, least: Duration::from_millis(10), most: DAY };
 const EXIT_CODE: Kind = Kind::Integer { least: 1, most: 255 };
 const ADDRESS: Kind = Kind::Text {
@@ -77,7 +77,7 @@ pub(super) const KEYS: &[Key] = &[
     Key { name: "shutdown.coalesce", kind: up_to(Duration::from_secs(10)) },
     Key { name: "shutdown.ready_delay", kind: ANY },
     Key { name: "shutdown.drain_timeout", kind: ANY },
-    Key { name: "shutdown.linger", kind: up_to(Duration::from_mins(1)) },
+    Key { name: "shutdown.keep_alive_grace", kind: up_to(Duration::from_mins(1)) },
     Key { name: "shutdown.stop_timeout", kind: ANY },
     Key { name: "shutdown.callback_timeout", kind: SOME },
     Key { name: "shutdown.release_timeout", kind: SOME },

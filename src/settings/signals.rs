@@ -1,7 +1,7 @@
 //! Which names `shutdown.signals` may hold.
 
-use super::nearest::nearest;
-use super::secret::quoted;
+use super::redact::quoted;
+use super::suggest::suggest;
 use crate::os::signals::{SignalName, SignalNameError};
 
 /// What the key takes, for messages.
@@ -16,7 +16,7 @@ pub(super) fn read<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<S
     let names = names.into_iter().map(SignalName::parse).collect::<Result<Vec<_>, _>>();
     let names = names.map_err(|error| match error {
         SignalNameError::Unknown { given } => {
-            match nearest(&given, SignalName::ALL.iter().map(|name| name.as_str())) {
+            match suggest(&given, SignalName::ALL.iter().map(|name| name.as_str())) {
                 Some(meant) => {
                     format!("{} is no signal that is known; did you mean {meant}?", quoted(&given))
                 }

@@ -39,7 +39,7 @@ fn the_defaults_are_those_of_the_contract() -> Outcome {
         shutdown.coalesce,
         shutdown.ready_delay,
         shutdown.drain_timeout,
-        shutdown.linger,
+        shutdown.keep_alive_grace,
         shutdown.stop_timeout,
         shutdown.callback_timeout,
         shutdown.release_timeout,
@@ -97,14 +97,14 @@ fn later_layers_win_and_only_over_what_they_name() -> Outcome {
     };
     let first = write(
         "first.toml",
-        "[shutdown]\ntimeout = \"1s\"\nlinger = \"1s\"\ncoalesce = \"1s\"\nstop_timeout = \"1s\"",
+        "[shutdown]\ntimeout = \"1s\"\nkeep_alive_grace = \"1s\"\ncoalesce = \"1s\"\nstop_timeout = \"1s\"",
     )?;
     // A byte order mark and Windows' line ends are no obstacle.
     let second =
-        write("second.toml", "\u{feff}[shutdown]\r\ntimeout = '2s'\r\nlinger = '2s'\r\ncoalesce = '2s'\r\n")?;
+        write("second.toml", "\u{feff}[shutdown]\r\ntimeout = '2s'\r\nkeep_alive_grace = '2s'\r\ncoalesce = '2s'\r\n")?;
     let mut layers = environment(&[
         ("GRACEFUL_EXIT__SHUTDOWN__TIMEOUT", "3s"),
-        ("GRACEFUL_EXIT__SHUTDOWN__LINGER", "3s"),
+        ("GRACEFUL_EXIT__SHUTDOWN__KEEP_ALIVE_GRACE", "3s"),
         ("GRACEFUL_EXIT__SERVERS__ADMIN__WORKERS", "3"),
         ("GRACEFUL_EXIT_SHUTDOWN", "not ours"),
         ("PATH", "/bin"),
@@ -113,7 +113,7 @@ fn later_layers_win_and_only_over_what_they_name() -> Outcome {
     layers.set = ["shutdown.timeout=4s", "shutdown.timeout=5s"].map(str::to_owned).to_vec();
     let settings = Settings::load(&layers)?;
     let shutdown = &settings.shutdown;
-    let seconds = [shutdown.stop_timeout, shutdown.coalesce, shutdown.linger, shutdown.timeout]
+    let seconds = [shutdown.stop_timeout, shutdown.coalesce, shutdown.keep_alive_grace, shutdown.timeout]
         .map(|time| time.as_secs());
     assert_eq!(seconds, [1, 2, 3, 5]);
     assert_eq!(settings.servers.admin.workers, Workers::Count(3.try_into()?));

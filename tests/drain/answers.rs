@@ -1,6 +1,6 @@
 //! What the answers say once the exit has been asked for.
 
-use graceful_exit::{Bounds, Job, Outcome, Rejection, Stop};
+use graceful_exit::{Job, Outcome, Rejection, Stop, Timeouts};
 use tokio::sync::watch;
 
 use super::service::{MS, Service};
@@ -77,8 +77,8 @@ fn the_rejection_is_what_the_builder_says() {
 
 #[test]
 fn every_answer_after_the_request_to_stop_says_that_the_connection_closes() {
-    let bounds = Bounds { ready_delay: 300 * MS, ..Bounds::default() };
-    let service = Service::bounded(bounds);
+    let timeouts = Timeouts::default().ready_delay(300 * MS);
+    let service = Service::with_timeouts(timeouts);
     let mut kept = service.kept_alive();
     let mut held = service.in_flight("/held");
     service.exit.stop("test");

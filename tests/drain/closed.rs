@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use graceful_exit::{CallbackError, Outcome};
+use graceful_exit::{JobError, Outcome};
 use tokio::sync::oneshot;
 
 use super::service::{MS, Service};
@@ -15,7 +15,7 @@ use crate::support::wait_until;
 #[test]
 fn while_callbacks_run_newcomers_are_refused_unused_connections_closed_and_the_port_is_free() {
     let (go_on, held) = oneshot::channel::<()>();
-    let work = |_| async { held.await.map_err(CallbackError::from) };
+    let work = |_| async { held.await.map_err(JobError::from) };
     let service = Service::start_with(|server| server, |exit| exit.callback_fn("held", work));
     let mut unused = service.connect();
     thread::sleep(1100 * MS);

@@ -34,7 +34,7 @@ fn run(client: fn(Client, &Barrier) -> Tally) -> Tally {
     let mut all = Tally::default();
     for _ in 0..EXITS {
         // Long enough for a client that has to wait for its processor: the exit ends with the last answer.
-        let service = Service::lingering(Duration::from_millis(300));
+        let service = Service::with_grace(Duration::from_millis(300));
         let all_busy = Arc::new(Barrier::new(CLIENTS + 1));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
+use graceful_exit::{Outcome, Timeouts, sequence::PhaseKind};
 use socket2::SockRef;
 
 use super::service::{BIG, MS, Service, duration_of};
@@ -120,8 +120,9 @@ fn unread(service: &Service, kibibytes: usize) -> Client {
 
 #[test]
 fn half_a_request_is_not_in_flight_and_is_answered_when_it_is_whole() {
-    let bounds = Bounds { stop: 20_000 * MS, ..Bounds::default() };
-    let service = Service::start_with(|server| server, move |exit| exit.bounds(bounds).linger(5000 * MS));
+    let timeouts = Timeouts::default().stop_timeout(20_000 * MS);
+    let service =
+        Service::start_with(|server| server, move |exit| exit.timeouts(timeouts).keep_alive_grace(5000 * MS));
     let mut half = service.connect();
     half.write(b"GET / HTTP/1.1\r\nHost: local").expect("sent");
     let _held = service.in_flight("/held");
@@ -173,8 +174,9 @@ fn a_client_that_has_only_closed_its_side_gets_its_answer() {
 
 #[test]
 fn whoever_is_still_in_flight_at_the_bound_is_named_and_cut_off_at_once() {
-    let bounds = Bounds { drain: 400 * MS, stop: 5000 * MS, ..Bounds::default() };
-    let service = Service::start_with(|server| server, move |exit| exit.bounds(bounds).linger(3000 * MS));
+    let timeouts = Timeouts::default().drain_timeout(400 * MS).stop_timeout(5000 * MS);
+    let service =
+        Service::start_with(|server| server, move |exit| exit.timeouts(timeouts).keep_alive_grace(3000 * MS));
     let mut first = service.in_flight("/held?token=secret");
     std::thread::sleep(60 * MS);
     let mut second = service.connect();

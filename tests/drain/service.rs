@@ -16,7 +16,7 @@ use actix_web::{
     web::{self, Bytes, Data},
 };
 use futures_util::stream;
-use graceful_exit::{Bounds, ExitHandle, GracefulExit, Report, Server};
+use graceful_exit::{ExitHandle, GracefulExit, Report, Server, Timeouts};
 use tokio::sync::watch;
 
 use crate::support::{Client, wait_until};
@@ -42,12 +42,12 @@ impl Service {
     }
 
     /// With other bounds.
-    pub(crate) fn bounded(bounds: Bounds) -> Self {
-        Self::start_with(|server| server, move |exit| exit.bounds(bounds))
+    pub(crate) fn with_timeouts(timeouts: Timeouts) -> Self {
+        Self::start_with(|server| server, move |exit| exit.timeouts(timeouts))
     }
 
-    pub(crate) fn lingering(linger: Duration) -> Self {
-        Self::start_with(|server| server, move |exit| exit.linger(linger))
+    pub(crate) fn with_grace(keep_alive_grace: Duration) -> Self {
+        Self::start_with(|server| server, move |exit| exit.keep_alive_grace(keep_alive_grace))
     }
 
     pub(crate) fn start_with(

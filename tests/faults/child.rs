@@ -8,7 +8,7 @@ use std::{
 use actix::prelude::*;
 use actix_web::{App as Site, HttpResponse, web};
 use graceful_exit::{
-    Bounds, CallbackError, ExitHandle, GracefulExit, Job, Report, RunCallback, Server, Stop, logging, os,
+    ExitHandle, GracefulExit, Job, JobError, Report, RunCallback, Server, Stop, Timeouts, logging, os,
 };
 use tempfile::TempDir;
 
@@ -44,7 +44,7 @@ fn child() {
     // A child that hangs must not outlive its test.
     thread::spawn(|| {
         thread::sleep(Duration::from_mins(1));
-        os::exit::now(99);
+        os::hard_stop::exit_immediately(99);
     });
     let logging = logging::start(&logging::Options::default()).expect("a log");
     logging::log_panics();
@@ -73,14 +73,14 @@ fn child() {
 fn builder() -> GracefulExit {
     let part = Duration::from_millis(400);
     GracefulExit::builder()
-        .bounds(Bounds {
-            drain: part,
-            stop: part,
-            callback: part,
-            release: part,
-            deadline: DEADLINE,
-            ..Bounds::default()
-        })
+        .timeouts(
+            Timeouts::default()
+                .drain_timeout(part)
+                .stop_timeout(part)
+                .callback_timeout(part)
+                .release_timeout(part)
+                .timeout(DEADLINE),
+        )
         .progress_interval(Duration::ZERO)
         .report_to("report.json")
 }
@@ -148,11 +148,11 @@ fn play(part: &str, exit: GracefulExit) -> GracefulExit {
     match part {
         "minutes of web::block" | "the system's own thread is blocked" => exit,
         "a callback blocks its thread" => exit.callback_fn("blocks", blocks).callback_fn("works", works),
-        "the supervisor's thread is blocked" => exit.job(never().at_risk(|| {
+        "the supervisor's thread is blocked" => exit.job(never().unsaved(|| {
             thread::sleep(EVER);
             None
         })),
-        "the supervisor panics" => exit.job(never().at_risk(|| std::panic::panic_any(Bomb))),
+        "the supervisor panics" => exit.job(never().unsaved(|| std::panic::panic_any(Bomb))),
         "the log's flush hangs" => exit.flush_log(|_| thread::sleep(EVER)),
         "the log's flush panics" => exit.flush_log(|_| panic!("no log")),
         "the allocator hangs" => exit.callback_fn("hangs", |_| async {
@@ -163,8 +163,8 @@ fn play(part: &str, exit: GracefulExit) -> GracefulExit {
         }),
         "every way to fail" => every_way_to_fail(exit),
         "ten thousand callbacks" => {
-            let bounds = Bounds { callback: CROWDED, deadline: 2 * CROWDED, ..Bounds::default() };
-            (0..CROWD).fold(exit.bounds(bounds), |exit, number| exit.job(shared(number)))
+            let timeouts = Timeouts::default().callback_timeout(CROWDED).timeout(2 * CROWDED);
+            (0..CROWD).fold(exit.timeouts(timeouts), |exit, number| exit.job(shared(number)))
         }
         _ => panic!("no such part: {part}"),
     }
@@ -174,12 +174,12 @@ fn never() -> Job {
     Job::callback_fn("never", |_| std::future::pending())
 }
 
-async fn blocks(_: graceful_exit::Errand) -> Result<(), CallbackError> {
+async fn blocks(_: graceful_exit::JobContext) -> Result<(), JobError> {
     thread::sleep(EVER);
     Ok(())
 }
 
-async fn works(_: graceful_exit::Errand) -> Result<(), CallbackError> {
+async fn works(_: graceful_exit::JobContext) -> Result<(), JobError> {
     Ok(())
 }
 
@@ -194,7 +194,7 @@ impl Drop for Bomb {
 
 fn every_way_to_fail(exit: GracefulExit) -> GracefulExit {
     exit.callback_fn("works", works)
-        .callback_fn("fails", |_| async { Err(CallbackError::new("no disk")) })
+        .callback_fn("fails", |_| async { Err(JobError::new("no disk")) })
         .callback_fn("panics", |_| async { panic!("in a future") })
         .job(never())
         .callback_fn("blocks", blocks)
@@ -235,7 +235,7 @@ impl Actor for User {
 }
 
 impl Handler<RunCallback> for User {
-    type Result = ResponseFuture<Result<(), CallbackError>>;
+    type Result = ResponseFuture<Result<(), JobError>>;
 
     fn handle(&mut self, _: RunCallback, ctx: &mut Self::Context) -> Self::Result {
         assert!(self.0 != Way::Panics, "in an actor");

@@ -18,7 +18,7 @@ use super::{
 use crate::support::{App, Client, Ended, folder, wait_until};
 
 const DRAIN: Duration = Duration::from_millis(500);
-/// The drain, the linger and what closing takes.
+/// The drain, the keep_alive_grace and what closing takes.
 const CUT: Duration = Duration::from_secs(1);
 
 fn start() -> App {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use graceful_exit::sequence::{
-    Bounds, Event, Kind, Member, MemberId, Outcome, Over, Plan, State, TaskId, Timer,
+    Event, Kind, Member, MemberId, Outcome, Plan, State, TaskId, TaskResult, Timeouts, Timer,
 };
 use stateright::{Checker, Model, Property};
 
@@ -36,27 +36,27 @@ impl Model for AnyOrder {
         if !seen.ledger.broken.is_empty() {
             return; // A path that broke a promise has told enough, and might have no end.
         }
-        let coalesce = self.plan.bounds().coalesce;
+        let coalesce = self.plan.timeouts().coalesce;
         events.extend([Event::Signal { at: FIRST_SIGNAL }, Event::Stop, Event::Timer(Timer::Deadline)]);
         if seen.ledger.first_signal().is_some() {
             // When the first one comes tells one path from another as little as the time of day does.
             let further = [FIRST_SIGNAL + coalesce, FIRST_SIGNAL + coalesce + JUST_LATER];
             events.extend(further.map(|at| Event::Signal { at }));
         }
-        events.extend((0..self.plan.members().len()).map(|id| Event::Died { member: MemberId(id) }));
+        events.extend((0..self.plan.members().len()).map(|id| Event::MemberFailed { member: MemberId(id) }));
         for (phase, of) in self.plan.phases().iter().enumerate() {
-            let bound = |after| Event::Timer(Timer::Bound { phase, after });
-            events.extend((!of.hold.is_zero()).then(|| bound(of.hold)));
+            let bound = |after| Event::Timer(Timer::Task { phase, after });
+            events.extend((!of.delay.is_zero()).then(|| bound(of.delay)));
             // A bound that no task of the phase has, and the answer of a task that it does not have.
             events.push(bound(JUST_LATER));
             let task = TaskId { phase, task: of.tasks.len() };
-            events.push(Event::Ended { task, over: Over::Done });
+            events.push(Event::TaskFinished { task, result: TaskResult::Done });
             for (task, asked) in of.tasks.iter().enumerate() {
                 let task = TaskId { phase, task };
-                events.push(bound(asked.bound));
+                events.push(bound(asked.timeout));
                 events.extend(
-                    [Over::Done, Over::Failed, Over::Panicked, Over::Unreachable]
-                        .map(|over| Event::Ended { task, over }),
+                    [TaskResult::Done, TaskResult::Failed, TaskResult::Panicked, TaskResult::Unreachable]
+                        .map(|result| Event::TaskFinished { task, result }),
                 );
             }
         }
@@ -138,13 +138,13 @@ impl Seen {
 }
 
 /// Walks through every reachable state, holds each against the promises, and answers how many there are.
-fn explore(bounds: Bounds, members: &[(Kind, Option<u64>)]) -> usize {
+fn explore(timeouts: Timeouts, members: &[(Kind, Option<u64>)]) -> usize {
     let member = |(id, &(kind, seconds)): (usize, &(Kind, Option<u64>))| Member {
         kind,
         name: format!("m{id}"),
-        bound: seconds.map(Duration::from_secs),
+        timeout: seconds.map(Duration::from_secs),
     };
-    let plan = Plan::new(bounds, members.iter().enumerate().map(member).collect());
+    let plan = Plan::new(timeouts, members.iter().enumerate().map(member).collect());
     let Ok(plan) = plan else { panic!("no plan: {plan:?}") };
     let checker = AnyOrder { plan }.checker().spawn_bfs().join();
     checker.assert_properties();
@@ -156,53 +156,53 @@ fn explore(bounds: Bounds, members: &[(Kind, Option<u64>)]) -> usize {
 // So 1 + 2 + 7 + 8.
 #[test]
 fn one_callback() {
-    assert_eq!(explore(Bounds::default(), &[(Kind::Callback, None)]), 18);
+    assert_eq!(explore(Timeouts::default(), &[(Kind::Callback, None)]), 18);
 }
 
 #[test]
 fn one_server_and_one_callback() {
-    assert_eq!(explore(Bounds::default(), &[(Kind::ServerFirst, None), (Kind::Callback, None)]), 911);
+    assert_eq!(explore(Timeouts::default(), &[(Kind::ServerFirst, None), (Kind::Callback, None)]), 911);
 }
 
 #[test]
 fn two_servers_one_of_each_kind() {
-    assert_eq!(explore(Bounds::default(), &[(Kind::ServerLast, None), (Kind::ServerFirst, None)]), 4_586);
+    assert_eq!(explore(Timeouts::default(), &[(Kind::ServerLast, None), (Kind::ServerFirst, None)]), 4_586);
 }
 
 #[test]
 fn two_callbacks_with_different_bounds() {
-    assert_eq!(explore(Bounds::default(), &[(Kind::Callback, None), (Kind::Callback, Some(1))]), 306);
+    assert_eq!(explore(Timeouts::default(), &[(Kind::Callback, None), (Kind::Callback, Some(1))]), 306);
 }
 
 #[test]
 fn two_callbacks_with_the_same_bound() {
-    assert_eq!(explore(Bounds::default(), &[(Kind::Callback, None), (Kind::Callback, None)]), 230);
+    assert_eq!(explore(Timeouts::default(), &[(Kind::Callback, None), (Kind::Callback, None)]), 230);
 }
 
 #[test]
 fn two_resources() {
-    assert_eq!(explore(Bounds::default(), &[(Kind::Resource, None), (Kind::Resource, Some(2))]), 181);
+    assert_eq!(explore(Timeouts::default(), &[(Kind::Resource, None), (Kind::Resource, Some(2))]), 181);
 }
 
 #[test]
 fn a_ready_delay() {
-    let bounds = Bounds { ready_delay: Duration::from_secs(2), ..Bounds::default() };
-    assert_eq!(explore(bounds, &[(Kind::ServerLast, None)]), 101);
+    let timeouts = Timeouts::default().ready_delay(Duration::from_secs(2));
+    assert_eq!(explore(timeouts, &[(Kind::ServerLast, None)]), 101);
 }
 
 #[test]
 fn a_worker_beside_a_server() {
-    assert_eq!(explore(Bounds::default(), &[(Kind::Worker, Some(4)), (Kind::ServerFirst, None)]), 988);
+    assert_eq!(explore(Timeouts::default(), &[(Kind::Worker, Some(4)), (Kind::ServerFirst, None)]), 988);
 }
 
 #[test]
 fn a_callback_then_a_resource_without_a_coalescing_time() {
-    let bounds = Bounds { coalesce: Duration::ZERO, ..Bounds::default() };
-    assert_eq!(explore(bounds, &[(Kind::Resource, None), (Kind::Callback, None)]), 181);
+    let timeouts = Timeouts::default().coalesce(Duration::ZERO);
+    assert_eq!(explore(timeouts, &[(Kind::Resource, None), (Kind::Callback, None)]), 181);
 }
 
 #[test]
 fn a_server_then_a_callback_then_a_resource() {
     let kinds = [Kind::ServerFirst, Kind::Callback, Kind::Resource];
-    assert_eq!(explore(Bounds::default(), &kinds.map(|kind| (kind, None))), 9_121);
+    assert_eq!(explore(Timeouts::default(), &kinds.map(|kind| (kind, None))), 9_121);
 }

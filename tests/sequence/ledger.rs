@@ -6,7 +6,8 @@ use std::{
 };
 
 use graceful_exit::sequence::{
-    Effect, EndedBy, Event, Fate, MemberId, Outcome, Over, Phase, Plan, State, Step, TaskId, Timer,
+    Effect, EndedBy, Event, MemberId, Outcome, Phase, Plan, State, Step, TaskId, TaskResult, TaskStatus,
+    Timer,
 };
 
 /// The books of one exit, kept beside the machine and never by it.
@@ -19,7 +20,7 @@ pub(super) struct Ledger {
     /// Armed, not fired, and of a phase that is not over.
     pub(super) live: BTreeSet<Timer>,
     /// What became of each task that its phase has come to.
-    pub(super) fates: BTreeMap<TaskId, Fate>,
+    pub(super) statuses: BTreeMap<TaskId, TaskStatus>,
     begun: bool,
     first_signal: Option<Duration>,
     dead: BTreeSet<MemberId>,
@@ -67,7 +68,7 @@ impl Ledger {
             broken: BTreeSet::new(),
             exits: Vec::new(),
             live: BTreeSet::new(),
-            fates: BTreeMap::new(),
+            statuses: BTreeMap::new(),
             begun: false,
             first_signal: None,
             dead: BTreeSet::new(),
@@ -86,7 +87,11 @@ impl Ledger {
 
     /// Those that were asked and are waited for, in their order.
     pub(super) fn waiting(&self) -> Vec<TaskId> {
-        self.fates.iter().filter(|&(_, &fate)| fate == Fate::Running).map(|(&task, _)| task).collect()
+        self.statuses
+            .iter()
+            .filter(|&(_, &fate)| fate == TaskStatus::Running)
+            .map(|(&task, _)| task)
+            .collect()
     }
 
     pub(super) fn observe(&mut self, plan: &Plan, before: &State, event: Event, step: &Step) {
@@ -94,10 +99,10 @@ impl Ledger {
         self.hold_exact_effects(plan, meaning, before, step);
         let due = self.due(plan, event);
         let hold_over = self.phase.is_some_and(|phase| {
-            let hold = plan.phases()[phase].hold;
+            let hold = plan.phases()[phase].delay;
             !hold.is_zero()
                 && meaning == Meaning::Progress
-                && event == Event::Timer(Timer::Bound { phase, after: hold })
+                && event == Event::Timer(Timer::Task { phase, after: hold })
         });
         self.record(plan, meaning, event);
 
@@ -115,14 +120,14 @@ impl Ledger {
                     self.enter(plan, phase);
                     entered = Some(phase);
                 }
-                Effect::Ask(task) => self.ask(plan, task),
+                Effect::RunTask(task) => self.ask(plan, task),
                 Effect::TimeOut(task) => {
-                    self.fates.insert(task, Fate::TimedOut);
+                    self.statuses.insert(task, TaskStatus::TimedOut);
                     timed_out.push(task);
                 }
                 Effect::CutOff(task) => {
                     self.hold(Promise::DeadlineNamesThePending, meaning == Meaning::Deadline);
-                    self.fates.insert(task, Fate::CutOff);
+                    self.statuses.insert(task, TaskStatus::CutOff);
                 }
                 Effect::Leave { phase, by } => {
                     let expected = match meaning {
@@ -150,23 +155,23 @@ impl Ledger {
             Event::Signal { at } => match self.first_signal {
                 None if self.begun => Meaning::Remembered,
                 None => Meaning::Begin,
-                Some(first) if at <= first + plan.bounds().coalesce => {
+                Some(first) if at <= first + plan.timeouts().coalesce => {
                     Meaning::Nothing(Promise::SecondSignalOnlyForces)
                 }
                 Some(_) => Meaning::Force,
             },
-            Event::Stop | Event::Died { .. } if !self.begun => Meaning::Begin,
+            Event::Stop | Event::MemberFailed { .. } if !self.begun => Meaning::Begin,
             Event::Stop => Meaning::Nothing(Promise::RepeatedRequestChangesNothing),
-            Event::Ended { task, .. } if self.waiting().contains(&task) => Meaning::Progress,
-            Event::Ended { .. } => Meaning::Nothing(Promise::LateAnswerChangesNothing),
-            Event::Died { member } if self.dead.contains(&member) => {
+            Event::TaskFinished { task, .. } if self.waiting().contains(&task) => Meaning::Progress,
+            Event::TaskFinished { .. } => Meaning::Nothing(Promise::LateAnswerChangesNothing),
+            Event::MemberFailed { member } if self.dead.contains(&member) => {
                 Meaning::Nothing(Promise::RepeatedRequestChangesNothing)
             }
             Event::Timer(timer) if !self.live.contains(&timer) => {
                 Meaning::Nothing(Promise::StaleTimerChangesNothing)
             }
             Event::Timer(Timer::Deadline) => Meaning::Deadline,
-            Event::Died { .. } | Event::Timer(Timer::Bound { .. }) => Meaning::Progress,
+            Event::MemberFailed { .. } | Event::Timer(Timer::Task { .. }) => Meaning::Progress,
         }
     }
 
@@ -177,7 +182,7 @@ impl Ledger {
             Meaning::Nothing(promise) => self.hold(promise, effects.is_empty() && step.state == *before),
             Meaning::Remembered => self.hold(Promise::SecondSignalOnlyForces, effects.is_empty()),
             Meaning::Begin => {
-                let deadline = Effect::Arm { timer: Timer::Deadline, after: plan.bounds().deadline };
+                let deadline = Effect::Arm { timer: Timer::Deadline, after: plan.timeouts().timeout };
                 self.hold(Promise::EveryWaitIsTimed, effects.starts_with(&[Effect::Begin, deadline]));
             }
             Meaning::Progress => {}
@@ -197,7 +202,7 @@ impl Ledger {
 
     /// Whose bound runs out with this event.
     fn due(&self, plan: &Plan, event: Event) -> Vec<TaskId> {
-        let Event::Timer(timer @ Timer::Bound { .. }) = event else { return Vec::new() };
+        let Event::Timer(timer @ Timer::Task { .. }) = event else { return Vec::new() };
         if self.is_over() || !self.live.contains(&timer) {
             return Vec::new();
         }
@@ -211,14 +216,14 @@ impl Ledger {
         match event {
             Event::Signal { at } => self.first_signal = self.first_signal.or(Some(at)),
             Event::Stop => {}
-            Event::Ended { task, over } => {
-                self.fates.insert(task, Fate::Ended(over));
+            Event::TaskFinished { task, result } => {
+                self.statuses.insert(task, TaskStatus::Finished(result));
             }
-            Event::Died { member } => {
+            Event::MemberFailed { member } => {
                 self.dead.insert(member);
                 for task in self.waiting() {
                     if member_of(plan, task) == member {
-                        self.fates.insert(task, Fate::Ended(Over::Unreachable));
+                        self.statuses.insert(task, TaskStatus::Finished(TaskResult::Unreachable));
                     }
                 }
             }
@@ -230,8 +235,8 @@ impl Ledger {
 
     fn arm(&mut self, plan: &Plan, entered: Option<usize>, timer: Timer, after: Duration) {
         let right = match timer {
-            Timer::Deadline => after == plan.bounds().deadline && self.next_phase == 0,
-            Timer::Bound { phase, after: bound } => {
+            Timer::Deadline => after == plan.timeouts().timeout && self.next_phase == 0,
+            Timer::Task { phase, after: bound } => {
                 after == bound && entered == Some(phase) && self.phase == Some(phase)
             }
         };
@@ -245,7 +250,7 @@ impl Ledger {
         self.phase = Some(phase);
         for task in tasks_of(plan, phase) {
             if self.dead.contains(&member_of(plan, task)) {
-                self.fates.insert(task, Fate::Ended(Over::Unreachable));
+                self.statuses.insert(task, TaskStatus::Finished(TaskResult::Unreachable));
             }
         }
     }
@@ -256,7 +261,7 @@ impl Ledger {
         self.hold(Promise::EveryWaitIsTimed, self.live.contains(&bound_of(plan, task)));
         // In the order of the plan: whoever was asked before stands before.
         self.hold(Promise::PhasesFollowThePlan, self.waiting().iter().all(|&asked| asked < task));
-        let before = self.fates.insert(task, Fate::Running);
+        let before = self.statuses.insert(task, TaskStatus::Running);
         self.hold(Promise::EverybodyAliveIsAskedOnce, before.is_none());
     }
 
@@ -264,14 +269,16 @@ impl Ledger {
         self.hold(Promise::PhasesFollowThePlan, self.phase == Some(phase));
         let waiting = self.waiting();
         match by {
-            EndedBy::Signal => self.fates.extend(waiting.into_iter().map(|task| (task, Fate::CutOff))),
+            EndedBy::Signal => {
+                self.statuses.extend(waiting.into_iter().map(|task| (task, TaskStatus::CutOff)))
+            }
             EndedBy::Deadline => self.hold(Promise::DeadlineNamesThePending, waiting.is_empty()),
             EndedBy::Done | EndedBy::Timeout => {
-                let held = plan.phases()[phase].hold.is_zero() || hold_over;
+                let held = plan.phases()[phase].delay.is_zero() || hold_over;
                 self.hold(Promise::PhasesFollowThePlan, waiting.is_empty() && held);
             }
         }
-        let known = tasks_of(plan, phase).all(|task| self.fates.contains_key(&task));
+        let known = tasks_of(plan, phase).all(|task| self.statuses.contains_key(&task));
         self.hold(Promise::EverybodyAliveIsAskedOnce, known);
         self.live.retain(|timer| *timer == Timer::Deadline);
         self.phase = None;
@@ -281,7 +288,8 @@ impl Ledger {
     fn exit(&mut self, plan: &Plan, meaning: Meaning, outcome: Outcome) {
         let to_the_end = self.next_phase == plan.phases().len();
         let all = plan.phases().iter().map(|phase| phase.tasks.len()).sum::<usize>();
-        let done = self.fates.values().filter(|&&fate| fate == Fate::Ended(Over::Done)).count();
+        let done =
+            self.statuses.values().filter(|&&fate| fate == TaskStatus::Finished(TaskResult::Done)).count();
         let right = match meaning {
             Meaning::Deadline => outcome == Outcome::TimedOut,
             Meaning::Force => outcome == Outcome::Forced,
@@ -300,11 +308,11 @@ impl Ledger {
     fn hold_at_rest(&mut self, plan: &Plan, state: &State) {
         let waiting = self.waiting();
         if let Some(phase) = self.phase {
-            let known = tasks_of(plan, phase).all(|task| self.fates.contains_key(&task));
+            let known = tasks_of(plan, phase).all(|task| self.statuses.contains_key(&task));
             self.hold(Promise::EverybodyAliveIsAskedOnce, known);
-            let hold = plan.phases()[phase].hold;
+            let hold = plan.phases()[phase].delay;
             let mut needed: BTreeSet<Timer> = waiting.iter().map(|&task| bound_of(plan, task)).collect();
-            needed.extend((!hold.is_zero()).then_some(Timer::Bound { phase, after: hold }));
+            needed.extend((!hold.is_zero()).then_some(Timer::Task { phase, after: hold }));
             // Nothing to wait for would be a wait for ever.
             self.hold(Promise::EveryWaitIsTimed, !needed.is_empty());
             needed.insert(Timer::Deadline);
@@ -312,11 +320,12 @@ impl Ledger {
         }
         self.hold(Promise::ExitsOnce, self.phase.is_some() || self.is_over() || !self.begun);
 
-        let fates = state.fates().iter().zip(plan.phases()).enumerate().all(|(phase, (fates, of))| {
-            let expected = (0..of.tasks.len()).map(|task| self.fates.get(&TaskId { phase, task }));
-            fates.iter().eq(expected.map(|fate| fate.unwrap_or(&Fate::NotStarted)))
-        });
-        let agree = fates
+        let statuses =
+            state.statuses().iter().zip(plan.phases()).enumerate().all(|(phase, (statuses, of))| {
+                let expected = (0..of.tasks.len()).map(|task| self.statuses.get(&TaskId { phase, task }));
+                statuses.iter().eq(expected.map(|fate| fate.unwrap_or(&TaskStatus::NotStarted)))
+            });
+        let agree = statuses
             && state.pending().eq(waiting)
             && state.phase() == self.phase
             && state.is_serving() != self.begun
@@ -355,5 +364,5 @@ fn member_of(plan: &Plan, id: TaskId) -> MemberId {
 }
 
 fn bound_of(plan: &Plan, id: TaskId) -> Timer {
-    Timer::Bound { phase: id.phase, after: plan.phases()[id.phase].tasks[id.task].bound }
+    Timer::Task { phase: id.phase, after: plan.phases()[id.phase].tasks[id.task].timeout }
 }

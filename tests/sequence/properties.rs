@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use graceful_exit::sequence::{
-    Bounds, Effect, Event, Kind, Member, MemberId, Outcome, Over, PhaseKind, Plan, PlanError, State, TaskId,
-    Timer,
+    Effect, Event, Kind, Member, MemberId, Outcome, PhaseKind, Plan, PlanError, State, TaskId, TaskResult,
+    Timeouts, Timer,
 };
 use proptest::{
     prelude::*,
@@ -36,9 +36,9 @@ proptest! {
             let pending: Vec<TaskId> = step.state.pending().collect();
             let event = match (order.next(), step.state.phase()) {
                 (Some(index), _) if !pending.is_empty() => {
-                    Event::Ended { task: *index.get(&pending), over: Over::Done }
+                    Event::TaskFinished { task: *index.get(&pending), result: TaskResult::Done }
                 }
-                (_, Some(phase)) => Event::Timer(Timer::Bound { phase, after: plan.bounds().ready_delay }),
+                (_, Some(phase)) => Event::Timer(Timer::Task { phase, after: plan.timeouts().ready_delay }),
                 (_, None) => break,
             };
             step = step.state.step(&plan, event);
@@ -47,34 +47,34 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_asks_each_member_for_its_part_in_order((bounds, members) in (any_bounds(), any_members())) {
-        let plan = Plan::new(bounds, members.clone());
+    fn a_plan_asks_each_member_for_its_part_in_order((timeouts, members) in (any_timeouts(), any_members())) {
+        let plan = Plan::new(timeouts, members.clone());
         prop_assert!(plan.is_ok());
         let Ok(plan) = plan else { return Ok(()) };
 
         let mut expected = Vec::new();
-        if !bounds.ready_delay.is_zero() {
-            expected.push((PhaseKind::ReadyDelay, bounds.ready_delay, Vec::new()));
+        if !timeouts.ready_delay.is_zero() {
+            expected.push((PhaseKind::ReadyDelay, timeouts.ready_delay, Vec::new()));
         }
         let mut expect = |kind, bound: Duration, takes_part: &[Kind]| {
             let ids = (0..members.len()).filter(|&id| takes_part.contains(&members[id].kind));
-            let tasks: Vec<_> = ids.map(|id| (id, members[id].bound.unwrap_or(bound))).collect();
+            let tasks: Vec<_> = ids.map(|id| (id, members[id].timeout.unwrap_or(bound))).collect();
             if kind == PhaseKind::Release {
                 expected.extend(tasks.into_iter().rev().map(|task| (kind, Duration::ZERO, vec![task])));
             } else if !tasks.is_empty() {
                 expected.push((kind, Duration::ZERO, tasks));
             }
         };
-        expect(PhaseKind::Drain, bounds.drain, &[Kind::ServerFirst, Kind::ServerLast, Kind::Worker]);
-        expect(PhaseKind::CloseServers, bounds.stop, &[Kind::ServerFirst]);
-        expect(PhaseKind::Callbacks, bounds.callback, &[Kind::Callback]);
-        expect(PhaseKind::Release, bounds.release, &[Kind::Resource]);
-        expect(PhaseKind::CloseLast, bounds.stop, &[Kind::ServerLast]);
+        expect(PhaseKind::Drain, timeouts.drain_timeout, &[Kind::ServerFirst, Kind::ServerLast, Kind::Worker]);
+        expect(PhaseKind::CloseServers, timeouts.stop_timeout, &[Kind::ServerFirst]);
+        expect(PhaseKind::Callbacks, timeouts.callback_timeout, &[Kind::Callback]);
+        expect(PhaseKind::Release, timeouts.release_timeout, &[Kind::Resource]);
+        expect(PhaseKind::CloseLast, timeouts.stop_timeout, &[Kind::ServerLast]);
 
         let tasks = |phase: &graceful_exit::sequence::Phase| -> Vec<_> {
-            phase.tasks.iter().map(|task| (task.member.0, task.bound)).collect()
+            phase.tasks.iter().map(|task| (task.member.0, task.timeout)).collect()
         };
-        let found: Vec<_> = plan.phases().iter().map(|of| (of.kind, of.hold, tasks(of))).collect();
+        let found: Vec<_> = plan.phases().iter().map(|of| (of.kind, of.delay, tasks(of))).collect();
         prop_assert_eq!(found, expected.clone());
 
         let longest = |(_, hold, tasks): &(_, Duration, Vec<(usize, Duration)>)| {
@@ -82,7 +82,7 @@ proptest! {
         };
         let worst_case = expected.iter().map(longest).sum::<Duration>();
         prop_assert_eq!(plan.worst_case(), worst_case);
-        prop_assert_eq!(plan.overrun() + bounds.deadline, worst_case.max(bounds.deadline));
+        prop_assert_eq!(plan.overrun() + timeouts.timeout, worst_case.max(timeouts.timeout));
     }
 }
 
@@ -107,26 +107,26 @@ fn random_paths_come_to_every_outcome() {
 
 #[test]
 fn a_plan_with_nobody_in_it_exits_clean_at_once() {
-    let Ok(plan) = Plan::new(Bounds::default(), Vec::new()) else { panic!("no plan") };
+    let Ok(plan) = Plan::new(Timeouts::default(), Vec::new()) else { panic!("no plan") };
     let step = State::new(&plan).step(&plan, Event::Stop);
-    let deadline = Effect::Arm { timer: Timer::Deadline, after: plan.bounds().deadline };
+    let deadline = Effect::Arm { timer: Timer::Deadline, after: plan.timeouts().timeout };
     assert_eq!(step.effects, [Effect::Begin, deadline, Effect::Exit(Outcome::Clean)]);
 }
 
 #[test]
 fn a_plan_that_makes_no_sense_cannot_be_built() {
-    let member = |kind, name: &str| Member { kind, name: name.into(), bound: None };
-    let refused = |members: Vec<Member>| Plan::new(Bounds::default(), members).err();
+    let member = |kind, name: &str| Member { kind, name: name.into(), timeout: None };
+    let refused = |members: Vec<Member>| Plan::new(Timeouts::default(), members).err();
 
-    let bounds = Bounds { deadline: Duration::ZERO, ..Bounds::default() };
-    assert_eq!(Plan::new(bounds, Vec::new()), Err(PlanError::NoTime));
+    let timeouts = Timeouts::default().timeout(Duration::ZERO);
+    assert_eq!(Plan::new(timeouts, Vec::new()), Err(PlanError::NoTime));
     assert_eq!(refused(vec![member(Kind::Worker, "")]), Some(PlanError::NoName { kind: Kind::Worker }));
     assert_eq!(
         refused(vec![member(Kind::ServerFirst, "a"), member(Kind::ServerLast, "a")]),
         Some(PlanError::SameName { kind: Kind::ServerLast, name: "a".into() })
     );
     assert_eq!(refused(vec![member(Kind::ServerFirst, "a"), member(Kind::Callback, "a")]), None);
-    let server = Member { bound: Some(Duration::from_secs(1)), ..member(Kind::ServerLast, "a") };
+    let server = Member { timeout: Some(Duration::from_secs(1)), ..member(Kind::ServerLast, "a") };
     assert_eq!(refused(vec![server]), Some(PlanError::OwnBound { name: "a".into() }));
 }
 
@@ -134,9 +134,9 @@ fn a_plan_that_makes_no_sense_cannot_be_built() {
 #[derive(Clone, Copy, Debug)]
 enum Choice {
     /// One of those that are waited for answers.
-    Answer(Index, Over),
+    Answer(Index, TaskResult),
     /// Anybody answers, asked or not, of this plan or not.
-    StrayAnswer(TaskId, Over),
+    StrayAnswer(TaskId, TaskResult),
     /// A timer runs out that was armed for the phase.
     Bound(Index),
     /// Any timer at all comes.
@@ -162,14 +162,14 @@ fn walk(plan: &Plan, choices: &[Choice]) -> (State, Ledger, Vec<Event>) {
 
 fn event(plan: &Plan, ledger: &Ledger, choice: Choice) -> Event {
     match choice {
-        Choice::Answer(index, over) => {
+        Choice::Answer(index, result) => {
             let waiting = ledger.waiting();
             if waiting.is_empty() {
                 return Event::Stop;
             }
-            Event::Ended { task: *index.get(&waiting), over }
+            Event::TaskFinished { task: *index.get(&waiting), result }
         }
-        Choice::StrayAnswer(task, over) => Event::Ended { task, over },
+        Choice::StrayAnswer(task, result) => Event::TaskFinished { task, result },
         Choice::Bound(index) => {
             let bounds: Vec<Timer> =
                 ledger.live.iter().copied().filter(|&timer| timer != Timer::Deadline).collect();
@@ -179,7 +179,9 @@ fn event(plan: &Plan, ledger: &Ledger, choice: Choice) -> Event {
         Choice::Signal(at) => Event::Signal { at },
         Choice::Stop => Event::Stop,
         // One more than there are: a death of somebody whom the plan does not know.
-        Choice::Death(index) => Event::Died { member: MemberId(index.index(plan.members().len() + 1)) },
+        Choice::Death(index) => {
+            Event::MemberFailed { member: MemberId(index.index(plan.members().len() + 1)) }
+        }
     }
 }
 
@@ -194,7 +196,7 @@ fn any_path() -> impl Strategy<Value = Vec<Choice>> {
 
 fn calm_choice() -> impl Strategy<Value = Choice> {
     prop_oneof![
-        60 => any::<Index>().prop_map(|index| Choice::Answer(index, Over::Done)),
+        60 => any::<Index>().prop_map(|index| Choice::Answer(index, TaskResult::Done)),
         1 => any::<Index>().prop_map(Choice::Bound),
         1 => Just(Choice::Stop),
     ]
@@ -202,12 +204,12 @@ fn calm_choice() -> impl Strategy<Value = Choice> {
 
 fn any_choice() -> impl Strategy<Value = Choice> {
     let task = (0..12_usize, 0..42_usize).prop_map(|(phase, task)| TaskId { phase, task });
-    let bound = (0..12_usize, any_bound()).prop_map(|(phase, after)| Timer::Bound { phase, after });
-    // Apart by less than a coalescing time of `any_bounds`, by more, and by exactly that.
+    let bound = (0..12_usize, any_bound()).prop_map(|(phase, after)| Timer::Task { phase, after });
+    // Apart by less than a coalescing time of `any_timeouts`, by more, and by exactly that.
     let at = (0..=30_u64).prop_map(|tick| Duration::from_millis(1_000 + tick * 10));
     prop_oneof![
-        4 => (any::<Index>(), any_over()).prop_map(|(index, over)| Choice::Answer(index, over)),
-        2 => (task, any_over()).prop_map(|(task, over)| Choice::StrayAnswer(task, over)),
+        4 => (any::<Index>(), any_over()).prop_map(|(index, result)| Choice::Answer(index, result)),
+        2 => (task, any_over()).prop_map(|(task, result)| Choice::StrayAnswer(task, result)),
         4 => any::<Index>().prop_map(Choice::Bound),
         4 => prop_oneof![9 => bound, 1 => Just(Timer::Deadline)].prop_map(Choice::StrayTimer),
         1 => at.prop_map(Choice::Signal),
@@ -216,27 +218,28 @@ fn any_choice() -> impl Strategy<Value = Choice> {
     ]
 }
 
-fn any_over() -> impl Strategy<Value = Over> {
-    select(&[Over::Done, Over::Failed, Over::Panicked, Over::Unreachable][..])
+fn any_over() -> impl Strategy<Value = TaskResult> {
+    select(&[TaskResult::Done, TaskResult::Failed, TaskResult::Panicked, TaskResult::Unreachable][..])
 }
 
 fn any_plan() -> impl Strategy<Value = Plan> {
-    (any_bounds(), any_members())
-        .prop_filter_map("a plan that makes sense", |(bounds, members)| Plan::new(bounds, members).ok())
+    (any_timeouts(), any_members())
+        .prop_filter_map("a plan that makes sense", |(timeouts, members)| Plan::new(timeouts, members).ok())
 }
 
-fn any_bounds() -> impl Strategy<Value = Bounds> {
+fn any_timeouts() -> impl Strategy<Value = Timeouts> {
     let millis = |of: &'static [u64]| select(of).prop_map(Duration::from_millis);
     let of = (millis(&[0, 50, 150]), any_bound(), any_bound(), any_bound(), any_bound(), any_bound());
     (of, millis(&[1, 1_000, 25_000])).prop_map(
-        |((coalesce, ready_delay, drain, stop, callback, release), deadline)| Bounds {
-            coalesce,
-            ready_delay,
-            drain,
-            stop,
-            callback,
-            release,
-            deadline,
+        |((coalesce, ready_delay, drain, stop, callback, release), deadline)| {
+            Timeouts::default()
+                .coalesce(coalesce)
+                .ready_delay(ready_delay)
+                .drain_timeout(drain)
+                .stop_timeout(stop)
+                .callback_timeout(callback)
+                .release_timeout(release)
+                .timeout(deadline)
         },
     )
 }
@@ -248,7 +251,7 @@ fn any_members() -> impl Strategy<Value = Vec<Member>> {
     prop::collection::vec(member, 0..40).prop_map(|members| {
         let name = |(id, (kind, bound)): (usize, (Kind, Option<Duration>))| {
             let bound = bound.filter(|_| !matches!(kind, Kind::ServerFirst | Kind::ServerLast));
-            Member { kind, name: format!("m{id}"), bound }
+            Member { kind, name: format!("m{id}"), timeout: bound }
         };
         members.into_iter().enumerate().map(name).collect()
     })

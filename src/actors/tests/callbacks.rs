@@ -12,11 +12,12 @@ use std::{
 use actix::prelude::*;
 
 use super::rig::{
-    Diary, Lines, MS, Rig, SECOND, UserActor, answer, assert_took, done_after, fates, member, never, of, pass,
+    Diary, Lines, MS, Rig, SECOND, UserActor, answer, assert_took, done_after, member, never, of, pass,
+    statuses,
 };
 use crate::{
-    actors::{CallbackError, Errand, Job, RunCallback},
-    sequence::{Fate, Outcome, Over, PhaseKind},
+    actors::{Job, JobContext, JobError, RunCallback},
+    sequence::{Outcome, PhaseKind, TaskResult, TaskStatus},
 };
 
 #[actix_rt::test]
@@ -24,13 +25,13 @@ async fn each_callback_has_its_own_bound_and_is_told_when_it_is_over() {
     tokio::time::pause();
     let real = std::time::Instant::now();
     let mut rig = Rig::new();
-    rig.bounds.deadline = Duration::from_hours(2);
+    rig.timeouts.timeout = Duration::from_hours(2);
     let diary = Diary::new();
     for (name, bound) in [("second", SECOND), ("minute", 60 * SECOND), ("hour", Duration::from_hours(1))] {
         let diary = diary.clone();
-        let hangs = move |errand: Errand| {
-            assert_eq!(errand.bound(), bound);
-            let (token, diary) = (errand.cancelled().clone(), diary.clone());
+        let hangs = move |context: JobContext| {
+            assert_eq!(context.bound(), bound);
+            let (token, diary) = (context.cancelled().clone(), diary.clone());
             actix_rt::spawn(async move {
                 token.cancelled().await;
                 diary.note(name);
@@ -40,15 +41,15 @@ async fn each_callback_has_its_own_bound_and_is_told_when_it_is_over() {
         rig.job(Job::callback(name, member(hangs).recipient()).timeout(bound));
     }
     rig.callback("half-hour", Duration::from_mins(30));
-    rig.bounds.callback = Duration::from_mins(45);
+    rig.timeouts.callback_timeout = Duration::from_mins(45);
     let report = rig.run().await;
 
-    assert_eq!(of(&report.callbacks, "half-hour").fate, Fate::Ended(Over::Done));
+    assert_eq!(of(&report.callbacks, "half-hour").fate, TaskStatus::Finished(TaskResult::Done));
     assert_took(of(&report.callbacks, "half-hour").duration, Duration::from_mins(30));
     let told = diary.entries();
     assert_eq!(told.len(), 3);
     for ((name, at), bound) in told.iter().zip([SECOND, 60 * SECOND, Duration::from_hours(1)]) {
-        assert_eq!(of(&report.callbacks, name).fate, Fate::TimedOut);
+        assert_eq!(of(&report.callbacks, name).fate, TaskStatus::TimedOut);
         assert_took(of(&report.callbacks, name).duration, bound);
         assert_took(*at, bound);
     }
@@ -62,17 +63,17 @@ async fn an_answer_that_comes_too_late_changes_nothing() {
     tokio::time::pause();
     let lines = Lines::keep();
     let mut rig = Rig::new();
-    let gives_up = |errand: Errand| {
+    let gives_up = |context: JobContext| {
         answer(async move {
-            errand.cancelled().cancelled().await;
-            Err(CallbackError::new("no time"))
+            context.cancelled().cancelled().await;
+            Err(JobError::new("no time"))
         })
     };
     rig.job(Job::callback("late", member(gives_up).recipient()).timeout(SECOND));
     rig.callback("other", 2 * SECOND);
     let report = rig.run().await;
     let late = of(&report.callbacks, "late");
-    assert_eq!((late.fate, late.error.as_deref()), (Fate::TimedOut, None));
+    assert_eq!((late.fate, late.error.as_deref()), (TaskStatus::TimedOut, None));
     assert_took(late.duration, SECOND);
     assert_took(report.duration, 2 * SECOND);
     assert!(!lines.all().iter().any(|line| line.contains("no time")), "{:#?}", lines.all());
@@ -86,7 +87,7 @@ async fn whoever_fails_neither_delays_nor_hides_another() {
     let callback = |name: &str, actor: &Addr<UserActor>| Job::callback(name, actor.clone().recipient());
 
     rig.callback("good", 10 * MS);
-    rig.job(callback("fails", &member(|_| answer(async { Err(CallbackError::new("disk full")) }))));
+    rig.job(callback("fails", &member(|_| answer(async { Err(JobError::new("disk full")) }))));
     rig.job(callback("panics", &member(|_| panic!("in the handler"))));
     rig.job(callback(
         "panics-later",
@@ -103,17 +104,17 @@ async fn whoever_fails_neither_delays_nor_hides_another() {
     rig.job(Job::resource("pool", member(|_| done_after(10 * MS)).recipient()));
     let report = rig.run().await;
 
-    let panicked = Fate::Ended(Over::Panicked);
-    let unreachable = Fate::Ended(Over::Unreachable);
-    let failed = Fate::Ended(Over::Failed);
+    let panicked = TaskStatus::Finished(TaskResult::Panicked);
+    let unreachable = TaskStatus::Finished(TaskResult::Unreachable);
+    let failed = TaskStatus::Finished(TaskResult::Failed);
     assert_eq!(
-        fates(&report.callbacks),
+        statuses(&report.callbacks),
         [
-            ("good", Fate::Ended(Over::Done)),
+            ("good", TaskStatus::Finished(TaskResult::Done)),
             ("fails", failed),
             ("panics", panicked),
             ("panics-later", panicked),
-            ("never", Fate::TimedOut),
+            ("never", TaskStatus::TimedOut),
             ("stopped", unreachable),
             ("stopped-thread", unreachable),
         ]
@@ -126,7 +127,7 @@ async fn whoever_fails_neither_delays_nor_hides_another() {
     assert_took(of(&report.callbacks, "good").duration, 10 * MS);
     assert_took(of(&report.callbacks, "panics-later").duration, 5 * MS);
     assert_took(of(&report.callbacks, "never").duration, 3 * SECOND);
-    assert_eq!(of(&report.resources, "pool").fate, Fate::Ended(Over::Done));
+    assert_eq!(of(&report.resources, "pool").fate, TaskStatus::Finished(TaskResult::Done));
     assert_eq!(report.outcome, Outcome::Incomplete);
 
     let log = lines.all();
@@ -181,7 +182,7 @@ async fn an_actor_that_stops_while_it_is_waited_for_is_not_waited_for_any_longer
     pass(SECOND).await;
     actor.do_send(Halt);
     let report = exit.report().await;
-    assert_eq!(report.callbacks[0].fate, Fate::Ended(Over::Panicked));
+    assert_eq!(report.callbacks[0].fate, TaskStatus::Finished(TaskResult::Panicked));
     assert_took(report.duration, SECOND);
 }
 
@@ -193,7 +194,7 @@ impl Actor for Leaving {
 }
 
 impl Handler<RunCallback> for Leaving {
-    type Result = ResponseActFuture<Self, Result<(), CallbackError>>;
+    type Result = ResponseActFuture<Self, Result<(), JobError>>;
 
     fn handle(&mut self, _: RunCallback, _: &mut Self::Context) -> Self::Result {
         Box::pin(never().into_actor(self))
@@ -222,16 +223,16 @@ async fn a_callback_that_blocks_its_thread_delays_nobody() {
     rig.job(Job::resource_fn("pool", |_| async { Ok(()) }));
     let report = rig.run().await;
     assert_eq!(
-        fates(&report.callbacks),
+        statuses(&report.callbacks),
         [
-            ("blocks", Fate::TimedOut),
-            ("panics", Fate::Ended(Over::Panicked)),
-            ("quick", Fate::Ended(Over::Done))
+            ("blocks", TaskStatus::TimedOut),
+            ("panics", TaskStatus::Finished(TaskResult::Panicked)),
+            ("quick", TaskStatus::Finished(TaskResult::Done))
         ]
     );
     assert_eq!(of(&report.callbacks, "panics").error.as_deref(), Some("in a future of its own"));
     assert!(of(&report.callbacks, "quick").duration < 90 * MS, "{:?}", report.callbacks);
-    assert_eq!(report.resources[0].fate, Fate::Ended(Over::Done));
+    assert_eq!(report.resources[0].fate, TaskStatus::Finished(TaskResult::Done));
     assert!((100 * MS..SECOND).contains(&report.duration), "{:?}", report.duration);
 }
 
@@ -240,10 +241,10 @@ async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
     tokio::time::pause();
     let lines = Lines::keep();
     let mut rig = Rig::new();
-    rig.bounds.deadline = 4 * SECOND;
+    rig.timeouts.timeout = 4 * SECOND;
     let dirty = Arc::new(AtomicBool::new(true));
     let still_dirty = Arc::clone(&dirty);
-    let at_risk = move || still_dirty.load(Ordering::Relaxed).then(|| "3 writes".to_owned());
+    let unsaved = move || still_dirty.load(Ordering::Relaxed).then(|| "3 writes".to_owned());
     let flush = move |_| {
         let dirty = Arc::clone(&dirty);
         answer(async move {
@@ -252,17 +253,17 @@ async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
         })
     };
     let hangs = || member(|_| never());
-    rig.job(Job::callback("done", member(flush).recipient()).at_risk(at_risk));
-    let fails = member(|_| answer(async { Err(CallbackError::new("refused")) }));
-    rig.job(Job::callback("fails", fails.recipient()).at_risk(|| Some("2 writes".to_owned())));
-    rig.job(Job::callback("late", hangs().recipient()).at_risk(|| Some("5 writes".to_owned())));
-    rig.job(Job::callback("late-and-clean", hangs().recipient()).at_risk(|| None));
-    rig.job(Job::callback("confused", hangs().recipient()).at_risk(|| panic!("a bug of the user's")));
-    rig.job(Job::resource("not-reached", hangs().recipient()).at_risk(|| Some("7 files".to_owned())));
+    rig.job(Job::callback("done", member(flush).recipient()).unsaved(unsaved));
+    let fails = member(|_| answer(async { Err(JobError::new("refused")) }));
+    rig.job(Job::callback("fails", fails.recipient()).unsaved(|| Some("2 writes".to_owned())));
+    rig.job(Job::callback("late", hangs().recipient()).unsaved(|| Some("5 writes".to_owned())));
+    rig.job(Job::callback("late-and-clean", hangs().recipient()).unsaved(|| None));
+    rig.job(Job::callback("confused", hangs().recipient()).unsaved(|| panic!("a bug of the user's")));
+    rig.job(Job::resource("not-reached", hangs().recipient()).unsaved(|| Some("7 files".to_owned())));
     rig.job(
         Job::resource("cut-off", hangs().recipient())
             .timeout(2 * SECOND)
-            .at_risk(|| Some("1 file".to_owned())),
+            .unsaved(|| Some("1 file".to_owned())),
     );
     let report = rig.run().await;
 
@@ -270,15 +271,15 @@ async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
     assert_eq!(
         callbacks,
         [
-            (Fate::Ended(Over::Done), None),
-            (Fate::Ended(Over::Failed), Some("refused; 2 writes")),
-            (Fate::TimedOut, Some("5 writes")),
-            (Fate::TimedOut, None),
-            (Fate::TimedOut, None),
+            (TaskStatus::Finished(TaskResult::Done), None),
+            (TaskStatus::Finished(TaskResult::Failed), Some("refused; 2 writes")),
+            (TaskStatus::TimedOut, Some("5 writes")),
+            (TaskStatus::TimedOut, None),
+            (TaskStatus::TimedOut, None),
         ]
     );
     let resources: Vec<_> = report.resources.iter().map(|it| (it.fate, it.error.as_deref())).collect();
-    assert_eq!(resources, [(Fate::NotStarted, Some("7 files")), (Fate::CutOff, Some("1 file"))]);
+    assert_eq!(resources, [(TaskStatus::NotStarted, Some("7 files")), (TaskStatus::CutOff, Some("1 file"))]);
     assert_eq!(report.outcome, Outcome::TimedOut);
     let log = lines.all();
     assert!(log.contains(&"late: lost: 5 writes".to_owned()), "{log:#?}");
@@ -292,9 +293,9 @@ async fn a_forced_exit_tells_whoever_is_running() {
     let told = Diary::new();
     let (diary, token) = (told.clone(), Arc::new(std::sync::Mutex::new(None)));
     let seen = Arc::clone(&token);
-    let hangs = move |errand: Errand| {
+    let hangs = move |context: JobContext| {
         diary.note("asked");
-        *seen.lock().expect("no panic") = Some(errand.cancelled().clone());
+        *seen.lock().expect("no panic") = Some(context.cancelled().clone());
         never()
     };
     rig.job(Job::callback("hangs", member(hangs).recipient()));
@@ -303,7 +304,7 @@ async fn a_forced_exit_tells_whoever_is_running() {
     exit.reach(PhaseKind::Callbacks).await;
     pass(SECOND).await;
     exit.signal("SIGINT");
-    assert_eq!(exit.report().await.callbacks[0].fate, Fate::CutOff);
+    assert_eq!(exit.report().await.callbacks[0].fate, TaskStatus::CutOff);
     pass(MS).await;
     let token = token.lock().expect("no panic").take().expect("it was asked");
     assert!(token.is_cancelled());

@@ -10,8 +10,8 @@ use crate::{actors::Job, sequence::Outcome};
 /// How long an exit with so many callbacks takes on a real clock.
 async fn measure(count: usize, actor: impl Fn(usize) -> Addr<UserActor>) -> Duration {
     let mut rig = Rig::new();
-    rig.bounds.callback = Duration::from_mins(1);
-    rig.bounds.deadline = Duration::from_mins(2);
+    rig.timeouts.callback_timeout = Duration::from_mins(1);
+    rig.timeouts.timeout = Duration::from_mins(2);
     for index in 0..count {
         rig.job(Job::callback(index.to_string(), actor(index).recipient()));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::rig::{Exit, Lines, MS, Rig, SECOND, assert_took, member, never, pass};
 use crate::{
     actors::Job,
-    sequence::{EndedBy, Fate, Kind, Outcome, PhaseKind, Report},
+    sequence::{EndedBy, Kind, Outcome, PhaseKind, Report, TaskStatus},
 };
 
 const PHASES: [PhaseKind; 6] = [
@@ -21,7 +21,7 @@ const PHASES: [PhaseKind; 6] = [
 fn hangs_in(phase: PhaseKind) -> Rig {
     let mut rig = Rig::new();
     let long = Duration::from_hours(1);
-    rig.bounds.ready_delay = 10 * MS;
+    rig.timeouts.ready_delay = 10 * MS;
     let web = rig.server("web", Kind::ServerFirst);
     let admin = rig.server("admin", Kind::ServerLast);
     let work =
@@ -29,22 +29,22 @@ fn hangs_in(phase: PhaseKind) -> Rig {
     rig.job(Job::callback("flush", work(PhaseKind::Callbacks).recipient()));
     rig.job(Job::resource("pool", work(PhaseKind::Release).recipient()));
     match phase {
-        PhaseKind::ReadyDelay => rig.bounds.ready_delay = long,
+        PhaseKind::ReadyDelay => rig.timeouts.ready_delay = long,
         PhaseKind::Drain => {
             web.drain().gate.admit(0).expect("it is open");
-            rig.bounds.drain = long;
+            rig.timeouts.drain_timeout = long;
         }
         // Connections that nobody serves never close.
         PhaseKind::CloseServers => {
             web.drain().opened(0);
-            rig.bounds.stop = long;
+            rig.timeouts.stop_timeout = long;
         }
         PhaseKind::CloseLast => {
             admin.drain().opened(0);
-            rig.bounds.stop = long;
+            rig.timeouts.stop_timeout = long;
         }
-        PhaseKind::Callbacks => rig.bounds.callback = long,
-        PhaseKind::Release => rig.bounds.release = long,
+        PhaseKind::Callbacks => rig.timeouts.callback_timeout = long,
+        PhaseKind::Release => rig.timeouts.release_timeout = long,
     }
     rig
 }
@@ -55,9 +55,9 @@ fn assert_ended_in(report: &Report, phase: PhaseKind, by: EndedBy) {
     assert_eq!((last.kind, last.ended_by), (phase, by));
     let of = |reports: &[crate::sequence::CallbackReport]| reports[0].fate;
     let fate = |kind: PhaseKind| match kind.cmp(&phase) {
-        std::cmp::Ordering::Less => Fate::Ended(crate::sequence::Over::Done),
-        std::cmp::Ordering::Equal => Fate::CutOff,
-        std::cmp::Ordering::Greater => Fate::NotStarted,
+        std::cmp::Ordering::Less => TaskStatus::Finished(crate::sequence::TaskResult::Done),
+        std::cmp::Ordering::Equal => TaskStatus::CutOff,
+        std::cmp::Ordering::Greater => TaskStatus::NotStarted,
     };
     assert_eq!(of(&report.callbacks), fate(PhaseKind::Callbacks));
     assert_eq!(of(&report.resources), fate(PhaseKind::Release));
@@ -69,12 +69,12 @@ async fn a_second_signal_forces_at_once_from_every_phase() {
     let lines = Lines::keep();
     for phase in PHASES {
         let rig = hangs_in(phase);
-        let deadline = rig.bounds.deadline;
+        let deadline = rig.timeouts.timeout;
         let exit = rig.start();
         exit.signal("SIGTERM");
         exit.reach(phase).await;
         pass(SECOND).await;
-        let left = Duration::from_millis(exit.board.status().deadline_left_ms.expect("it has begun"));
+        let left = Duration::from_millis(exit.monitor.status().deadline_left_ms.expect("it has begun"));
         exit.signal("SIGINT");
         let report = exit.report().await;
         assert_eq!((report.outcome, report.exit_code), (Outcome::Forced, 101));
@@ -117,7 +117,7 @@ async fn a_signal_after_the_time_for_the_same_request_forces() {
 async fn a_request_to_stop_is_no_signal() {
     tokio::time::pause();
     let (exit, started) = stopped_and_signalled_once().await;
-    assert_eq!(exit.board.status().phase, "callbacks", "the first signal after it does not force");
+    assert_eq!(exit.monitor.status().phase, "callbacks", "the first signal after it does not force");
     exit.signal("SIGINT");
     let report = exit.report().await;
     assert_eq!(report.outcome, Outcome::Forced);
@@ -131,7 +131,7 @@ async fn a_request_to_stop_is_no_signal() {
 
 async fn stopped_and_signalled_once() -> (Exit, tokio::time::Instant) {
     let mut rig = Rig::new();
-    rig.bounds.callback = 10 * SECOND;
+    rig.timeouts.callback_timeout = 10 * SECOND;
     rig.callback("flush", 5 * SECOND);
     let exit = rig.start();
     let started = tokio::time::Instant::now();
@@ -149,7 +149,7 @@ async fn the_deadline_ends_every_phase_and_names_whom_it_cuts_off() {
     let lines = Lines::keep();
     for phase in PHASES {
         let mut rig = hangs_in(phase);
-        rig.bounds.deadline = 8 * SECOND;
+        rig.timeouts.timeout = 8 * SECOND;
         let before = lines.all().len();
         let report = rig.run().await;
         assert_eq!((report.outcome, report.exit_code), (Outcome::TimedOut, 102));
@@ -230,7 +230,7 @@ async fn waiting_is_reported_each_interval_and_only_while_something_is_waited_fo
     let lines = Lines::keep();
     let mut rig = Rig::new();
     rig.progress_interval = SECOND;
-    rig.bounds.ready_delay = 1500 * MS;
+    rig.timeouts.ready_delay = 1500 * MS;
     let web = rig.server("web", Kind::ServerFirst);
     web.drain().gate.admit(0).expect("it is open");
     rig.job(Job::worker("queue", member(|_| super::rig::done_after(2 * SECOND)).recipient()));

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::rig::{Diary, MS, Rig, SECOND, answer, assert_took, member, pass};
 use crate::{
-    actors::{Errand, Job},
+    actors::{Job, JobContext},
     sequence::{EndedBy, Kind, Outcome, PhaseKind},
 };
 
 /// Notes its beginning and its end in the diary, a second apart.
-fn noting(diary: &Diary, name: &'static str) -> impl FnMut(Errand) -> super::rig::Answer + 'static {
+fn noting(diary: &Diary, name: &'static str) -> impl FnMut(JobContext) -> super::rig::Answer + 'static {
     let diary = diary.clone();
     move |_| {
         let diary = diary.clone();
@@ -27,8 +27,8 @@ async fn phases_follow_the_plan() {
     tokio::time::pause();
     let mut rig = Rig::new();
     let diary = Diary::new();
-    rig.bounds.ready_delay = 2 * SECOND;
-    rig.bounds.release = 2 * SECOND;
+    rig.timeouts.ready_delay = 2 * SECOND;
+    rig.timeouts.release_timeout = 2 * SECOND;
     let web = rig.server("web", Kind::ServerFirst);
     let admin = rig.server("admin", Kind::ServerLast);
     rig.job(Job::resource("pool", member(noting(&diary, "pool")).recipient()));
@@ -89,7 +89,7 @@ async fn callbacks_run_side_by_side() {
 async fn resources_go_one_after_another_the_last_registered_first() {
     tokio::time::pause();
     let mut rig = Rig::new();
-    rig.bounds.release = 2 * SECOND;
+    rig.timeouts.release_timeout = 2 * SECOND;
     let diary = Diary::new();
     for name in ["first", "second", "third"] {
         rig.job(Job::resource(name, member(noting(&diary, name)).recipient()));

@@ -14,13 +14,15 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     actors::{
-        Board, CallbackError, Died, Errand, FinishWork, Hooks, Job, Recruit, ReleaseResource, RunCallback,
-        Setup, ShutdownSupervisor, SignalReceived, StopRequested, Watch,
+        FinishWork, Heartbeat, Hooks, Job, JobContext, JobError, MemberSpec, Monitor, ReleaseResource,
+        RunCallback, ServerFailed, ShutdownSupervisor, SignalReceived, StopRequested, SupervisorConfig,
     },
     drain::Drain,
-    sequence::{Bounds, CallbackReport, ExitCodes, Fate, Kind, Member, MemberId, PhaseKind, Plan, Report},
+    locale::Language,
+    sequence::{
+        CallbackReport, ExitCodes, Kind, Member, MemberId, PhaseKind, Plan, Report, TaskStatus, Timeouts,
+    },
     server::Handle,
-    words::Language,
 };
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -28,9 +30,9 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// What an exit is made of. Nobody in it hangs unless a test says so.
 pub(super) struct Rig {
-    pub(super) bounds: Bounds,
+    pub(super) timeouts: Timeouts,
     pub(super) progress_interval: Duration,
-    pub(super) watch: Option<Watch>,
+    pub(super) watch: Option<Heartbeat>,
     servers: Vec<(Handle, Kind)>,
     jobs: Vec<Job>,
 }
@@ -38,7 +40,7 @@ pub(super) struct Rig {
 /// A running exit.
 pub(super) struct Exit {
     supervisor: Addr<ShutdownSupervisor>,
-    pub(super) board: Arc<Board>,
+    pub(super) monitor: Arc<Monitor>,
     epoch: std::time::Instant,
     clock: Instant,
     report: oneshot::Receiver<Report>,
@@ -48,7 +50,7 @@ impl Rig {
     /// With the default bounds and without members. A test that pauses the clock does so before.
     pub(super) fn new() -> Self {
         Self {
-            bounds: Bounds::default(),
+            timeouts: Timeouts::default(),
             progress_interval: Duration::ZERO,
             servers: Vec::new(),
             jobs: Vec::new(),
@@ -77,12 +79,12 @@ impl Rig {
         let servers = self.servers.iter().map(|(handle, kind)| Member {
             kind: *kind,
             name: handle.name().to_string(),
-            bound: None,
+            timeout: None,
         });
         let members = servers.chain(self.jobs.iter().map(Job::member)).collect();
-        let plan = Arc::new(Plan::new(self.bounds, members).expect("a plan"));
+        let plan = Arc::new(Plan::new(self.timeouts, members).expect("a plan"));
         let handles: Vec<_> = self.servers.into_iter().map(|(handle, _)| handle).collect();
-        let board = Arc::new(Board::new(Arc::clone(&plan), &handles));
+        let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles));
         let (sender, report) = oneshot::channel();
         let mut sender = Some(sender);
         let hooks = Hooks {
@@ -98,11 +100,11 @@ impl Rig {
                 sender.send(report).expect("the test waits for it");
             }),
         };
-        let jobs = self.jobs.into_iter().map(|job| Recruit::Job(Box::new(job.into_parts())));
-        let members = handles.into_iter().map(Recruit::Server).chain(jobs).collect();
-        let setup = Setup { plan, board: Arc::clone(&board), members, linger: 50 * MS, hooks };
+        let jobs = self.jobs.into_iter().map(|job| MemberSpec::Job(Box::new(job.into_start())));
+        let members = handles.into_iter().map(MemberSpec::Server).chain(jobs).collect();
+        let setup = SupervisorConfig { plan, monitor: Arc::clone(&monitor), members, hooks };
         let supervisor = ShutdownSupervisor::start_here(setup).expect("no threads are started");
-        Exit { supervisor, board, epoch: std::time::Instant::now(), clock: Instant::now(), report }
+        Exit { supervisor, monitor, epoch: std::time::Instant::now(), clock: Instant::now(), report }
     }
 
     /// Starts, stops, and waits for the report.
@@ -125,14 +127,14 @@ impl Exit {
     }
 
     pub(super) fn died(&self, member: usize) {
-        self.supervisor.do_send(Died { member: MemberId(member) });
+        self.supervisor.do_send(ServerFailed { member: MemberId(member) });
     }
 
     /// Waits until `phase` has begun.
     pub(super) async fn reach(&self, phase: PhaseKind) {
-        let mut changes = self.board.changes();
-        while self.board.status().phase != phase.name() {
-            changes.changed().await.expect("the board is there");
+        let mut changes = self.monitor.changes();
+        while self.monitor.status().phase != phase.name() {
+            changes.changed().await.expect("the monitor is there");
         }
     }
 
@@ -159,28 +161,28 @@ pub(super) fn of<'a>(reports: &'a [CallbackReport], name: &str) -> &'a CallbackR
 }
 
 /// Everybody's name and fate.
-pub(super) fn fates(reports: &[CallbackReport]) -> Vec<(&str, Fate)> {
+pub(super) fn statuses(reports: &[CallbackReport]) -> Vec<(&str, TaskStatus)> {
     reports.iter().map(|report| (report.name.as_str(), report.fate)).collect()
 }
 
-pub(super) type Answer = LocalBoxFuture<'static, Result<(), CallbackError>>;
+pub(super) type Answer = LocalBoxFuture<'static, Result<(), JobError>>;
 
 /// A user's actor: it does what the test says, on the test's thread.
-pub(super) struct UserActor(Box<dyn FnMut(Errand) -> Answer>);
+pub(super) struct UserActor(Box<dyn FnMut(JobContext) -> Answer>);
 
 impl UserActor {
-    pub(super) fn new(work: impl FnMut(Errand) -> Answer + 'static) -> Self {
+    pub(super) fn new(work: impl FnMut(JobContext) -> Answer + 'static) -> Self {
         Self(Box::new(work))
     }
 }
 
 /// Starts a user's actor.
-pub(super) fn member(work: impl FnMut(Errand) -> Answer + 'static) -> Addr<UserActor> {
+pub(super) fn member(work: impl FnMut(JobContext) -> Answer + 'static) -> Addr<UserActor> {
     UserActor::new(work).start()
 }
 
 /// An answer of a future's.
-pub(super) fn answer(work: impl Future<Output = Result<(), CallbackError>> + 'static) -> Answer {
+pub(super) fn answer(work: impl Future<Output = Result<(), JobError>> + 'static) -> Answer {
     Box::pin(work)
 }
 
@@ -200,26 +202,26 @@ impl Actor for UserActor {
 }
 
 impl Handler<RunCallback> for UserActor {
-    type Result = ResponseFuture<Result<(), CallbackError>>;
+    type Result = ResponseFuture<Result<(), JobError>>;
 
-    fn handle(&mut self, RunCallback(errand): RunCallback, _: &mut Self::Context) -> Self::Result {
-        (self.0)(errand)
+    fn handle(&mut self, RunCallback(context): RunCallback, _: &mut Self::Context) -> Self::Result {
+        (self.0)(context)
     }
 }
 
 impl Handler<ReleaseResource> for UserActor {
-    type Result = ResponseFuture<Result<(), CallbackError>>;
+    type Result = ResponseFuture<Result<(), JobError>>;
 
-    fn handle(&mut self, ReleaseResource(errand): ReleaseResource, _: &mut Self::Context) -> Self::Result {
-        (self.0)(errand)
+    fn handle(&mut self, ReleaseResource(context): ReleaseResource, _: &mut Self::Context) -> Self::Result {
+        (self.0)(context)
     }
 }
 
 impl Handler<FinishWork> for UserActor {
-    type Result = ResponseFuture<Result<(), CallbackError>>;
+    type Result = ResponseFuture<Result<(), JobError>>;
 
-    fn handle(&mut self, FinishWork(errand): FinishWork, _: &mut Self::Context) -> Self::Result {
-        (self.0)(errand)
+    fn handle(&mut self, FinishWork(context): FinishWork, _: &mut Self::Context) -> Self::Result {
+        (self.0)(context)
     }
 }
 

@@ -100,14 +100,14 @@ pub(crate) fn main() -> ExitCode {
             Err(error) => fail(exit_code::USAGE, &error),
         },
         Command::Plan { layers: more, format, patience } => {
-            graceful_exit::os::signals::release();
+            graceful_exit::os::signals::unblock();
             match load(layers, more) {
                 Ok(settings) => print(&plan::print(&settings, format, patience)),
                 Err(error) => fail(exit_code::USAGE, &error),
             }
         }
         Command::Report { file, svg } => {
-            graceful_exit::os::signals::release();
+            graceful_exit::os::signals::unblock();
             match report::print(&file, svg.as_deref(), Language::from_environment()) {
                 Ok(text) => print(&text),
                 Err(error) => fail(exit_code::USAGE, &error),

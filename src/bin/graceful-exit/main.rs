@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // First of all: a signal that comes while the settings are read waits until it can be handled.
-    graceful_exit::os::signals::hold();
+    graceful_exit::os::signals::block();
     cli::main()
 }
 

@@ -6,9 +6,9 @@ mod timeline;
 use std::{fmt::Write, time::Duration};
 
 use graceful_exit::{
+    locale::rounded,
     sequence::{Kind, Member, Phase, Plan, PlanError},
     settings::{self, Settings, StopOrder},
-    words::rounded,
 };
 use serde_json::{Value, json};
 
@@ -24,16 +24,16 @@ pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
             StopOrder::Last => Kind::ServerLast,
         },
         name: name.to_owned(),
-        bound: None,
+        timeout: None,
     };
-    let job = |kind, name: &str| Member { kind, name: name.to_owned(), bound: None };
+    let job = |kind, name: &str| Member { kind, name: name.to_owned(), timeout: None };
     let members = vec![
         server("admin", &settings.servers.admin),
         server("business", &settings.servers.business),
         job(Kind::Callback, business::FLUSH),
         job(Kind::Resource, business::STORE),
     ];
-    Plan::new(run::bounds(settings), members)
+    Plan::new(run::timeouts(settings), members)
 }
 
 pub(crate) fn print(settings: &Settings, format: Format, patience: Patience) -> String {
@@ -54,7 +54,7 @@ fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
         Canvas::None => listed(plan),
         canvas => timeline::draw(plan, |phase| members(plan, phase), canvas),
     };
-    let deadline = plan.bounds().deadline;
+    let deadline = plan.timeouts().timeout;
     let _ = writeln!(text, "\nworst case     {:>9}", rounded(plan.worst_case()));
     let _ = writeln!(text, "deadline       {:>9}   (shutdown.timeout)", rounded(deadline));
     let overrun = plan.overrun();
@@ -81,11 +81,11 @@ fn listed(plan: &Plan) -> String {
             text,
             "{:<14} {:>9} at the most, from {:>9}   {}",
             phase.kind.name(),
-            rounded(phase.bound()),
+            rounded(phase.timeout()),
             rounded(start),
             members(plan, phase).join(", ")
         );
-        start = start.saturating_add(phase.bound());
+        start = start.saturating_add(phase.timeout());
     }
     text
 }
@@ -94,11 +94,11 @@ fn as_json(plan: &Plan, settings: &Settings, patience: Patience) -> Value {
     let phases = plan.phases().iter().map(|phase| {
         json!({
             "name": phase.kind.name(),
-            "bound_ms": millis(phase.bound()),
+            "bound_ms": millis(phase.timeout()),
             "members": members(plan, phase),
         })
     });
-    let (worst, deadline) = (millis(plan.worst_case()), millis(plan.bounds().deadline));
+    let (worst, deadline) = (millis(plan.worst_case()), millis(plan.timeouts().timeout));
     json!({
         "phases": phases.collect::<Vec<_>>(),
         "worst_case_ms": worst,

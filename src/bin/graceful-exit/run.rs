@@ -11,7 +11,7 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    Bounds, ExitCodes, GracefulExit, Language, Rejection, Server, Stop,
+    ExitCodes, GracefulExit, Language, Rejection, Server, Stop, Timeouts,
     logging::{self, Logging},
     os,
     settings::{self, LanguageChoice, Settings, StopOrder, Workers},
@@ -35,7 +35,7 @@ const FINISH_OPENING: Duration = Duration::from_millis(500);
 
 /// Starts, serves, exits.
 pub(crate) fn main(settings: Settings) -> ExitCode {
-    os::exit::in_order(run(settings, GracefulExit::exits_at_once))
+    os::hard_stop::exit(run(settings, GracefulExit::exits_at_once))
 }
 
 /// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit before anything
@@ -173,8 +173,7 @@ fn exit(
     let shutdown = &settings.shutdown;
     let logging = logging.clone();
     let mut exit = GracefulExit::builder()
-        .bounds(bounds(settings))
-        .linger(shutdown.linger)
+        .timeouts(timeouts(settings))
         .progress_interval(shutdown.progress_interval.unwrap_or_default())
         .exit_codes(ExitCodes {
             forced: settings.exit_codes.forced,
@@ -197,17 +196,17 @@ fn exit(
     exit
 }
 
-pub(crate) fn bounds(settings: &Settings) -> Bounds {
+pub(crate) fn timeouts(settings: &Settings) -> Timeouts {
     let shutdown = &settings.shutdown;
-    Bounds {
-        coalesce: shutdown.coalesce,
-        ready_delay: shutdown.ready_delay,
-        drain: shutdown.drain_timeout,
-        stop: shutdown.stop_timeout,
-        callback: shutdown.callback_timeout,
-        release: shutdown.release_timeout,
-        deadline: shutdown.timeout,
-    }
+    Timeouts::default()
+        .coalesce(shutdown.coalesce)
+        .ready_delay(shutdown.ready_delay)
+        .drain_timeout(shutdown.drain_timeout)
+        .keep_alive_grace(shutdown.keep_alive_grace)
+        .stop_timeout(shutdown.stop_timeout)
+        .callback_timeout(shutdown.callback_timeout)
+        .release_timeout(shutdown.release_timeout)
+        .timeout(shutdown.timeout)
 }
 
 pub(crate) fn language(settings: &Settings) -> Language {

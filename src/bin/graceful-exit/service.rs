@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use graceful_exit::{ExitHandle, os::exit, settings::Settings};
+use graceful_exit::{ExitHandle, os::hard_stop, settings::Settings};
 use windows_service::{
     define_windows_service,
     service::{
@@ -78,7 +78,7 @@ fn service(_arguments: Vec<OsString>) {
         }
     };
     // The manager knows; whatever still hangs in this process is left behind.
-    exit::in_order(code)
+    hard_stop::exit(code)
 }
 
 /// What the thread that speaks with the manager hears.

@@ -2,7 +2,7 @@
 //!
 //! The order at the start of a program:
 //!
-//! 1. [`hold`], the first thing in `main`: a signal that arrives while the settings are read stays pending.
+//! 1. [`block`], the first thing in `main`: a signal that arrives while the settings are read stays pending.
 //! 2. [`Signals::install`], before any other thread starts and before anything is bound.
 //! 3. [`Signals::first`] between the steps of the start: whether to take everything back.
 //! 4. [`Signals::deliver_to`], once there is somebody to carry out the exit.
@@ -16,7 +16,7 @@
 //!   SIGILL): there they end the process by their signal.
 //! - The first process of a PID namespace that traps, aborts or makes a forbidden system call ends with a core, but by SIGSEGV or SIGABRT.
 
-mod intake;
+mod dispatcher;
 mod name;
 #[cfg(all(test, unix))]
 mod tests;
@@ -30,9 +30,9 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
-pub use intake::{Caught, InstallError, Signals};
+pub use dispatcher::{InstallError, ReceivedSignal, Signals};
 pub use name::{SignalName, SignalNameError};
-pub use platform::{hold, release};
+pub use platform::{block, unblock};
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ use std::time::Duration;
 /// Only Windows does so, after `CTRL_CLOSE`, `CTRL_LOGOFF` and `CTRL_SHUTDOWN`: 5 s, unless `HungAppTimeout` or
 /// `WaitToKillAppTimeout` in the registry's `HKEY_CURRENT_USER\Control Panel\Desktop` say otherwise.
 pub fn cut_short(names: &[SignalName], deadline: Duration) -> Option<(Vec<SignalName>, Duration)> {
-    let waits = names.iter().filter_map(|&name| Some((name, platform::patience(name)?)));
+    let waits = names.iter().filter_map(|&name| Some((name, platform::grace_period(name)?)));
     let waits: Vec<_> = waits.filter(|(_, wait)| *wait < deadline).collect();
     let shortest = waits.iter().map(|(_, wait)| *wait).min()?;
     Some((waits.into_iter().map(|(name, _)| name).collect(), shortest))

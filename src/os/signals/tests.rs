@@ -11,7 +11,7 @@ use std::time::Instant;
 use libc::c_int;
 
 use super::platform::number;
-use super::{Caught, InstallError, SignalName, Signals, hold, release};
+use super::{InstallError, ReceivedSignal, SignalName, Signals, block, unblock};
 use crate::os::process::{Process, TestResult, part, say, wait_for_order};
 
 const CHILD: &str = "os::signals::tests::child";
@@ -51,17 +51,17 @@ fn child() -> TestResult {
         }
         // Raised signals go to this thread alone: the harness has a main thread, which holds nothing.
         "hold TERM" | "hold USR1" => {
-            hold();
+            block();
             raise(if part == "hold TERM" { SignalName::Term } else { SignalName::Usr1 })?;
             say("holding");
             let _signals = Signals::install(SignalName::UNIX, report)?;
             say("installed");
         }
         "hold and release" => {
-            hold();
+            block();
             raise(SignalName::Term)?;
             say("holding");
-            release();
+            unblock();
             say("survived");
         }
         "panic" => {
@@ -96,10 +96,10 @@ fn child() -> TestResult {
         }
     }
     wait_for_order();
-    crate::os::exit::now(0);
+    crate::os::hard_stop::exit_immediately(0);
 }
 
-fn report(caught: Caught) {
+fn report(caught: ReceivedSignal) {
     say(format_args!("caught {}", caught.name));
 }
 
@@ -316,7 +316,7 @@ fn what_is_held_takes_its_effect_when_it_is_released_or_not_listed() -> TestResu
 #[test]
 fn what_the_parent_blocked_is_caught() -> TestResult {
     let mut process = prepared("catch", || {
-        hold();
+        block();
         Ok(())
     })?;
     expect(&mut process, &["ready"])?;

@@ -13,15 +13,15 @@ use std::time::{Duration, Instant};
 
 use libc::{c_int, c_void, pid_t, siginfo_t, sigset_t};
 
-use super::{Caught, InstallError, SignalName};
+use super::{InstallError, ReceivedSignal, SignalName};
 
 /// The pipe's writing end. It is never closed once it is here: a handler may run at any time.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 /// The process that reads the pipe. A fork of it shares pipe and handlers, but has no reader.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 static INSTALLED: AtomicBool = AtomicBool::new(false);
-/// What [`hold`] has blocked, a bit a signal number.
-static HELD: AtomicU64 = AtomicU64::new(0);
+/// What [`block`] has blocked, a bit a signal number.
+static BLOCKED: AtomicU64 = AtomicU64::new(0);
 
 /// A record in the pipe: nanoseconds of the monotonic clock, then the signal's number. Far below `PIPE_BUF`, so it arrives whole.
 type Record = [u8; 16];
@@ -30,19 +30,19 @@ type Record = [u8; 16];
 /// [`Signals::install`](super::Signals::install) stays pending instead of killing the process.
 ///
 /// To be called first in `main`; threads started afterwards inherit it. Does nothing on Windows, which has no such thing.
-pub fn hold() {
+pub fn block() {
     for &name in SignalName::ALL {
         let Some(signal) = number(name) else { continue };
         let was_blocked = change_mask(libc::SIG_BLOCK, signal);
         if !was_blocked {
-            HELD.fetch_or(1 << signal, Ordering::Relaxed);
+            BLOCKED.fetch_or(1 << signal, Ordering::Relaxed);
         }
     }
 }
 
-/// Takes [`hold`] back without catching anything, for a program that only prints something and ends: what is pending takes its default effect.
-pub fn release() {
-    let held = HELD.swap(0, Ordering::Relaxed);
+/// Takes [`block`] back without catching anything, for a program that only prints something and ends: what is pending takes its default effect.
+pub fn unblock() {
+    let held = BLOCKED.swap(0, Ordering::Relaxed);
     for &name in SignalName::ALL {
         if let Some(signal) = number(name)
             && held & (1 << signal) != 0
@@ -53,7 +53,7 @@ pub fn release() {
 }
 
 /// Nobody here ends a process by force because of a signal that it has handled.
-pub(super) const fn patience(_name: SignalName) -> Option<Duration> {
+pub(super) const fn grace_period(_name: SignalName) -> Option<Duration> {
     None
 }
 
@@ -86,7 +86,7 @@ pub(super) fn number(name: SignalName) -> Option<c_int> {
 /// Starts the thread, installs the handlers, then unblocks: in this order nothing that is pending is lost.
 pub(super) fn start(
     names: &[SignalName],
-    on_caught: impl FnMut(Caught) + Send + 'static,
+    on_caught: impl FnMut(ReceivedSignal) + Send + 'static,
 ) -> Result<(), InstallError> {
     if INSTALLED.swap(true, Ordering::SeqCst) {
         return Err(InstallError::AlreadyInstalled);
@@ -100,7 +100,7 @@ pub(super) fn start(
 
 fn try_start(
     names: &[SignalName],
-    on_caught: impl FnMut(Caught) + Send + 'static,
+    on_caught: impl FnMut(ReceivedSignal) + Send + 'static,
 ) -> Result<(), InstallError> {
     let wanted: Vec<(SignalName, c_int)> =
         names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
@@ -130,7 +130,7 @@ fn try_start(
     for (_, signal) in wanted {
         change_mask(libc::SIG_UNBLOCK, signal); // the parent may have blocked it
     }
-    release();
+    unblock();
     Ok(())
 }
 
@@ -213,7 +213,7 @@ fn write_record(signal: c_int) {
     unsafe { libc::write(PIPE.load(Ordering::Relaxed), record.as_ptr().cast(), record.len()) };
 }
 
-fn read_all(mut pipe: PipeReader, known: &[(SignalName, c_int)], mut on_caught: impl FnMut(Caught)) {
+fn read_all(mut pipe: PipeReader, known: &[(SignalName, c_int)], mut on_caught: impl FnMut(ReceivedSignal)) {
     let mut record = Record::default();
     while pipe.read_exact(&mut record).is_ok() {
         let (mut nanos, mut signal) = ([0; 8], [0; 4]);
@@ -223,7 +223,7 @@ fn read_all(mut pipe: PipeReader, known: &[(SignalName, c_int)], mut on_caught: 
         let age = Duration::from_nanos(monotonic_nanos().saturating_sub(u64::from_ne_bytes(nanos)));
         let now = Instant::now();
         if let Some(&(name, _)) = known.iter().find(|(_, number)| *number == signal) {
-            on_caught(Caught { name, at: now.checked_sub(age).unwrap_or(now) });
+            on_caught(ReceivedSignal { name, at: now.checked_sub(age).unwrap_or(now) });
         }
     }
 }

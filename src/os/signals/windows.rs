@@ -15,23 +15,23 @@ use windows_sys::Win32::System::Console::{
 use windows_sys::Win32::System::Registry::{HKEY_CURRENT_USER, RRF_RT_REG_SZ, RegGetValueW};
 use windows_sys::core::{BOOL, w};
 
-use super::{Caught, InstallError, SignalName};
+use super::{InstallError, ReceivedSignal, SignalName};
 
-static INTAKE: OnceLock<Intake> = OnceLock::new();
+static DISPATCHER: OnceLock<Dispatcher> = OnceLock::new();
 
 /// What Windows waits where the registry does not say.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-struct Intake {
+struct Dispatcher {
     events: Vec<(SignalName, u32)>,
-    caught: Sender<Caught>,
+    caught: Sender<ReceivedSignal>,
 }
 
 /// Does nothing on Windows: an event that comes before [`Signals::install`](super::Signals::install) ends the process.
-pub fn hold() {}
+pub fn block() {}
 
-/// Does nothing on Windows, as [`hold`] does.
-pub fn release() {}
+/// Does nothing on Windows, as [`block`] does.
+pub fn unblock() {}
 
 pub(super) fn number(name: SignalName) -> Option<u32> {
     match name {
@@ -60,7 +60,7 @@ pub(super) fn number(name: SignalName) -> Option<u32> {
 ///
 /// The functions of user32.dll that would tell are not for us: a process that has that library loaded hears
 /// nothing of a log-off or a shutdown.
-pub(super) fn patience(name: SignalName) -> Option<Duration> {
+pub(super) fn grace_period(name: SignalName) -> Option<Duration> {
     let value = match name {
         SignalName::CtrlClose => w!("HungAppTimeout"),
         SignalName::CtrlLogoff | SignalName::CtrlShutdown => w!("WaitToKillAppTimeout"),
@@ -91,11 +91,11 @@ fn desktop_setting(name: *const u16) -> Option<u64> {
 
 pub(super) fn start(
     names: &[SignalName],
-    mut on_caught: impl FnMut(Caught) + Send + 'static,
+    mut on_caught: impl FnMut(ReceivedSignal) + Send + 'static,
 ) -> Result<(), InstallError> {
     let events = names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
     let (caught, read) = channel();
-    if INTAKE.set(Intake { events, caught }).is_err() {
+    if DISPATCHER.set(Dispatcher { events, caught }).is_err() {
         return Err(InstallError::AlreadyInstalled);
     }
     thread::Builder::new()
@@ -113,13 +113,13 @@ pub(super) fn start(
 }
 
 unsafe extern "system" fn on_event(event: u32) -> BOOL {
-    let Some(intake) = INTAKE.get() else {
+    let Some(dispatcher) = DISPATCHER.get() else {
         return FALSE;
     };
-    let Some(&(name, _)) = intake.events.iter().find(|(_, number)| *number == event) else {
+    let Some(&(name, _)) = dispatcher.events.iter().find(|(_, number)| *number == event) else {
         return FALSE; // not in the settings' list: it has its default effect
     };
-    let _ = intake.caught.send(Caught { name, at: Instant::now() }); // the reader lives as long as the process
+    let _ = dispatcher.caught.send(ReceivedSignal { name, at: Instant::now() }); // the reader lives as long as the process
     if matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT) {
         return TRUE;
     }

@@ -1,6 +1,6 @@
 //! The admin server: health, status, the live page, and the button that starts the exit.
 
-mod caller;
+mod access;
 mod events;
 mod metrics;
 mod page;

@@ -11,7 +11,7 @@ use graceful_exit::{ExitHandle, Stop, drain::Connection};
 
 use super::{
     Metrics,
-    caller::{self, Refused},
+    access::{self, Refused},
     events::Feed,
     metrics,
     page::Page,
@@ -112,7 +112,7 @@ async fn status(admin: web::Data<Admin>) -> HttpResponse {
 }
 
 async fn shutdown(admin: web::Data<Admin>, request: HttpRequest) -> HttpResponse {
-    match caller::allowed(&request, admin.token.as_deref()) {
+    match access::allowed(&request, admin.token.as_deref()) {
         Ok(()) => {
             admin.exit.stop("POST /shutdown");
             text(HttpResponse::Accepted(), "shutting down\n")

@@ -95,7 +95,7 @@ impl Cache {
         let spool = blocking(move || spool.remove().map(|()| spool)).await.map_err(OpenError::Spool)?;
         let shared = Shared {
             memory: Mutex::default(),
-            at_risk: AtomicUsize::new(0),
+            unsaved: AtomicUsize::new(0),
             spool: Arc::new(tokio::sync::Mutex::new(spool)),
             spool_path,
             store,
@@ -138,7 +138,7 @@ impl Cache {
     /// How many keys have a value that is neither in the spool nor in the store: what a kill would
     /// lose. Takes no lock, so that whoever reports a forced exit can ask whatever else hangs.
     pub(crate) fn dirty(&self) -> usize {
-        self.shared.at_risk.load(Ordering::Acquire)
+        self.shared.unsaved.load(Ordering::Acquire)
     }
 
     /// Flushes while the service goes on; what is put meanwhile stays dirty for the next one.
@@ -179,8 +179,8 @@ impl Cache {
 #[derive(Debug)]
 struct Shared {
     memory: Mutex<Memory>,
-    /// [`Memory::at_risk`], for those who must not wait for a lock.
-    at_risk: AtomicUsize,
+    /// [`Memory::unsaved`], for those who must not wait for a lock.
+    unsaved: AtomicUsize,
     /// Whoever holds it flushes.
     spool: Arc<tokio::sync::Mutex<Spool>>,
     spool_path: PathBuf,
@@ -212,7 +212,7 @@ impl Shared {
             (None, None) => Err(FlushError::Cancelled { writes, spool: self.spool_path.clone() }),
             (stored, Some(source)) => {
                 let store = stored.and_then(Result::err);
-                Err(FlushError::NotSpooled { writes: self.at_risk(), source, store })
+                Err(FlushError::NotSpooled { writes: self.unsaved(), source, store })
             }
         }
     }
@@ -238,7 +238,7 @@ impl Shared {
                     Ok((spool, snapshot, None))
                 }
                 Err(error) if !older => Ok((spool, snapshot, Some(error))),
-                Err(source) => Err(FlushError::NotSpooled { writes: self.at_risk(), source, store: None }),
+                Err(source) => Err(FlushError::NotSpooled { writes: self.unsaved(), source, store: None }),
             }
         })
         .await
@@ -248,7 +248,7 @@ impl Shared {
     fn change<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memory = self.memory();
         let result = change(&mut memory);
-        self.at_risk.store(memory.at_risk(), Ordering::Release);
+        self.unsaved.store(memory.unsaved(), Ordering::Release);
         result
     }
 
@@ -257,8 +257,8 @@ impl Shared {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn at_risk(&self) -> usize {
-        self.at_risk.load(Ordering::Acquire)
+    fn unsaved(&self) -> usize {
+        self.unsaved.load(Ordering::Acquire)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix::prelude::*;
-use graceful_exit::{CallbackError, Job, Language, RunCallback};
+use graceful_exit::{Job, JobError, Language, RunCallback};
 
 use super::cache::{Cache, FlushError, Flushed};
 
@@ -18,13 +18,13 @@ impl Actor for FlushActor {
 }
 
 impl Handler<RunCallback> for FlushActor {
-    type Result = ResponseFuture<Result<(), CallbackError>>;
+    type Result = ResponseFuture<Result<(), JobError>>;
 
-    fn handle(&mut self, RunCallback(errand): RunCallback, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, RunCallback(context): RunCallback, _: &mut Self::Context) -> Self::Result {
         let (cache, words) = (self.cache.clone(), Words(self.language));
         Box::pin(async move {
             log::info!("{}", words.flushing());
-            warn_of_the_spool(&cache.flush_for_exit(errand.cancelled().clone()).await?);
+            warn_of_the_spool(&cache.flush_for_exit(context.cancelled().clone()).await?);
             log::info!("{}", words.flushed());
             Ok(())
         })
@@ -34,10 +34,10 @@ impl Handler<RunCallback> for FlushActor {
 /// The exit's part in the cache: the flush, and then the release of the store.
 pub(crate) fn jobs(cache: &Cache, language: Language, release_delay: Duration) -> [Job; 2] {
     let words = Words(language);
-    let (flushed, at_risk, released) = (cache.clone(), cache.clone(), cache.clone());
+    let (flushed, unsaved, released) = (cache.clone(), cache.clone(), cache.clone());
     let flush = Job::callback_actor(super::FLUSH, move || FlushActor { cache: flushed, language })
         .label(words.flush())
-        .at_risk(move || Some(at_risk.dirty()).filter(|&dirty| dirty > 0).map(|dirty| words.lost(dirty)));
+        .unsaved(move || Some(unsaved.dirty()).filter(|&dirty| dirty > 0).map(|dirty| words.lost(dirty)));
     let release = Job::resource_fn(super::STORE, move |_| async move {
         // A timer of no length takes up to two milliseconds.
         if !release_delay.is_zero() {
@@ -57,7 +57,7 @@ pub(crate) fn every(interval: Duration, cache: Cache) {
             match cache.flush().await {
                 Ok(flushed) => warn_of_the_spool(&flushed),
                 Err(FlushError::Cancelled { .. }) => return,
-                Err(error) => log::error!("flush: {}", CallbackError::from(error)),
+                Err(error) => log::error!("flush: {}", JobError::from(error)),
             }
         }
     });

@@ -9,8 +9,8 @@
 //! folder's entries survive a power cut.
 
 pub(crate) mod cache;
+pub(crate) mod directory;
 pub(crate) mod flush;
-pub(crate) mod folder;
 mod routes;
 pub(crate) mod spool;
 pub(crate) mod store;

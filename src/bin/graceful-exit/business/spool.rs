@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::business::folder;
+use crate::business::directory;
 use crate::business::store::Writes;
 
 /// How long the lock of a process that has just ended is waited for: Windows lets go of it some
@@ -40,7 +40,7 @@ impl Spool {
     /// It is held by another process, damaged or unreadable. Nothing is removed or changed then.
     pub(crate) fn open(path: &Path) -> Result<(Self, Writes), SpoolError> {
         let failed = |doing| move |source| SpoolError::Io { path: path.to_owned(), doing, source };
-        folder::create(folder::of(path)).map_err(failed("have its folder created"))?;
+        directory::create(directory::of(path)).map_err(failed("have its folder created"))?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -84,7 +84,7 @@ impl Spool {
             return Err(self.failed("be put in place", source));
         }
         self.occupied = true;
-        folder::sync(folder::of(&self.path)).map_err(|source| self.failed("be synced", source))
+        directory::sync(directory::of(&self.path)).map_err(|source| self.failed("be synced", source))
     }
 
     /// Removes the spool, once the store has all that it holds.
@@ -94,7 +94,7 @@ impl Spool {
     /// The disk's. The spool then [is still occupied](Spool::is_occupied).
     pub(crate) fn remove(&mut self) -> Result<(), SpoolError> {
         remove_if_there(&self.path)
-            .and_then(|()| folder::sync(folder::of(&self.path)))
+            .and_then(|()| directory::sync(directory::of(&self.path)))
             .map_err(|source| self.failed("be removed", source))?;
         self.occupied = false;
         Ok(())

@@ -5,10 +5,10 @@ use std::{fmt::Write, net::SocketAddr, time::Duration};
 use clap::Args;
 use graceful_exit::{
     Language,
+    locale::rounded,
     os::signals::cut_short,
     sequence::{PhaseKind, Plan},
     settings::Settings,
-    words::rounded,
 };
 
 /// How patient the platform is.
@@ -27,18 +27,18 @@ const RESERVE: Duration = Duration::from_secs(5);
 
 /// systemd's `TimeoutStopSec`, in whole seconds.
 pub(super) fn timeout_stop_seconds(plan: &Plan) -> u64 {
-    whole_seconds(plan.bounds().deadline.saturating_add(RESERVE))
+    whole_seconds(plan.timeouts().timeout.saturating_add(RESERVE))
 }
 
 /// Kubernetes' `terminationGracePeriodSeconds`: a preStop hook runs within it.
 pub(super) fn grace_period_seconds(plan: &Plan, patience: Patience) -> u64 {
-    whole_seconds(plan.bounds().deadline.saturating_add(RESERVE).saturating_add(patience.pre_stop))
+    whole_seconds(plan.timeouts().timeout.saturating_add(RESERVE).saturating_add(patience.pre_stop))
 }
 
 /// Where the plan does not fit into its deadline, or the deadline into the patience of the platform or of this system.
 pub(super) fn warnings(plan: &Plan, settings: &Settings, patience: Patience) -> Vec<String> {
     let mut warnings = misfits(plan, patience);
-    let deadline = plan.bounds().deadline;
+    let deadline = plan.timeouts().timeout;
     let cut_short = cut_short(&settings.shutdown.signals, deadline);
     warnings.extend(cut_short.map(|(names, wait)| Language::En.cut_short(&names, wait, deadline)));
     warnings
@@ -47,7 +47,7 @@ pub(super) fn warnings(plan: &Plan, settings: &Settings, patience: Patience) -> 
 /// The same on whatever system it is planned: a block for Linux may be printed on Windows.
 fn misfits(plan: &Plan, patience: Patience) -> Vec<String> {
     let mut warnings = Vec::new();
-    let deadline = plan.bounds().deadline;
+    let deadline = plan.timeouts().timeout;
     let overrun = plan.overrun();
     if !overrun.is_zero() {
         warnings.push(format!(
@@ -77,20 +77,20 @@ fn misfits(plan: &Plan, patience: Patience) -> Vec<String> {
 /// Callbacks and resources whose bound is longer than what is left of the deadline even if everything before them takes
 /// no time at all.
 fn never_used_up(plan: &Plan) -> Vec<String> {
-    let mut left = plan.bounds().deadline;
+    let mut left = plan.timeouts().timeout;
     let mut warnings = Vec::new();
     for phase in plan.phases() {
         let is_bounded_by_itself = matches!(phase.kind, PhaseKind::Callbacks | PhaseKind::Release);
-        for task in phase.tasks.iter().filter(|task| is_bounded_by_itself && task.bound > left) {
+        for task in phase.tasks.iter().filter(|task| is_bounded_by_itself && task.timeout > left) {
             warnings.push(format!(
                 "{}: a bound of {} can never be used up, shutdown.timeout leaves {} at the most",
                 plan.members()[task.member.0].name,
-                rounded(task.bound),
+                rounded(task.timeout),
                 rounded(left)
             ));
         }
         // Only this is spent in any case.
-        left = left.saturating_sub(phase.hold);
+        left = left.saturating_sub(phase.delay);
     }
     warnings
 }
@@ -114,7 +114,7 @@ pub(super) fn kubernetes(plan: &Plan, settings: &Settings, patience: Patience) -
             );
         }
     }
-    let delay = plan.bounds().ready_delay;
+    let delay = plan.timeouts().ready_delay;
     if delay < Duration::from_secs(2) {
         let _ = writeln!(
             text,

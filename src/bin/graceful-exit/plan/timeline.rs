@@ -3,9 +3,9 @@
 use std::{env, fmt::Write, io, io::IsTerminal, time::Duration};
 
 use graceful_exit::{
+    locale::rounded,
     sequence::{Phase, Plan},
     summary::bar,
-    words::rounded,
 };
 
 /// How long a bar may be, in columns.
@@ -47,12 +47,12 @@ const OVERRUN: &str = "1;31";
 
 /// A line a phase, then the slack or the overrun at the deadline.
 pub(super) fn draw(plan: &Plan, members: impl Fn(&Phase) -> Vec<String>, canvas: Canvas) -> String {
-    let (worst, deadline) = (plan.worst_case(), plan.bounds().deadline);
+    let (worst, deadline) = (plan.worst_case(), plan.timeouts().timeout);
     let span = millis(worst.max(deadline));
     let mut text = String::new();
     let mut start = Duration::ZERO;
     for phase in plan.phases() {
-        let bound = phase.bound();
+        let bound = phase.timeout();
         // What lies beyond the deadline does not happen: the exit is forced there.
         let within = bound.min(deadline.saturating_sub(start));
         let drawn = bar(millis(start), millis(bound), span, COLUMNS);
@@ -97,20 +97,20 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use graceful_exit::{
-        Bounds,
+        Timeouts,
         sequence::{Kind, Member},
     };
 
     use super::*;
 
     fn plan(deadline: u64) -> Plan {
-        let member = |kind, name: &str| Member { kind, name: name.into(), bound: None };
+        let member = |kind, name: &str| Member { kind, name: name.into(), timeout: None };
         let members = vec![
             member(Kind::ServerFirst, "business"),
             member(Kind::Callback, "flush"),
             member(Kind::Resource, "store"),
         ];
-        Plan::new(Bounds { deadline: Duration::from_secs(deadline), ..Bounds::default() }, members).unwrap()
+        Plan::new(Timeouts::default().timeout(Duration::from_secs(deadline)), members).unwrap()
     }
 
     fn drawn(deadline: u64, canvas: Canvas) -> String {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use graceful_exit::{Language, PhaseEntry, ReportFile, summary, words::rounded};
+use graceful_exit::{Language, PhaseEntry, ReportFile, locale::rounded, summary};
 
 const WIDTH: u64 = 760;
 const MARGIN: u64 = 24;
@@ -13,7 +13,7 @@ const END: u64 = 560;
 const TOP: u64 = 84;
 const ROW: u64 = 30;
 const LINE: u64 = 20;
-/// How many phases and how many culprits are drawn.
+/// How many phases and how many failures are drawn.
 const MOST: usize = 40;
 
 const STYLE: &str = "\
@@ -44,9 +44,9 @@ pub(super) fn draw(report: &ReportFile, language: Language) -> String {
         rounded(Duration::from_millis(span))
     );
     y += 12;
-    for culprit in summary::culprits(report, language).iter().take(MOST) {
+    for failure in summary::failures(report, language).iter().take(MOST) {
         y += LINE;
-        let _ = write!(rows, "<text x=\"{MARGIN}\" y=\"{y}\">{}</text>", escaped(&short(culprit, 96)));
+        let _ = write!(rows, "<text x=\"{MARGIN}\" y=\"{y}\">{}</text>", escaped(&short(failure, 96)));
     }
     let height = y + MARGIN;
     let summary = language.summary(outcome, report.exit_code, total, &report.reason);

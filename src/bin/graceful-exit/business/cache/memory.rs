@@ -15,7 +15,7 @@ pub(super) struct Memory {
     /// In the spool.
     spooled: Writes,
     /// How many keys `fresh` and `taken` have between them: what a kill would lose.
-    at_risk: usize,
+    unsaved: usize,
     /// Set by the exit's snapshot: what came after it would never be flushed.
     closed: bool,
 }
@@ -37,7 +37,7 @@ impl Memory {
         }
         let known = self.taken.contains_key(&key);
         let replaced = self.fresh.insert(key, value).is_some();
-        self.at_risk += usize::from(!known && !replaced);
+        self.unsaved += usize::from(!known && !replaced);
         true
     }
 
@@ -58,19 +58,19 @@ impl Memory {
     /// The snapshot is in the spool.
     pub(super) fn spooled(&mut self) {
         self.spooled.append(&mut self.taken);
-        self.at_risk = self.fresh.len();
+        self.unsaved = self.fresh.len();
     }
 
     /// The snapshot is in the store.
     pub(super) fn stored(&mut self) {
         self.taken.clear();
         self.spooled.clear();
-        self.at_risk = self.fresh.len();
+        self.unsaved = self.fresh.len();
     }
 
     /// How many keys a kill would lose.
-    pub(super) fn at_risk(&self) -> usize {
-        self.at_risk
+    pub(super) fn unsaved(&self) -> usize {
+        self.unsaved
     }
 }
 
@@ -87,21 +87,21 @@ mod tests {
         let mut memory = Memory::default();
         for value in ["1", "2", "3"] {
             assert!(put(&mut memory, "a", value));
-            assert_eq!(memory.at_risk(), 1);
+            assert_eq!(memory.unsaved(), 1);
             assert_eq!(memory.get("a").unwrap(), value);
             let snapshot = memory.take(false);
             assert!(snapshot.unspooled);
             assert_eq!(snapshot.writes["a"], value);
-            assert_eq!(memory.at_risk(), 1);
+            assert_eq!(memory.unsaved(), 1);
         }
         put(&mut memory, "a", "4");
-        assert_eq!(memory.at_risk(), 1, "one key is at risk, however often it was put");
+        assert_eq!(memory.unsaved(), 1, "one key is at risk, however often it was put");
         put(&mut memory, "b", "1");
         memory.spooled();
-        assert_eq!(memory.at_risk(), 2);
+        assert_eq!(memory.unsaved(), 2);
         memory.take(false);
         memory.spooled();
-        assert_eq!(memory.at_risk(), 0);
+        assert_eq!(memory.unsaved(), 0);
         let snapshot = memory.take(false);
         assert!(!snapshot.unspooled);
         assert_eq!((&snapshot.writes["a"][..], snapshot.writes.len()), (&b"4"[..], 2));
@@ -109,7 +109,7 @@ mod tests {
         memory.stored();
         assert_eq!(memory.get("a"), None);
         assert_eq!(memory.get("b").unwrap(), "2");
-        assert_eq!(memory.at_risk(), 1, "what is put after the snapshot stays dirty");
+        assert_eq!(memory.unsaved(), 1, "what is put after the snapshot stays dirty");
     }
 
     #[test]
@@ -119,6 +119,6 @@ mod tests {
         assert!(!put(&mut memory, "a", "1"));
         memory.take(false);
         assert!(!put(&mut memory, "a", "1"));
-        assert_eq!((memory.at_risk(), memory.get("a")), (0, None));
+        assert_eq!((memory.unsaved(), memory.get("a")), (0, None));
     }
 }

@@ -25,7 +25,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, QueryBuilder};
 
 use super::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, StoreError, Writes, statements};
-use crate::business::folder;
+use crate::business::directory;
 
 /// `SQLITE_READONLY_DBMOVED`, for which SQLite has the words "attempt to write a readonly database".
 const MOVED: &str = "1032";
@@ -55,7 +55,7 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Extra)
             .busy_timeout(LOCK_TIMEOUT)
             .disable_statement_logging();
-        folder::create(folder::of(options.get_filename()))
+        directory::create(directory::of(options.get_filename()))
             .map_err(|source| StoreError::sql(url, "create the folder of", source.into()))?;
         prepare(&options).await.map_err(|source| StoreError::sql(url, "open", source))?;
         let file = options.get_filename().to_owned();

@@ -3,10 +3,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::{Cause, Guard, Lines, Order, now};
+use super::{Cause, Deadline, HardStop, Messages, exit_immediately};
 use crate::os::process::{Process, TestResult, part, say, wait_for_order};
 
-const CHILD: &str = "os::exit::tests::child";
+const CHILD: &str = "os::hard_stop::tests::child";
 const LATER: Duration = Duration::from_hours(1);
 
 #[test]
@@ -18,10 +18,10 @@ fn child() -> TestResult {
         libc::atexit(hang);
     }
     let guard =
-        Guard::start(Lines { deadline: b"deadline passed\n".to_vec(), forced: b"forced\n".to_vec() })?;
+        HardStop::start(Messages { deadline: b"deadline passed\n".to_vec(), forced: b"forced\n".to_vec() })?;
     let soon = Duration::from_millis(50);
     match part.as_str() {
-        "now" => now(7),
+        "now" => exit_immediately(7),
         "not armed" => {}
         "deadline" => guard.arm(Cause::Deadline, soon, 1),
         "finished" => guard.arm(Cause::Finished, soon, 3),
@@ -56,7 +56,7 @@ fn child() -> TestResult {
     say("blocked");
     if part == "not armed" {
         wait_for_order();
-        now(9);
+        exit_immediately(9);
     }
     loop {
         thread::park(); // the main thread does nothing more
@@ -161,15 +161,16 @@ fn an_order_survives_packing_and_the_earlier_one_is_the_smaller_number() {
     for cause in [Cause::Deadline, Cause::Forced, Cause::Finished] {
         for code in [0, 1, 255] {
             for at in [Duration::ZERO, Duration::from_micros(1), LATER] {
-                let packed = Order { at, cause, code }.pack();
-                let order = Order::unpack(packed);
-                assert_eq!((order.at, order.cause, order.code), (at, cause, code));
+                let packed = Deadline { at, cause, code }.pack();
+                let deadline = Deadline::unpack(packed);
+                assert_eq!((deadline.at, deadline.cause, deadline.code), (at, cause, code));
                 assert!(
                     packed
-                        < Order { at: at + Duration::from_micros(1), cause: Cause::Forced, code: 0 }.pack()
+                        < Deadline { at: at + Duration::from_micros(1), cause: Cause::Forced, code: 0 }
+                            .pack()
                 );
             }
-            assert!(Order { at: Duration::MAX, cause, code }.pack() < super::DISARMED);
+            assert!(Deadline { at: Duration::MAX, cause, code }.pack() < super::DISARMED);
         }
     }
 }

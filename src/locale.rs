@@ -87,13 +87,13 @@ impl Language {
 
     /// A phase begins.
     #[must_use]
-    pub fn phase(self, kind: PhaseKind, hold: Duration) -> String {
+    pub fn phase(self, kind: PhaseKind, delay: Duration) -> String {
         match kind {
             PhaseKind::ReadyDelay => {
-                let hold = rounded(hold);
+                let delay = rounded(delay);
                 match self {
-                    Self::En => format!("not ready, but serving for another {hold}"),
-                    Self::Zh => format!("已标记为未就绪，继续服务 {hold}"),
+                    Self::En => format!("not ready, but serving for another {delay}"),
+                    Self::Zh => format!("已标记为未就绪，继续服务 {delay}"),
                 }
             }
             PhaseKind::Drain => {
@@ -359,7 +359,7 @@ impl Language {
 
     /// A member that did not do its part: what became of it, when, and with what error.
     #[must_use]
-    pub fn culprit(self, label: &str, fate: &str, after: Option<Duration>, error: Option<&str>) -> String {
+    pub fn failure(self, label: &str, fate: &str, after: Option<Duration>, error: Option<&str>) -> String {
         let after = after.map(rounded);
         let (after, colon) = match self {
             Self::En => (after.map(|after| format!(" after {after}")), ": "),

@@ -5,25 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use graceful_exit::{Bounds, Outcome, sequence::PhaseKind};
+use graceful_exit::{Outcome, Timeouts, sequence::PhaseKind};
 
 use super::service::{MS, Service, duration_of};
 use crate::support::{Client, wait_until};
 
-/// Leaves the linger as it is: it is never longer than a part of the bound for closing.
-const LONG: Bounds = Bounds {
-    coalesce: Duration::ZERO,
-    ready_delay: Duration::ZERO,
-    drain: Duration::from_secs(10),
-    stop: Duration::from_secs(10),
-    callback: Duration::from_secs(3),
-    release: Duration::from_secs(1),
-    deadline: Duration::from_secs(25),
-};
+/// Leaves the keep_alive_grace as it is: it is never longer than a part of the bound for closing.
+fn long() -> Timeouts {
+    Timeouts::default().coalesce(Duration::ZERO).stop_timeout(Duration::from_secs(10))
+}
 
 #[test]
 fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
-    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(3000 * MS));
+    let service =
+        Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(3000 * MS));
     let mut kept = service.kept_alive();
     let mut held = service.in_flight("/held");
     service.drain();
@@ -42,16 +37,17 @@ fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
     assert!((10 * MS..1500 * MS).contains(&closing), "it ends with the last answer, not with {closing:?}");
 }
 
-/// The worker cannot look at the request before the linger is over, and does so all the same.
+/// The worker cannot look at the request before the keep_alive_grace is over, and does so all the same.
 #[test]
 fn a_request_that_was_sent_in_time_is_answered_when_its_worker_no_longer_blocks() {
-    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(300 * MS));
+    let service =
+        Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(300 * MS));
     let mut kept = service.connect();
     kept.send("GET", "/block-worker", &[]).expect("sent");
     assert_eq!(kept.read().expect("answered").status, 200);
     service.exit.stop("test");
     service.reach("close_servers");
-    // The door closes, and then the worker blocks: from here on it does so for longer than the linger.
+    // The door closes, and then the worker blocks: from here on it does so for longer than the keep_alive_grace.
     thread::sleep(20 * MS);
     service.release();
     thread::sleep(20 * MS);
@@ -62,8 +58,9 @@ fn a_request_that_was_sent_in_time_is_answered_when_its_worker_no_longer_blocks(
 }
 
 #[test]
-fn a_connection_in_use_that_stays_silent_is_closed_when_the_linger_is_over() {
-    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(200 * MS));
+fn a_connection_in_use_that_stays_silent_is_closed_when_the_grace_is_over() {
+    let service =
+        Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(200 * MS));
     let mut kept = service.kept_alive();
     let report = service.stop();
     let closing = duration_of(&report, PhaseKind::CloseServers);
@@ -73,9 +70,10 @@ fn a_connection_in_use_that_stays_silent_is_closed_when_the_linger_is_over() {
 }
 
 #[test]
-fn a_linger_as_long_as_the_bound_for_closing_leaves_time_to_close() {
-    let bounds = Bounds { stop: 900 * MS, ..Bounds::default() };
-    let service = Service::start_with(|server| server, move |exit| exit.bounds(bounds).linger(1000 * MS));
+fn a_grace_as_long_as_the_bound_for_closing_leaves_time_to_close() {
+    let timeouts = Timeouts::default().stop_timeout(900 * MS);
+    let service =
+        Service::start_with(|server| server, move |exit| exit.timeouts(timeouts).keep_alive_grace(1000 * MS));
     let mut kept = service.kept_alive();
     assert_eq!(service.stop().outcome, Outcome::Clean);
     assert!(kept.is_closed());
@@ -85,7 +83,7 @@ fn a_linger_as_long_as_the_bound_for_closing_leaves_time_to_close() {
 fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
     let service = Service::start_with(
         |server| server.always_answer(|head| head.uri.path() == "/healthz"),
-        |exit| exit.bounds(LONG).linger(3000 * MS),
+        |exit| exit.timeouts(long()).keep_alive_grace(3000 * MS),
     );
     let mut kept = service.kept_alive();
     let mut checked = service.connect();
@@ -106,7 +104,8 @@ fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
 fn an_idle_server_closes_in_milliseconds() {
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
-        let service = Service::start_with(|server| server, |exit| exit.bounds(LONG).linger(3000 * MS));
+        let service =
+            Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(3000 * MS));
         let report = service.stop();
         quickest = quickest.min(report.duration);
         assert_eq!(report.outcome, Outcome::Clean);
@@ -119,7 +118,7 @@ fn an_idle_server_closes_in_milliseconds() {
 /// Until the servers close, a kept connection gets its 503 however long it was silent.
 #[test]
 fn a_connection_that_was_silent_for_long_is_rejected_and_not_closed_while_the_drain_lasts() {
-    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG));
+    let service = Service::start_with(|server| server, |exit| exit.timeouts(long()));
     let mut kept = service.kept_alive();
     thread::sleep(1100 * MS);
     let mut held = service.in_flight("/held");
@@ -134,7 +133,7 @@ fn a_connection_that_was_silent_for_long_is_rejected_and_not_closed_while_the_dr
 /// Closing ten thousand would hold up the end; a client whose connection is closed can still open another.
 #[test]
 fn of_very_many_unused_connections_all_but_256_close_while_the_drain_lasts() {
-    let service = Service::start_with(|server| server, |exit| exit.bounds(LONG));
+    let service = Service::start_with(|server| server, |exit| exit.timeouts(long()));
     let mut unused: Vec<_> = (0..300).map(|_| service.connect()).collect();
     thread::sleep(1100 * MS);
     let mut held = service.in_flight("/held");

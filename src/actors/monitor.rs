@@ -1,4 +1,4 @@
-//! Where the exit can be looked at, from any thread, whatever hangs: [`Board`].
+//! Where the exit can be looked at, from any thread, whatever hangs: [`Monitor`].
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,17 +8,17 @@ use std::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::record::{Record, ServerRun};
+use super::recorder::{Recorder, ServerRun};
 use crate::{
-    sequence::{CallbackReport, Fate, Kind, Plan},
+    sequence::{CallbackReport, Kind, Plan, TaskStatus},
     server::Handle,
 };
 
 /// What the supervisor writes and everybody may read.
 #[derive(Debug)]
-pub struct Board {
+pub struct Monitor {
     plan: Arc<Plan>,
-    record: Mutex<Record>,
+    record: Mutex<Recorder>,
     changed: watch::Sender<u64>,
 }
 
@@ -86,7 +86,7 @@ pub struct Oldest {
 pub struct MemberStatus {
     /// Its name.
     pub name: String,
-    /// Its state: a name of [`crate::sequence::Fate`].
+    /// Its state: a name of [`crate::sequence::TaskStatus`].
     pub state: &'static str,
     /// How long it has been waited for, once it was asked, in milliseconds.
     pub duration_ms: Option<u64>,
@@ -107,9 +107,9 @@ pub struct PhaseStatus {
     pub ended_by: Option<&'static str>,
 }
 
-impl Board {
+impl Monitor {
     pub(crate) fn new(plan: Arc<Plan>, servers: &[Handle]) -> Self {
-        let record = Mutex::new(Record::new(&plan, servers));
+        let record = Mutex::new(Recorder::new(&plan, servers));
         Self { plan, record, changed: watch::Sender::new(0) }
     }
 
@@ -119,13 +119,13 @@ impl Board {
         let record = self.lock();
         let deadline_left = record
             .started
-            .map(|started| millis(self.plan.bounds().deadline.saturating_sub(started.elapsed())));
+            .map(|started| millis(self.plan.timeouts().timeout.saturating_sub(started.elapsed())));
         let members = |kind| record.members(&self.plan, kind).into_iter().map(MemberStatus::from).collect();
         Status {
             phase: self.phase_of(&record),
             reason: record.reason.clone(),
             deadline_left_ms: deadline_left,
-            timeout_ms: millis(self.plan.bounds().deadline),
+            timeout_ms: millis(self.plan.timeouts().timeout),
             servers: record.server_runs().iter().map(ServerStatus::of).collect(),
             callbacks: members(Kind::Callback),
             resources: members(Kind::Resource),
@@ -170,21 +170,21 @@ impl Board {
     }
 
     /// Changes the record, and tells whoever looks.
-    pub(super) fn write<R>(&self, change: impl FnOnce(&mut Record) -> R) -> R {
+    pub(super) fn write<R>(&self, change: impl FnOnce(&mut Recorder) -> R) -> R {
         let result = change(&mut self.lock());
         self.changed.send_modify(|version| *version += 1);
         result
     }
 
-    pub(super) fn read<R>(&self, look: impl FnOnce(&Record) -> R) -> R {
+    pub(super) fn read<R>(&self, look: impl FnOnce(&Recorder) -> R) -> R {
         look(&self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Record> {
+    fn lock(&self) -> MutexGuard<'_, Recorder> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn phase_of(&self, record: &Record) -> &'static str {
+    fn phase_of(&self, record: &Recorder) -> &'static str {
         match (record.ended, record.phases.last()) {
             (Some(_), _) => "exited",
             (None, Some(run)) => self.plan.phases()[run.phase].kind.name(),
@@ -192,13 +192,13 @@ impl Board {
         }
     }
 
-    fn phases(&self, record: &Record) -> Vec<PhaseStatus> {
+    fn phases(&self, record: &Recorder) -> Vec<PhaseStatus> {
         let status = |(index, phase): (usize, &crate::sequence::Phase)| {
             let run = record.phases.iter().find(|run| run.phase == index);
             let end = run.and_then(|run| run.end.map(|(end, by)| (end.saturating_sub(run.start), by)));
             PhaseStatus {
                 name: phase.kind.name(),
-                bound_ms: millis(phase.bound()),
+                bound_ms: millis(phase.timeout()),
                 start_ms: run.map(|run| millis(run.start)),
                 duration_ms: end.map(|(duration, _)| millis(duration)),
                 ended_by: end.map(|(_, by)| by.name()),
@@ -242,7 +242,7 @@ impl ServerStatus {
 
 impl From<CallbackReport> for MemberStatus {
     fn from(report: CallbackReport) -> Self {
-        let asked = report.fate != Fate::NotStarted;
+        let asked = report.fate != TaskStatus::NotStarted;
         Self {
             name: report.name,
             state: report.fate.name(),

@@ -7,13 +7,15 @@ use tokio::sync::oneshot;
 
 use super::{
     Armed, GracefulExit, StartError,
-    end::{at_begin, at_exit},
+    finish::{at_begin, at_exit},
 };
 use crate::{
-    actors::{Board, Hooks, Job, Recruit, Setup, ShutdownSupervisor, SignalReceived, Watch},
+    actors::{
+        Heartbeat, Hooks, Job, MemberSpec, Monitor, ShutdownSupervisor, SignalReceived, SupervisorConfig,
+    },
     drain::Rejection,
     os::signals,
-    sequence::{Bounds, Kind, Member, Plan, PlanError},
+    sequence::{Kind, Member, Plan, PlanError, Timeouts},
     server::{Opened, Server, Stop},
 };
 
@@ -23,22 +25,22 @@ use crate::os::systemd::Systemd;
 impl GracefulExit {
     pub(super) async fn start(self) -> Result<(), StartError> {
         let Some(Armed { guard, signals }) = self.armed else { return Err(StartError::Supervisor) };
-        let plan = Arc::new(plan(&self.bounds, &self.servers, &self.jobs).map_err(StartError::Plan)?);
+        let plan = Arc::new(plan(&self.timeouts, &self.servers, &self.jobs).map_err(StartError::Plan)?);
         let opened = self.servers.into_iter().map(Server::open).collect::<Result<Vec<_>, _>>();
         let opened = opened.map_err(StartError::Bind)?;
         let handles: Vec<_> = opened.iter().map(|server| server.handle.clone()).collect();
-        let board = Arc::new(Board::new(Arc::clone(&plan), &handles));
-        let _ = self.shared.board.set(Arc::clone(&board));
+        let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles));
+        let _ = self.shared.monitor.set(Arc::clone(&monitor));
 
         let (language, summary) = (self.language, self.details);
         if !plan.overrun().is_zero() {
-            log::warn!("{}", language.overrun(plan.worst_case(), self.bounds.deadline));
+            log::warn!("{}", language.overrun(plan.worst_case(), self.timeouts.timeout));
         }
-        if let Some((names, wait)) = signals::cut_short(&self.signals, self.bounds.deadline) {
-            log::warn!("{}", language.cut_short(&names, wait, self.bounds.deadline));
+        if let Some((names, wait)) = signals::cut_short(&self.signals, self.timeouts.timeout) {
+            log::warn!("{}", language.cut_short(&names, wait, self.timeouts.timeout));
         }
-        let servers = handles.iter().cloned().map(Recruit::Server);
-        let jobs = self.jobs.into_iter().map(|job| Recruit::Job(Box::new(job.into_parts())));
+        let servers = handles.iter().cloned().map(MemberSpec::Server);
+        let jobs = self.jobs.into_iter().map(|job| MemberSpec::Job(Box::new(job.into_start())));
         let hooks = Hooks {
             language,
             codes: self.codes,
@@ -48,20 +50,20 @@ impl GracefulExit {
             #[cfg(all(unix, feature = "systemd"))]
             watch: self.systemd.clone().map(watch),
             #[cfg(not(all(unix, feature = "systemd")))]
-            watch: None::<Watch>,
-            on_begin: Box::new(at_begin(guard.clone(), self.bounds.deadline, self.codes.timed_out)),
+            watch: None::<Heartbeat>,
+            on_begin: Box::new(at_begin(guard.clone(), self.timeouts.timeout, self.codes.timed_out)),
             on_exit: Box::new(at_exit(
                 guard,
                 self.report_path,
                 summary,
                 self.flush_log,
                 language,
-                self.at_end,
+                self.on_finish,
                 &self.shared,
             )),
         };
         let members = servers.chain(jobs).collect();
-        let supervisor = supervise(Setup { plan, board, members, linger: self.linger, hooks }).await?;
+        let supervisor = supervise(SupervisorConfig { plan, monitor, members, hooks }).await?;
 
         let rejection = self
             .rejection
@@ -95,20 +97,20 @@ impl GracefulExit {
     }
 }
 
-fn plan(bounds: &Bounds, servers: &[Server], jobs: &[Job]) -> Result<Plan, PlanError> {
+fn plan(timeouts: &Timeouts, servers: &[Server], jobs: &[Job]) -> Result<Plan, PlanError> {
     let servers = servers.iter().map(|server| Member {
         kind: match server.closes() {
             Stop::First => Kind::ServerFirst,
             Stop::Last => Kind::ServerLast,
         },
         name: server.name().to_owned(),
-        bound: None,
+        timeout: None,
     });
-    Plan::new(*bounds, servers.chain(jobs.iter().map(Job::member)).collect())
+    Plan::new(*timeouts, servers.chain(jobs.iter().map(Job::member)).collect())
 }
 
 /// Starts the supervisor on an arbiter of its own.
-async fn supervise(setup: Setup) -> Result<Addr<ShutdownSupervisor>, StartError> {
+async fn supervise(setup: SupervisorConfig) -> Result<Addr<ShutdownSupervisor>, StartError> {
     // It reads and writes nothing: a runtime that waits for timers alone is woken sooner, and has less to take apart.
     let timers_alone = || tokio::runtime::Builder::new_current_thread().enable_time().build();
     let arbiter = Arbiter::try_with_tokio_rt(timers_alone).map_err(StartError::Thread)?;
@@ -130,7 +132,10 @@ async fn serve(opened: Vec<Opened>, rejection: &Rejection) -> Result<(), StartEr
 }
 /// The supervisor's own heartbeat is what the watchdog hears.
 #[cfg(all(unix, feature = "systemd"))]
-fn watch(mut systemd: Systemd) -> Watch {
+fn watch(mut systemd: Systemd) -> Heartbeat {
     let every = systemd.heartbeat();
-    Watch { every, tell: Box::new(move |standing| systemd.alive(&standing.status, standing.deadline_left)) }
+    Heartbeat {
+        every,
+        tell: Box::new(move |standing| systemd.alive(&standing.status, standing.deadline_left)),
+    }
 }

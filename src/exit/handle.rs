@@ -7,7 +7,7 @@ use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    actors::{Board, ShutdownSupervisor, Status, StopRequested},
+    actors::{Monitor, ShutdownSupervisor, Status, StopRequested},
     sequence::Report,
 };
 
@@ -21,7 +21,7 @@ pub struct ExitHandle {
 pub(super) struct Shared {
     /// Cancelled when rejecting begins.
     pub(super) streams: CancellationToken,
-    pub(super) board: OnceLock<Arc<Board>>,
+    pub(super) monitor: OnceLock<Arc<Monitor>>,
     /// The first to ask for the exit.
     pub(super) requested: channel::Sender<Option<String>>,
     supervisor: Mutex<Supervisor>,
@@ -42,7 +42,7 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             streams: CancellationToken::new(),
-            board: OnceLock::new(),
+            monitor: OnceLock::new(),
             requested: channel::Sender::new(None),
             supervisor: Mutex::new(Supervisor::NotYet(None)),
             settled: OnceLock::new(),
@@ -95,25 +95,25 @@ impl ExitHandle {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.shared.requested.borrow().is_none()
-            && self.shared.board.get().is_some_and(|board| board.is_ready())
+            && self.shared.monitor.get().is_some_and(|monitor| monitor.is_ready())
     }
 
     /// How things stand; nothing before [`GracefulExit::run`](crate::GracefulExit::run) has bound its servers.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
-        self.shared.board.get().map(|board| board.status())
+        self.shared.monitor.get().map(|monitor| monitor.status())
     }
 
     /// [`Status::phase`] alone: for whoever looks often. `running` before [`GracefulExit::run`](crate::GracefulExit::run), too.
     #[must_use]
     pub fn phase(&self) -> &'static str {
-        self.shared.board.get().map_or("running", |board| board.phase())
+        self.shared.monitor.get().map_or("running", |monitor| monitor.phase())
     }
 
     /// Told at each change of [`ExitHandle::status`] but the counts of requests.
     #[must_use]
     pub fn changes(&self) -> Option<channel::Receiver<u64>> {
-        self.shared.board.get().map(|board| board.changes())
+        self.shared.monitor.get().map(|monitor| monitor.changes())
     }
 
     /// Resolves to the reason as soon as anything asks for the exit: for work that is done before serving, and

@@ -8,7 +8,7 @@ use std::{
 use actix::prelude::*;
 use tokio_util::sync::CancellationToken;
 
-use crate::sequence::{MemberId, Over, PhaseKind, TaskId};
+use crate::sequence::{MemberId, PhaseKind, TaskId, TaskResult};
 
 /// To the supervisor: a signal came. The first starts the exit, any later one that is not coalesced with it
 /// forces it.
@@ -32,7 +32,7 @@ pub struct StopRequested {
 /// To the supervisor: a member is gone, and with it all that it was asked.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Died {
+pub struct ServerFailed {
     /// Who.
     pub member: MemberId,
 }
@@ -40,11 +40,11 @@ pub struct Died {
 /// To the supervisor: a task has ended.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Ended {
+pub struct TaskFinished {
     /// Which.
     pub id: TaskId,
     /// How.
-    pub over: Over,
+    pub result: TaskResult,
     /// What it failed with.
     pub error: Option<String>,
 }
@@ -52,12 +52,12 @@ pub struct Ended {
 /// To a server: the exit has started. It serves on, and says `Connection: close` on each answer.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Announce;
+pub struct EnterLameDuck;
 
-/// To a member: do your part in this phase, and answer with [`Ended`].
+/// To a member: do your part in this phase, and answer with [`TaskFinished`].
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Ask {
+pub struct RunTask {
     /// What to answer with.
     pub id: TaskId,
     /// The phase.
@@ -65,7 +65,7 @@ pub struct Ask {
     /// How long the answer is waited for.
     pub bound: Duration,
     /// Whom to answer.
-    pub reply: Recipient<Ended>,
+    pub reply: Recipient<TaskFinished>,
 }
 
 /// To a member: its answer is not waited for any more.
@@ -78,14 +78,14 @@ pub struct Cancel {
 
 /// To a user's own actor: run your callback. All callbacks run side by side, after the servers have closed.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<(), CallbackError>")]
-pub struct RunCallback(pub Errand);
+#[rtype(result = "Result<(), JobError>")]
+pub struct RunCallback(pub JobContext);
 
 /// To a user's own actor: release your resource. Resources go one after another, the last registered first,
 /// after all callbacks.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<(), CallbackError>")]
-pub struct ReleaseResource(pub Errand);
+#[rtype(result = "Result<(), JobError>")]
+pub struct ReleaseResource(pub JobContext);
 
 /// To a user's own background worker: take no more work, and answer when the last job is done. Sent when the
 /// servers begin to reject requests, and waited for beside them, within `shutdown.drain_timeout`.
@@ -100,7 +100,7 @@ pub struct ReleaseResource(pub Errand);
 /// |---|---|
 /// | `Ok(())`, once its last job is done | `done` |
 /// | `Err(…)`, because work was left unfinished | `failed`, with the error; the exit is incomplete |
-/// | not at all within its bound | `timed_out`; [`Errand::cancelled`] is cancelled at that moment |
+/// | not at all within its bound | `timed_out`; [`JobContext::cancelled`] is cancelled at that moment |
 /// | not at all, because its actor has stopped | `unreachable` or `panicked` |
 ///
 /// The drain lasts until the servers' requests *and* every worker are done, each within its own bound
@@ -109,7 +109,7 @@ pub struct ReleaseResource(pub Errand);
 ///
 /// ```
 /// use actix::prelude::*;
-/// use graceful_exit::{CallbackError, FinishWork, GracefulExit, Job};
+/// use graceful_exit::{JobError, FinishWork, GracefulExit, Job};
 ///
 /// /// Does one thing each second.
 /// struct Scheduler {
@@ -125,7 +125,7 @@ pub struct ReleaseResource(pub Errand);
 /// }
 ///
 /// impl Handler<FinishWork> for Scheduler {
-///     type Result = Result<(), CallbackError>;
+///     type Result = Result<(), JobError>;
 ///
 ///     fn handle(&mut self, _: FinishWork, ctx: &mut Self::Context) -> Self::Result {
 ///         // A tick is done within its message, so none is under way here.
@@ -145,17 +145,17 @@ pub struct ReleaseResource(pub Errand);
 /// block its actor's thread for longer than its bound: the message would not reach it before. What it is *not* told is
 /// which jobs are worth finishing; a queue that hands out unfinished jobs again makes the shortest exits.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<(), CallbackError>")]
-pub struct FinishWork(pub Errand);
+#[rtype(result = "Result<(), JobError>")]
+pub struct FinishWork(pub JobContext);
 
 /// What comes with a request to do something at the exit.
 #[derive(Clone, Debug)]
-pub struct Errand {
+pub struct JobContext {
     bound: Duration,
     cancelled: CancellationToken,
 }
 
-impl Errand {
+impl JobContext {
     /// With so much time.
     #[must_use]
     pub fn new(bound: Duration, cancelled: CancellationToken) -> Self {
@@ -178,12 +178,12 @@ impl Errand {
 
 /// Why a callback did not do its work. Made from any error by `?`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallbackError {
+pub struct JobError {
     message: String,
     panicked: bool,
 }
 
-impl CallbackError {
+impl JobError {
     /// With a message for the log and the report.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), panicked: false }
@@ -200,14 +200,14 @@ impl CallbackError {
     }
 }
 
-impl fmt::Display for CallbackError {
+impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
 /// Any error, with the chain of its sources.
-impl<E: std::error::Error> From<E> for CallbackError {
+impl<E: std::error::Error> From<E> for JobError {
     fn from(error: E) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();

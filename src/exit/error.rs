@@ -13,7 +13,7 @@ pub enum StartError {
     /// A signal cannot be caught.
     Signals(InstallError),
     /// The exit guard's thread cannot be started.
-    Guard(io::Error),
+    HardStop(io::Error),
     /// A server cannot listen.
     Bind(BindError),
     /// A server's workers cannot be started.
@@ -34,7 +34,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Plan(error) => error.fmt(f),
             Self::Signals(error) => error.fmt(f),
-            Self::Guard(error) => write!(f, "the exit guard's thread cannot be started: {error}"),
+            Self::HardStop(error) => write!(f, "the exit guard's thread cannot be started: {error}"),
             Self::Bind(error) => error.fmt(f),
             Self::Serve { server, source } => write!(f, "server {server} cannot be started: {source}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),

@@ -1,12 +1,12 @@
-//! [`Watch`]: who hears how things stand, such as a service manager.
+//! [`Heartbeat`]: who hears how things stand, such as a service manager.
 
 use std::time::Duration;
 
-use super::{ShutdownSupervisor, record::Started};
+use super::{ShutdownSupervisor, recorder::Started};
 
 /// Hears how things stand: at each phase, and at each of the supervisor's own heartbeats, which a supervisor that is
 /// stuck misses.
-pub(crate) struct Watch {
+pub(crate) struct Heartbeat {
     /// How often the supervisor's heart beats.
     pub(crate) every: Duration,
     /// It must not block: the supervisor waits for it.
@@ -36,12 +36,12 @@ impl ShutdownSupervisor {
     fn standing(&self) -> Standing {
         let language = self.hooks.language;
         let phase = match self.state.phase().map(|index| &self.plan.phases()[index]) {
-            Some(phase) => language.phase(phase.kind, phase.hold),
+            Some(phase) => language.phase(phase.kind, phase.delay),
             None => language.started().to_owned(),
         };
         let lines: Vec<_> = [phase].into_iter().chain(self.progress()).collect();
-        let elapsed = self.board.read(|record| record.started.map(Started::elapsed));
-        let deadline = self.plan.bounds().deadline;
+        let elapsed = self.monitor.read(|record| record.started.map(Started::elapsed));
+        let deadline = self.plan.timeouts().timeout;
         Standing {
             status: lines.join("; "),
             deadline_left: elapsed.map(|elapsed| deadline.saturating_sub(elapsed)),

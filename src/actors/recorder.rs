@@ -6,15 +6,15 @@ use tokio::time::Instant;
 
 use crate::{
     sequence::{
-        Abandoned, CallbackReport, EndedBy, ExitCodes, Fate, Kind, Outcome, Phase, PhaseReport, Plan, Report,
-        ServerReport, TaskId,
+        Abandoned, CallbackReport, EndedBy, ExitCodes, Kind, Outcome, Phase, PhaseReport, Plan, Report,
+        ServerReport, TaskId, TaskStatus,
     },
     server::Handle,
 };
 
 /// The exit so far.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct Recorder {
     pub(super) started: Option<Started>,
     pub(super) reason: Option<String>,
     pub(super) phases: Vec<PhaseRun>,
@@ -45,7 +45,7 @@ pub(super) struct PhaseRun {
 
 #[derive(Clone, Debug)]
 struct TaskRun {
-    fate: Fate,
+    fate: TaskStatus,
     asked: Option<Duration>,
     ended: Option<Duration>,
     error: Option<String>,
@@ -60,9 +60,9 @@ pub(super) struct ServerRun {
     pub(super) abandoned: Option<Vec<Abandoned>>,
 }
 
-impl Record {
+impl Recorder {
     pub(super) fn new(plan: &Plan, servers: &[Handle]) -> Self {
-        let task = TaskRun { fate: Fate::NotStarted, asked: None, ended: None, error: None };
+        let task = TaskRun { fate: TaskStatus::NotStarted, asked: None, ended: None, error: None };
         let server = |server: &Handle| ServerRun {
             server: server.clone(),
             completed: 0,
@@ -111,11 +111,11 @@ impl Record {
     pub(super) fn asked(&mut self, id: TaskId) {
         let now = self.elapsed();
         let run = &mut self.tasks[id.phase][id.task];
-        run.fate = Fate::Running;
+        run.fate = TaskStatus::Running;
         run.asked = Some(now);
     }
 
-    pub(super) fn ended(&mut self, id: TaskId, fate: Fate, error: Option<String>) {
+    pub(super) fn ended(&mut self, id: TaskId, fate: TaskStatus, error: Option<String>) {
         let now = self.elapsed();
         let run = &mut self.tasks[id.phase][id.task];
         run.fate = fate;
@@ -148,13 +148,13 @@ impl Record {
     pub(super) fn report(
         &mut self,
         plan: &Plan,
-        fates: &[Vec<Fate>],
+        statuses: &[Vec<TaskStatus>],
         outcome: Outcome,
         codes: ExitCodes,
     ) -> Report {
         let duration = self.elapsed();
-        for (runs, fates) in self.tasks.iter_mut().zip(fates) {
-            for (run, &fate) in runs.iter_mut().zip(fates) {
+        for (runs, statuses) in self.tasks.iter_mut().zip(statuses) {
+            for (run, &fate) in runs.iter_mut().zip(statuses) {
                 run.fate = fate;
                 run.ended = run.ended.or(run.asked.map(|_| duration));
             }

@@ -9,17 +9,17 @@ use std::{
 
 use actix::prelude::*;
 
-use super::{AtEnd, GracefulExit, handle::Shared};
+use super::{GracefulExit, OnFinish, handle::Shared};
 use crate::{
-    actors::Board,
+    actors::Monitor,
+    locale::Language,
     os::{
-        exit::{self, Cause, Guard},
-        signals::Caught,
+        hard_stop::{self, Cause, HardStop},
+        signals::ReceivedSignal,
     },
     report_file::ReportFile,
     sequence::{Outcome, Report},
     summary,
-    words::Language,
 };
 
 /// How much later than the deadline the guard ends a process that did not end by itself.
@@ -37,15 +37,15 @@ const LOG_FLUSH: Duration = Duration::from_millis(50);
 
 impl GracefulExit {
     /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
-    pub(super) fn on_signal(&self, guard: Option<Guard>) -> impl FnMut(Caught) + Send + use<> {
-        let (bounds, codes, shared) = (self.bounds, self.codes, Arc::clone(&self.shared));
+    pub(super) fn on_signal(&self, guard: Option<HardStop>) -> impl FnMut(ReceivedSignal) + Send + use<> {
+        let (timeouts, codes, shared) = (self.timeouts, self.codes, Arc::clone(&self.shared));
         let mut first = None;
         move |caught| {
             let first = *first.get_or_insert(caught.at);
             if first == caught.at {
-                let after = bounds.deadline.saturating_add(GUARD_AFTER_DEADLINE);
+                let after = timeouts.timeout.saturating_add(GUARD_AFTER_DEADLINE);
                 arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
-            } else if caught.at.saturating_duration_since(first) > bounds.coalesce {
+            } else if caught.at.saturating_duration_since(first) > timeouts.coalesce {
                 // Once the outcome is settled, and may have been told, a signal can only hasten the end.
                 let (cause, code) = match shared.settled.get() {
                     Some(&code) => (Cause::Finished, code),
@@ -58,17 +58,17 @@ impl GracefulExit {
     }
 }
 
-pub(super) fn at_begin(guard: Option<Guard>, deadline: Duration, code: u8) -> impl FnMut() + Send {
+pub(super) fn at_begin(guard: Option<HardStop>, deadline: Duration, code: u8) -> impl FnMut() + Send {
     move || arm(guard.as_ref(), Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
 }
 
 pub(super) fn at_exit(
-    guard: Option<Guard>,
+    guard: Option<HardStop>,
     report_path: Option<PathBuf>,
     summary: bool,
     mut flush_log: Box<dyn FnMut(Duration) + Send>,
     language: Language,
-    at_end: AtEnd,
+    on_finish: OnFinish,
     shared: &Arc<Shared>,
 ) -> impl FnMut(Report) + Send + use<> {
     let shared = Arc::clone(shared);
@@ -90,11 +90,11 @@ pub(super) fn at_exit(
         // Before the log's flush: that is the user's code, and the exit is what it is by now.
         arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
         flush_log(LOG_FLUSH);
-        if at_end == AtEnd::Exit {
+        if on_finish == OnFinish::Exit {
             report.exit();
         }
-        if let Some(board) = shared.board.get() {
-            board.put_servers_away();
+        if let Some(monitor) = shared.monitor.get() {
+            monitor.put_servers_away();
         }
         let code = i32::from(report.exit_code);
         shared.finished.send_replace(Some(report));
@@ -106,7 +106,7 @@ pub(super) fn at_exit(
     }
 }
 
-fn arm(guard: Option<&Guard>, cause: Cause, after: Duration, code: u8) {
+fn arm(guard: Option<&HardStop>, cause: Cause, after: Duration, code: u8) {
     if let Some(guard) = guard {
         guard.arm(cause, after, code);
     }
@@ -114,24 +114,24 @@ fn arm(guard: Option<&Guard>, cause: Cause, after: Duration, code: u8) {
 
 /// Waits for those who are to have an answer still, but not for long.
 fn last_word(shared: &Shared, outcome: Outcome) {
-    let Some(board) = shared.board.get() else { return };
+    let Some(monitor) = shared.monitor.get() else { return };
     let begun = Instant::now();
-    while is_awaited(board, outcome) && begun.elapsed() < LAST_WORD {
+    while is_awaited(monitor, outcome) && begun.elapsed() < LAST_WORD {
         thread::sleep(LAST_WORD_LOOK);
     }
 }
 
 /// Whether somebody looks at the exit through a connection that outlives its server, and is to know how it ended; or,
 /// where all servers have closed, was in the middle of a handshake by then, and has got in.
-fn is_awaited(board: &Board, outcome: Outcome) -> bool {
-    board.outliving() > 0 || (outcome == Outcome::Clean && !board.servers_are_empty())
+fn is_awaited(monitor: &Monitor, outcome: Outcome) -> bool {
+    monitor.outliving() > 0 || (outcome == Outcome::Clean && !monitor.servers_are_empty())
 }
 
 impl Report {
     /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: whatever
     /// still hangs is left behind. If even that hangs, the guard ends the process 250 ms later, with the same code.
     pub fn exit(self) -> ! {
-        exit::in_order(self.exit_code)
+        hard_stop::exit(self.exit_code)
     }
 }
 
@@ -140,20 +140,20 @@ mod tests {
     use super::*;
     use crate::{
         drain::Drain,
-        sequence::{Bounds, Plan},
+        sequence::{Plan, Timeouts},
         server::Handle,
     };
 
     #[test]
     fn whoever_gets_in_at_the_last_moment_is_waited_for_unless_the_end_is_sudden() {
         let handle = Handle::new("web".into(), Arc::new(Drain::new(1)), 1);
-        let plan = Plan::new(Bounds::default(), Vec::new()).expect("it may be empty");
-        let board = Board::new(Arc::new(plan), std::slice::from_ref(&handle));
+        let plan = Plan::new(Timeouts::default(), Vec::new()).expect("it may be empty");
+        let monitor = Monitor::new(Arc::new(plan), std::slice::from_ref(&handle));
         let drain = Arc::clone(handle.drain());
         let (place, _connection) = drain.opened(0);
-        assert!(!is_awaited(&board, Outcome::Forced));
-        assert!(is_awaited(&board, Outcome::Clean));
+        assert!(!is_awaited(&monitor, Outcome::Forced));
+        assert!(is_awaited(&monitor, Outcome::Clean));
         drain.closed(0, place);
-        assert!(!is_awaited(&board, Outcome::Clean));
+        assert!(!is_awaited(&monitor, Outcome::Clean));
     }
 }

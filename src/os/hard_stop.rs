@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// It is started while all is well and sleeps until it is armed. From then on it needs nothing that can be missing or held: it allocates nothing, takes no lock,
 /// writes no report and runs no destructor. Dropping every handle leaves it as it is.
 #[derive(Clone, Debug)]
-pub struct Guard {
+pub struct HardStop {
     due: Arc<Due>,
     thread: Thread,
 }
@@ -31,20 +31,20 @@ pub enum Cause {
 ///
 /// What goes beyond 512 bytes is cut off: the least that a pipe with room takes at once.
 #[derive(Clone, Debug, Default)]
-pub struct Lines {
+pub struct Messages {
     /// For [`Cause::Deadline`].
     pub deadline: Vec<u8>,
     /// For [`Cause::Forced`].
     pub forced: Vec<u8>,
 }
 
-impl Guard {
+impl HardStop {
     /// Starts the thread, which sleeps until it is armed.
     ///
     /// # Errors
     ///
     /// The system's, when it has no thread left.
-    pub fn start(lines: Lines) -> io::Result<Self> {
+    pub fn start(lines: Messages) -> io::Result<Self> {
         let due = Arc::new(Due { epoch: Instant::now(), earliest: AtomicU64::new(DISARMED) });
         let inner = Arc::clone(&due);
         let guard = thread::Builder::new().name("exit-guard".to_owned()).spawn(move || inner.keep(&lines))?;
@@ -56,48 +56,48 @@ impl Guard {
     /// The earliest instant wins, with its cause and its code, in whatever order the calls come. It never blocks, and cannot be taken back.
     /// The clock is monotonic; an `after` past the end of time (some 570 years) is the end of time.
     pub fn arm(&self, cause: Cause, after: Duration, code: u8) {
-        let order = Order { at: self.due.epoch.elapsed().saturating_add(after), cause, code }.pack();
-        let before = self.due.earliest.fetch_min(order, Ordering::AcqRel);
+        let deadline = Deadline { at: self.due.epoch.elapsed().saturating_add(after), cause, code }.pack();
+        let before = self.due.earliest.fetch_min(deadline, Ordering::AcqRel);
         // Waking it takes time from whoever exits: once it was armed, it looks in time by itself.
-        if order < before && (before == DISARMED || after < LOOK) {
+        if deadline < before && (before == DISARMED || after < LOOK) {
             self.thread.unpark();
         }
     }
 }
 
 /// Ends the process at once: no destructor, no `atexit` handler and no lock of standard output can hold it up.
-pub fn now(code: u8) -> ! {
+pub fn exit_immediately(code: u8) -> ! {
     platform::end(code)
 }
 
 /// Ends the process as the end of `main` does, as far as the guard can still end it when something in that hangs.
 ///
 /// On Unix handlers of `atexit` run, once standard output is flushed; only the first call gets that far, any other
-/// waits for the end. On Windows it is [`now`], once standard output is flushed: the system's own
+/// waits for the end. On Windows it is [`exit_immediately`], once standard output is flushed: the system's own
 /// orderly end would first end every other thread, the guard's among them, and only then run what can hang.
-pub fn in_order(code: u8) -> ! {
+pub fn exit(code: u8) -> ! {
     platform::end_in_order(code)
 }
 
 #[derive(Debug)]
 struct Due {
     epoch: Instant,
-    /// A packed [`Order`], so that one atomic minimum decides between two calls.
+    /// A packed [`Deadline`], so that one atomic minimum decides between two calls.
     earliest: AtomicU64,
 }
 
 impl Due {
-    fn keep(&self, lines: &Lines) -> ! {
+    fn keep(&self, lines: &Messages) -> ! {
         loop {
             let packed = self.earliest.load(Ordering::Acquire);
             if packed == DISARMED {
                 thread::park();
                 continue;
             }
-            let order = Order::unpack(packed);
-            let left = order.at.saturating_sub(self.epoch.elapsed());
+            let deadline = Deadline::unpack(packed);
+            let left = deadline.at.saturating_sub(self.epoch.elapsed());
             if left.is_zero() {
-                order.carry_out(lines);
+                deadline.carry_out(lines);
             }
             thread::park_timeout(left.min(LOOK));
         }
@@ -109,14 +109,14 @@ const DISARMED: u64 = u64::MAX;
 /// How often the guard looks, from when it was first armed, whether it is due sooner by now.
 const LOOK: Duration = Duration::from_millis(50);
 
-struct Order {
+struct Deadline {
     /// Since the guard's epoch; packed in whole microseconds.
     at: Duration,
     cause: Cause,
     code: u8,
 }
 
-impl Order {
+impl Deadline {
     /// The instant in the upper bits, so that the smallest number is the earliest.
     fn pack(&self) -> u64 {
         let latest = (u64::MAX >> 10) - 1;
@@ -139,14 +139,14 @@ impl Order {
         Self { at: Duration::from_micros(packed >> 10), cause, code }
     }
 
-    fn carry_out(&self, lines: &Lines) -> ! {
+    fn carry_out(&self, lines: &Messages) -> ! {
         let line: &[u8] = match self.cause {
             Cause::Deadline => &lines.deadline,
             Cause::Forced => &lines.forced,
             Cause::Finished => &[],
         };
         platform::say(&line[..line.len().min(512)]);
-        now(self.code)
+        exit_immediately(self.code)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The builder: wires everything, starts it, and returns the report.
 
-mod end;
 mod error;
+mod finish;
 mod handle;
 mod start;
 
@@ -10,15 +10,15 @@ use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 use actix::prelude::*;
 
 use crate::{
-    actors::{CallbackError, Errand, Job, ReleaseResource, RunCallback},
+    actors::{Job, JobContext, JobError, ReleaseResource, RunCallback},
     drain::Rejection,
+    locale::Language,
     os::{
-        exit::{Guard, Lines},
+        hard_stop::{HardStop, Messages},
         signals::{SignalName, Signals},
     },
-    sequence::{Bounds, ExitCodes, Report},
+    sequence::{ExitCodes, Report, Timeouts},
     server::Server,
-    words::Language,
 };
 
 #[cfg(all(unix, feature = "systemd"))]
@@ -31,8 +31,7 @@ use handle::Shared;
 /// A whole graceful exit around actix-web servers: the builder.
 #[must_use = "nothing is served until it runs"]
 pub struct GracefulExit {
-    bounds: Bounds,
-    linger: Duration,
+    timeouts: Timeouts,
     progress_interval: Duration,
     codes: ExitCodes,
     language: Language,
@@ -40,7 +39,7 @@ pub struct GracefulExit {
     rejection: Option<Rejection>,
     report_path: Option<PathBuf>,
     signals: Vec<SignalName>,
-    at_end: AtEnd,
+    on_finish: OnFinish,
     servers: Vec<Server>,
     jobs: Vec<Job>,
     flush_log: Box<dyn FnMut(Duration) + Send>,
@@ -53,18 +52,18 @@ pub struct GracefulExit {
 /// What catches signals and what ends the process when nothing else does.
 struct Armed {
     /// None where the process goes on after the exit.
-    guard: Option<Guard>,
+    guard: Option<HardStop>,
     /// None where no signal is to be caught.
     signals: Option<Signals>,
 }
 
 /// What happens when the exit is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AtEnd {
+enum OnFinish {
     /// The process goes on.
-    GoOn,
+    Continue,
     /// [`GracefulExit::run`] resolves; the process is to end soon, and the guard sees to it.
-    Resolve,
+    Return,
     /// The process ends.
     Exit,
 }
@@ -73,8 +72,7 @@ impl GracefulExit {
     /// With the defaults of `config/default.toml`.
     pub fn builder() -> Self {
         Self {
-            bounds: Bounds::default(),
-            linger: Duration::from_millis(50),
+            timeouts: Timeouts::default(),
             progress_interval: Duration::from_secs(1),
             codes: ExitCodes::default(),
             language: Language::default(),
@@ -82,7 +80,7 @@ impl GracefulExit {
             rejection: None,
             report_path: None,
             signals: SignalName::DEFAULT.to_vec(),
-            at_end: AtEnd::Resolve,
+            on_finish: OnFinish::Return,
             servers: Vec::new(),
             jobs: Vec::new(),
             flush_log: Box::new(|_| ()),
@@ -94,15 +92,15 @@ impl GracefulExit {
     }
 
     /// How long each part may take.
-    pub fn bounds(mut self, bounds: Bounds) -> Self {
-        self.bounds = bounds;
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
         self
     }
 
     /// How long a closing server keeps a connection open that was opened or used within the last second: a
     /// request may be on its way. It ends early when each of them has had its last answer. 50 ms by default.
-    pub fn linger(mut self, linger: Duration) -> Self {
-        self.linger = linger;
+    pub fn keep_alive_grace(mut self, keep_alive_grace: Duration) -> Self {
+        self.timeouts.keep_alive_grace = keep_alive_grace;
         self
     }
 
@@ -153,7 +151,7 @@ impl GracefulExit {
     /// an application, says no: no guard ends it then, and the actix `System` is not stopped. Threads that were
     /// started for the exit stay until the process ends.
     pub fn ends_process(mut self, ends: bool) -> Self {
-        self.at_end = if ends { AtEnd::Resolve } else { AtEnd::GoOn };
+        self.on_finish = if ends { OnFinish::Return } else { OnFinish::Continue };
         self
     }
 
@@ -161,7 +159,7 @@ impl GracefulExit {
     /// by the time which it takes to wake whoever awaits [`GracefulExit::run`]. That does not resolve then, and
     /// nothing after it runs.
     pub fn exits_at_once(mut self) -> Self {
-        self.at_end = AtEnd::Exit;
+        self.on_finish = OnFinish::Exit;
         self
     }
 
@@ -200,8 +198,8 @@ impl GracefulExit {
     /// Adds a callback that is a future; it gets a thread of its own.
     pub fn callback_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
     where
-        F: FnOnce(Errand) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), CallbackError>> + 'static,
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
     {
         self.job(Job::callback_fn(name, work))
     }
@@ -214,8 +212,8 @@ impl GracefulExit {
     /// Adds a resource that is released by a future; it gets a thread of its own.
     pub fn resource_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
     where
-        F: FnOnce(Errand) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), CallbackError>> + 'static,
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
     {
         self.job(Job::resource_fn(name, work))
     }
@@ -236,12 +234,12 @@ impl GracefulExit {
         if self.armed.is_some() {
             return Ok(());
         }
-        let lines = Lines {
+        let lines = Messages {
             deadline: self.language.guard_deadline().into(),
             forced: self.language.guard_forced().into(),
         };
-        let ends = self.at_end != AtEnd::GoOn;
-        let guard = ends.then(|| Guard::start(lines)).transpose().map_err(StartError::Guard)?;
+        let ends = self.on_finish != OnFinish::Continue;
+        let guard = ends.then(|| HardStop::start(lines)).transpose().map_err(StartError::HardStop)?;
         let mut signals = None;
         if !self.signals.is_empty() {
             let on_signal = self.on_signal(guard.clone());
@@ -274,7 +272,7 @@ impl GracefulExit {
 impl fmt::Debug for GracefulExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("GracefulExit");
-        debug.field("bounds", &self.bounds).field("servers", &self.servers).field("jobs", &self.jobs);
+        debug.field("timeouts", &self.timeouts).field("servers", &self.servers).field("jobs", &self.jobs);
         debug.finish_non_exhaustive()
     }
 }

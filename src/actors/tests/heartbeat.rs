@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::rig::{MS, Rig, SECOND};
-use crate::{actors::Watch, sequence::Kind};
+use crate::{actors::Heartbeat, sequence::Kind};
 
 #[actix_rt::test]
 async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() {
@@ -19,7 +19,7 @@ async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() 
     rig.server("web", Kind::ServerFirst);
     rig.callback("flush", 2500 * MS);
     let list = Arc::clone(&told);
-    rig.watch = Some(Watch {
+    rig.watch = Some(Heartbeat {
         every: SECOND,
         tell: Box::new(move |standing| {
             list.lock().expect("no panic").push((standing.status.clone(), standing.deadline_left));
@@ -46,7 +46,7 @@ async fn a_supervisor_that_is_stuck_misses_its_heartbeat() {
     let beats = Arc::new(AtomicUsize::new(0));
     let mut rig = Rig::new();
     let count = Arc::clone(&beats);
-    rig.watch = Some(Watch {
+    rig.watch = Some(Heartbeat {
         every: 5 * MS,
         tell: Box::new(move |_| {
             count.fetch_add(1, Ordering::Relaxed);

@@ -13,12 +13,12 @@ use super::platform;
 /// Handlers stay for the life of the process: dropping this changes nothing.
 #[derive(Clone)]
 pub struct Signals {
-    intake: Arc<Intake>,
+    dispatcher: Arc<Dispatcher>,
 }
 
 /// A signal, and when it reached the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caught {
+pub struct ReceivedSignal {
     /// Which one.
     pub name: SignalName,
     /// When the handler ran, not when somebody came to read of it.
@@ -26,7 +26,7 @@ pub struct Caught {
 }
 
 impl Signals {
-    /// Catches `names` from now on, and unblocks them in the calling thread, with everything that [`hold`](super::hold) holds.
+    /// Catches `names` from now on, and unblocks them in the calling thread, with everything that [`block`](super::block) holds.
     ///
     /// `on_signal` is called for each on a thread named `signals`, one after another, before anybody else hears of it: it is
     /// the place to arm the exit guard. It should return soon. A panic in it costs nothing but that call.
@@ -40,36 +40,36 @@ impl Signals {
     /// [`InstallError`]; nothing is caught then, and what is held stays held.
     pub fn install(
         names: &[SignalName],
-        mut on_signal: impl FnMut(Caught) + Send + 'static,
+        mut on_signal: impl FnMut(ReceivedSignal) + Send + 'static,
     ) -> Result<Self, InstallError> {
-        let intake = Arc::new(Intake::default());
-        let inner = Arc::clone(&intake);
+        let dispatcher = Arc::new(Dispatcher::default());
+        let inner = Arc::clone(&dispatcher);
         platform::start(names, move |caught| {
             let _ = inner.first.set(caught); // only the first one stays
             // A panic must not take the thread along: the signal that forces the exit comes through it too.
             let _ = catch_unwind(AssertUnwindSafe(|| on_signal(caught)));
             let _ = catch_unwind(AssertUnwindSafe(|| inner.hand_over(caught)));
         })?;
-        Ok(Self { intake })
+        Ok(Self { dispatcher })
     }
 
     /// The first signal caught so far: what the start looks at between its steps.
-    pub fn first(&self) -> Option<Caught> {
-        self.intake.first.get().copied()
+    pub fn first(&self) -> Option<ReceivedSignal> {
+        self.dispatcher.first.get().copied()
     }
 
     /// Hands everything caught so far to `sink`, in order, and from then on each signal as it comes.
     ///
     /// What is kept is handed over on the calling thread, the rest on the thread `signals`. A further call replaces the sink.
     /// `sink` must not call `deliver_to` itself: it would wait for its own end.
-    pub fn deliver_to(&self, mut sink: impl FnMut(Caught) + Send + 'static) {
-        let mut desk = self.intake.desk();
-        if let Desk::Keeping(kept) = &mut *desk {
+    pub fn deliver_to(&self, mut sink: impl FnMut(ReceivedSignal) + Send + 'static) {
+        let mut current = self.dispatcher.sink();
+        if let Sink::Keeping(kept) = &mut *current {
             for caught in kept.drain(..) {
                 sink(caught);
             }
         }
-        *desk = Desk::Delivering(Box::new(sink));
+        *current = Sink::Delivering(Box::new(sink));
     }
 }
 
@@ -80,35 +80,35 @@ impl fmt::Debug for Signals {
 }
 
 #[derive(Default)]
-struct Intake {
-    first: OnceLock<Caught>,
-    desk: Mutex<Desk>,
+struct Dispatcher {
+    first: OnceLock<ReceivedSignal>,
+    sink: Mutex<Sink>,
 }
 
 /// Where a caught signal goes.
-enum Desk {
+enum Sink {
     /// Nobody carries out the exit yet: each is kept.
-    Keeping(Vec<Caught>),
-    Delivering(Box<dyn FnMut(Caught) + Send>),
+    Keeping(Vec<ReceivedSignal>),
+    Delivering(Box<dyn FnMut(ReceivedSignal) + Send>),
 }
 
-impl Default for Desk {
+impl Default for Sink {
     fn default() -> Self {
         Self::Keeping(Vec::new())
     }
 }
 
-impl Intake {
-    fn hand_over(&self, caught: Caught) {
-        match &mut *self.desk() {
-            Desk::Keeping(kept) => kept.push(caught),
-            Desk::Delivering(sink) => sink(caught),
+impl Dispatcher {
+    fn hand_over(&self, caught: ReceivedSignal) {
+        match &mut *self.sink() {
+            Sink::Keeping(kept) => kept.push(caught),
+            Sink::Delivering(sink) => sink(caught),
         }
     }
 
     /// A sink that panicked has left nothing half done here.
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sink(&self) -> MutexGuard<'_, Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What was probably meant by an unknown name.
 
 /// The known name that the given one is a misspelling of: few edits away, or its last part alone.
-pub(super) fn nearest(given: &str, known: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+pub(super) fn suggest(given: &str, known: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
     // Longer than any key: not worth the time of comparing.
     if given.len() > 64 {
         return None;
@@ -38,7 +38,7 @@ fn edits(from: &str, to: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{edits, nearest};
+    use super::{edits, suggest};
 
     #[test]
     fn a_misspelled_name_finds_the_one_that_was_meant() {
@@ -53,7 +53,7 @@ mod tests {
             ("banana", None),
             ("", None),
         ] {
-            assert_eq!(nearest(given, known), meant, "{given}");
+            assert_eq!(suggest(given, known), meant, "{given}");
         }
         assert_eq!(edits("kitten", "sitting"), 3);
         assert_eq!(edits("", "abc"), 3);
