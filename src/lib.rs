@@ -72,14 +72,17 @@
 //! | [`actors`] | carries out what the machine decides |
 //! | [`os`] | signals, the exit guard, listening sockets: one file a subject |
 //! | [`locale`] | every sentence that an operator reads, in each language |
+//! | `admin` | behind the feature of this name: health, status, metrics, a live page, and the request that starts the exit |
 //! | `settings`, `logging` | behind the features of these names: the settings file, and a log that never blocks |
 //!
 //! # Features
 //!
 //! `app`, on by default, is the demo binary with its database; a library says `default-features = false` and may
-//! add `settings` and `logging`.
+//! add `admin`, `settings` and `logging`.
 
 pub mod actors;
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod drain;
 mod exit;
 pub mod locale;

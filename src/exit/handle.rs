@@ -69,6 +69,12 @@ impl Shared {
     }
 }
 
+impl From<&ExitHandle> for ExitHandle {
+    fn from(handle: &ExitHandle) -> Self {
+        handle.clone()
+    }
+}
+
 impl ExitHandle {
     /// Starts the exit, for this reason. Asking again changes nothing. It is no signal: the first signal after
     /// it does not force.

@@ -269,6 +269,12 @@ impl GracefulExit {
     }
 }
 
+impl From<&GracefulExit> for ExitHandle {
+    fn from(exit: &GracefulExit) -> Self {
+        exit.handle()
+    }
+}
+
 impl fmt::Debug for GracefulExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("GracefulExit");

@@ -100,8 +100,10 @@ fn later_layers_win_and_only_over_what_they_name() -> Outcome {
         "[shutdown]\ntimeout = \"1s\"\nkeep_alive_grace = \"1s\"\ncoalesce = \"1s\"\nstop_timeout = \"1s\"",
     )?;
     // A byte order mark and Windows' line ends are no obstacle.
-    let second =
-        write("second.toml", "\u{feff}[shutdown]\r\ntimeout = '2s'\r\nkeep_alive_grace = '2s'\r\ncoalesce = '2s'\r\n")?;
+    let second = write(
+        "second.toml",
+        "\u{feff}[shutdown]\r\ntimeout = '2s'\r\nkeep_alive_grace = '2s'\r\ncoalesce = '2s'\r\n",
+    )?;
     let mut layers = environment(&[
         ("GRACEFUL_EXIT__SHUTDOWN__TIMEOUT", "3s"),
         ("GRACEFUL_EXIT__SHUTDOWN__KEEP_ALIVE_GRACE", "3s"),

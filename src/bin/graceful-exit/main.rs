@@ -1,6 +1,5 @@
 //! The admin + business application: two actix-web servers, a write-behind cache, and an exit that loses nothing.
 
-mod admin;
 mod business;
 mod cli;
 mod inherited;

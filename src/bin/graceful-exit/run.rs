@@ -12,13 +12,13 @@ use actix_web::{
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
     ExitCodes, GracefulExit, Language, Rejection, Server, Stop, Timeouts,
+    admin::Admin,
     logging::{self, Logging},
     os,
     settings::{self, LanguageChoice, Settings, StopOrder, Workers},
 };
 
 use crate::{
-    admin::{Admin, Feed, Metrics, Page, is_read_only, is_stream},
     business::{
         self, Business,
         cache::{Cache, OpenError},
@@ -120,19 +120,18 @@ async fn serve(
     }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
-    let metrics = Metrics::new(handle.clone(), settings.shutdown.timeout, logging);
-    let stop = stop(&settings.servers.admin);
-    let token = settings.admin.token.clone();
-    let page = Page::new(token.is_some());
-    let admin = Admin { exit: handle.clone(), token, metrics, stop, page, feed: Feed::default() };
+    let dropped = move || logging.dropped();
+    let mut admin = Admin::new(&exit).stop(stop(&settings.servers.admin)).counter(
+        "graceful_exit_log_lines_dropped",
+        "Log lines that no output took.",
+        dropped,
+    );
+    if let Some(token) = &settings.admin.token {
+        admin = admin.token(token);
+    }
+    let admin = configured(admin.unbound_server(), &settings.servers.admin, &mut inherited);
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
-    let admin = Server::new("admin", move || App::new().configure(|config| admin.configure(config)));
     let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
-    let admin = configured(admin, &settings.servers.admin, &mut inherited);
-    let admin = match stop {
-        Stop::First => admin.always_answer(|head| is_stream(&head.method, head.uri.path())),
-        Stop::Last => admin.always_answer(|head| is_read_only(&head.method, head.uri.path())),
-    };
     let business = configured(business, &settings.servers.business, &mut inherited);
 
     match exit.server(admin).server(business).job(flush).job(release).run().await {

@@ -15,7 +15,7 @@ mod routes;
 pub(crate) mod spool;
 pub(crate) mod store;
 
-pub(crate) use routes::{Business, read};
+pub(crate) use routes::Business;
 
 /// The flush's name in reports.
 pub(crate) const FLUSH: &str = "flush-cache";

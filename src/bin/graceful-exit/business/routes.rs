@@ -50,7 +50,7 @@ impl Business {
 }
 
 /// A route that answers GET and HEAD.
-pub(crate) fn read() -> Route {
+fn read() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 

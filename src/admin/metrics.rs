@@ -7,7 +7,6 @@ use actix_web::{
     http::header::{ACCEPT, CACHE_CONTROL},
     web,
 };
-use graceful_exit::{ExitHandle, Status, logging::Logging, sequence::PhaseKind};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, text},
@@ -15,17 +14,54 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use crate::{ExitHandle, actors::Status, sequence::PhaseKind};
+
 /// Every metric, ready to be scraped. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Metrics {
+pub(super) struct Metrics {
     registry: Arc<Registry>,
 }
 
+/// A metric of the program's own.
+#[derive(Clone)]
+pub(super) struct Metric {
+    name: String,
+    help: String,
+    value: MetricValue,
+}
+
+#[derive(Clone)]
+enum MetricValue {
+    Gauge(Arc<dyn Fn() -> f64 + Send + Sync>),
+    Counter(Arc<dyn Fn() -> u64 + Send + Sync>),
+}
+
+impl Metric {
+    pub(super) fn gauge(name: String, help: String, value: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        Self { name, help, value: MetricValue::Gauge(Arc::new(value)) }
+    }
+
+    pub(super) fn counter(
+        name: String,
+        help: String,
+        value: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        let name = name.strip_suffix("_total").map(str::to_owned).unwrap_or(name);
+        Self { name, help, value: MetricValue::Counter(Arc::new(value)) }
+    }
+}
+
+impl fmt::Debug for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metric").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Metrics {
-    /// Of this exit, whose deadline is so long, and of this log.
-    pub(crate) fn new(exit: ExitHandle, deadline: Duration, logging: Logging) -> Self {
-        let mut registry = Registry::with_prefix("graceful_exit");
-        registry.register_collector(Box::new(Source { exit, deadline, logging }));
+    /// Of this exit, and the program's own.
+    pub(super) fn new(exit: ExitHandle, own: Vec<Metric>) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Source { exit, own }));
         Self { registry: Arc::new(registry) }
     }
 
@@ -77,8 +113,7 @@ fn prometheus(open_metrics: &str) -> String {
 #[derive(Debug)]
 struct Source {
     exit: ExitHandle,
-    deadline: Duration,
-    logging: Logging,
+    own: Vec<Metric>,
 }
 
 /// What `phase` can be, in order.
@@ -97,78 +132,79 @@ impl Collector for Source {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
         if let Some(status) = self.exit.status() {
-            self.of_the_exit(&status, &mut families)?;
+            of_the_exit(&status, &mut families)?;
         }
-        families.counter(
-            "log_lines_dropped",
-            "Log lines that no output took.",
-            [([], self.logging.dropped())],
-        )
+        for metric in &self.own {
+            let (name, help) = (&metric.name, &metric.help);
+            match &metric.value {
+                MetricValue::Gauge(value) => families.gauge(name, help, None, [([], value())])?,
+                MetricValue::Counter(value) => families.counter(name, help, [([], value())])?,
+            }
+        }
+        Ok(())
     }
 }
 
-impl Source {
-    fn of_the_exit(&self, status: &Status, families: &mut Families<'_>) -> fmt::Result {
-        let servers = || status.servers.iter().map(|server| ([("server", server.name.as_str())], server));
-        families.gauge(
-            "requests_in_flight",
-            "Requests being answered.",
-            None,
-            servers().map(|(labels, server)| (labels, number(server.in_flight))),
-        )?;
-        families.counter(
-            "requests_completed",
-            "Requests answered to their last byte.",
-            servers().map(|(labels, server)| (labels, server.completed)),
-        )?;
-        families.counter(
-            "requests_rejected",
-            "Requests that came too late.",
-            servers().map(|(labels, server)| (labels, server.rejected)),
-        )?;
-        families.counter(
-            "requests_abandoned",
-            "Requests that were cut off.",
-            servers().map(|(labels, server)| (labels, server.abandoned)),
-        )?;
-        families.gauge(
-            "phase",
-            "The phase that the exit is in: 1 for it, 0 for the others.",
-            None,
-            PHASES.map(|phase| ([("phase", phase)], if phase == status.phase { 1.0 } else { 0.0 })),
-        )?;
-        // Each resource is released in a phase of its own.
-        let mut phases: BTreeMap<&str, u64> = BTreeMap::new();
-        for phase in &status.phases {
-            *phases.entry(phase.name).or_default() += phase.duration_ms.unwrap_or(0);
-        }
-        families.gauge(
-            "phase_duration",
-            "How long each phase of the exit took; 0 until it is over.",
-            Some(&Unit::Seconds),
-            phases.into_iter().map(|(phase, ms)| ([("phase", phase)], seconds(ms))),
-        )?;
-        let members =
-            [("worker", &status.workers), ("callback", &status.callbacks), ("resource", &status.resources)];
-        let members =
-            members.into_iter().flat_map(|(kind, members)| members.iter().map(move |member| (kind, member)));
-        families.gauge(
-            "callback_duration",
-            "How long each callback, resource and background worker took, or has taken so far.",
-            Some(&Unit::Seconds),
-            members.map(|(kind, member)| {
-                let labels = [("kind", kind), ("name", member.name.as_str())];
-                (labels, seconds(member.duration_ms.unwrap_or(0)))
-            }),
-        )?;
-        let left = status.deadline_left_ms.map_or(self.deadline.as_secs_f64(), seconds);
-        families.gauge(
-            "deadline_left",
-            "What is left of the overall deadline; all of it until the exit begins.",
-            Some(&Unit::Seconds),
-            [([], left)],
-        )
+fn of_the_exit(status: &Status, families: &mut Families<'_>) -> fmt::Result {
+    let servers = || status.servers.iter().map(|server| ([("server", server.name.as_str())], server));
+    families.gauge(
+        "graceful_exit_requests_in_flight",
+        "Requests being answered.",
+        None,
+        servers().map(|(labels, server)| (labels, number(server.in_flight))),
+    )?;
+    families.counter(
+        "graceful_exit_requests_completed",
+        "Requests answered to their last byte.",
+        servers().map(|(labels, server)| (labels, server.completed)),
+    )?;
+    families.counter(
+        "graceful_exit_requests_rejected",
+        "Requests that came too late.",
+        servers().map(|(labels, server)| (labels, server.rejected)),
+    )?;
+    families.counter(
+        "graceful_exit_requests_abandoned",
+        "Requests that were cut off.",
+        servers().map(|(labels, server)| (labels, server.abandoned)),
+    )?;
+    families.gauge(
+        "graceful_exit_phase",
+        "The phase that the exit is in: 1 for it, 0 for the others.",
+        None,
+        PHASES.map(|phase| ([("phase", phase)], if phase == status.phase { 1.0 } else { 0.0 })),
+    )?;
+    // Each resource is released in a phase of its own.
+    let mut phases: BTreeMap<&str, u64> = BTreeMap::new();
+    for phase in &status.phases {
+        *phases.entry(phase.name).or_default() += phase.duration_ms.unwrap_or(0);
     }
+    families.gauge(
+        "graceful_exit_phase_duration",
+        "How long each phase of the exit took; 0 until it is over.",
+        Some(&Unit::Seconds),
+        phases.into_iter().map(|(phase, ms)| ([("phase", phase)], seconds(ms))),
+    )?;
+    let members =
+        [("worker", &status.workers), ("callback", &status.callbacks), ("resource", &status.resources)];
+    let members =
+        members.into_iter().flat_map(|(kind, members)| members.iter().map(move |member| (kind, member)));
+    families.gauge(
+        "graceful_exit_callback_duration",
+        "How long each callback, resource and background worker took, or has taken so far.",
+        Some(&Unit::Seconds),
+        members.map(|(kind, member)| {
+            let labels = [("kind", kind), ("name", member.name.as_str())];
+            (labels, seconds(member.duration_ms.unwrap_or(0)))
+        }),
+    )?;
+    let left = seconds(status.deadline_left_ms.unwrap_or(status.timeout_ms));
+    families.gauge(
+        "graceful_exit_deadline_left",
+        "What is left of the overall deadline; all of it until the exit begins.",
+        Some(&Unit::Seconds),
+        [([], left)],
+    )
 }
 
 /// Writes one family of metrics after another.

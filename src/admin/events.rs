@@ -6,23 +6,23 @@ use std::{
     time::Duration,
 };
 
+use crate::{ExitHandle, actors::Status};
 use actix_web::{
     rt::time::{Instant, sleep_until},
     web::Bytes,
 };
 use futures_util::{Stream, stream};
-use graceful_exit::{ExitHandle, Status};
 
 /// What everybody who looks sees. However many they are, the status is taken ten times a second, and never when
-/// nobody looks: there is no task, each looker takes it or finds it taken.
+/// nobody looks: there is no task, each subscriber takes it or finds it taken.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Feed {
+pub(super) struct Feed {
     latest: Arc<Mutex<Option<Snapshot>>>,
 }
 
 /// At most one event in this time.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Taken so lately, a snapshot serves for the next looker as well.
+/// Taken so lately, a snapshot serves for the next subscriber as well.
 const FRESH: Duration = Duration::from_millis(50);
 /// A sign of life after so long without an event.
 const BEAT: Duration = Duration::from_secs(10);
@@ -35,13 +35,33 @@ struct Snapshot {
     event: Bytes,
 }
 
-/// Somebody who looks.
-struct Looker {
+/// Until when an event stream lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    /// To the end of the exit: its last event has the outcome.
+    Exited,
+    /// Until its server closes, with the drain behind it.
+    Drained,
+    /// Until requests are rejected.
+    Rejecting,
+}
+
+impl StreamEnd {
+    fn is_reached(self, phase: &str) -> bool {
+        match self {
+            Self::Exited => phase == "exited",
+            Self::Drained => !matches!(phase, "running" | "ready_delay" | "drain"),
+            Self::Rejecting => !matches!(phase, "running" | "ready_delay"),
+        }
+    }
+}
+
+/// One open event stream.
+struct Subscriber {
     feed: Feed,
     exit: ExitHandle,
     changes: tokio::sync::watch::Receiver<u64>,
-    /// The phases during which the stream goes on.
-    goes_on: fn(&str) -> bool,
+    end: StreamEnd,
     seen: Option<Arc<str>>,
     /// Not before this instant.
     next: Instant,
@@ -54,18 +74,18 @@ impl Feed {
     /// `goes_on` refuses a phase: its server closes then.
     ///
     /// `None` before the servers are bound.
-    pub(crate) fn events(
+    pub(super) fn events(
         &self,
         exit: ExitHandle,
-        goes_on: fn(&str) -> bool,
+        end: StreamEnd,
     ) -> Option<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
         let changes = exit.changes()?;
         let now = Instant::now();
         let (feed, seen) = (self.clone(), None);
-        let looker = Looker { feed, exit, changes, goes_on, seen, next: now, last: now, over: false };
-        Some(stream::unfold(looker, |mut looker| async {
-            let event = looker.next().await?;
-            Some((Ok(event), looker))
+        let subscriber = Subscriber { feed, exit, changes, end, seen, next: now, last: now, over: false };
+        Some(stream::unfold(subscriber, |mut subscriber| async {
+            let event = subscriber.next().await?;
+            Some((Ok(event), subscriber))
         }))
     }
 
@@ -80,7 +100,7 @@ impl Feed {
     }
 }
 
-impl Looker {
+impl Subscriber {
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
             // Between two events nothing is looked at but the phase, which costs next to nothing: an exit changes
@@ -108,7 +128,7 @@ impl Looker {
     }
 
     fn goes_on(&self) -> bool {
-        (self.goes_on)(self.exit.phase())
+        !self.end.is_reached(self.exit.phase())
     }
 }
 

@@ -3,40 +3,37 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, Route, guard,
     http::{Method, header},
     web,
 };
-use graceful_exit::{ExitHandle, Stop, drain::Connection};
 
 use super::{
-    Metrics,
     access::{self, Refused},
-    events::Feed,
-    metrics,
+    events::{Feed, StreamEnd},
+    metrics::{self, Metrics},
     page::Page,
 };
-use crate::business::read;
+use crate::{ExitHandle, drain::Connection};
 
 /// What the routes work on.
 #[derive(Clone, Debug)]
-pub(crate) struct Admin {
-    pub(crate) exit: ExitHandle,
+pub(super) struct State {
+    pub(super) exit: ExitHandle,
     /// What `POST /shutdown` needs as a bearer token.
-    pub(crate) token: Option<String>,
-    pub(crate) metrics: Metrics,
-    /// When its server closes: `/events` ends then.
-    pub(crate) stop: Stop,
-    pub(crate) page: Page,
-    pub(crate) feed: Feed,
+    pub(super) token: Option<String>,
+    pub(super) metrics: Metrics,
+    pub(super) page: Page,
+    pub(super) feed: Feed,
+    pub(super) stream_end: StreamEnd,
 }
 
-/// The paths that are answered to GET and HEAD for as long as the server listens.
-const READ_ONLY: &[&str] = &["/", "/events", "/healthz", "/readyz", "/status", "/metrics"];
+/// The paths that are answered to GET and HEAD.
+const READ_ONLY: [&str; 6] = ["/", "/events", "/healthz", "/readyz", "/status", "/metrics"];
 
-/// Whether a request is answered even while draining, on a server that closes last: the read-only routes, and
+/// True for requests that a server which closes last answers until it closes: the read-only routes, and
 /// `POST /shutdown`, which is then a repeated one and changes nothing.
-pub(crate) fn is_read_only(method: &Method, path: &str) -> bool {
+pub(super) fn is_always_answered(method: &Method, path: &str) -> bool {
     match *method {
         Method::GET | Method::HEAD => READ_ONLY.contains(&path),
         Method::POST => path == "/shutdown",
@@ -44,14 +41,14 @@ pub(crate) fn is_read_only(method: &Method, path: &str) -> bool {
     }
 }
 
-/// Whether a request's answer ends with the exit alone: it is no request in flight, on any server.
-pub(crate) fn is_stream(method: &Method, path: &str) -> bool {
+/// True for the event stream, which lasts as long as the exit: it is no request in flight, on any server.
+pub(super) fn is_stream(method: &Method, path: &str) -> bool {
     *method == Method::GET && path == "/events"
 }
 
-impl Admin {
+impl State {
     /// Mounts the routes.
-    pub(crate) fn configure(&self, config: &mut web::ServiceConfig) {
+    pub(super) fn configure(&self, config: &mut web::ServiceConfig) {
         config
             .app_data(web::Data::new(self.clone()))
             .service(web::resource("/").route(read().to(page)))
@@ -65,11 +62,16 @@ impl Admin {
     }
 }
 
-async fn page(admin: web::Data<Admin>) -> HttpResponse {
-    admin.page.response()
+/// A route that answers GET and HEAD.
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-async fn events(request: HttpRequest, admin: web::Data<Admin>) -> HttpResponse {
+async fn page(state: web::Data<State>) -> HttpResponse {
+    state.page.response()
+}
+
+async fn events(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response
         .content_type("text/event-stream")
@@ -78,11 +80,7 @@ async fn events(request: HttpRequest, admin: web::Data<Admin>) -> HttpResponse {
     if request.method() == Method::HEAD {
         return response.finish();
     }
-    let goes_on: fn(&str) -> bool = match admin.stop {
-        Stop::First => |phase| matches!(phase, "running" | "ready_delay" | "drain"),
-        Stop::Last => |phase| phase != "exited",
-    };
-    let Some(events) = admin.feed.events(admin.exit.clone(), goes_on) else {
+    let Some(events) = state.feed.events(state.exit.clone(), state.stream_end) else {
         return text(HttpResponse::ServiceUnavailable(), "starting\n");
     };
     // It ends by itself, and the last event has to be out before the process is gone.
@@ -96,25 +94,25 @@ async fn healthz() -> HttpResponse {
     text(HttpResponse::Ok(), "ok\n")
 }
 
-async fn readyz(admin: web::Data<Admin>) -> HttpResponse {
-    if admin.exit.is_ready() {
+async fn readyz(state: web::Data<State>) -> HttpResponse {
+    if state.exit.is_ready() {
         text(HttpResponse::Ok(), "ready\n")
     } else {
         text(HttpResponse::ServiceUnavailable(), "shutting down\n")
     }
 }
 
-async fn status(admin: web::Data<Admin>) -> HttpResponse {
-    match admin.exit.status() {
+async fn status(state: web::Data<State>) -> HttpResponse {
+    match state.exit.status() {
         Some(status) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status),
         None => text(HttpResponse::ServiceUnavailable(), "starting\n"),
     }
 }
 
-async fn shutdown(admin: web::Data<Admin>, request: HttpRequest) -> HttpResponse {
-    match access::allowed(&request, admin.token.as_deref()) {
+async fn shutdown(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
+    match access::allowed(&request, state.token.as_deref()) {
         Ok(()) => {
-            admin.exit.stop("POST /shutdown");
+            state.exit.stop("POST /shutdown");
             text(HttpResponse::Accepted(), "shutting down\n")
         }
         Err(Refused::Token) => {

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 /// The page as it is sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Page {
+pub(super) struct Page {
     html: Bytes,
     policy: String,
 }
@@ -17,7 +17,7 @@ const SCRIPT: &str = include_str!("page/app.js");
 
 impl Page {
     /// Puts it together; `needs_token` says whether its button asks for one.
-    pub(crate) fn new(needs_token: bool) -> Self {
+    pub(super) fn new(needs_token: bool) -> Self {
         let html = HTML.replace("/* style.css */", STYLE).replace("/* app.js */", SCRIPT);
         let html = if needs_token { html.replace("data-token=\"no\"", "data-token=\"yes\"") } else { html };
         // The browser runs the script and applies the style whose hashes are here, talks to this server alone,
@@ -32,7 +32,7 @@ impl Page {
     }
 
     /// The answer to a GET of `/`.
-    pub(crate) fn response(&self) -> HttpResponse {
+    pub(super) fn response(&self) -> HttpResponse {
         HttpResponse::Ok()
             .content_type("text/html; charset=utf-8")
             .insert_header((header::CACHE_CONTROL, "no-store"))
