@@ -58,7 +58,7 @@ impl Handler<FinishWork> for Consumer {
             tokio::select! {
                 done = finished => Ok(done?),
                 // Nobody waits any more: a job that can be broken off would be here.
-                () = context.cancelled().cancelled() => Err(JobError::new("the last job took too long")),
+                () = context.cancelled() => Err(JobError::new("the last job took too long")),
             }
         })
     }

@@ -30,7 +30,7 @@ impl Handler<RunCallback> for SaveVisits {
         Box::pin(async move {
             tokio::select! {
                 // Whatever takes long should end itself when nobody waits for it any more.
-                () = context.cancelled().cancelled() => Err(JobError::new("no time to save the visits")),
+                () = context.cancelled() => Err(JobError::new("no time to save the visits")),
                 () = actix_web::rt::time::sleep(Duration::from_millis(100)) => {
                     println!("saved: {visits} visits");
                     Ok(())

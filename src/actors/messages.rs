@@ -1,6 +1,7 @@
 //! Every message between the supervisor and its members.
 
 use std::{
+    error::Error,
     fmt,
     time::{Duration, Instant},
 };
@@ -148,35 +149,53 @@ pub struct ReleaseResource(pub JobContext);
 #[rtype(result = "Result<(), JobError>")]
 pub struct FinishWork(pub JobContext);
 
-/// What comes with a request to do something at the exit.
+/// What comes with a request to do something at the exit: how much time there is, and when it is over.
 #[derive(Clone, Debug)]
 pub struct JobContext {
-    bound: Duration,
+    timeout: Duration,
     cancelled: CancellationToken,
 }
 
 impl JobContext {
-    /// With so much time.
+    /// For a job with so much time. Exits make their own; this is for tests of a job.
     #[must_use]
-    pub fn new(bound: Duration, cancelled: CancellationToken) -> Self {
-        Self { bound, cancelled }
+    pub fn new(timeout: Duration, cancelled: CancellationToken) -> Self {
+        Self { timeout, cancelled }
     }
 
     /// How long the answer is waited for, from the moment of asking.
     #[must_use]
-    pub fn bound(&self) -> Duration {
-        self.bound
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
-    /// Cancelled when the answer is not waited for any more: the bound is over, or the exit is. Work that
-    /// goes on after that may be cut off at any instant.
+    /// Resolves when the answer is no longer waited for: the timeout is over, or the exit is. Work that goes on after
+    /// that may be cut off at any instant.
+    pub async fn cancelled(&self) {
+        self.cancelled.cancelled().await;
+    }
+
+    /// The token behind [`JobContext::cancelled`], to pass on to code that takes one.
     #[must_use]
-    pub fn cancelled(&self) -> &CancellationToken {
+    pub fn cancellation_token(&self) -> &CancellationToken {
         &self.cancelled
     }
 }
 
-/// Why a callback did not do its work. Made from any error by `?`.
+/// Why a job did not do its work: the text for the log and the report.
+///
+/// Made by `?` from everything that goes into a `Box<dyn Error + Send + Sync>`: any error, such a box itself,
+/// `anyhow::Error`, `&str` and `String`. The text has the whole chain of causes.
+///
+/// ```
+/// use graceful_exit::JobError;
+///
+/// fn save() -> Result<(), JobError> {
+///     std::fs::read("/no/such/file")?;
+///     Err("disk full")?
+/// }
+/// assert!(save().unwrap_err().to_string().starts_with("No such file"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobError {
     message: String,
@@ -206,9 +225,10 @@ impl fmt::Display for JobError {
     }
 }
 
-/// Any error, with the chain of its sources.
-impl<E: std::error::Error> From<E> for JobError {
+// `JobError` is no `Error` itself: then it would go into the box too, and this would overlap with `From<T> for T`.
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for JobError {
     fn from(error: E) -> Self {
+        let error = error.into();
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -220,5 +240,37 @@ impl<E: std::error::Error> From<E> for JobError {
             source = cause.source();
         }
         Self::new(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Outer(std::io::Error);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the cache cannot be flushed")
+        }
+    }
+
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_job_error_is_made_from_whatever_goes_into_a_box_and_keeps_the_causes() {
+        let outer = || Outer(std::io::Error::other("disk full"));
+        let text = |result: Result<(), JobError>| result.map_err(|error| error.to_string());
+        let whole = Err("the cache cannot be flushed: disk full".to_owned());
+        assert_eq!(text((|| Err(outer())?)()), whole);
+        assert_eq!(text((|| Err(Box::<dyn Error + Send + Sync>::from(outer()))?)()), whole);
+        assert_eq!(text((|| Err(anyhow::Error::from(outer()))?)()), whole);
+        assert_eq!(text((|| Err("no time")?)()), Err("no time".to_owned()));
+        assert_eq!(text((|| Err(String::from("no time"))?)()), Err("no time".to_owned()));
     }
 }

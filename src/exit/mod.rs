@@ -235,8 +235,8 @@ impl GracefulExit {
             return Ok(());
         }
         let lines = Messages {
-            deadline: self.language.guard_deadline().into(),
-            forced: self.language.guard_forced().into(),
+            deadline: self.language.hard_stop_deadline().into(),
+            forced: self.language.hard_stop_forced().into(),
         };
         let ends = self.on_finish != OnFinish::Continue;
         let guard = ends.then(|| HardStop::start(lines)).transpose().map_err(StartError::HardStop)?;

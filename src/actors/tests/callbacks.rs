@@ -30,8 +30,8 @@ async fn each_callback_has_its_own_bound_and_is_told_when_it_is_over() {
     for (name, bound) in [("second", SECOND), ("minute", 60 * SECOND), ("hour", Duration::from_hours(1))] {
         let diary = diary.clone();
         let hangs = move |context: JobContext| {
-            assert_eq!(context.bound(), bound);
-            let (token, diary) = (context.cancelled().clone(), diary.clone());
+            assert_eq!(context.timeout(), bound);
+            let (token, diary) = (context.cancellation_token().clone(), diary.clone());
             actix_rt::spawn(async move {
                 token.cancelled().await;
                 diary.note(name);
@@ -65,7 +65,7 @@ async fn an_answer_that_comes_too_late_changes_nothing() {
     let mut rig = Rig::new();
     let gives_up = |context: JobContext| {
         answer(async move {
-            context.cancelled().cancelled().await;
+            context.cancelled().await;
             Err(JobError::new("no time"))
         })
     };
@@ -295,7 +295,7 @@ async fn a_forced_exit_tells_whoever_is_running() {
     let seen = Arc::clone(&token);
     let hangs = move |context: JobContext| {
         diary.note("asked");
-        *seen.lock().expect("no panic") = Some(context.cancelled().clone());
+        *seen.lock().expect("no panic") = Some(context.cancellation_token().clone());
         never()
     };
     rig.job(Job::callback("hangs", member(hangs).recipient()));

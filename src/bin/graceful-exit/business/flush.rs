@@ -24,7 +24,7 @@ impl Handler<RunCallback> for FlushActor {
         let (cache, words) = (self.cache.clone(), Words(self.language));
         Box::pin(async move {
             log::info!("{}", words.flushing());
-            warn_of_the_spool(&cache.flush_for_exit(context.cancelled().clone()).await?);
+            warn_of_the_spool(&cache.flush_for_exit(context.cancellation_token().clone()).await?);
             log::info!("{}", words.flushed());
             Ok(())
         })
@@ -77,28 +77,28 @@ impl Words {
     fn flush(self) -> &'static str {
         match self.0 {
             Language::En => "flushing the cache",
-            Language::Zh => "刷新缓存",
+            Language::Zh | Language::ZhHant => "刷新缓存",
         }
     }
 
     fn release(self) -> &'static str {
         match self.0 {
             Language::En => "releasing resources",
-            Language::Zh => "释放资源",
+            Language::Zh | Language::ZhHant => "释放资源",
         }
     }
 
     fn flushing(self) -> &'static str {
         match self.0 {
             Language::En => "flushing the cache…",
-            Language::Zh => "刷新缓存中……",
+            Language::Zh | Language::ZhHant => "刷新缓存中……",
         }
     }
 
     fn flushed(self) -> &'static str {
         match self.0 {
             Language::En => "the cache was flushed to the DB",
-            Language::Zh => "缓存被刷新到了 DB",
+            Language::Zh | Language::ZhHant => "缓存被刷新到了 DB",
         }
     }
 
@@ -107,6 +107,7 @@ impl Words {
             Language::En if dirty == 1 => "1 cached write was not flushed".to_owned(),
             Language::En => format!("{dirty} cached writes were not flushed"),
             Language::Zh => format!("{dirty} 个缓存写入未刷新"),
+            Language::ZhHant => format!("{dirty} 個快取寫入未更新到 DB"),
         }
     }
 }

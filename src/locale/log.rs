@@ -1,0 +1,52 @@
+//! What the log says of itself, and of files that cannot be written.
+
+use std::{fmt::Display, io, path::Path};
+
+use super::{Language, sentences::sentences};
+
+sentences! {
+    log_lines_lost(lines: u64) {
+        en: "{lines} lines of the log were lost: they could not be written",
+        zh: "有 {lines} 行日志无法写出，已丢失",
+        zh_hant: "有 {lines} 行日誌無法寫出，已遺失",
+    }
+
+    log_file_unwritable(path: &dyn Display, error: &dyn Display) {
+        en: "the log file {path} cannot be written: {error}",
+        zh: "日志文件 {path} 无法写入：{error}",
+        zh_hant: "日誌檔案 {path} 無法寫入：{error}",
+    }
+
+    standard_error_unwritable(error: &dyn Display) {
+        en: "the log cannot be written to standard error: {error}",
+        zh: "日志无法写到标准错误输出：{error}",
+        zh_hant: "日誌無法寫到標準錯誤輸出：{error}",
+    }
+
+    /// The report cannot be written.
+    pub report_failed(path: &dyn Display, error: &dyn Display) {
+        en: "the report cannot be written to {path}: {error}",
+        zh: "报告无法写入 {path}：{error}",
+        zh_hant: "報告無法寫入 {path}：{error}",
+    }
+}
+
+impl Language {
+    /// The log could not write some lines, and can again.
+    #[must_use]
+    pub fn log_lost(self, lines: u64) -> String {
+        match self {
+            Self::En if lines == 1 => "1 line of the log was lost: it could not be written".to_owned(),
+            Self::En | Self::Zh | Self::ZhHant => self.log_lines_lost(lines),
+        }
+    }
+
+    /// What one output of the log says of another; without a path that is standard error.
+    #[must_use]
+    pub fn log_unwritable(self, path: Option<&Path>, error: &io::Error) -> String {
+        match path {
+            Some(path) => self.log_file_unwritable(&path.display(), error),
+            None => self.standard_error_unwritable(error),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Every sentence that an operator reads, in each language.
+//!
+//! A file a subject. Each sentence is one entry with all languages side by side, so a missing one does not compile.
+//! The lines of the transcripts in `config/scenarios/` are fixed to the letter: they are the same in every Chinese.
+
+mod duration;
+mod exit;
+mod language;
+mod log;
+mod progress;
+mod report;
+mod sentences;
+mod start;
+
+pub use duration::rounded;
+pub use language::Language;
