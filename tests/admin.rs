@@ -1,4 +1,4 @@
-//! The admin server: its routes, who may start the exit, and what it answers during one.
+//! The admin server: its routes, access to `POST /shutdown`, and its answers during an exit.
 
 use std::{
     net::SocketAddr,
@@ -37,7 +37,7 @@ fn the_routes_answer_get_and_head() {
 }
 
 #[test]
-fn status_says_how_things_stand() {
+fn status_tells_the_phase_the_counts_and_the_members() {
     let app = App::start(&["shutdown.timeout=20s"]);
     let _request = app.in_flight("/slow?ms=60000&secret=1");
     for _ in 0..3 {
@@ -103,7 +103,7 @@ fn shutdown_starts_the_exit_and_a_repeated_one_changes_nothing() {
 }
 
 #[test]
-fn without_a_token_only_this_machine_may_shut_down() {
+fn without_a_token_only_this_machine_may_start_the_exit() {
     let app = App::start(&[]);
     let port = app.admin.port();
     let ours = format!("localhost:{port}");
@@ -122,7 +122,7 @@ fn without_a_token_only_this_machine_may_shut_down() {
     ] {
         assert_eq!(with(name, value), 403, "{name}: {value}");
     }
-    // The token of a server that has none opens nothing.
+    // A token is no help if the server has none set.
     assert_eq!(post(app.admin, &[("Host", "example.com"), ("Authorization", "Bearer x")]).status, 403);
     assert_eq!(Client::get(app.admin, "/readyz").status, 200, "none of them started the exit");
     let reason = post(app.admin, &[("Host", "example.com")]).text();
@@ -171,7 +171,7 @@ fn with_a_token_the_token_alone_decides() {
     assert!(!ended.text().contains("s3cret"), "{}", ended.text());
 }
 
-/// Each phase in which a server that closes last is still there, and what holds the exit in it.
+/// Each phase in which a last server still answers, and the setting that keeps the exit in it.
 const PHASES: [(&str, &[&str]); 5] = [
     ("ready_delay", &["shutdown.ready_delay=2s"]),
     ("drain", &[]),
@@ -198,7 +198,7 @@ fn a_server_that_closes_last_answers_its_read_only_routes_in_every_phase() {
         assert_eq!(post(app.admin, &[]).status, 202, "{phase}");
         if phase != "ready_delay" {
             let other = Client::get(app.admin, "/nothing");
-            assert_eq!(other.status, 503, "what is not its own is rejected in {phase}");
+            assert_eq!(other.status, 503, "other routes are rejected in {phase}");
             assert_eq!(Client::request(app.admin, "DELETE", "/status", &[], b"").status, 503, "{phase}");
         }
         drop(kept);
@@ -214,7 +214,7 @@ fn its_answers_hold_no_drain() {
     let address = app.admin;
     let asking = std::thread::spawn(move || {
         let mut answered = 0;
-        // Until nobody listens any more.
+        // Until the listener is closed.
         while let Ok(mut client) = Client::try_connect(address) {
             let Ok(response) = client.send("GET", "/status", &[]).and_then(|()| client.read()) else { break };
             answered += u64::from(response.status == 200);
@@ -242,7 +242,7 @@ fn a_server_that_closes_first_rejects_its_routes_too() {
 }
 
 #[test]
-fn an_exit_without_requests_takes_no_time() {
+fn an_exit_without_requests_takes_less_than_a_second() {
     let app = App::start(&[]);
     let start = Instant::now();
     assert_eq!(stop(app).code(), Some(0));

@@ -57,7 +57,7 @@ fn a_query_that_cannot_be_served_is_a_400_with_the_reason() {
         assert!(got.text().contains(reason), "{path}: {}", got.text());
         assert_eq!(Client::head(app.business, path).status, 400, "HEAD {path}");
     }
-    // The bounds themselves are served.
+    // The limits themselves are allowed.
     assert_eq!(Client::get(app.business, "/slow?ms=0").status, 200);
     let _request = app.in_flight("/slow?ms=600000");
 }
@@ -111,14 +111,14 @@ fn the_cache_takes_256_kib_and_no_more() {
     assert_eq!(Client::get(app.business, "/cache/empty").body, b"");
     assert_eq!(Client::get(app.business, "/cache/too-large").status, 404);
 
-    // A body that does not say how long it is.
+    // A body without a Content-Length.
     let chunked = |key: &str, size: usize| {
         let mut client = Client::connect(app.business);
         let head = format!(
             "PUT /cache/{key} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n"
         );
         let request = [head.as_bytes(), &vec![8; size], b"\r\n0\r\n\r\n"].concat();
-        // It may be answered before it is sent.
+        // The answer may come before all of it is sent.
         let _ = client.write(&request);
         client.read().expect("an answer").status
     };
@@ -143,13 +143,13 @@ fn any_key_can_be_put_but_one_that_no_store_could_keep() {
 }
 
 #[test]
-fn a_panic_in_a_handler_takes_nobody_else_along() {
+fn a_panic_in_a_handler_affects_no_other_request() {
     let app = App::start(&["demo.chaos=true", "servers.business.workers=1"]);
     let mut other = app.in_flight("/slow?ms=500");
     for method in ["GET", "HEAD"] {
         let mut client = Client::connect(app.business);
         client.send(method, "/chaos/panic", &[]).expect("the request is sent");
-        // Its connection is closed, or it is answered with a 500: it must not be left waiting.
+        // Its connection is closed or it gets a 500; it must not wait for ever.
         assert!(client.read_head().map_or(true, |(status, _)| status == 500));
     }
     assert_eq!(Client::get(app.business, "/").status, 200, "the only worker still serves");
@@ -160,7 +160,7 @@ fn a_panic_in_a_handler_takes_nobody_else_along() {
 }
 
 #[test]
-fn who_comes_during_the_drain_is_rejected() {
+fn requests_during_the_drain_are_rejected() {
     let app = App::start(&["reject.retry_after=1500ms"]);
     let mut kept = Client::connect(app.business);
     kept.send("GET", "/", &[]).expect("the request is sent");
@@ -210,7 +210,7 @@ fn the_rejection_is_what_the_settings_say() {
 }
 
 #[test]
-fn the_ready_delay_still_serves_and_says_that_the_connection_closes() {
+fn during_the_ready_delay_requests_are_served_with_connection_close() {
     let app = App::start(&["shutdown.ready_delay=3s"]);
     let mut kept = Client::connect(app.business);
     kept.send("GET", "/", &[]).expect("the request is sent");

@@ -11,7 +11,7 @@ use sqlx::{Connection, Executor, SqliteConnection};
 
 use crate::support::{App, Client, stop, wait_until};
 
-/// Puts so many keys, each of which is acknowledged.
+/// Puts `keys` entries, and checks that each is acknowledged.
 fn put(app: &App, keys: u32) {
     for key in 0..keys {
         let path = format!("/cache/key-{key}");
@@ -26,7 +26,7 @@ fn has(app: &App, keys: u32) {
     }
 }
 
-/// What runs a future of a test.
+/// Runs a future on a runtime of its own.
 fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
@@ -55,8 +55,8 @@ impl Locked {
             block_on(async {
                 let mut connection = open(&store).await;
                 connection.execute("BEGIN EXCLUSIVE").await.expect("the lock");
-                locked.send(()).expect("somebody waits for it");
-                // An error is the other end's being dropped, which is the sign.
+                locked.send(()).expect("the receiver is waiting");
+                // An error means that the other end was dropped, which is the signal to unlock.
                 let _ = released.recv();
                 connection.execute("ROLLBACK").await.expect("the end");
             });
@@ -82,7 +82,7 @@ fn it_survives_a_restart() {
     has(&app, 100);
     assert!(
         !app.path("data/cache.db").exists() || rows(&app.path("data/cache.db")) == 0,
-        "write-behind: nothing yet"
+        "write-behind: not stored yet"
     );
     let ended = stop(app);
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
@@ -98,7 +98,7 @@ fn it_survives_a_restart() {
 }
 
 #[test]
-fn what_is_put_in_the_last_moment_is_either_refused_or_kept() {
+fn a_put_during_the_exit_is_either_rejected_or_kept() {
     let app = App::start(&["shutdown.ready_delay=200ms"]);
     let address = app.business;
     let writer = std::thread::spawn(move || {
@@ -127,7 +127,7 @@ fn it_is_flushed_at_each_interval() {
     put(&app, 10);
     let store = app.path("data/cache.db");
     wait_until("it is in the store", || rows(&store) == 10);
-    // Not one more write is needed: kill -9.
+    // No further write happens before the kill.
     let folder = app.kill();
     let app = App::start_in(folder, &["cache.flush_interval=50ms"]);
     has(&app, 10);
@@ -138,7 +138,7 @@ fn it_is_flushed_at_each_interval() {
 
 #[cfg(unix)]
 #[test]
-fn a_forced_exit_before_the_flush_says_what_is_lost() {
+fn a_forced_exit_before_the_flush_reports_what_is_lost() {
     let app = App::start(&["shutdown.drain_timeout=60s", "shutdown.coalesce=0s"]);
     put(&app, 7);
     let _request = app.in_flight("/slow?ms=60000");
@@ -154,12 +154,12 @@ fn a_forced_exit_before_the_flush_says_what_is_lost() {
     );
     assert!(ended.has("7 cached writes were not flushed"), "{}", ended.text());
     let app = App::start_in(ended.folder, &[]);
-    assert_eq!(Client::get(app.business, "/cache/key-0").status, 404, "it was true");
+    assert_eq!(Client::get(app.business, "/cache/key-0").status, 404, "the log was right");
 }
 
 #[cfg(unix)]
 #[test]
-fn a_forced_exit_while_the_flush_has_not_spooled_yet_says_what_is_lost() {
+fn a_forced_exit_during_the_flush_reports_what_is_not_spooled_as_lost() {
     let app = App::start(&[
         "demo.flush_delay=60s",
         "shutdown.callback_timeout=60s",
@@ -174,7 +174,7 @@ fn a_forced_exit_while_the_flush_has_not_spooled_yet_says_what_is_lost() {
     assert_eq!(ended.code(), Some(1));
     let callback = &ended.report()["callbacks"][0];
     assert_eq!(callback["outcome"], "cut_off");
-    // The word that stops it lets it spool if it is quick enough: then nothing is lost, and nothing is said to be.
+    // The flush may still have spooled before the process ended: then nothing is lost, and nothing is reported as lost.
     let lost = callback["error"] == "1 cached write was not flushed";
     let app = App::start_in(ended.folder, &[]);
     assert_eq!(Client::get(app.business, "/cache/key-0").status, if lost { 404 } else { 200 }, "{callback}");
@@ -184,7 +184,7 @@ fn a_forced_exit_while_the_flush_has_not_spooled_yet_says_what_is_lost() {
 fn a_flush_that_times_out_leaves_its_writes_in_the_spool() {
     let app = App::start(&["demo.flush_delay=60s", "shutdown.callback_timeout=300ms"]);
     put(&app, 5);
-    // Much to write, so that the exit could be quicker than the spool.
+    // Large values, so that the exit could be quicker than the spool.
     let large = vec![7; 256 << 10];
     for key in 0..40 {
         assert_eq!(Client::put(app.business, &format!("/cache/large-{key}"), &large).status, 204);
@@ -225,7 +225,7 @@ fn a_store_that_is_locked_is_3_and_the_next_start_has_the_writes() {
 }
 
 #[test]
-fn a_locked_store_is_waited_for_a_moment() {
+fn a_store_that_is_locked_briefly_is_waited_for() {
     let app = App::start(&[]);
     put(&app, 5);
     let lock = Locked::new(&app.path("data/cache.db"));
@@ -245,7 +245,7 @@ fn a_kill_between_spool_and_store_loses_nothing() {
     let lock = Locked::new(&store);
     put(&app, 5);
     let spool = app.path("data/cache.spool");
-    // The interval's flush may have taken the first ones alone: all five are there when the next one has passed.
+    // A periodic flush may have taken only the first entries: all five are spooled after the next one.
     wait_until("all are spooled", || {
         fs::read(&spool).is_ok_and(|spool| spool.windows(7).any(|bytes| bytes == b"value-4"))
     });
@@ -259,7 +259,7 @@ fn a_kill_between_spool_and_store_loses_nothing() {
 
 #[test]
 fn no_put_is_acknowledged_once_the_flush_has_begun() {
-    // The business server closes after the callbacks, so that it is still there during the flush.
+    // The business server closes after the callbacks, so that it still answers during the flush.
     let app = App::start(&[
         "demo.flush_delay=1500ms",
         "servers.business.stop=last",
@@ -271,11 +271,11 @@ fn no_put_is_acknowledged_once_the_flush_has_begun() {
     wait_until("it is in flight", || app.status()["servers"][1]["oldest"][0]["path"] == "/cache/slow");
     app.signal_to_stop();
     app.wait_for("flushing the cache");
-    // Its next step is the snapshot, and then the delay, of which much is left.
+    // The next steps are the snapshot and the delay, which is long.
     std::thread::sleep(Duration::from_millis(300));
     let late = Client::put(app.business, "/cache/late", b"x");
     assert_eq!(late.status, 503);
-    // This one was admitted before the exit, and its body comes after the flush's snapshot.
+    // This request was admitted before the exit, and its body comes after the flush's snapshot.
     slow.write(b"x").expect("it is sent");
     assert_eq!(slow.read().expect("an answer").status, 503);
     let ended = app.wait();
@@ -294,7 +294,7 @@ fn a_kill_loses_what_was_not_flushed_and_nothing_else() {
     Client::put(app.business, "/cache/unflushed", b"x");
     let started = Instant::now();
     let app = App::start_in(app.kill(), &[]);
-    assert!(started.elapsed() < Duration::from_secs(10), "the lock of the dead is not waited for");
+    assert!(started.elapsed() < Duration::from_secs(10), "the lock of a dead process is not waited for");
     has(&app, 3);
     assert_eq!(Client::get(app.business, "/cache/unflushed").status, 404);
     assert_eq!(app.status()["callbacks"][0]["state"], Value::from("not_started"));

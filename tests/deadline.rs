@@ -1,13 +1,13 @@
-//! The overall deadline ends the process, whatever hangs.
+//! The overall deadline ends the process, whichever part of it hangs.
 
 use std::time::Duration;
 
 use crate::support::{App, Client, Ended, side_by_side};
 
-/// How much later than the deadline the process may end.
+/// How long after the deadline the process may end.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What hangs, and what makes it hang for longer than the deadline.
+/// What hangs, and the settings that make it hang for longer than the deadline.
 const HANGING: [(&str, &[&str]); 5] = [
     ("a handler", &["shutdown.drain_timeout=60s"]),
     ("a worker thread", &["shutdown.drain_timeout=60s", "demo.chaos=true", "servers.business.workers=1"]),
@@ -44,11 +44,11 @@ fn it_passes_whatever_hangs() {
         assert_eq!(ended.code(), Some(1), "{what}: {}", ended.text());
         assert_eq!(ended.report()["outcome"], "timed_out", "{what}");
         assert!(ended.has("out of time"), "{what}: {}", ended.text());
-        names_who_was_cut_off(what, &ended);
+        names_what_was_cut_off(what, &ended);
     });
 }
 
-fn names_who_was_cut_off(what: &str, ended: &Ended) {
+fn names_what_was_cut_off(what: &str, ended: &Ended) {
     let report = ended.report();
     let last = report["phases"].as_array().and_then(|phases| phases.last()).expect("a phase");
     assert_eq!(last["ended_by"], "deadline", "{what}");
@@ -93,7 +93,7 @@ fn a_second_signal_ends_it_with_every_worker_blocked() {
     ]);
     let _first = app.in_flight("/chaos/block?ms=60000");
     let mut taken = Vec::new();
-    // Which worker takes a connection is not ours to say: try until both are blocked.
+    // The test cannot choose the worker of a connection: it tries until both are blocked.
     while app.count_in_flight() < 2 {
         let mut client = Client::connect(app.business);
         client.send("GET", "/chaos/block?ms=60000", &[]).expect("the request is sent");

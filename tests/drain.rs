@@ -1,4 +1,4 @@
-//! Draining and closing over real sockets: what a client sees of an exit.
+//! Draining and closing over real sockets, as clients see it.
 
 mod answers;
 mod closed;

@@ -14,10 +14,10 @@ fn members(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-/// What a busy machine may take between two steps, in milliseconds.
+/// The time that a busy machine may take between two steps, in milliseconds.
 const BUSY_MS: u64 = 100;
 
-/// What a report says whatever the outcome.
+/// Checks the parts of a report that do not depend on the outcome, and returns it.
 fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
     assert_eq!(ended.code(), Some(code), "{}", ended.text());
     let report = ended.report();
@@ -127,12 +127,12 @@ fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
         assert!(ended.has(&format!("cut off GET {path} after")), "{}", ended.text());
     }
     assert!(!report.to_string().contains("secret") && !ended.has("secret"), "no query");
-    assert_eq!(report["callbacks"][0]["outcome"], "done", "what follows is done all the same");
+    assert_eq!(report["callbacks"][0]["outcome"], "done", "the later phases run all the same");
     assert_eq!(report["resources"][0]["outcome"], "done");
     let close = &report["phases"][1];
     assert!(
         close["duration_ms"].as_u64().expect("a number") < 500,
-        "no time is spent on what was abandoned: {close}"
+        "no time is spent on abandoned requests: {close}"
     );
 }
 
@@ -145,7 +145,7 @@ fn a_callback_that_times_out_is_3() {
     assert_eq!(callback["outcome"], "timed_out");
     assert!((300..2000).contains(&callback["duration_ms"].as_u64().expect("a number")), "{callback}");
     assert!(phases(&report).contains(&("callbacks", "timeout")));
-    assert_eq!(report["resources"][0]["outcome"], "done", "one's timeout does not hide another");
+    assert_eq!(report["resources"][0]["outcome"], "done", "one timeout does not hide another");
     assert!(ended.has("flushing the cache: timed out"), "{}", ended.text());
 }
 
@@ -158,7 +158,7 @@ fn a_resource_that_times_out_is_3() {
     );
     assert_eq!(report["resources"][0]["outcome"], "timed_out");
     assert!(phases(&report).contains(&("release", "timeout")));
-    assert_eq!(phases(&report).last(), Some(&("close_last", "done")), "what follows is done all the same");
+    assert_eq!(phases(&report).last(), Some(&("close_last", "done")), "the later phases run all the same");
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_report_that_cannot_be_written_changes_nothing_but_the_log() {
     let ended = stop(App::start_in(folder.clone(), &["report.path=file/report.json"]));
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert!(ended.has("the report cannot be written to file/report.json"), "{}", ended.text());
-    // Where it cannot be put in place, what was written of it is taken away.
+    // A report that cannot be renamed into place leaves no temporary file.
     fs::create_dir(folder.path().join("a-folder")).expect("a folder");
     let ended = stop(App::start_in(folder.clone(), &["report.path=a-folder"]));
     assert_eq!(ended.code(), Some(0), "{}", ended.text());

@@ -1,4 +1,4 @@
-//! `shutdown.ready_delay`: a balancer that looks once a second has turned away before anything is rejected.
+//! `shutdown.ready_delay`: a balancer that checks readiness once a second sends nothing more before requests are rejected.
 
 use std::{
     net::SocketAddr,
@@ -12,14 +12,14 @@ use std::{
 
 use crate::support::{App, Client, wait_until};
 
-/// How often the balancer looks at `/readyz`.
+/// The time between the balancer's checks of `/readyz`.
 const CHECKS_EACH: Duration = Duration::from_secs(1);
 /// The balancer's pool of connections.
 const POOL: usize = 24;
 
 #[test]
-fn with_a_ready_delay_a_balancer_turns_away_before_the_first_reject() {
-    // The longest time between two looks, and a margin for a machine that is busy with other tests.
+fn with_a_ready_delay_a_balancer_stops_sending_before_requests_are_rejected() {
+    // The longest time between two checks, and a margin for a busy machine.
     let (balancer, ended) = balanced_exit("shutdown.ready_delay=2500ms");
     let report = ended.report();
     assert_eq!(balancer.failed(), 0, "no request failed, {} were answered", balancer.answered());
@@ -30,14 +30,14 @@ fn with_a_ready_delay_a_balancer_turns_away_before_the_first_reject() {
 }
 
 #[test]
-fn without_one_the_same_balancer_runs_into_rejects() {
+fn without_one_requests_of_the_same_balancer_are_rejected() {
     let (balancer, ended) = balanced_exit("shutdown.ready_delay=0s");
     let report = ended.report();
     assert!(balancer.failed() > 0, "{report}");
 }
 
 #[test]
-fn a_lame_duck_says_close_on_each_answer_and_serves_on() {
+fn during_the_ready_delay_every_request_is_served_with_connection_close() {
     let app = App::start(&["shutdown.ready_delay=1s"]);
     let mut kept = Client::connect(app.business);
     kept.send("GET", "/", &[]).expect("sent");
@@ -49,17 +49,17 @@ fn a_lame_duck_says_close_on_each_answer_and_serves_on() {
     let answer = kept.read().expect("answered");
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
     assert!(kept.is_closed());
-    assert_eq!(Client::get(app.business, "/").status, 200, "newcomers are served as well");
+    assert_eq!(Client::get(app.business, "/").status, 200, "new connections are served as well");
     assert_eq!(app.wait().code(), Some(0));
 }
 
-/// An exit beneath a balancer that sends requests until it has seen that the instance is not ready.
+/// Runs an exit behind a balancer that sends requests until it sees that the instance is not ready.
 fn balanced_exit(ready_delay: &str) -> (Balancer, crate::support::Ended) {
     let app = App::start(&[ready_delay]);
     let mut balancer = Balancer::start(app.admin, app.business);
     wait_until("requests flow", || balancer.answered() > 2 * POOL as u64);
-    // The worst moment: the next look is a whole second away.
-    balancer.just_after_a_look();
+    // The worst moment: the next check is a whole second away.
+    balancer.just_after_a_check();
     app.signal(libc::SIGTERM);
     let ended = app.wait();
     balancer.stop();
@@ -74,9 +74,9 @@ struct Balancer {
 
 #[derive(Default)]
 struct Shared {
-    turned_away: AtomicBool,
+    not_ready: AtomicBool,
     stop: AtomicBool,
-    looks: AtomicU64,
+    checks: AtomicU64,
     answered: AtomicU64,
     failed: AtomicU64,
 }
@@ -104,9 +104,9 @@ impl Balancer {
         self.shared.failed.load(Ordering::Relaxed)
     }
 
-    fn just_after_a_look(&self) {
-        let looks = self.shared.looks.load(Ordering::Acquire);
-        wait_until("the balancer looks", || self.shared.looks.load(Ordering::Acquire) > looks);
+    fn just_after_a_check(&self) {
+        let checks = self.shared.checks.load(Ordering::Acquire);
+        wait_until("the balancer checks", || self.shared.checks.load(Ordering::Acquire) > checks);
     }
 
     fn stop(&mut self) {
@@ -123,10 +123,10 @@ fn check(shared: &Shared, admin: SocketAddr) {
             client.send("GET", "/readyz", &[("Connection", "close")])?;
             client.read()
         });
-        shared.turned_away.store(!ready.is_ok_and(|answer| answer.status == 200), Ordering::Relaxed);
-        shared.looks.fetch_add(1, Ordering::Release);
-        let looked = Instant::now();
-        while looked.elapsed() < CHECKS_EACH {
+        shared.not_ready.store(!ready.is_ok_and(|answer| answer.status == 200), Ordering::Relaxed);
+        shared.checks.fetch_add(1, Ordering::Release);
+        let checked = Instant::now();
+        while checked.elapsed() < CHECKS_EACH {
             if shared.stop.load(Ordering::Relaxed) {
                 return;
             }
@@ -137,7 +137,7 @@ fn check(shared: &Shared, admin: SocketAddr) {
 
 fn send(shared: &Shared, business: SocketAddr) {
     let mut pooled = None;
-    while !shared.stop.load(Ordering::Relaxed) && !shared.turned_away.load(Ordering::Relaxed) {
+    while !shared.stop.load(Ordering::Relaxed) && !shared.not_ready.load(Ordering::Relaxed) {
         let Ok(mut client) = pooled.take().map_or_else(|| Client::try_connect(business), Ok) else {
             shared.failed.fetch_add(1, Ordering::Relaxed);
             continue;
@@ -145,7 +145,7 @@ fn send(shared: &Shared, business: SocketAddr) {
         match client.send("GET", "/slow?ms=5", &[]).and_then(|()| client.read()) {
             Ok(answer) if answer.status == 200 => {
                 shared.answered.fetch_add(1, Ordering::Relaxed);
-                // A proxy heeds what each answer says of its connection.
+                // A proxy does not reuse a connection after `Connection: close`.
                 pooled = (answer.header("connection") != Some("close")).then_some(client);
             }
             Ok(_) | Err(_) => {

@@ -1,4 +1,4 @@
-//! `/metrics`: what is in it, how it is written, and who gets a final scrape.
+//! `/metrics`: its samples, its formats, and scrapes during every phase.
 
 #![expect(clippy::float_cmp, reason = "counts are small whole numbers, which a float holds exactly")]
 
@@ -64,7 +64,7 @@ fn the_requests_of_each_server_are_counted() {
         "a scrape is no request in flight"
     );
 
-    // While the drain goes on, one request comes too late; then the slow one is cut off.
+    // During the drain one request comes too late; then the slow one is aborted.
     let mut late = Client::connect(app.business);
     app.signal(libc::SIGTERM);
     wait_until("the drain begins", || phase(&scrape(&app)) != ["running"]);
@@ -99,7 +99,7 @@ fn the_last_server_answers_a_scrape_during_every_phase() {
     ];
     let app = App::start(&settings);
     assert_eq!(Client::put(app.business, "/cache/key", b"value").status, 204);
-    // One connection is in use when its server closes, so that closing takes the keep_alive_grace.
+    // One connection is in use when its server closes, so that closing takes the keep-alive grace.
     let _slow = app.in_flight("/slow?ms=60000");
     let mut kept = Client::connect(app.business);
     app.signal(libc::SIGTERM);
@@ -149,7 +149,7 @@ fn the_format_is_what_the_client_asks_for() {
 }
 
 #[test]
-fn promtool_finds_no_fault() {
+fn promtool_accepts_the_format() {
     let Some(promtool) = tools::tool("promtool", "promtool check metrics") else { return };
     let app = App::start(&[]);
     let metrics = Client::get(app.admin, "/metrics");

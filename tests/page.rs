@@ -1,4 +1,4 @@
-//! The live page in a real browser, and the events that it lives on.
+//! The live page in a real browser, and the events that feed it.
 
 mod browser;
 
@@ -21,7 +21,7 @@ fn the_page_shows_a_request_and_the_whole_exit_and_how_it_ended() {
     assert_eq!(browser.text("#link-text"), "live");
     assert_eq!(browser.run("return document.documentElement.lang"), "en");
 
-    // A request comes, is named, and goes.
+    // A request is shown while it is in flight, and then is not.
     let mut first = app.in_flight("/stream?n=1&ms=900");
     browser.wait_for(".server:last-child .oldest", "GET /stream");
     first.read().expect("an answer");
@@ -66,7 +66,7 @@ fn the_button_asks_for_the_token_where_one_is_set() {
     browser.open(app.admin);
     browser.wait_for("#headline", "Serving");
 
-    // By the keyboard alone: the dialog takes the focus, and Escape takes it back.
+    // With the keyboard only: the dialog takes the focus, and Escape returns it.
     browser.run("document.getElementById('stop').focus()");
     browser.type_text("\u{e007}");
     browser.wait_until("document.activeElement.id === 'token'");
@@ -82,12 +82,12 @@ fn the_button_asks_for_the_token_where_one_is_set() {
     browser.type_text("correct-horse\u{e007}");
     browser.wait_for("#headline", "Ended: clean, exit code 0");
     assert_eq!(app.wait().code(), Some(0));
-    // The 401 of the wrong token is the only thing to complain about.
+    // The 401 of the wrong token is the only message on the console.
     assert!(browser.complaints().iter().all(|it| it.contains("401")), "{:?}", browser.complaints());
 }
 
 #[test]
-fn the_page_comes_back_with_the_server_and_tells_what_it_cannot_know() {
+fn the_page_reconnects_and_says_when_it_cannot_know_the_outcome() {
     let Some(browser) = Browser::start("the page's connection", "zh-CN") else { return };
     let app = App::start(&[]);
     let bind = format!("servers.admin.bind={}", app.admin);
@@ -159,15 +159,15 @@ fn events(client: &mut Client) -> Vec<Value> {
         .collect()
 }
 
-fn look(app: &App) -> Client {
+fn subscribe(app: &App) -> Client {
     let mut client = Client::connect(app.admin);
     client.send("GET", "/events", &[]).expect("the request is sent");
     client
 }
 
 #[test]
-fn the_last_event_tells_how_the_exit_ended_and_is_true() {
-    // How it ends, and the requests, the settings and the signals that make it end so.
+fn the_last_event_has_the_outcome_and_exit_code_of_the_process() {
+    // The outcome, the exit code, and the settings and number of signals that lead to it.
     let rows: [(&str, i32, &[&str], u32); 4] = [
         ("clean", 0, &[], 1),
         ("incomplete", 4, &["shutdown.drain_timeout=200ms", "exit_codes.incomplete=4"], 1),
@@ -177,15 +177,15 @@ fn the_last_event_tells_how_the_exit_ended_and_is_true() {
     for (outcome, code, settings, signals) in rows {
         let app = App::start(settings);
         let _request = (outcome != "clean").then(|| app.in_flight("/slow?ms=60000"));
-        let mut lookers = [look(&app), look(&app)];
+        let mut events_clients = [subscribe(&app), subscribe(&app)];
         for signal in 0..signals {
             if signal > 0 {
                 std::thread::sleep(Duration::from_millis(120));
             }
             app.signal_to_stop();
         }
-        for looker in &mut lookers {
-            let events = events(looker);
+        for events_client in &mut events_clients {
+            let events = events(events_client);
             let last = events.last().expect("an event");
             assert_eq!((&last["outcome"], &last["exit_code"]), (&outcome.into(), &code.into()), "{last}");
             assert_eq!(last["phase"], "exited");
@@ -198,11 +198,11 @@ fn the_last_event_tells_how_the_exit_ended_and_is_true() {
 }
 
 #[test]
-fn a_looker_holds_nothing_up_on_a_server_that_closes_first() {
+fn an_event_stream_does_not_delay_a_server_that_closes_first() {
     let app = App::start(&["servers.admin.stop=first"]);
-    let mut looker = look(&app);
+    let mut events_client = subscribe(&app);
     app.signal_to_stop();
-    let events = events(&mut looker);
+    let events = events(&mut events_client);
     assert!(
         events.iter().all(|event| event["outcome"].is_null() || event["outcome"] == "clean"),
         "{events:?}"
@@ -215,10 +215,10 @@ fn a_looker_holds_nothing_up_on_a_server_that_closes_first() {
 #[test]
 fn events_come_at_most_ten_a_second_and_only_for_a_change() {
     let app = App::start(&[]);
-    let mut looker = look(&app);
-    let (status, _) = looker.read_head().expect("a head");
+    let mut events_client = subscribe(&app);
+    let (status, _) = events_client.read_head().expect("a head");
     assert_eq!(status, 200);
-    looker.read_chunk().expect("a first event");
+    events_client.read_chunk().expect("a first event");
     let start = std::time::Instant::now();
     let busy = std::thread::spawn({
         let business = app.business;
@@ -230,15 +230,15 @@ fn events_come_at_most_ten_a_second_and_only_for_a_change() {
     });
     let mut count = 0;
     while start.elapsed() < Duration::from_secs(1) {
-        looker.read_chunk().expect("an event");
+        events_client.read_chunk().expect("an event");
         count += 1;
     }
     busy.join().expect("no panic");
     assert!((1..=11).contains(&count), "{count} events in a second");
-    // The last requests' event, and then nothing more: the next read waits for a sign of life.
-    looker.socket().set_read_timeout(Some(Duration::from_millis(700))).expect("a socket");
+    // The last requests' event, and then none: the next read waits for a keep-alive comment.
+    events_client.socket().set_read_timeout(Some(Duration::from_millis(700))).expect("a socket");
     let mut late = 0;
-    while looker.read_chunk().is_ok() {
+    while events_client.read_chunk().is_ok() {
         late += 1;
         assert!(late < 3, "nothing changes, and it goes on");
     }

@@ -1,4 +1,4 @@
-//! The shutdown that the settings lead to, and where the binary runs.
+//! `graceful-exit plan`: the shutdown that the settings lead to; and the directories that the application creates.
 
 use std::fs;
 
@@ -7,11 +7,11 @@ use crate::{
     support::{App, Client, folder, stop},
 };
 
-/// On Windows the default deadline is warned of in any case, since a close event leaves less time.
+/// On Windows the default deadline always leads to a warning, since a close event leaves less time.
 const OF_WINDOWS: usize = if cfg!(windows) { 1 } else { 0 };
 
 #[test]
-fn the_plan_names_every_phase_its_bound_and_what_to_give_the_platform() {
+fn the_plan_names_every_phase_its_timeout_and_the_numbers_for_the_platform() {
     let plan = plan(&[], &[], &["-s", "shutdown.ready_delay=2s"]);
     let phases: Vec<_> = plan["phases"]
         .as_array()

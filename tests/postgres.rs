@@ -1,4 +1,4 @@
-//! The cache over a real PostgreSQL server, which is stopped in the middle of a flush: nothing acknowledged is lost.
+//! The cache with a real PostgreSQL server that is stopped in the middle of a flush: no acknowledged write is lost.
 
 use std::{
     fs,
@@ -40,7 +40,7 @@ fn a_server_that_stops_in_the_middle_of_the_flush_loses_nothing() {
     let Some(mut server) = Server::start("PostgreSQL stopped in the middle of a flush") else { return };
     let app = App::start(&[&server.store()]);
     put(&app, "key", 100, b"value");
-    // The flush's transaction gets as far as its first row, and waits there.
+    // The flush's transaction waits for the lock at its first row.
     let lock = server.lock_the_table("EXCLUSIVE");
     app.signal(libc::SIGTERM);
     server.wait_for_a_session_that_waits();
@@ -103,7 +103,7 @@ fn a_blocked_worker_does_not_hold_the_flush_back() {
     ];
     let app = App::start(&settings);
     put(&app, "key", 10, b"value");
-    // The pool grows by connections on which it is the worker's own thread that hears what comes in.
+    // The pool grows by connections whose input is read by the worker's own thread.
     let lock = server.lock_the_table("ACCESS EXCLUSIVE");
     let mut readers: Vec<_> = (0..4).map(|_| Client::connect(app.business)).collect();
     for reader in &mut readers {
@@ -114,7 +114,7 @@ fn a_blocked_worker_does_not_hold_the_flush_back() {
     for reader in &mut readers {
         assert_eq!(reader.read().expect("answered").status, 404);
     }
-    // The one that start-up has left behind is the next in the pool; it goes to the end.
+    // The start-up's connection is the next in the pool; this moves it to the end.
     assert_eq!(Client::get(app.business, "/cache/missing").status, 404);
     let _blocked = app.in_flight("/chaos/block?ms=20000");
     app.signal(libc::SIGTERM);
@@ -128,14 +128,14 @@ fn a_blocked_worker_does_not_hold_the_flush_back() {
 #[test]
 fn a_server_that_cannot_be_used_is_named_without_its_password() {
     let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-    // Nobody listens there.
+    // Nothing listens on this port.
     let began = Instant::now();
     let mut command = App::command(folder.path());
-    command.args(["--set", "cache.store=postgres://someone:geheim@127.0.0.1:9/shop"]);
+    command.args(["--set", "cache.store=postgres://user:geheim@127.0.0.1:9/shop"]);
     let ended = App::run(&folder, command);
     assert_eq!(ended.code(), Some(4));
     assert!(began.elapsed() < Duration::from_secs(15));
-    assert!(ended.has("cannot open postgres://someone@127.0.0.1:9/shop"), "{}", ended.text());
+    assert!(ended.has("cannot open postgres://user@127.0.0.1:9/shop"), "{}", ended.text());
     assert!(!ended.text().contains("geheim"), "{}", ended.text());
 
     let Some(server) = Server::start("a database that is not there") else { return };
@@ -168,7 +168,7 @@ fn stop(app: App) -> Ended {
     app.wait()
 }
 
-/// How many sessions wait for somebody else's lock.
+/// The number of sessions that wait for a lock.
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
 
 /// A server of this test's own, run by an ordinary user: PostgreSQL refuses to be run by root.
@@ -180,7 +180,7 @@ struct Server {
 }
 
 impl Server {
-    /// Nothing where PostgreSQL is not installed, which is said.
+    /// Returns `None`, with a line that says so, if PostgreSQL is not installed.
     fn start(test: &str) -> Option<Self> {
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let Some(programs) = programs() else {
@@ -188,7 +188,7 @@ impl Server {
             return None;
         };
         let folder = tempfile::tempdir().expect("a temporary folder");
-        // An address of its own leaves it its usual port, free for whenever it is started again.
+        // A loopback address of its own allows the usual port, which stays free for a restart.
         let [.., high, low] = std::process::id().to_be_bytes();
         let address = Ipv4Addr::new(127, 120 + NEXT.fetch_add(1, Ordering::Relaxed), high, low.max(1));
         #[expect(unsafe_code, reason = "std does not tell who we are")]
@@ -221,7 +221,7 @@ impl Server {
             .args(["-w", "-t", "60", "-s", "-o", &options, "-l"])
             .arg(self.folder.path().join("log"))
             .arg("-D");
-        // Its log is a file: a pipe would stay open for as long as the server runs.
+        // Its log is a file: a pipe would stay open while the server runs.
         start
             .arg(self.data())
             .arg("start")
@@ -235,7 +235,7 @@ impl Server {
         );
     }
 
-    /// As if the power went, for all that it knows.
+    /// Stops the server without a checkpoint, like a power failure.
     fn stop_immediately(&mut self) {
         output(self.run("pg_ctl").args(["-w", "-s", "-m", "immediate", "-D"]).arg(self.data()).arg("stop"));
     }
@@ -276,7 +276,7 @@ impl Server {
         })
     }
 
-    /// Nobody gets at the table against this mode until it is dropped, or the server is gone.
+    /// Locks the table in this mode until the returned connection is dropped or the server stops.
     fn lock_the_table(&self, mode: &str) -> (tokio::runtime::Runtime, PgConnection) {
         let runtime = runtime();
         let connection = runtime.block_on(async {
@@ -295,13 +295,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may be stopped already.
+        // The server may be stopped already.
         let mut stop = self.run("pg_ctl");
         let _ = stop.args(["-w", "-s", "-m", "immediate", "-D"]).arg(self.data()).arg("stop").output();
     }
 }
 
-/// Debian keeps the server's programs out of `PATH`, a folder a version.
+/// The directory of the server's programs: Debian has one for each version, outside of `PATH`.
 fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten().flatten();
     let mut found: Vec<_> = versions.map(|version| version.path().join("bin")).collect();

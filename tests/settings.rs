@@ -1,4 +1,4 @@
-//! What can be set, where it can be set, and how a mistake is told. All of it with `plan`, which starts nothing.
+//! Settings: values, sources and error messages, tried with `plan`, which starts nothing.
 
 use std::{fs, process::Output};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{App, Client, bare, folder, output};
 
-/// A folder with files, and the binary in it.
+/// Runs the binary in a directory with these files.
 pub(crate) fn run(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str]) -> Output {
     let folder = folder();
     for (name, text) in files {
@@ -24,7 +24,7 @@ pub(crate) fn plan(files: &[(&str, &str)], environment: &[(&str, &str)], argumen
     serde_json::from_slice(&got.stdout).expect("JSON")
 }
 
-/// The one line on standard error of a run that is refused.
+/// The one line on standard error of a refused run.
 fn refused(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str]) -> String {
     let got = run(files, environment, arguments);
     let stderr = String::from_utf8(got.stderr).expect("text");
@@ -34,7 +34,7 @@ fn refused(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&s
     stderr
 }
 
-/// Values that are refused, each with what is allowed.
+/// Invalid values, each with what is allowed.
 const WRONG: &[(&str, &str, &str)] = &[
     ("shutdown.signals", "[]", "SIGTERM"),
     ("shutdown.signals", "[\"SIGKILL\"]", "no process can catch"),
@@ -90,7 +90,7 @@ const WRONG: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_value_that_is_wrong_is_told_with_its_key_what_is_allowed_and_its_source() {
+fn a_wrong_value_is_reported_with_its_key_what_is_allowed_and_its_source() {
     for &(key, value, allowed) in WRONG {
         let (section, name) = key.rsplit_once('.').expect("a section");
         let file = format!("# a comment\n[{section}]\n{name} = {value}\n");
@@ -98,13 +98,13 @@ fn a_value_that_is_wrong_is_told_with_its_key_what_is_allowed_and_its_source() {
         let set = format!("{key}={value}");
         let mut messages =
             vec![("own.toml, line 3", refused(&[("own.toml", &file)], &[], &["plan", "-c", "own.toml"]))];
-        // Elsewhere, a key that takes any text takes this one.
+        // From other sources, a key that takes any text accepts this one.
         if !matches!(key, "reject.body" | "log.file" | "report.path") {
             messages.push((&variable, refused(&[], &[(&variable, value)], &["plan"])));
             messages.push(("--set", refused(&[], &[], &["plan", "--set", &set])));
         }
         for (source, message) in messages {
-            // A key that takes text takes what stands there without quotes as text.
+            // A key that takes text accepts an unquoted value as text.
             let shown = if key == "admin.token" { "" } else { value.trim_matches('"') };
             for part in [key, shown, allowed, source] {
                 assert!(message.contains(part), "{part:?} is missing in: {message}");
@@ -134,7 +134,7 @@ fn collect(section: &str, table: &toml::Table, keys: &mut Vec<String>) {
 }
 
 #[test]
-fn an_unknown_key_is_told_with_its_source() {
+fn an_unknown_key_is_reported_with_its_source() {
     for (key, meant) in [
         ("shutdown.timeot", "shutdown.timeout"),
         ("server.admin.bind", "servers.admin.bind"),
@@ -155,7 +155,7 @@ fn an_unknown_key_is_told_with_its_source() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_or_is_no_toml_is_told() {
+fn a_file_that_cannot_be_read_or_is_no_toml_is_reported() {
     let missing = refused(&[], &[], &["-c", "missing.toml"]);
     assert!(missing.contains("missing.toml"), "{missing}");
     let folder = refused(&[], &[], &["-c", "."]);
@@ -168,7 +168,7 @@ fn a_file_that_cannot_be_read_or_is_no_toml_is_told() {
         &["-c", "own.toml"],
     );
     assert!(twice.contains("own.toml, line"), "{twice}");
-    // The first mistake is told, and only that.
+    // Only the first mistake is reported.
     let first =
         refused(&[("a.toml", "x = 1\n"), ("b.toml", "y = 1\n")], &[], &["-c", "a.toml", "-c", "b.toml"]);
     assert!(first.contains("a.toml") && !first.contains("b.toml"), "{first}");
@@ -188,7 +188,7 @@ fn a_secret_is_never_shown() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_not_unicode_is_told_and_not_a_panic() {
+fn a_variable_that_is_not_unicode_is_reported_without_a_panic() {
     use std::{ffi::OsString, os::unix::ffi::OsStringExt};
 
     let wrong = OsString::from_vec(b"\xff".to_vec());
@@ -200,8 +200,8 @@ fn what_is_not_unicode_is_told_and_not_a_panic() {
     assert_eq!(got.status.code(), Some(2));
     assert!(stderr.contains("GRACEFUL_EXIT__LOG__LEVEL") && stderr.contains("Unicode"), "{stderr}");
     let mut command = bare(folder.path());
-    command.env("SOMEBODY_ELSES", &wrong).arg("plan");
-    assert_eq!(output(command).status.code(), Some(0), "others are nothing to us");
+    command.env("OF_ANOTHER_PROGRAM", &wrong).arg("plan");
+    assert_eq!(output(command).status.code(), Some(0), "other programs' variables are ignored");
     let mut command = bare(folder.path());
     command.arg("-s").arg(&wrong);
     assert_eq!(output(command).status.code(), Some(2));
@@ -225,7 +225,7 @@ fn a_stronger_layer_wins() {
     assert_eq!(timeout_of(&files, &variable, &[a, one].concat()), 14_000, "the command line over all");
     assert_eq!(timeout_of(&files, &variable, &[two, one, a].concat()), 14_000, "the later one");
     assert_eq!(timeout_of(&files, &variable, &[one, two, a].concat()), 15_000, "the later one");
-    // What a later file does not name stays as the earlier one has it.
+    // A key that the later file does not name keeps the earlier value.
     let others = [
         ("a.toml", "[shutdown]\ntimeout = \"11s\"\ndrain_timeout = \"2s\"\n"),
         ("b.toml", "shutdown.timeout = \"12s\"\n"),
@@ -235,7 +235,7 @@ fn a_stronger_layer_wins() {
 }
 
 #[test]
-fn files_and_pairs_may_stand_before_and_after_the_subcommand() {
+fn config_and_set_options_may_stand_before_and_after_the_subcommand() {
     let files = [("a.toml", "shutdown.timeout = \"11s\"\n"), ("b.toml", "shutdown.drain_timeout = \"2s\"\n")];
     let orders: [&[&str]; 4] = [
         &["-c", "a.toml", "-s", "shutdown.drain_timeout=2s", "plan", "--format", "json"],
@@ -264,7 +264,7 @@ fn files_and_pairs_may_stand_before_and_after_the_subcommand() {
 }
 
 #[test]
-fn a_pair_is_read_as_toml_or_as_the_text_that_it_is() {
+fn a_set_value_is_read_as_toml_or_as_plain_text() {
     let accepted = [
         "shutdown.timeout=8s",
         "shutdown.timeout=\"8s\"",

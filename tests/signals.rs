@@ -1,4 +1,4 @@
-//! What starts the exit, and what forces it.
+//! Which signals start the exit, and which force it.
 
 use std::{
     net::SocketAddr,
@@ -12,10 +12,10 @@ use crate::support::{
     signals::{self, ALL, requests},
 };
 
-/// Past `shutdown.coalesce`, counted from when the first signal is known to have been caught.
+/// Longer than the default `shutdown.coalesce`, counted from when the first signal is known to be caught.
 const LATER: Duration = Duration::from_millis(80);
 
-/// What a forced exit may take, for the median of many: the guard ends it after 100 ms at the latest.
+/// The limit for the median of many forced exits; the hard stop ends each after 100 ms.
 const AT_ONCE: Duration = Duration::from_millis(200);
 
 const QUICK: &str = "shutdown.timeout=60s";
@@ -81,7 +81,7 @@ fn two_signals_within_the_coalesce_time_are_one_request() {
 }
 
 #[test]
-fn the_default_coalesce_time_takes_what_a_closing_terminal_sends() {
+fn the_two_signals_of_a_closing_terminal_are_one_request() {
     let app = App::start(&[]);
     let mut request = app.in_flight("/slow?ms=400");
     let first = app.signal(libc::SIGINT);
@@ -106,7 +106,7 @@ fn a_signal_after_a_longer_coalesce_time_forces() {
 }
 
 #[test]
-fn an_exit_that_was_asked_for_over_http_is_not_forced_by_the_first_signal_but_by_the_second() {
+fn an_exit_started_over_http_is_forced_by_the_second_signal_not_by_the_first() {
     let app = App::start(&[QUICK, "shutdown.drain_timeout=60s"]);
     let mut request = app.in_flight("/slow?ms=1500");
     let _other = app.in_flight("/slow?ms=60000");
@@ -116,7 +116,7 @@ fn an_exit_that_was_asked_for_over_http_is_not_forced_by_the_first_signal_but_by
     let first = app.signal(libc::SIGTERM);
     assert_eq!(request.read().expect("still graceful").status, 200);
     assert_eq!(post(), 202, "a repeated one");
-    // When it was caught cannot be seen from here.
+    // The test cannot see when the signal was caught.
     sleep_until(first + LATER * 5);
     assert_eq!(app.status()["phase"], "drain", "still graceful");
     app.signal(libc::SIGTERM);
@@ -127,7 +127,7 @@ fn an_exit_that_was_asked_for_over_http_is_not_forced_by_the_first_signal_but_by
 }
 
 #[test]
-fn one_signal_after_a_request_over_http_leaves_the_exit_clean() {
+fn one_signal_after_an_exit_started_over_http_leaves_it_clean() {
     let app = App::start(&[]);
     let mut request = app.in_flight("/slow?ms=500");
     Client::request(app.admin, "POST", "/shutdown", &[("Content-Length", "0")], b"");
@@ -137,7 +137,7 @@ fn one_signal_after_a_request_over_http_leaves_the_exit_clean() {
     assert_eq!(app.wait().code(), Some(0));
 }
 
-/// Each phase, and what holds the exit in it.
+/// Each phase, and the setting that keeps the exit in it.
 const PHASES: [(&str, &[&str]); 6] = [
     ("ready_delay", &["shutdown.ready_delay=60s"]),
     ("drain", &["shutdown.drain_timeout=60s"]),
@@ -154,14 +154,14 @@ fn a_second_signal_forces_in_every_phase() {
         let app = App::start(&settings);
         let _held = match phase {
             "drain" => Some(app.in_flight("/slow?ms=60000")),
-            // A connection that was just used stays open for the keep_alive_grace.
+            // A recently used connection stays open for the keep-alive grace.
             "close_servers" => Some(used(app.business, "/")),
             "close_last" => Some(used(app.admin, "/healthz")),
             _ => None,
         };
         app.signal(libc::SIGTERM);
         match phase {
-            // Then the server that says so is closing itself.
+            // The server that reports the phase is closing itself then.
             "close_last" => drop(app.wait_for("closing the last servers")),
             phase => app.wait_for_phase(phase),
         }
@@ -176,7 +176,7 @@ fn a_second_signal_forces_in_every_phase() {
     });
 }
 
-/// A connection whose request has been answered, and which is kept.
+/// A kept-alive connection whose request has been answered.
 fn used(address: SocketAddr, path: &str) -> Client {
     let mut client = Client::connect(address);
     client.send("GET", path, &[]).expect("the request is sent");

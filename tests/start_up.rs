@@ -1,4 +1,4 @@
-//! A start that fails is 4 and names what it failed at; one that a signal ends is taken back in order.
+//! A failed start is exit code 4 and names its cause; a start ended by a signal undoes its steps in order.
 
 use std::{fs, net::TcpListener, process::Command};
 
@@ -7,7 +7,7 @@ use crate::support::{App, folder, stop};
 #[cfg(unix)]
 mod signals;
 
-/// Runs what cannot start, and returns its log.
+/// Runs an application that cannot start, and returns its log.
 fn cannot_start(prepare: impl FnOnce(&std::path::Path, &mut Command)) -> String {
     let folder = folder();
     let mut command = App::command(folder.path());
@@ -38,12 +38,12 @@ fn an_address_in_use_is_4_and_is_named() {
 }
 
 #[test]
-fn an_address_that_is_not_there_is_4_and_is_named() {
+fn an_address_that_does_not_exist_is_4_and_is_named() {
     let log = cannot_start(|_, command| {
         command.args(["-s", "servers.business.bind=no-such-host.invalid:80"]);
     });
     assert!(log.contains("no-such-host.invalid:80"), "{log}");
-    // An address of nobody: RFC 5737.
+    // An address for documentation only: RFC 5737.
     let log = cannot_start(|_, command| {
         command.args(["-s", "servers.business.bind=192.0.2.1:8080"]);
     });
@@ -71,7 +71,7 @@ fn a_store_that_cannot_be_opened_is_4_and_is_named() {
         ("sqlite://a-folder", "a-folder"),
         ("sqlite://no-database", "no-database"),
         ("sqlite::memory:", ":memory:"),
-        ("postgres://nobody:s3cret@127.0.0.1:1/none", "127.0.0.1:1"),
+        ("postgres://user:s3cret@127.0.0.1:1/none", "127.0.0.1:1"),
     ] {
         let log = cannot_start(|folder, command| {
             fs::write(folder.join("file"), "").expect("a file");

@@ -97,9 +97,9 @@ fn a_websocket_echoes_and_is_closed_as_going_away_when_the_exit_starts() {
         assert_eq!(read_frame(&mut client), (answer, payload.to_owned()));
     }
     // This one will not answer the goodbye.
-    let mut silent = websocket(&app);
+    let mut idle = websocket(&app);
     let signalled = app.signal_to_stop();
-    for client in [&mut client, &mut silent] {
+    for client in [&mut client, &mut idle] {
         let (kind, payload) = read_frame(client);
         assert_eq!((kind, &payload[..2]), (CLOSE, &1001_u16.to_be_bytes()[..]));
     }

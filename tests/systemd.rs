@@ -15,7 +15,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{App, Client, PATIENCE, Traffic, tools, wait_until};
+use crate::support::{App, Client, STUCK_AFTER, Traffic, tools, wait_until};
 
 #[test]
 fn ready_is_said_when_everything_is_up() {
@@ -245,7 +245,7 @@ impl Manager {
     fn hears(&self, line: &str) -> String {
         let start = Instant::now();
         while let Some(message) =
-            self.next(PATIENCE.saturating_sub(start.elapsed()).max(Duration::from_millis(1)))
+            self.next(STUCK_AFTER.saturating_sub(start.elapsed()).max(Duration::from_millis(1)))
         {
             if message.lines().any(|said| said == line) {
                 return message;

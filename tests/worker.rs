@@ -1,4 +1,4 @@
-//! A background worker joins the drain: the example, as a process.
+//! A background worker takes part in the drain: runs the example `background_worker` as a process.
 
 use std::{
     io::{BufRead, BufReader},
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Client, PATIENCE, tools::skipped, wait_until};
+use crate::support::{Client, STUCK_AFTER, tools::skipped, wait_until};
 
 #[test]
 fn the_worker_finishes_its_job_and_takes_no_other() {
@@ -30,11 +30,11 @@ fn the_worker_finishes_its_job_and_takes_no_other() {
     let stdout = child.stdout.take().expect("a pipe");
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // The test may have failed.
+            // The process may have ended already, or the test may have failed.
             let _ = lines.send(line);
         }
     });
-    let hears = || said.recv_timeout(PATIENCE).expect("a line");
+    let hears = || said.recv_timeout(STUCK_AFTER).expect("a line");
 
     wait_until("it listens", || std::net::TcpStream::connect(address).is_ok());
     for job in 1..=3 {

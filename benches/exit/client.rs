@@ -22,13 +22,13 @@ pub(crate) struct Answer {
 }
 
 /// Longer than any answer takes that will come at all.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        let stream = TcpStream::connect_timeout(&address, STUCK_AFTER)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(STUCK_AFTER))?;
         Ok(Self { stream, received: Vec::new() })
     }
 

@@ -97,7 +97,7 @@ pub(crate) struct Process {
 }
 
 /// Longer than a server takes to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const STUCK_AFTER: Duration = Duration::from_secs(20);
 /// How often it is seen whether it has.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -158,7 +158,7 @@ impl Drop for Process {
 /// The address of the server that is measured, once the log has it.
 fn listens(log: &Path) -> io::Result<Option<SocketAddr>> {
     let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
+    while begun.elapsed() < STUCK_AFTER {
         let lines = fs::read_to_string(log)?;
         // The last line may not be whole.
         let lines = lines.rsplit_once('\n').map_or("", |(whole, _)| whole).lines();

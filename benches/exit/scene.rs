@@ -32,7 +32,7 @@ pub(crate) struct Sample {
 }
 
 /// How long a server has from the last signal: one that takes longer never ends, as far as an operator cares.
-const PATIENCE: Duration = Duration::from_secs(3);
+const STUCK_AFTER: Duration = Duration::from_secs(3);
 /// Until a request that was written is surely in its handler.
 const UNDER_WAY: Duration = Duration::from_millis(100);
 /// How long a slow request takes that is answered.
@@ -129,7 +129,7 @@ impl Scene {
             Row::Newcomers => self.crowd = Some(busy::Crowd::newcomers(address)),
             _ => {}
         }
-        let gone = self.process.gone(PATIENCE)?;
+        let gone = self.process.gone(STUCK_AFTER)?;
         if let Some(crowd) = self.crowd {
             (sample.asked, sample.lost) = crowd.dismiss();
         }

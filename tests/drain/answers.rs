@@ -1,4 +1,4 @@
-//! What the answers say once the exit has been asked for.
+//! Status and headers of the answers after the request to stop.
 
 use graceful_exit::{Job, Outcome, Rejection, Stop, Timeouts};
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ fn assert_rejected(response: &Response) {
 }
 
 #[test]
-fn a_kept_alive_connection_gets_one_503_and_then_its_end() {
+fn a_kept_alive_connection_gets_one_503_and_is_closed() {
     let service = Service::start();
     let mut kept = service.kept_alive();
     let _held = service.in_flight("/held");
@@ -76,7 +76,7 @@ fn the_rejection_is_what_the_builder_says() {
 }
 
 #[test]
-fn every_answer_after_the_request_to_stop_says_that_the_connection_closes() {
+fn every_answer_after_the_request_to_stop_has_connection_close() {
     let timeouts = Timeouts::default().ready_delay(300 * MS);
     let service = Service::with_timeouts(timeouts);
     let mut kept = service.kept_alive();
@@ -100,7 +100,7 @@ fn every_answer_after_the_request_to_stop_says_that_the_connection_closes() {
 }
 
 #[test]
-fn what_is_always_answered_is_neither_rejected_nor_counted_nor_waited_for() {
+fn an_always_answered_route_is_neither_rejected_nor_counted_nor_waited_for() {
     if !resets_are_told("what_is_always_answered_is_neither_rejected_nor_counted_nor_waited_for") {
         return;
     }
@@ -121,7 +121,7 @@ fn what_is_always_answered_is_neither_rejected_nor_counted_nor_waited_for() {
     assert_eq!(service.count_in_flight(), 1);
     let health = Client::get(service.address, "/healthz");
     assert_eq!((health.status, health.header("connection")), (200, Some("close")));
-    // Its client goes away, and with it all that is waited for, though a health check still hangs.
+    // The client disconnects, and no request is waited for any more, though a health check still hangs.
     socket2::SockRef::from(held.socket()).set_linger(Some(std::time::Duration::ZERO)).expect("a reset");
     drop(std::mem::replace(&mut held, service.connect()));
     service.reach("callbacks");

@@ -1,4 +1,4 @@
-//! What is left of a closed server: nothing that a client or the next process would meet.
+//! A closed server refuses connections and has released its port.
 
 use std::{
     io::ErrorKind,
@@ -13,7 +13,7 @@ use super::service::{MS, Service};
 use crate::support::wait_until;
 
 #[test]
-fn while_callbacks_run_newcomers_are_refused_unused_connections_closed_and_the_port_is_free() {
+fn while_callbacks_run_connections_are_refused_and_the_port_is_free() {
     let (go_on, held) = oneshot::channel::<()>();
     let work = |_| async { held.await.map_err(JobError::from) };
     let service = Service::start_with(|server| server, |exit| exit.callback_fn("held", work));
@@ -21,8 +21,8 @@ fn while_callbacks_run_newcomers_are_refused_unused_connections_closed_and_the_p
     thread::sleep(1100 * MS);
     service.exit.stop("test");
     service.reach("callbacks");
-    let newcomer = TcpStream::connect(service.address).map_err(|error| error.kind());
-    assert_eq!(newcomer.err(), Some(ErrorKind::ConnectionRefused));
+    let refused = TcpStream::connect(service.address).map_err(|error| error.kind());
+    assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
     assert!(unused.is_closed());
     wait_until("the port is free", || TcpListener::bind(service.address).is_ok());
     assert_eq!(service.phase(), "callbacks");
@@ -35,5 +35,5 @@ fn its_port_is_free_as_soon_as_the_exit_is_over() {
     let service = Service::start();
     let address = service.address;
     assert_eq!(service.stop().outcome, Outcome::Clean);
-    TcpListener::bind(address).expect("nobody listens there");
+    TcpListener::bind(address).expect("no listener is left on it");
 }

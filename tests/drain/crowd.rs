@@ -1,4 +1,4 @@
-//! Busy clients, back to back, over several exits: no request that was written is lost.
+//! Clients that send without pause, over several exits: no request that was written is lost.
 
 use std::{
     io,
@@ -13,7 +13,7 @@ use crate::support::Client;
 const CLIENTS: usize = 32;
 const EXITS: usize = 10;
 
-/// What became of a client's requests.
+/// How a client's requests ended.
 #[derive(Debug, Default)]
 struct Tally {
     answered: usize,
@@ -33,7 +33,7 @@ fn run(client: fn(Client, &Barrier) -> Tally) -> Tally {
     let start = Instant::now();
     let mut all = Tally::default();
     for _ in 0..EXITS {
-        // Long enough for a client that has to wait for its processor: the exit ends with the last answer.
+        // Long enough for a client that waits for its processor; the exit ends with the last answer anyway.
         let service = Service::with_grace(Duration::from_millis(300));
         let all_busy = Arc::new(Barrier::new(CLIENTS + 1));
         let clients: Vec<_> = (0..CLIENTS)
@@ -60,7 +60,7 @@ fn run(client: fn(Client, &Barrier) -> Tally) -> Tally {
     all
 }
 
-/// One connection, request after request, until the server says that it closes.
+/// Sends request after request on one connection until an answer has `Connection: close`.
 fn keep_alive(mut client: Client, all_busy: &Barrier) -> Tally {
     let mut tally = Tally::default();
     all_busy.wait();
@@ -70,7 +70,7 @@ fn keep_alive(mut client: Client, all_busy: &Barrier) -> Tally {
                 match response.status {
                     200 => tally.answered += 1,
                     503 => tally.rejected += 1,
-                    status => panic!("an answer nobody gave: {status}"),
+                    status => panic!("an unexpected status: {status}"),
                 }
                 if response.header("connection") == Some("close") {
                     assert!(client.is_closed(), "an end without a reset");
@@ -89,7 +89,7 @@ fn keep_alive(mut client: Client, all_busy: &Barrier) -> Tally {
 fn no_request_on_a_kept_connection_is_lost() {
     let all = run(keep_alive);
     assert!(all.lost.is_empty(), "{} lost: {:?}", all.lost.len(), all.lost);
-    // wine is slow, and the count of what is lost is the same promise there.
+    // Under wine fewer requests are sent; the promise about lost ones is the same.
     let floor = if cfg!(windows) { EXITS } else { CLIENTS * EXITS };
     assert!(all.answered > floor, "they were busy");
 }

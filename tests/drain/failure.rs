@@ -1,4 +1,4 @@
-//! A server that loses a worker without having been asked to close.
+//! A server whose worker thread ends unexpectedly.
 
 use graceful_exit::{Job, Outcome};
 use tokio::sync::watch;
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::service::Service;
 use crate::support::Client;
 
-/// Ends one worker, with a request in flight on the other.
+/// Ends one worker while the other has a request in flight.
 fn lose_a_worker(service: &Service) -> Client {
     let [mut ends, mut held] = service.one_on_each_worker();
     service.hold(&mut held, "/held");
@@ -15,7 +15,7 @@ fn lose_a_worker(service: &Service) -> Client {
 }
 
 #[test]
-fn it_starts_the_exit_rejects_what_is_new_and_answers_what_is_in_flight() {
+fn it_starts_the_exit_rejects_new_requests_and_answers_those_in_flight() {
     let (finish, finished) = watch::channel(false);
     let callback = Job::callback_fn("flush", move |_| async move {
         let mut finished = finished;
@@ -40,7 +40,7 @@ fn it_starts_the_exit_rejects_what_is_new_and_answers_what_is_in_flight() {
 }
 
 #[test]
-fn what_it_still_has_in_flight_at_the_end_is_named() {
+fn requests_still_in_flight_at_the_end_are_named() {
     let service = Service::start();
     let _held = lose_a_worker(&service);
     let report = service.report();

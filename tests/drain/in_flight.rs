@@ -1,4 +1,4 @@
-//! What is in flight is answered in full, and nothing else is waited for.
+//! Requests in flight are answered in full, and nothing else is waited for.
 
 use std::{
     net::Shutdown,
@@ -69,11 +69,11 @@ fn a_slow_reader_gets_all_of_eight_megabytes() {
     assert_eq!(report.servers[0].completed, 1 + early);
 }
 
-/// A body that has been dropped is not yet sent: its end waits in the server's own buffer.
+/// A dropped body is not yet sent: its last bytes may still be in the server's buffer.
 #[test]
 fn the_end_of_an_answer_is_waited_for_until_it_has_left() {
     let most = most_that_the_kernel_takes();
-    // In one of these the body has gone, and up to 32 KiB of it have not.
+    // At one of these sizes the body has been dropped, and up to 32 KiB of it are not sent yet.
     let sizes: Vec<_> = (0..8).map(|step| most + 8 * step).collect();
     side_by_side(&sizes, |&size| {
         let service = Service::start();
@@ -90,7 +90,7 @@ fn the_end_of_an_answer_is_waited_for_until_it_has_left() {
     });
 }
 
-/// How many kibibytes of an answer leave the server for a client that reads its head alone.
+/// The largest answer in KiB that leaves the server while the client reads only its head.
 fn most_that_the_kernel_takes() -> usize {
     let service = Service::start();
     let (mut fits, mut too_many) = (0, 32 << 10);
@@ -139,7 +139,7 @@ fn half_a_request_is_not_in_flight_and_is_answered_when_it_is_whole() {
 }
 
 #[test]
-fn a_client_that_goes_away_releases_the_drain() {
+fn a_disconnected_client_releases_the_drain() {
     if !resets_are_told("a_client_that_goes_away_releases_the_drain") {
         return;
     }
@@ -158,11 +158,11 @@ fn a_client_that_goes_away_releases_the_drain() {
     client.socket().shutdown(Shutdown::Write).expect("it is open");
     let report = service.report();
     assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, early));
-    assert!(start.elapsed() < Duration::from_secs(5), "nobody waited for the drain's bound");
+    assert!(start.elapsed() < Duration::from_secs(5), "the drain timeout was waited for");
 }
 
 #[test]
-fn a_client_that_has_only_closed_its_side_gets_its_answer() {
+fn a_client_that_has_closed_only_its_sending_side_gets_its_answer() {
     let service = Service::start();
     let mut client = service.in_flight("/held");
     client.socket().shutdown(Shutdown::Write).expect("it is open");
@@ -173,7 +173,7 @@ fn a_client_that_has_only_closed_its_side_gets_its_answer() {
 }
 
 #[test]
-fn whoever_is_still_in_flight_at_the_bound_is_named_and_cut_off_at_once() {
+fn requests_in_flight_at_the_drain_timeout_are_named_and_aborted_at_once() {
     let timeouts = Timeouts::default().drain_timeout(400 * MS).stop_timeout(5000 * MS);
     let service =
         Service::start_with(|server| server, move |exit| exit.timeouts(timeouts).keep_alive_grace(3000 * MS));
@@ -210,7 +210,7 @@ fn a_panic_in_a_handler_releases_its_request_and_no_other() {
     assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, 8 + early));
 }
 
-/// Requests that were sent without waiting for the answer to the one before.
+/// Pipelining: requests sent without waiting for the previous answer.
 #[test]
 fn pipelined_requests_are_each_answered_in_full_and_in_order() {
     let service = Service::start();
@@ -224,7 +224,7 @@ fn pipelined_requests_are_each_answered_in_full_and_in_order() {
     assert_eq!((first.status, first.body.len()), (200, 100_000));
     assert_eq!(first.header("connection"), Some("close"));
     for _ in 0..3 {
-        // The first answer has said that the connection closes: what follows is more than was promised.
+        // The first answer had `Connection: close`; further answers are more than was promised.
         let Ok(next) = client.read() else { break };
         assert_eq!((next.status, next.header("connection")), (503, Some("close")));
     }

@@ -1,4 +1,4 @@
-//! How long a closing server stays open, and for whom.
+//! How long a closing server keeps which connections open.
 
 use std::{
     thread,
@@ -10,7 +10,7 @@ use graceful_exit::{Outcome, Timeouts, sequence::PhaseKind};
 use super::service::{MS, Service, duration_of};
 use crate::support::{Client, wait_until};
 
-/// Leaves the keep_alive_grace as it is: it is never longer than a part of the bound for closing.
+/// Timeouts with a long stop timeout, so that the keep-alive grace is not shortened to fit into it.
 fn long() -> Timeouts {
     Timeouts::default().coalesce(Duration::ZERO).stop_timeout(Duration::from_secs(10))
 }
@@ -37,7 +37,7 @@ fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
     assert!((10 * MS..1500 * MS).contains(&closing), "it ends with the last answer, not with {closing:?}");
 }
 
-/// The worker cannot look at the request before the keep_alive_grace is over, and does so all the same.
+/// The worker can read the request only after the keep-alive grace is over, and answers it all the same.
 #[test]
 fn a_request_that_was_sent_in_time_is_answered_when_its_worker_no_longer_blocks() {
     let service =
@@ -47,7 +47,7 @@ fn a_request_that_was_sent_in_time_is_answered_when_its_worker_no_longer_blocks(
     assert_eq!(kept.read().expect("answered").status, 200);
     service.exit.stop("test");
     service.reach("close_servers");
-    // The door closes, and then the worker blocks: from here on it does so for longer than the keep_alive_grace.
+    // The listener closes, and then the worker blocks for longer than the keep-alive grace.
     thread::sleep(20 * MS);
     service.release();
     thread::sleep(20 * MS);
@@ -58,7 +58,7 @@ fn a_request_that_was_sent_in_time_is_answered_when_its_worker_no_longer_blocks(
 }
 
 #[test]
-fn a_connection_in_use_that_stays_silent_is_closed_when_the_grace_is_over() {
+fn a_recently_used_connection_without_a_request_is_closed_when_the_grace_is_over() {
     let service =
         Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(200 * MS));
     let mut kept = service.kept_alive();
@@ -70,7 +70,7 @@ fn a_connection_in_use_that_stays_silent_is_closed_when_the_grace_is_over() {
 }
 
 #[test]
-fn a_grace_as_long_as_the_bound_for_closing_leaves_time_to_close() {
+fn a_grace_as_long_as_the_stop_timeout_leaves_time_to_close() {
     let timeouts = Timeouts::default().stop_timeout(900 * MS);
     let service =
         Service::start_with(|server| server, move |exit| exit.timeouts(timeouts).keep_alive_grace(1000 * MS));
@@ -80,7 +80,7 @@ fn a_grace_as_long_as_the_bound_for_closing_leaves_time_to_close() {
 }
 
 #[test]
-fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
+fn a_connection_idle_for_a_second_is_closed_at_once() {
     let service = Service::start_with(
         |server| server.always_answer(|head| head.uri.path() == "/healthz"),
         |exit| exit.timeouts(long()).keep_alive_grace(3000 * MS),
@@ -89,13 +89,13 @@ fn a_connection_that_was_not_used_for_a_second_is_closed_at_once() {
     let mut checked = service.connect();
     checked.send("GET", "/healthz", &[]).expect("sent");
     assert_eq!(checked.read().expect("answered").status, 200);
-    let mut silent = service.connect();
+    let mut unused = service.connect();
     thread::sleep(1100 * MS);
     let stopped = Instant::now();
     let report = service.stop();
     assert!(report.duration < 1500 * MS, "{:?}", report.duration);
-    assert!(kept.is_closed() && silent.is_closed() && checked.is_closed());
-    // Sooner than their time for another request is over.
+    assert!(kept.is_closed() && unused.is_closed() && checked.is_closed());
+    // Sooner than the keep-alive grace is over.
     assert!(stopped.elapsed() < 2500 * MS, "{:?}", stopped.elapsed());
     assert_eq!(report.outcome, Outcome::Clean);
 }
@@ -115,9 +115,9 @@ fn an_idle_server_closes_in_milliseconds() {
     assert!(quickest < 100 * MS, "{quickest:?}");
 }
 
-/// Until the servers close, a kept connection gets its 503 however long it was silent.
+/// Until the servers close, a kept connection gets its 503 however long it was idle.
 #[test]
-fn a_connection_that_was_silent_for_long_is_rejected_and_not_closed_while_the_drain_lasts() {
+fn during_the_drain_a_long_idle_connection_stays_open_and_gets_its_503() {
     let service = Service::start_with(|server| server, |exit| exit.timeouts(long()));
     let mut kept = service.kept_alive();
     thread::sleep(1100 * MS);
@@ -130,9 +130,9 @@ fn a_connection_that_was_silent_for_long_is_rejected_and_not_closed_while_the_dr
     assert_eq!(held.read().expect("answered").status, 200);
 }
 
-/// Closing ten thousand would hold up the end; a client whose connection is closed can still open another.
+/// Closing ten thousand at the end would take time; a client whose connection is closed can open another.
 #[test]
-fn of_very_many_unused_connections_all_but_256_close_while_the_drain_lasts() {
+fn during_the_drain_all_but_256_idle_connections_are_closed() {
     let service = Service::start_with(|server| server, |exit| exit.timeouts(long()));
     let mut unused: Vec<_> = (0..300).map(|_| service.connect()).collect();
     thread::sleep(1100 * MS);

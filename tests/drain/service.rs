@@ -1,4 +1,4 @@
-//! A small service that can be held, and stopped.
+//! A small service whose requests can be held back, for the drain's tests.
 
 use std::{
     cell::Cell,
@@ -23,15 +23,15 @@ use crate::support::{Client, wait_until};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
-/// More than the kernel keeps for a connection whose reader is slow.
+/// More bytes than the kernel buffers for a slow reader.
 pub(crate) const BIG: usize = 8 << 20;
 
-/// A running service with two workers and no signals.
+/// A running service with two workers, which catches no signals.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) exit: ExitHandle,
     hold: watch::Sender<bool>,
-    /// How many requests are held.
+    /// The number of requests that are held back.
     held: Cell<u64>,
     run: JoinHandle<Report>,
 }
@@ -41,7 +41,7 @@ impl Service {
         Self::start_with(|server| server, |exit| exit)
     }
 
-    /// With other bounds.
+    /// Starts with other timeouts.
     pub(crate) fn with_timeouts(timeouts: Timeouts) -> Self {
         Self::start_with(|server| server, move |exit| exit.timeouts(timeouts))
     }
@@ -79,7 +79,7 @@ impl Service {
         Client::connect(self.address)
     }
 
-    /// A connection that has been used and may be used again.
+    /// A kept-alive connection with one answered request.
     pub(crate) fn kept_alive(&self) -> Client {
         let mut client = self.connect();
         client.send("GET", "/", &[]).expect("sent");
@@ -89,19 +89,19 @@ impl Service {
         client
     }
 
-    /// Waits until nothing is in flight but what is held: a client has its answer before the server knows.
+    /// Waits until only the held requests are in flight: a client may have its answer before the server counts it.
     pub(crate) fn settle(&self) {
         wait_until("all else is answered", || self.count_in_flight() == self.held.get());
     }
 
-    /// Sends a request that is held, and waits until it is in flight.
+    /// Sends a request that is held back, and waits until it is in flight.
     pub(crate) fn in_flight(&self, path: &str) -> Client {
         let mut client = self.connect();
         self.hold(&mut client, path);
         client
     }
 
-    /// The same, on a connection that is there.
+    /// The same on an existing connection.
     pub(crate) fn hold(&self, client: &mut Client, path: &str) {
         self.settle();
         client.send("GET", path, &[]).expect("sent");
@@ -128,13 +128,13 @@ impl Service {
         self.exit.status().map_or(0, |status| status.servers[0].in_flight)
     }
 
-    /// Lets the requests go on that are held.
+    /// Releases the held requests.
     pub(crate) fn release(&self) {
         self.hold.send_replace(false);
     }
 
-    /// Asks for the exit, and waits until requests are rejected. One that is sent to find out is rejected; those
-    /// before it, whose number is returned, came early enough to be answered.
+    /// Starts the exit, and waits until requests are rejected. Returns the number of its probes that were still
+    /// answered; the last one was rejected.
     pub(crate) fn drain(&self) -> u64 {
         self.exit.stop("test");
         self.reach("drain");
@@ -166,7 +166,7 @@ impl Service {
     }
 }
 
-/// How long a phase took.
+/// The duration of a phase.
 pub(crate) fn duration_of(report: &Report, phase: graceful_exit::sequence::PhaseKind) -> Duration {
     let mut phases = report.phases.iter().filter(|run| run.kind == phase);
     phases.next().expect("it was in that phase").duration
@@ -192,7 +192,7 @@ fn routes(config: &mut web::ServiceConfig, held: watch::Receiver<bool>) {
 
 async fn released(held: Data<watch::Receiver<bool>>) {
     let mut held = held.get_ref().clone();
-    // A test that has failed releases everybody, too.
+    // A failed test drops the sender, which releases the requests as well.
     let _ = held.wait_for(|held| !held).await;
 }
 
@@ -214,7 +214,7 @@ async fn held_stream(held: Data<watch::Receiver<bool>>) -> HttpResponse {
     HttpResponse::Ok().streaming(lines)
 }
 
-/// So many kibibytes, one by one: the last of them leave the body while those before wait for the client.
+/// A body of `count` chunks of 1 KiB: the last leave the body while earlier ones wait for the client.
 async fn pieces(count: web::Path<usize>) -> HttpResponse {
     let pieces = (0..count.into_inner()).map(|_| Ok::<_, Infallible>(Bytes::from_static(&[b'z'; 1 << 10])));
     HttpResponse::Ok().streaming(stream::iter(pieces))

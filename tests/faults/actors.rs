@@ -1,5 +1,5 @@
-//! Callbacks and actors that fail, and a supervisor that does. Each way with its bound is in `actors::tests`, under
-//! virtual time; here they meet in one process.
+//! Failing callbacks, actors and supervisor, in one real process. Each failure by itself, with its timeout, is tested in
+//! `actors::tests` under virtual time.
 
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ fn every_way_to_fail_at_once() {
             assert!(said.contains(error), "{name}: {said}");
         }
     }
-    assert_eq!(report["resources"][0]["outcome"], "done", "what comes after them is not their concern");
+    assert_eq!(report["resources"][0]["outcome"], "done", "the resource is released all the same");
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn the_supervisor_panics() {
     let watch = Watch::start();
     let signalled = app.signal(libc::SIGTERM);
     let ended = app.wait();
-    watch.check("the guard", ended.at - signalled, DEADLINE + GRACE);
+    watch.check("the hard stop", ended.at - signalled, DEADLINE + GRACE);
     assert_eq!(ended.code(), Some(1), "{}", ended.text());
     assert!(ended.has("out of time: forced to exit (by the guard)"), "{}", ended.text());
-    assert!(!ended.folder.path().join("report.json").exists(), "the guard writes no report");
+    assert!(!ended.folder.path().join("report.json").exists(), "the hard stop writes no report");
 }

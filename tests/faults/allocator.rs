@@ -1,4 +1,4 @@
-//! An allocator that can be made to hang, as one does whose lock a dead thread holds.
+//! An allocator that can be made to hang, like one whose lock is held by a dead thread.
 
 #![expect(unsafe_code, reason = "an allocator is unsafe by its trait")]
 
@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-/// Whether no memory is to be had any more.
+/// True once every allocation blocks.
 static HANGS: AtomicBool = AtomicBool::new(false);
 
-/// From here on, whoever asks for memory waits for ever.
+/// Makes every further allocation block for ever.
 pub(super) fn hang() {
     HANGS.store(true, Ordering::Release);
 }
@@ -28,7 +28,7 @@ fn wait() {
     }
 }
 
-// SAFETY: it hands everything on to the system's allocator.
+// SAFETY: it delegates to the system's allocator.
 unsafe impl GlobalAlloc for Hanging {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         wait();

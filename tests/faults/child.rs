@@ -1,5 +1,5 @@
-//! A service around the library, for faults that the binary has no way to stage. The test binary is started again and
-//! plays a part, beside the same two servers' names, so that [`App`] can talk to it.
+//! A service around the library, for faults that the application cannot produce. The test binary starts itself again
+//! with the name of a scenario; its two servers have the application's names, so that [`App`] can talk to it.
 
 use std::{
     env, num::NonZeroUsize, path::Path, process::Command, process::Stdio, sync::Arc, thread, time::Duration,
@@ -15,12 +15,12 @@ use tempfile::TempDir;
 use super::allocator;
 use crate::support::{App, signals};
 
-/// Names the part to play.
+/// The environment variable that names the scenario.
 const PART: &str = "GRACEFUL_EXIT_FAULT";
 pub(super) const DEADLINE: Duration = Duration::from_millis(1500);
 const EVER: Duration = Duration::from_mins(10);
 
-/// Starts the part, and waits until it serves.
+/// Starts the scenario, and waits until it serves.
 pub(super) fn start(part: &str) -> App {
     let folder = Arc::new(TempDir::new().expect("a temporary folder"));
     let command = command(folder.path(), part);
@@ -30,18 +30,18 @@ pub(super) fn start(part: &str) -> App {
 fn command(folder: &Path, part: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the test binary"));
     command.args(["--exact", "faults::child::child", "--nocapture"]).env(PART, part).env("LC_ALL", "C");
-    // To find out where a panic was takes seconds in a debug build, on the thread that has panicked.
+    // A backtrace takes the panicking thread seconds in a debug build.
     command.env_remove("RUST_BACKTRACE");
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
     signals::all_default(&mut command);
     command
 }
 
-/// No test of its own.
+/// The child process's entry; not a test in itself.
 #[test]
 fn child() {
     let Ok(part) = env::var(PART) else { return };
-    // A child that hangs must not outlive its test.
+    // A hanging child must end with its test.
     thread::spawn(|| {
         thread::sleep(Duration::from_mins(1));
         os::hard_stop::exit_immediately(99);
@@ -110,7 +110,7 @@ fn business() -> Server {
     Server::new("business", site).workers(NonZeroUsize::MIN).bind("127.0.0.1:0")
 }
 
-/// Minutes on a thread of the blocking pool, which no runtime can end.
+/// Blocks a thread of the blocking pool for minutes; no runtime can end it.
 async fn web_block() -> &'static str {
     match web::block(|| thread::sleep(EVER)).await {
         Ok(()) => "done",
@@ -118,7 +118,7 @@ async fn web_block() -> &'static str {
     }
 }
 
-/// Told when the system's own thread is to be blocked.
+/// Notified when the system's own thread is to be blocked.
 static BLOCK: tokio::sync::Notify = tokio::sync::Notify::const_new();
 
 async fn block_the_system() -> &'static str {
@@ -136,12 +136,12 @@ async fn panics() -> HttpResponse {
     panic!("in the middle of the drain")
 }
 
-/// The file that says that the allocator hangs from here on.
+/// The file whose presence says that the allocator hangs.
 pub(super) const HANGS: &str = "hangs";
 
-/// How many callbacks "ten thousand callbacks" has.
+/// The number of callbacks in "ten thousand callbacks".
 pub(super) const CROWD: usize = 10_000;
-/// What they may take in a debug build on a busy machine.
+/// Their timeout, which suits a debug build on a busy machine.
 pub(super) const CROWDED: Duration = Duration::from_secs(10);
 
 fn play(part: &str, exit: GracefulExit) -> GracefulExit {
@@ -156,7 +156,7 @@ fn play(part: &str, exit: GracefulExit) -> GracefulExit {
         "the log's flush hangs" => exit.flush_log(|_| thread::sleep(EVER)),
         "the log's flush panics" => exit.flush_log(|_| panic!("no log")),
         "the allocator hangs" => exit.callback_fn("hangs", |_| async {
-            // Nothing that it could say would be written any more.
+            // A log line would need memory; a file that is already open in the kernel does not.
             std::fs::write(HANGS, "")?;
             allocator::hang();
             std::future::pending().await
@@ -166,7 +166,7 @@ fn play(part: &str, exit: GracefulExit) -> GracefulExit {
             let timeouts = Timeouts::default().callback_timeout(CROWDED).timeout(2 * CROWDED);
             (0..CROWD).fold(exit.timeouts(timeouts), |exit, number| exit.job(shared(number)))
         }
-        _ => panic!("no such part: {part}"),
+        _ => panic!("no such scenario: {part}"),
     }
 }
 
@@ -183,7 +183,7 @@ async fn works(_: graceful_exit::JobContext) -> Result<(), JobError> {
     Ok(())
 }
 
-/// A panic whose payload panics as well when it is dropped: no `catch_unwind` around a user's code stops it.
+/// A panic payload that panics again when it is dropped, which no `catch_unwind` around user code contains.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -205,18 +205,18 @@ fn every_way_to_fail(exit: GracefulExit) -> GracefulExit {
         .resource_fn("last", works)
 }
 
-/// An actor of a user's.
+/// A user's actor, which fails in the given way.
 struct User(Way);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Works,
     Panics,
-    /// It stops as it is asked.
+    /// Stops when it receives the message.
     Stops,
-    /// It has stopped before its turn.
+    /// Has stopped before it receives the message.
     Gone,
-    /// Its arbiter is stopped before its turn.
+    /// Its arbiter is stopped before it receives the message.
     ArbiterStops,
 }
 
@@ -251,7 +251,7 @@ thread_local! {
     static ONE: std::cell::RefCell<Option<Recipient<RunCallback>>> = const { std::cell::RefCell::new(None) };
 }
 
-/// A callback of an actor that has many.
+/// One of many callbacks that share an actor.
 fn shared(number: usize) -> Job {
     let one = ONE.with_borrow_mut(|one| {
         one.get_or_insert_with(|| {

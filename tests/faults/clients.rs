@@ -1,5 +1,5 @@
-//! Clients that are slow, silent, many, or in the middle of something as the exit begins. That answers arrive whole is
-//! in `tests/drain`; here is that no client holds the process.
+//! Clients that are slow, idle, many, or in the middle of a request when the exit begins: none of them holds up the
+//! process. That answers arrive complete is tested in `tests/drain`.
 
 use std::{
     net::Shutdown,
@@ -18,7 +18,7 @@ use super::{
 use crate::support::{App, Client, Ended, folder, wait_until};
 
 const DRAIN: Duration = Duration::from_millis(500);
-/// The drain, the keep_alive_grace and what closing takes.
+/// The drain timeout, the keep-alive grace and the time that closing takes.
 const CUT: Duration = Duration::from_secs(1);
 
 fn start() -> App {
@@ -27,7 +27,7 @@ fn start() -> App {
     app
 }
 
-/// The exit goes on within `bound`, and has flushed.
+/// Checks that the exit ends within `bound`, and has flushed.
 fn exits(app: App, what: &str, code: i32, bound: Duration) -> Ended {
     let watch = Watch::start();
     let signalled = app.signal(libc::SIGTERM);
@@ -43,7 +43,7 @@ fn exits(app: App, what: &str, code: i32, bound: Duration) -> Ended {
 fn one_that_never_sends_a_byte() {
     let app = start();
     let mut clients = [app.business, app.admin].map(Client::connect);
-    exits(app, "a silent client", 0, DRAIN);
+    exits(app, "an idle client", 0, DRAIN);
     for client in &mut clients {
         assert!(client.is_closed(), "it is not reset");
     }
@@ -76,12 +76,12 @@ fn one_whose_body_stops_half_way() {
 #[test]
 fn one_that_reads_a_byte_a_second_of_eight_megabytes() {
     let app = start();
-    // Some seven megabytes of lines, and five of what says how long each is.
+    // Some seven megabytes of lines, and five of chunk headers.
     let mut client = app.in_flight("/stream?n=1000000&ms=0");
     let over = Arc::new(AtomicBool::new(false));
     let reads = Arc::clone(&over);
     let reader = thread::spawn(move || {
-        // Its own system keeps what it has not read yet, also from a server that is gone.
+        // The client's kernel keeps the bytes that are not read yet, even if the server has closed.
         while !reads.load(Ordering::Relaxed) && client.read_bytes(1).is_ok() {
             thread::sleep(Duration::from_secs(1));
         }
@@ -112,7 +112,7 @@ fn ten_thousand_idle_connections() {
     }
     let folder = folder();
     let mut command = App::command(folder.path());
-    // To close them all takes a debug build on a busy machine longer than the default second.
+    // A debug build on a busy machine needs longer than the default second to close them all.
     command.args(["-s", "shutdown.timeout=20s", "-s", "shutdown.stop_timeout=10s"]);
     let app = App::start_command(folder, command);
     put(app.business, "key", "value");

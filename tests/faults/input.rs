@@ -1,5 +1,5 @@
-//! Whatever is sent to either server, no answer is a 500 and no worker dies. Settings are fuzzed in `settings::tests`;
-//! who may `POST /shutdown` is in `admin::caller` and `tests/admin.rs`.
+//! No input to either server is answered by a 500 or kills a worker. Settings are fuzzed in `settings::tests`; access to
+//! `POST /shutdown` is tested in `admin::access` and `tests/admin.rs`.
 
 use std::{
     collections::BTreeSet,
@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::stage::{Random, times};
-use crate::support::{App, Client, PATIENCE, side_by_side};
+use crate::support::{App, Client, STUCK_AFTER, side_by_side};
 
-const TOKEN: &str = "a-token-that-nobody-guesses-0123456789";
+const TOKEN: &str = "a-token-that-is-hard-to-guess-0123456789";
 
 const METHODS: &[&str] = &[
     "GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "BREW",
@@ -114,7 +114,7 @@ const BODIES: &[&str] = &[
     "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 ];
 
-/// What is served as it stands, until it is damaged.
+/// Valid requests, which are then damaged at random.
 const GOOD: &[&str] = &[
     "GET / HTTP/1.1\r\n",
     "HEAD / HTTP/1.1\r\n",
@@ -155,7 +155,7 @@ fn request(random: &mut Random) -> Vec<u8> {
     } else {
         bytes.extend(random.of_these::<&str>(BODIES).as_bytes());
     }
-    // A third of them are damaged: bytes changed, cut off, or made up altogether.
+    // A third of them are damaged: bytes changed, cut off, or all random.
     match random.below(9) {
         0 => {
             for _ in 0..=random.below(8) {
@@ -170,21 +170,21 @@ fn request(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// What the servers answer to some of them: whoever is sent none of these has not been tried.
+/// Statuses that the servers answer to some of them; a run that has not met them all has tried too little.
 const REACHED: [&str; 6] = ["200", "204", "400", "401", "404", "405"];
 
-/// What is answered within a moment. `None` when the connection is refused.
+/// The bytes answered within the read timeout, or `None` if the connection is refused.
 fn answer(server: SocketAddr, request: &[u8]) -> Option<Vec<u8>> {
     let mut socket = TcpStream::connect(server).ok()?;
     socket.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
     socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
-    // The server may have had enough of it.
+    // The server may have closed the connection already.
     let _ = socket.write_all(request);
     let _ = socket.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
     let mut part = vec![0; 65_536];
     let start = Instant::now();
-    // Some answers have no end; what matters stands in front.
+    // Some answers never end; only the beginning matters.
     while start.elapsed() < Duration::from_millis(200) {
         match socket.read(&mut part) {
             Ok(0) => break,
@@ -212,8 +212,8 @@ fn no_request_is_answered_by_a_500_or_kills_a_worker() {
         |&(server, part)| {
             let mut random = random.part(part);
             let mut tried = 0;
-            // At least so many, and on until chance has led to every answer that there is.
-            while tried < requests / 4 || (REACHED.iter().any(is_missing) && start.elapsed() < PATIENCE) {
+            // At least this many, then until every expected status has been seen.
+            while tried < requests / 4 || (REACHED.iter().any(is_missing) && start.elapsed() < STUCK_AFTER) {
                 tried += 1;
                 let request = request(&mut random);
                 let answer = answer(server, &request).expect("the server takes connections");
@@ -230,8 +230,8 @@ fn no_request_is_answered_by_a_500_or_kills_a_worker() {
     );
     assert!(!app.log_text().contains("panicked"), "{}", app.log_text());
     let missing: Vec<_> = REACHED.iter().filter(|status| is_missing(status)).collect();
-    assert!(missing.is_empty(), "{missing:?} was never answered: too little was tried");
-    // More connections than any one worker takes by chance.
+    assert!(missing.is_empty(), "{missing:?} was never answered: too few requests were tried");
+    // Enough connections that every worker gets one.
     for server in [app.business, app.admin] {
         for _ in 0..16 * WORKERS {
             let path = if server == app.admin { "/healthz" } else { "/" };

@@ -1,4 +1,4 @@
-//! A log that cannot be written: the flush runs, the exit keeps its bound, and the loss is said where it can be.
+//! A log that cannot be written: the flush runs, the exit is in time, and the loss is reported where that is possible.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::support::{App, Client, folder, report, wait_until};
 
-/// Serves, exits and has flushed, in about the time that it takes with a log that works.
+/// Checks that the application serves, flushes, and exits in about the time that it needs with a working log.
 fn exits(row: &str, prepare: impl FnOnce(&mut Command), fault: impl FnOnce()) {
     let mut mute = serve(prepare, &[]);
     put(mute.business, "key", "value");
@@ -35,7 +35,7 @@ fn exits(row: &str, prepare: impl FnOnce(&mut Command), fault: impl FnOnce()) {
     assert!(mute.log_text().contains("shut down"), "{row}: the file has all of it");
 }
 
-/// With the log chatty, so that there is something to get stuck on.
+/// Starts the application with a verbose log, so that there are lines to block on.
 fn serve(prepare: impl FnOnce(&mut Command), settings: &[&str]) -> Mute {
     let folder = folder();
     let mut command = App::command(folder.path());
@@ -65,7 +65,7 @@ fn standard_error_is_a_full_device() {
 }
 
 #[test]
-fn standard_error_is_a_full_pipe_that_nobody_reads() {
+fn standard_error_is_a_full_pipe_without_a_reader() {
     let (unread, full) = io::pipe().expect("a pipe");
     system::fill(&full);
     exits(
@@ -121,8 +121,8 @@ fn the_reader_of_standard_error_leaves() {
 
 #[test]
 fn the_terminal_goes_away() {
-    let (seat, process) = system::terminal();
-    let leave = move || drop(seat);
+    let (user_side, process) = system::terminal();
+    let leave = move || drop(user_side);
     exits(
         "a terminal",
         |command| {
@@ -155,7 +155,7 @@ fn the_disk_of_the_log_file_is_full() {
     if !file.contains("shut down") {
         assert!(
             ended.has("log.txt") && ended.has("No space left"),
-            "standard error says it: {}",
+            "standard error reports it: {}",
             ended.text()
         );
     }

@@ -1,4 +1,4 @@
-//! A machine that has run out of something, or whose clock jumps.
+//! A machine without descriptors, disk space or memory, or whose clock jumps.
 
 use std::{
     env,
@@ -22,7 +22,7 @@ fn thirty_two_descriptors_left() {
     put(app.business, "key", "value");
     let mut request = app.in_flight("/slow?ms=700");
     system::limit_descriptors(app.id(), descriptors(app.id()) + 32);
-    // More clients than that: some wait in the queue, and nothing is left for anybody.
+    // More clients than descriptors: some wait in the queue, and no descriptor is left.
     let clients: Vec<_> = (0..64).filter_map(|_| Client::try_connect(app.business).ok()).collect();
     thread::sleep(Duration::from_millis(100));
     let watch = Watch::start();
@@ -36,7 +36,7 @@ fn thirty_two_descriptors_left() {
     drop(clients);
 }
 
-/// Store, spool and report on small disks or on none: `small` says which.
+/// Puts store, spool and report each on a small disk, where `small` is true.
 fn on_disks(
     row: &str,
     small: [bool; 3],
@@ -69,12 +69,12 @@ fn no_space_for_store_spool_and_report() {
     let ended = app.wait();
     watch.check("the exit", ended.at - signalled, Duration::from_secs(5));
     assert_eq!(ended.code(), Some(3), "{}", ended.text());
-    // Where nothing can be written, the log is the place that is left.
+    // Where no file can be written, the log reports the loss.
     assert!(ended.has("20 writes are only in memory"), "{}", ended.text());
     assert!(ended.has("report"), "{}", ended.text());
     assert!(!folder.path().join("report/report").exists(), "whole or not at all");
     disks.iter().for_each(Disk::empty);
-    // Nothing is left behind that a start stumbles over.
+    // The next start finds no remains that stop it.
     assert!(!stage::has_all(&folder, &settings, &[].into()));
 }
 
@@ -103,14 +103,14 @@ fn a_folder_that_became_read_only() {
     for (path, mode) in [(folder.path(), 0o777), (&data, 0o777)] {
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("they are set");
     }
-    // No folder is read-only for root.
+    // Root can write to every directory.
     let id = fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own));
     if id.is_ok_and(|id| id == 0) {
         command.uid(65_534).gid(65_534);
         let program = command.get_program().to_owned();
         let mut try_out = Command::new(&program);
         if try_out.arg("--version").uid(65_534).gid(65_534).output().is_err() {
-            return stage::skip("a read-only folder", "nobody else may run the binary here");
+            return stage::skip("a read-only folder", "an unprivileged user cannot run the binary here");
         }
     }
     let app = App::start_command(folder.clone(), command);
@@ -131,7 +131,7 @@ fn a_folder_that_became_read_only() {
     assert!(!folder.path().join("report.json").exists());
 }
 
-/// Where Debian's package `faketime` puts it.
+/// The path of Debian's libfaketime.
 fn faketime() -> Option<PathBuf> {
     let mut places: Vec<_> =
         fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok).map(|at| at.path()).collect();
@@ -142,7 +142,7 @@ fn faketime() -> Option<PathBuf> {
 #[test]
 fn the_clock_is_set_a_day_back_and_forth_during_the_drain() {
     if cfg!(target_env = "musl") {
-        return stage::skip("the clock", "nothing can be preloaded into a static binary");
+        return stage::skip("the clock", "a static binary cannot preload a library");
     }
     let Some(library) = faketime() else {
         return stage::skip("the clock", "libfaketime is not there: `apt install faketime`");
@@ -161,7 +161,7 @@ fn the_clock_is_set_a_day_back_and_forth_during_the_drain() {
             .env("LD_PRELOAD", &library)
             .env("FAKETIME_TIMESTAMP_FILE", &clock)
             .env("FAKETIME_NO_CACHE", "1");
-        // As on a machine: what the clock is set to is not what time has passed.
+        // As on a real machine, setting the clock does not change the monotonic time.
         command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
         let app = App::start_command(folder.clone(), command);
         put(app.business, "key", "value");
@@ -176,7 +176,7 @@ fn the_clock_is_set_a_day_back_and_forth_during_the_drain() {
         assert_eq!(request.read().expect("it is answered").status, 200);
         let ended = app.wait();
         let took = ended.at - signalled;
-        assert!(took >= Duration::from_millis(1990), "{took:?}: a jump is not time that passes");
+        assert!(took >= Duration::from_millis(1990), "{took:?}: a jump of the clock is not elapsed time");
         watch.check("the deadline", took, Duration::from_secs(2) + GRACE);
         assert_eq!(ended.code(), Some(1), "{}", ended.text());
         let report = ended.report();
@@ -199,7 +199,7 @@ fn memory_pressure() {
     for key in 0..100 {
         put(app.business, &format!("key-{key}"), &"x".repeat(100_000));
     }
-    // What it has now must shrink before it may grow: the program's own pages are thrown out and read again.
+    // The limit is below its current use: the program's own pages are evicted and read again.
     if !group.squeeze(app.id()) {
         return stage::skip(row, "the control group takes no limit");
     }
@@ -209,7 +209,7 @@ fn memory_pressure() {
     let answered = request.read().map(|response| response.status);
     let ended = app.wait();
     if ended.status.code().is_none() {
-        return stage::skip(row, "the system killed it for its memory: nothing can be promised then");
+        return stage::skip(row, "the system killed it for its memory: no promise covers that");
     }
     watch.check("the exit", ended.at - signalled, Duration::from_secs(20) + GRACE);
     assert_eq!(answered.expect("it is answered"), 200);
@@ -218,7 +218,7 @@ fn memory_pressure() {
     assert!(!ended.has(BROUGHT_IN));
 }
 
-/// A control group of memory, of either version.
+/// A memory control group, version 1 or 2.
 struct Group(PathBuf);
 
 impl Group {
@@ -241,7 +241,7 @@ impl Group {
         })
     }
 
-    /// Moves a process here, and lets it have little more than what it cannot give back.
+    /// Moves a process here, and limits it to little more than its unreclaimable memory.
     fn squeeze(&self, id: u32) -> bool {
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
         let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
@@ -256,7 +256,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // It can be removed once its process has been waited for.
+        // A group can be removed once its process has been waited for.
         wait_until("the control group is empty", || {
             fs::remove_dir(&self.0).is_ok() || env::var_os("CI").is_some()
         });

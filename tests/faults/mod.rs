@@ -1,53 +1,53 @@
-//! Every fault, tried: whatever goes wrong, the process is gone within its bound, with the right exit code and report,
-//! and the flush has kept what it promises.
+//! Fault injection: with each fault the process is gone in time, with the right exit code and report, and the flush
+//! has kept its promise.
 //!
-//! A row runs the real binary with the fault; where the binary has no way to stage it, a service around the library
-//! ([`child`]). It checks that the process is gone by the deadline + 0.5 s, or 0.2 s after the second signal
-//! (stretched on a machine that is busy with other tests, see [`stage::Watch`]), the exit code, the report (an exit by
-//! the guard has none) and, where there is something to flush, that it was flushed or is said to be lost.
+//! A row runs the real binary with the fault, or a service around the library ([`child`]) where the binary cannot
+//! produce it. It checks that the process is gone by the deadline + 0.5 s, or 0.2 s after the second signal (extended
+//! on a busy machine, see [`stage::Watch`]), the exit code, the report (an exit by the hard stop writes none) and,
+//! where there were writes to flush, that each was flushed or reported as lost.
 //!
-//! `GRACEFUL_EXIT_LONG=1` runs the long rows in full, marked ∞ here, which are short otherwise;
-//! `GRACEFUL_EXIT_SEED=…` plays a random row again by the seed that it printed. What a machine does not allow is
-//! skipped, and said on standard error. The rows are Linux's: they need its `/proc`, namespaces and small disks.
+//! `GRACEFUL_EXIT_LONG=1` runs the rows marked ∞ in full length; by default they are short.
+//! `GRACEFUL_EXIT_SEED=…` repeats a random row with the seed that it printed. A row that the machine does not allow is
+//! skipped with a line on standard error. Linux only: the rows need `/proc`, namespaces and small tmpfs disks.
 //!
 //! | fault | test | checked |
 //! |---|---|---|
 //! | **Threads** | | |
-//! | HTTP workers blocked in a synchronous sleep | `deadline::it_passes_whatever_hangs`, `deadline::a_blocked_worker_does_not_keep_the_rest_of_the_exit_from_happening`, `deadline::a_second_signal_ends_it_with_every_worker_blocked` | bound, 1 or 3, who is named, flushed |
-//! | the system's own thread blocked | [`threads::the_systems_own_thread_is_blocked`] | the drain is answered, 0 with a report, the guard ends it 250 ms after the end |
-//! | the supervisor's thread blocked | [`threads::the_supervisors_thread_is_blocked`], [`threads::a_second_signal_while_the_supervisors_thread_is_blocked`] | not before the deadline, 1, the guard's line, no report |
+//! | HTTP workers blocked in a synchronous sleep | `deadline::it_passes_whatever_hangs`, `deadline::a_blocked_worker_does_not_keep_the_rest_of_the_exit_from_happening`, `deadline::a_second_signal_ends_it_with_every_worker_blocked` | in time, 1 or 3, abandoned requests named, flushed |
+//! | the system's own thread blocked | [`threads::the_systems_own_thread_is_blocked`] | the drain is answered, 0 with a report, the hard stop ends it 250 ms after the end |
+//! | the supervisor's thread blocked | [`threads::the_supervisors_thread_is_blocked`], [`threads::a_second_signal_while_the_supervisors_thread_is_blocked`] | not before the deadline, 1, the hard stop's line, no report |
 //! | a minutes-long `web::block` | [`threads::minutes_of_web_block`] | 3, named as abandoned |
-//! | a callback that blocks its thread | [`threads::a_callback_blocks_its_thread`] | 3, timed out, its neighbour done |
+//! | a callback that blocks its thread | [`threads::a_callback_blocks_its_thread`] | 3, timed out, the other callback done |
 //! | stopped (SIGSTOP) in the drain, and continued | [`threads::a_process_that_is_stopped_for_a_while_goes_on_with_its_drain`], [`threads::a_process_that_is_stopped_beyond_its_deadline_ends_as_soon_as_it_runs_again`] | 0 and answered; or 1, 0.5 s after SIGCONT |
-//! | no memory to be had: the allocator hangs | [`threads::the_allocator_hangs`] | deadline and second signal, by the guard |
+//! | no memory to be had: the allocator hangs | [`threads::the_allocator_hangs`] | deadline and second signal, by the hard stop |
 //! | **Actors** | | |
 //! | panics, fails, never answers, blocks, stops, has stopped, lives on a stopped arbiter: all at once | [`actors::every_way_to_fail_at_once`]; each alone in `actors::tests::callbacks` | 3, each outcome and error, the resource after them released |
 //! | answers twice | a handler returns one answer, by its type; an answer that comes too late changes nothing: `actors::tests::callbacks::each_callback_has_its_own_bound_and_is_told_when_it_is_over` | |
 //! | 10,000 callbacks | [`actors::ten_thousand_callbacks`], `actors::tests::crowd` | 0, each done |
 //! | a handler panics with requests in flight | [`actors::a_handler_panics_during_the_drain`], `drain::in_flight::a_panic_in_a_handler_releases_its_request_and_no_other` | the others answered, the drain not held |
-//! | the supervisor panics | [`actors::the_supervisor_panics`] | 1 by the guard, its line, no report |
+//! | the supervisor panics | [`actors::the_supervisor_panics`] | 1 by the hard stop, its line, no report |
 //! | **Log** | | |
 //! | standard output and error closed | [`log::standard_output_and_error_are_closed`] | in all: 0, report, flushed, the log file whole |
 //! | `/dev/full` | [`log::standard_error_is_a_full_device`] | |
-//! | a full pipe that nobody reads | [`log::standard_error_is_a_full_pipe_that_nobody_reads`], [`log::a_second_signal_with_a_full_pipe`] | second signal + 0.2 s |
+//! | a full pipe without a reader | [`log::standard_error_is_a_full_pipe_without_a_reader`], [`log::a_second_signal_with_a_full_pipe`] | second signal + 0.2 s |
 //! | the reader left (`head -1`) | [`log::the_reader_of_standard_error_leaves`] | |
 //! | the terminal went away | [`log::the_terminal_goes_away`] | |
 //! | the log file's disk full | [`log::the_disk_of_the_log_file_is_full`] | standard error says so |
-//! | what is lost is counted and told | `logging::tests::a_pipe_that_nobody_reads_holds_nobody_back_and_the_loss_is_told`, `logging::tests::what_an_output_refuses_is_counted_and_told_by_both` | |
+//! | dropped lines are counted and reported | `logging::tests::a_pipe_that_nobody_reads_holds_nobody_back_and_the_loss_is_told`, `logging::tests::what_an_output_refuses_is_counted_and_told_by_both` | |
 //! | the log's flush hangs or panics | [`threads::the_logs_flush_hangs_or_panics`] | the outcome's code and report stand, 250 ms |
 //! | **Signals** | | |
 //! | at every millisecond of the start-up ∞ | [`signals::at_every_millisecond_of_the_start_up`], `signals::a_signal_at_any_instant_of_the_start_up_ends_it_in_order` | 0, or by the signal with nothing begun; nothing left behind |
 //! | 1,000 random signals ∞ | [`signals::a_thousand_random_signals_at_random_instants`] | 1, forced |
 //! | two a millisecond apart | [`signals::two_a_millisecond_apart_are_one_request`] | 0 |
 //! | SIGTERM blocked or ignored by the parent | `signals::a_parent_that_blocked_a_signal_changes_nothing`, `signals::hup_int_and_quit_stay_ignored_where_they_were_inherited_as_ignored_and_nothing_else_does` | 0 |
-//! | `nohup` | [`signals::nohup_keeps_it_from_hanging_up_and_from_nothing_else`] | 0 by SIGTERM, flushed |
+//! | `nohup` | [`signals::under_nohup_only_hup_is_ignored`] | 0 by SIGTERM, flushed |
 //! | PID 1 in a namespace | [`signals::the_first_process_of_a_namespace`] | 0 flushed; 1 at the second |
 //! | real SIGSEGV, SIGILL, SIGTRAP, SIGABRT, SIGSYS | `os::signals::tests::real_faults_and_the_own_abort_still_end_the_process_by_their_signal_with_a_core` | by the signal, with a core |
 //! | **Clients** | | |
-//! | never sends a byte | [`clients::one_that_never_sends_a_byte`] | in all: bound, report, flushed; here 0, not reset |
+//! | never sends a byte | [`clients::one_that_never_sends_a_byte`] | in all: in time, report, flushed; here 0, not reset |
 //! | half a head | [`clients::one_that_sends_half_a_head`] | 0 |
 //! | a body that stops half-way | [`clients::one_whose_body_stops_half_way`] | 3, named, not stored |
-//! | reads a byte a second of 8 MB | [`clients::one_that_reads_a_byte_a_second_of_eight_megabytes`]; one that keeps up: `drain::in_flight::a_slow_reader_gets_all_of_eight_megabytes` | 3, named |
+//! | reads 8 MB at a byte a second | [`clients::one_that_reads_a_byte_a_second_of_eight_megabytes`]; a slow but steady reader: `drain::in_flight::a_slow_reader_gets_all_of_eight_megabytes` | 3, named |
 //! | closes its writing side and waits | [`clients::one_that_closes_its_writing_side_and_waits`] | 0, answered |
 //! | 10,000 idle connections ∞ | [`clients::ten_thousand_idle_connections`] | 0, none reset |
 //! | pipelined at the signal | [`clients::pipelined_requests_at_the_moment_of_the_signal`] | every answer whole, none reset |
@@ -59,7 +59,7 @@
 //! | the clock a day back and forth | [`machine::the_clock_is_set_a_day_back_and_forth_during_the_drain`] | the deadline and the durations as if nothing had happened |
 //! | memory pressure in a control group | [`machine::memory_pressure`] | 0, answered, flushed |
 //! | **Store** | | |
-//! | locked for longer than the callback's bound | [`store::it_is_locked_for_longer_than_the_callbacks_bound`], `cache::a_store_that_is_locked_is_3_and_the_next_start_has_the_writes` | 3, spooled, brought in once |
+//! | locked for longer than the callback's timeout | [`store::it_is_locked_for_longer_than_the_callbacks_timeout`], `cache::a_store_that_is_locked_is_3_and_the_next_start_has_the_writes` | 3, spooled, brought in once |
 //! | its file deleted | [`store::its_file_is_deleted`] | 3, spooled, brought in |
 //! | its disk full in the transaction | [`store::its_disk_is_full_in_the_middle_of_the_transaction`] | 3, all or none stored, brought in once |
 //! | SIGKILL at 200 random instants from the rename on, and from the signal on ∞ | [`store::killed_at_random_instants_of_the_flush`] | each acknowledged write whole in spool or store, brought in exactly once; no half spool, no journal |
@@ -67,9 +67,9 @@
 //! | settings | `settings::tests::no_file_makes_it_panic`, `no_pair_makes_it_panic`, `no_variable_makes_it_panic` | |
 //! | both servers' requests, good, odd and broken ∞ | [`input::no_request_is_answered_by_a_500_or_kills_a_worker`] | no 5xx, no panic, every worker answers after |
 //! | tokens wrong, empty, long, repeated | [`input::no_wrong_token_starts_the_exit_however_often_it_is_tried`], `admin::with_a_token_the_token_alone_decides` | 401; the comparison's constant time is `subtle`'s promise, and not measured |
-//! | another origin, a spoofed `Forwarded` | `admin::without_a_token_only_this_machine_may_shut_down`, the binary's `admin::caller::tests` | 403 |
+//! | another origin, a spoofed `Forwarded` | `admin::without_a_token_only_this_machine_may_shut_down`, the binary's `admin::access::tests` | 403 |
 //! | **Soak** | | |
-//! | 500 exits under load, a random fault each ∞ | [`soak::exits_one_after_another`] | bound, code, report, each acknowledged write, no file, port or process left |
+//! | 500 exits under load, a random fault each ∞ | [`soak::exits_one_after_another`] | in time, code, report, each acknowledged write, no file, port or process left |
 
 mod actors;
 mod allocator;

@@ -1,5 +1,5 @@
-//! Signals at bad moments, in great numbers, and from unusual parents. What starts and what forces an exit is in
-//! `tests/signals.rs`; real SIGSEGV, SIGILL, SIGTRAP, SIGABRT and SIGSYS faults are in `os::signals::tests`.
+//! Signals during start-up, in great numbers, and under unusual parents. Which signals start and which force an exit is
+//! tested in `tests/signals.rs`; real SIGSEGV, SIGILL, SIGTRAP, SIGABRT and SIGSYS in `os::signals::tests`.
 
 use std::{
     fs,
@@ -34,14 +34,14 @@ fn at_every_millisecond_of_the_start_up() {
             watch.check("the exit", ended.at - signalled, Duration::from_secs(3));
             let by = ended.status.signal();
             if by.is_some_and(|by| ALL.iter().any(|(_, signal)| *signal == by)) {
-                // Before `main`, it has begun nothing.
+                // Killed before `main`: it has written no file.
                 assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "after {millis} ms");
             } else {
                 assert_eq!(ended.code(), Some(0), "after {millis} ms: {}", ended.text());
             }
             assert!(!folder.path().join("data/cache.spool").exists());
             if folder.path().join("data/cache.db-journal").exists() {
-                // On a busy machine the opening may take longer than a signal lets it: the next start takes it back.
+                // On a busy machine opening the store may take longer than the time left; the next start repairs it.
                 stage::has_all(&folder, &[], &[].into());
             }
         });
@@ -73,12 +73,12 @@ fn a_thousand_random_signals_at_random_instants() {
     }
 }
 
-/// The guard's own exits have no report.
+/// Checks the report, which an exit by the hard stop does not have.
 fn in_report(ended: &Ended, outcome: &str) {
     if ended.folder.path().join("report.json").exists() {
         assert_eq!(ended.report()["outcome"], outcome);
     } else {
-        assert!(ended.has("(by the guard)"), "neither a report nor the guard's line: {}", ended.text());
+        assert!(ended.has("(by the guard)"), "neither a report nor the hard stop's line: {}", ended.text());
     }
 }
 
@@ -98,7 +98,7 @@ fn two_a_millisecond_apart_are_one_request() {
 }
 
 #[test]
-fn nohup_keeps_it_from_hanging_up_and_from_nothing_else() {
+fn under_nohup_only_hup_is_ignored() {
     if !stage::works("nohup", &["true"]) {
         return stage::skip("nohup", "there is no nohup");
     }
@@ -140,7 +140,7 @@ fn the_first_process_of_a_namespace() {
             watch.check("the forced exit", ended.at - forced, FORCED + GRACE);
             assert_eq!(ended.code(), Some(1), "{}", ended.text());
         } else {
-            // Sent from outside of its namespace, an abort is a request as well.
+            // SIGABRT from outside the namespace is a request to stop as well.
             let asked = kill(first, libc::SIGABRT);
             let ended = app.wait();
             watch.check("the exit", ended.at - asked, Duration::from_secs(2));

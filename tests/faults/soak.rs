@@ -1,4 +1,4 @@
-//! Exits one after another, under load, each with a fault of the table.
+//! Many exits in a row, under load, each with a random fault.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,7 @@ const SETTINGS: [&str; 6] = [
     "shutdown.progress_interval=100ms",
 ];
 
-/// What goes wrong in one exit.
+/// The fault of one exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Nothing,
@@ -42,7 +42,7 @@ enum Fault {
     Stopped,
     WorkerBlocked,
     HandlerPanics,
-    SilentClient,
+    IdleClient,
     HalfABody,
     SlowReader,
     StoreLocked,
@@ -62,7 +62,7 @@ const FAULTS: [Fault; 17] = [
     Fault::Stopped,
     Fault::WorkerBlocked,
     Fault::HandlerPanics,
-    Fault::SilentClient,
+    Fault::IdleClient,
     Fault::HalfABody,
     Fault::SlowReader,
     Fault::StoreLocked,
@@ -74,19 +74,19 @@ const FAULTS: [Fault; 17] = [
 ];
 
 impl Fault {
-    /// What the process may end with, if it ends by itself.
+    /// The possible exit codes, if the process is not killed.
     fn codes(self) -> &'static [i32] {
         match self {
             Self::Nothing
             | Self::AskedOverHttp
             | Self::HandlerPanics
-            | Self::SilentClient
+            | Self::IdleClient
             | Self::FullPipe
             | Self::ReaderLeft
             | Self::FewDescriptors
-            // It may be over before it is killed.
+            // It may have ended before it is killed.
             | Self::Killed => &[0],
-            // The drain's bound may have passed meanwhile.
+            // The drain timeout may have passed meanwhile.
             Self::Stopped => &[0, 3],
             Self::WorkerBlocked
             | Self::HalfABody
@@ -94,12 +94,12 @@ impl Fault {
             | Self::StoreLocked
             | Self::StoreDeleted => &[3],
             Self::SecondSignal | Self::FlushTooLong => &[1],
-            // It may be over before the coalesce time is.
+            // It may have ended before the coalescing time is over.
             Self::Storm => &[0, 1],
         }
     }
 
-    /// Whether what was dirty may be lost.
+    /// True if dirty entries may be lost.
     fn loses(self) -> bool {
         matches!(self, Self::SecondSignal | Self::Storm | Self::Killed | Self::FlushTooLong)
     }
@@ -119,7 +119,7 @@ impl Fault {
     }
 }
 
-/// How many exits are tried at a time.
+/// The number of exits that run at the same time.
 const AT_A_TIME: usize = 4;
 
 #[test]
@@ -151,10 +151,10 @@ fn exits_one_after_another() {
     stage::say(format_args!("soak: {exits} exits in {took:.1?}: {seen:?}"));
 }
 
-/// Exits one after another in one folder.
+/// A series of exits in one directory.
 struct Chain {
     folder: Arc<TempDir>,
-    /// What the store must have.
+    /// The entries that the store must have.
     values: BTreeMap<String, String>,
 }
 
@@ -177,7 +177,7 @@ impl Chain {
             }
             _ => {}
         }
-        // The report of the exit before.
+        // The previous exit's report.
         let report_file = self.folder.path().join("report.json");
         let _ = fs::remove_file(&report_file);
         let mut app = Mute::start(Arc::clone(&self.folder), command);
@@ -218,13 +218,13 @@ impl Chain {
         if let Some(said) = said {
             assert!(
                 !lost || said.contains("not flushed"),
-                "{what}: nobody says that writes are lost: {said}"
+                "{what}: the lost writes are not reported: {said}"
             );
         }
     }
 
-    /// Brings the fault about, and the exit. Returns what is to be held until its end, when that was asked for, and how
-    /// long it may take.
+    /// Causes the fault and the exit. Returns the values to hold until the end, the instant of the request to stop, and how
+    /// long the exit may take.
     fn stage(&self, fault: Fault, app: &Mute, random: &mut Random) -> (Staged, Instant, Duration) {
         let store = self.folder.path().join("data/cache.db");
         let mut staged = Staged::default();
@@ -237,7 +237,7 @@ impl Chain {
         match fault {
             Fault::WorkerBlocked => hold(&get("/chaos/block?ms=60000")),
             Fault::HandlerPanics => (0..3).for_each(|_| hold(&get("/chaos/panic"))),
-            Fault::SilentClient => (0..5).for_each(|_| hold(b"")),
+            Fault::IdleClient => (0..5).for_each(|_| hold(b"")),
             Fault::HalfABody => hold(b"PUT /cache/half HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"),
             Fault::SlowReader => hold(&get("/stream?n=1000000&ms=0")),
             Fault::SecondSignal => hold(&get("/slow?ms=60000")),
@@ -246,7 +246,7 @@ impl Chain {
             Fault::FewDescriptors => system::limit_descriptors(app.id(), descriptors(app.id()) + 8),
             _ => {}
         }
-        // What was sent arrives, unless it comes with the signal.
+        // Lets the bytes arrive before the signal, unless the fault wants them together.
         let arrives = matches!(
             fault,
             Fault::WorkerBlocked | Fault::HalfABody | Fault::SlowReader | Fault::SecondSignal
@@ -273,7 +273,7 @@ impl Chain {
         };
         match fault {
             Fault::SecondSignal => {
-                // Until the first has been taken: the system merges what a process did not get to see.
+                // Waits until the first is handled: the kernel merges pending signals of one kind.
                 wait_until("the exit begins", || app.log_text().contains("shutting down"));
                 thread::sleep(LATER);
                 return (staged, kill(app.id(), random.of_these(&ALL).1), FORCED);
@@ -294,7 +294,7 @@ impl Chain {
         (staged, first, fault.deadline() + GRACE)
     }
 
-    /// No temporary file, wherever the exit was not killed in the middle of one.
+    /// Checks that no temporary file is left, unless the process was killed while it wrote one.
     fn left(&self, what: &str, fault: Fault) {
         let (root, data) = (self.folder.path(), self.folder.path().join("data"));
         for entry in fs::read_dir(root).expect("a folder").chain(fs::read_dir(data).expect("a folder")) {
@@ -307,12 +307,12 @@ impl Chain {
         }
     }
 
-    /// Each acknowledged write is there once the next start has brought in what was spooled.
-    /// Returns whether they were lost, where they may be.
+    /// Checks that each acknowledged write is stored once the next start has imported the spool.
+    /// Returns true if writes were lost, where the fault allows that.
     fn check(&mut self, what: &str, fault: Fault, acknowledged: BTreeMap<String, String>) -> bool {
         let store = self.folder.path().join("data/cache.db");
         if fault == Fault::StoreDeleted {
-            // What was in it is not ours to promise.
+            // The deleted store's own entries are not covered by the promise.
             self.values.clear();
         }
         drop(Mute::start(Arc::clone(&self.folder), {
@@ -338,7 +338,7 @@ impl Chain {
         lost
     }
 
-    /// No process is left in the folder.
+    /// Checks that no process is left in the directory.
     fn ends(&self) {
         let here = self.folder.path().canonicalize().expect("a path");
         for process in fs::read_dir("/proc").expect("/proc").filter_map(Result::ok) {
@@ -349,18 +349,18 @@ impl Chain {
     }
 }
 
-/// What is held until the process has ended.
+/// Values that are held until the process has ended.
 #[derive(Default)]
 struct Staged {
     clients: Vec<Client>,
     lock: Option<Lock>,
 }
 
-/// Clients that read and write until the server is gone.
+/// Clients that read and write until the server has closed.
 struct Load {
     over: Arc<AtomicBool>,
     clients: Vec<thread::JoinHandle<BTreeMap<String, String>>>,
-    /// Of each client, to interrupt what it waits for.
+    /// Each client's socket, to interrupt its read.
     sockets: Vec<TcpStream>,
 }
 
@@ -394,11 +394,11 @@ impl Load {
         load
     }
 
-    /// What was acknowledged.
+    /// Ends the clients, and returns the acknowledged writes.
     fn end(self) -> BTreeMap<String, String> {
         self.over.store(true, Ordering::Relaxed);
         for socket in &self.sockets {
-            // It may be closed already.
+            // The connection may be closed already.
             let _ = socket.shutdown(std::net::Shutdown::Both);
         }
         self.clients.into_iter().flat_map(|client| client.join().expect("no panic")).collect()

@@ -1,4 +1,4 @@
-//! What the rows stage their faults with.
+//! Helpers of the fault tests: seeds, small disks, limits, and time limits that allow for a busy machine.
 
 use std::{
     collections::BTreeMap,
@@ -21,38 +21,38 @@ use std::{
 use sqlx::{Connection, Executor, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::support::{App, Client, PATIENCE, signals, wait_until};
+use crate::support::{App, Client, STUCK_AFTER, signals, wait_until};
 
-/// How much later than its deadline the process may be gone.
+/// How long after its deadline the process may end.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
-/// How much later than the second signal.
+/// How long after the second signal the process may end.
 pub(super) const FORCED: Duration = Duration::from_millis(200);
-/// Past `shutdown.coalesce`.
+/// Longer than the default `shutdown.coalesce`.
 pub(super) const LATER: Duration = Duration::from_millis(80);
 
-/// Says on the real standard error what the test harness would keep to itself.
+/// Prints to the real standard error, which the test harness does not capture.
 pub(super) fn say(what: impl Display) {
-    // It is for a reader: nothing depends on it.
+    // Informative only: a failure to print is ignored.
     let _ = writeln!(io::stderr(), "{what}");
 }
 
-/// Says that a row cannot be tried on this machine.
+/// Reports that a row cannot run on this machine.
 pub(super) fn skip(row: &str, why: impl Display) {
     say(format_args!("SKIPPED: {row}: {why}"));
 }
 
-/// How often a long row is tried: in full with `GRACEFUL_EXIT_LONG` set.
+/// The repetitions of a long row: `long` with `GRACEFUL_EXIT_LONG` set, otherwise `short`.
 pub(super) fn times(short: usize, long: usize) -> usize {
     let is_long = env::var_os("GRACEFUL_EXIT_LONG").is_some_and(|long| !long.is_empty());
     if is_long { long } else { short }
 }
 
-/// Numbers that a seed decides: of `GRACEFUL_EXIT_SEED`, or of the time.
+/// Random numbers, seeded by `GRACEFUL_EXIT_SEED` or by the time.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
 impl Random {
-    /// Prints the seed, so that a failure can be played again.
+    /// Prints the seed, so that a failure can be repeated.
     pub(super) fn of(row: &str) -> Self {
         let given = env::var("GRACEFUL_EXIT_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| {
@@ -63,7 +63,7 @@ impl Random {
         Self(seed)
     }
 
-    /// The numbers of one part, whatever the other parts have drawn.
+    /// An independent sequence of numbers for one part of a row.
     pub(super) fn part(&self, part: usize) -> Self {
         Self(self.0 ^ (part as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
@@ -91,8 +91,8 @@ impl Random {
     }
 }
 
-/// Measures how busy the machine is meanwhile. A bound is for a process that gets to run, and here other tests run as
-/// well: on a machine with nothing else to do, a bound is checked as it stands.
+/// Measures how busy the machine is while a row runs. A time limit holds for a process that gets its processor, and
+/// other tests run at the same time: on an idle machine a limit is checked unchanged.
 #[derive(Debug)]
 pub(super) struct Watch {
     seen: Arc<Mutex<Seen>>,
@@ -101,16 +101,16 @@ pub(super) struct Watch {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// How late a thread that slept has come back, at the worst.
+    /// The worst delay of a sleeping thread's wake-up.
     late: Duration,
-    /// How many threads wanted to run, summed up over the looks.
+    /// The number of runnable threads, summed up over all samples.
     runnable: f64,
     looks: f64,
 }
 
-/// How often a busy machine is looked at.
+/// The time between two samples.
 const LOOK: Duration = Duration::from_millis(5);
-/// However busy it is, a bound is not stretched further.
+/// The largest factor by which a time limit is extended.
 const STRETCHED: f64 = 4.0;
 
 impl Watch {
@@ -135,7 +135,7 @@ impl Watch {
         watch
     }
 
-    /// Checks that something took no longer than `bound`, as far as the machine let it.
+    /// Checks that `took` is at most `bound`, extended by the measured load.
     pub(super) fn check(&self, what: &str, took: Duration, bound: Duration) {
         let seen = self.seen.lock().expect("no panic");
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -155,7 +155,7 @@ impl Drop for Watch {
     }
 }
 
-/// The binary where its standard error cannot be read: its log file tells its ports. It is killed when it is dropped.
+/// The application without a readable standard error: its log file tells its ports. Killed on drop.
 #[derive(Debug)]
 pub(super) struct Mute {
     child: Child,
@@ -165,10 +165,10 @@ pub(super) struct Mute {
 }
 
 impl Mute {
-    /// Runs a command of [`App::command`], to which a log file is added.
+    /// Runs a command of [`App::command`], with a log file added.
     pub(super) fn start(folder: Arc<TempDir>, mut command: Command) -> Self {
         let log = folder.path().join("log.txt");
-        // Of an earlier run, whose ports were others.
+        // Removes the log of an earlier run, which names other ports.
         let _ = fs::remove_file(&log);
         command.args(["-s", "log.file=log.txt"]);
         let child = command.spawn().expect("the binary starts");
@@ -201,14 +201,14 @@ impl Mute {
         fs::read_to_string(self.folder.path().join("log.txt")).unwrap_or_default()
     }
 
-    /// Waits for its end.
+    /// Waits until the process has ended.
     pub(super) fn wait(&mut self) -> (ExitStatus, Instant) {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return (status, Instant::now());
             }
-            assert!(start.elapsed() < PATIENCE, "it does not end: {}", self.log_text());
+            assert!(start.elapsed() < STUCK_AFTER, "it does not end: {}", self.log_text());
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -216,13 +216,13 @@ impl Mute {
 
 impl Drop for Mute {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The same command, run by another program: `unshare -pf COMMAND …`.
+/// The same command, run by another program, such as `unshare -pf COMMAND …`.
 pub(super) fn run_by(program: &str, arguments: &[&str], command: &Command) -> Command {
     let mut wrapped = Command::new(program);
     wrapped.args(arguments).arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
@@ -239,7 +239,7 @@ pub(super) fn run_by(program: &str, arguments: &[&str], command: &Command) -> Co
     wrapped
 }
 
-/// Whether such a command can be run here.
+/// True if the command succeeds on this machine.
 pub(super) fn works(program: &str, arguments: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -257,12 +257,12 @@ pub(super) fn child_of(id: u32) -> u32 {
     child.expect("it was found")
 }
 
-/// How many file descriptors a process has open.
+/// The number of a process's open file descriptors.
 pub(super) fn descriptors(id: u32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
 }
 
-/// What the store of a folder holds.
+/// All entries of a store.
 pub(super) fn stored(store: &Path) -> BTreeMap<String, String> {
     block_on(async {
         let mut store = open(store).await;
@@ -299,16 +299,16 @@ fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
-/// Puts a value that a server has then acknowledged.
+/// Puts a value, and checks that it is acknowledged.
 pub(super) fn put(business: SocketAddr, key: &str, value: &str) {
     assert_eq!(Client::put(business, &format!("/cache/{key}"), value.as_bytes()).status, 204, "{key}");
 }
 
-/// What the next start says when it finds a spool.
+/// Part of the log line of a start that imports a spool.
 pub(super) const BROUGHT_IN: &str = "were brought in";
 
-/// Starts again in the folder, which then has each of these values, and leaves no spool behind. Returns whether the
-/// start brought anything in.
+/// Starts again in the directory, and checks that every value is there and no spool is left. Returns true if the
+/// start imported a spool.
 pub(super) fn has_all(folder: &Arc<TempDir>, settings: &[&str], values: &BTreeMap<String, String>) -> bool {
     let app = App::start_in(Arc::clone(folder), settings);
     for (key, value) in values {
@@ -321,12 +321,12 @@ pub(super) fn has_all(folder: &Arc<TempDir>, settings: &[&str], values: &BTreeMa
     ended.has(BROUGHT_IN)
 }
 
-/// A small disk of its own, in memory; the system lets go of it when it is dropped.
+/// A small disk in memory (tmpfs), unmounted on drop.
 #[derive(Debug)]
 pub(super) struct Disk(PathBuf);
 
 impl Disk {
-    /// Nothing where the machine does not let us mount.
+    /// Returns `None`, with a line that says so, where mounting is not allowed.
     pub(super) fn mount(row: &str, place: PathBuf, size: &str) -> Option<Self> {
         fs::create_dir_all(&place).expect("a folder");
         let path = place.to_str().expect("a path that is text");
@@ -346,7 +346,7 @@ impl Disk {
         self.fill_but(0);
     }
 
-    /// Fills it but for so many bytes.
+    /// Fills it except for `left` bytes.
     pub(super) fn fill_but(&self, left: usize) {
         let mut file = fs::File::create(self.0.join("filler")).expect("a file");
         let mut written = 0;

@@ -1,5 +1,5 @@
-//! A store that fails, and kills at any instant of the flush. Each fault of store and spool by itself is in the
-//! binary's `business::cache::tests`; a store that is locked too long is in `tests/cache.rs` as well.
+//! A failing store, and SIGKILL at any instant of the flush. Each fault of store and spool by itself is tested in the
+//! application's `business::cache::tests`.
 
 use std::{
     collections::BTreeMap,
@@ -22,14 +22,14 @@ use super::{
 use crate::support::{App, Client, folder};
 
 #[test]
-fn it_is_locked_for_longer_than_the_callbacks_bound() {
+fn it_is_locked_for_longer_than_the_callbacks_timeout() {
     let app = App::start(&["shutdown.callback_timeout=400ms"]);
     put(app.business, "key", "value");
     let lock = Lock::of(&app.path("data/cache.db"));
     let watch = Watch::start();
     let signalled = app.signal(libc::SIGTERM);
     let ended = app.wait();
-    // The callback's bound, and the release's: the store's own connection still waits for the lock.
+    // The callback's timeout and the release's: the store's connection still waits for the lock.
     watch.check("the exit", ended.at - signalled, Duration::from_millis(1400) + GRACE);
     assert_eq!(ended.code(), Some(3), "{}", ended.text());
     assert_eq!(ended.report()["callbacks"][0]["outcome"], "timed_out");
@@ -70,7 +70,7 @@ fn its_disk_is_full_in_the_middle_of_the_transaction() {
         put(app.business, &format!("key-{key}"), &value);
         values.insert(format!("key-{key}"), value);
     }
-    // Room for some of them.
+    // Space for some of the writes.
     disk.fill_but(300_000);
     let watch = Watch::start();
     let signalled = app.signal(libc::SIGTERM);
@@ -86,7 +86,7 @@ fn its_disk_is_full_in_the_middle_of_the_transaction() {
     assert!(!stage::has_all(&folder, &[&store], &values), "once");
 }
 
-/// How many processes are tried at a time.
+/// The number of processes that run at the same time.
 const AT_A_TIME: usize = 4;
 
 #[test]
@@ -114,24 +114,24 @@ fn killed_at_random_instants_of_the_flush() {
     assert!(rounds < 100 || tally.spooled > rounds / 10, "hardly any kill met a spool: {tally:?}");
 }
 
-/// What the kills met.
+/// What state each kill found.
 #[derive(Debug, Default)]
 struct Tally {
-    /// Killed before the spool was there: what was dirty is lost, as the contract says.
+    /// Killed before the spool existed: dirty entries are lost, as documented.
     before: usize,
-    /// Killed with the spool there.
+    /// Killed while the spool existed.
     spooled: usize,
-    /// Killed when the store had it all.
+    /// Killed after everything was stored.
     stored: usize,
-    /// It had ended by itself.
+    /// Ended by itself before the kill.
     too_late: usize,
 }
 
-/// Runs one after another in one folder, so that each start has what the last one left.
+/// Runs one after another in one directory, so that each start finds what the last run left.
 #[derive(Debug)]
 struct Chain {
     folder: Arc<TempDir>,
-    /// What must be there.
+    /// The entries that must be stored.
     values: BTreeMap<String, String>,
 }
 
@@ -147,7 +147,7 @@ impl Chain {
         assert!(!app.log_text().contains(BROUGHT_IN), "round {round}: a spool came back a second time");
         let mut fresh = BTreeMap::new();
         for key in 0..8 {
-            // Some that are new, and some that replace what a round before has written.
+            // Some keys are new, and some replace those of an earlier round.
             let key = if key < 4 { format!("key-{key}") } else { format!("key-{round}-{key}") };
             let value = format!("{round}-{}", "x".repeat(random.below(5_000)));
             put(app.business, &key, &value);
@@ -158,9 +158,9 @@ impl Chain {
         let signalled = app.signal(libc::SIGTERM);
         let mut renamed = false;
         if !from_the_signal {
-            let patience = Duration::from_secs(5);
-            // What a rename puts there is seen within microseconds; a flush with its syncs takes milliseconds.
-            while !renamed && signalled.elapsed() < patience {
+            let limit = Duration::from_secs(5);
+            // A renamed file is seen within microseconds; a flush with its syncs takes milliseconds.
+            while !renamed && signalled.elapsed() < limit {
                 renamed = spool.exists();
             }
         }
@@ -212,7 +212,7 @@ impl Chain {
         }
     }
 
-    /// Neither half a spool nor a journal.
+    /// Checks that neither a partial spool nor a journal is left.
     fn nothing_left(&self, round: usize) {
         for entry in fs::read_dir(self.folder.path().join("data")).expect("a folder") {
             let name = entry.expect("an entry").file_name().into_string().expect("a name");

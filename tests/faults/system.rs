@@ -1,4 +1,4 @@
-//! What needs the system's own calls.
+//! Helpers that need system calls: signals, descriptors, terminals, pipes.
 
 #![expect(unsafe_code, reason = "faults of a process are staged with calls that std has no safe form of")]
 
@@ -17,7 +17,7 @@ use libc::{c_int, rlimit};
 pub(super) fn kill(id: u32, signal: c_int) -> Instant {
     let at = Instant::now();
     let id = libc::pid_t::try_from(id).expect("a process id");
-    // SAFETY: it touches nothing of ours. That the process may be gone is the caller's business.
+    // SAFETY: it touches no memory. The caller has not waited for the process, so that the id is still its own.
     unsafe { libc::kill(id, signal) };
     at
 }
@@ -36,7 +36,7 @@ pub(super) fn closed_outputs(command: &mut Command) {
     unsafe { command.pre_exec(close) };
 }
 
-/// Lets a running process have so many file descriptors at the most.
+/// Limits a running process to `most` file descriptors.
 pub(super) fn limit_descriptors(id: u32, most: usize) {
     let limit = rlimit { rlim_cur: most as u64, rlim_max: most as u64 };
     let id = libc::pid_t::try_from(id).expect("a process id");
@@ -45,8 +45,7 @@ pub(super) fn limit_descriptors(id: u32, most: usize) {
     assert_eq!(done, 0, "{}", io::Error::last_os_error());
 }
 
-/// Lets this process, and the children that it starts, have as many file descriptors as the system lets it. Returns
-/// that number.
+/// Raises the descriptor limit of this process and its children as far as the system allows, and returns it.
 pub(super) fn raise_descriptors() -> usize {
     let mut limit = rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the limit is valid for both calls.
@@ -58,20 +57,20 @@ pub(super) fn raise_descriptors() -> usize {
     usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
-/// A terminal: the side that a person sits at, and the side that a process writes to.
+/// A pseudo-terminal: the user's side, and the side that a process writes to.
 pub(super) fn terminal() -> (File, File) {
-    let (mut seat, mut process) = (0, 0);
+    let (mut user_side, mut process) = (0, 0);
     let null = std::ptr::null_mut();
     // SAFETY: both places are valid; no name, no settings and no size are asked for or given.
-    let done = unsafe { libc::openpty(&raw mut seat, &raw mut process, null, null.cast(), null.cast()) };
+    let done = unsafe { libc::openpty(&raw mut user_side, &raw mut process, null, null.cast(), null.cast()) };
     assert_eq!(done, 0, "{}", io::Error::last_os_error());
-    // SAFETY: both are open and nobody else's.
-    let (seat, process) = unsafe { (OwnedFd::from_raw_fd(seat), OwnedFd::from_raw_fd(process)) };
-    for side in [&seat, &process] {
+    // SAFETY: both are open and owned by this function alone.
+    let (user_side, process) = unsafe { (OwnedFd::from_raw_fd(user_side), OwnedFd::from_raw_fd(process)) };
+    for side in [&user_side, &process] {
         // SAFETY: the descriptor is open. A child must not inherit it by chance, or the terminal never goes away.
         unsafe { libc::fcntl(side.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
     }
-    (seat.into(), process.into())
+    (user_side.into(), process.into())
 }
 
 /// Fills a pipe, so that the next write to it waits.

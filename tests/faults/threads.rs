@@ -1,4 +1,4 @@
-//! Threads that are blocked, and a process that does not get to run.
+//! Blocked threads, and a process that is stopped.
 
 use std::{
     thread,
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::support::{App, Client, wait_until};
 
-const BY_THE_GUARD: &str = "(by the guard)";
+const BY_THE_HARD_STOP: &str = "(by the guard)";
 
 #[test]
 fn the_systems_own_thread_is_blocked() {
@@ -23,7 +23,7 @@ fn the_systems_own_thread_is_blocked() {
     let signalled = app.signal(libc::SIGTERM);
     assert_eq!(request.read().expect("it is answered").text(), "done");
     let ended = app.wait();
-    // The request's 300 ms, and the guard's 250 ms for a process that does not end when all is done.
+    // The request's 300 ms, and the hard stop's 250 ms for a process that does not end after its last phase.
     watch.check("the exit", ended.at - signalled, DEADLINE);
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert_eq!(ended.report()["outcome"], "clean");
@@ -36,11 +36,11 @@ fn the_supervisors_thread_is_blocked() {
     let signalled = app.signal(libc::SIGTERM);
     let ended = app.wait();
     let took = ended.at - signalled;
-    assert!(took >= DEADLINE, "{took:?}: the guard does not come before the deadline");
-    watch.check("the guard", took, DEADLINE + GRACE);
+    assert!(took >= DEADLINE, "{took:?}: the hard stop does not act before the deadline");
+    watch.check("the hard stop", took, DEADLINE + GRACE);
     assert_eq!(ended.code(), Some(1), "{}", ended.text());
-    assert!(ended.has(BY_THE_GUARD), "{}", ended.text());
-    assert!(!ended.folder.path().join("report.json").exists(), "the guard writes no report");
+    assert!(ended.has(BY_THE_HARD_STOP), "{}", ended.text());
+    assert!(!ended.folder.path().join("report.json").exists(), "the hard stop writes no report");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_second_signal_while_the_supervisors_thread_is_blocked() {
     let watch = Watch::start();
     let second = app.signal(libc::SIGINT);
     let ended = app.wait();
-    watch.check("the guard", ended.at - second, FORCED);
+    watch.check("the hard stop", ended.at - second, FORCED);
     assert_eq!(ended.code(), Some(1), "{}", ended.text());
     assert!(ended.has("forced to exit (by the guard)"), "{}", ended.text());
 }
@@ -93,9 +93,9 @@ fn the_allocator_hangs() {
         let (from, bound) =
             if second { (app.signal(libc::SIGTERM), FORCED) } else { (signalled, DEADLINE + GRACE) };
         let ended = app.wait();
-        watch.check("the guard", ended.at - from, bound);
+        watch.check("the hard stop", ended.at - from, bound);
         assert_eq!(ended.code(), Some(1), "{}", ended.text());
-        assert!(ended.has(BY_THE_GUARD), "{}", ended.text());
+        assert!(ended.has(BY_THE_HARD_STOP), "{}", ended.text());
     }
 }
 
@@ -106,7 +106,7 @@ fn the_logs_flush_hangs_or_panics() {
         let watch = Watch::start();
         let signalled = app.signal(libc::SIGTERM);
         let ended = app.wait();
-        // All is done and said: the exit is what it was, and only the process's end is the guard's.
+        // The sequence is complete and logged; only the process's end is the hard stop's.
         watch.check(part, ended.at - signalled, DEADLINE);
         assert_eq!(ended.code(), Some(0), "{part}: {}", ended.text());
         assert_eq!(ended.report()["outcome"], "clean", "{part}");
@@ -143,11 +143,11 @@ fn a_process_that_is_stopped_beyond_its_deadline_ends_as_soon_as_it_runs_again()
     let ended = app.wait();
     watch.check("the end", ended.at - continued, GRACE);
     assert_eq!(ended.code(), Some(1), "{}", ended.text());
-    // Both its deadline and the guard's have passed: who is first is the scheduler's choice, and only one of them
+    // Both the deadline and the hard stop's have passed: which acts first is up to the scheduler, and only the former
     // writes a report.
     if ended.folder.path().join("report.json").exists() {
         assert_eq!(ended.report()["outcome"], "timed_out");
     } else {
-        assert!(ended.has(BY_THE_GUARD) || ended.has("out of time"), "{}", ended.text());
+        assert!(ended.has(BY_THE_HARD_STOP) || ended.has("out of time"), "{}", ended.text());
     }
 }

@@ -14,12 +14,12 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::support::{
-    Client, PATIENCE,
+    Client, STUCK_AFTER,
     tools::{project_file, skipped, tool},
     wait_until,
 };
 
-/// One browser, with one page. It is closed when it is dropped.
+/// One browser with one page, closed on drop.
 #[derive(Debug)]
 pub(crate) struct Browser {
     session: Session,
@@ -27,7 +27,7 @@ pub(crate) struct Browser {
     driver: Driver,
     id: String,
     _profile: TempDir,
-    /// Browsers are large, and machines small: one at a time.
+    /// One browser at a time: each needs much memory.
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -40,7 +40,7 @@ struct Driver {
 
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// A browser for a server on this machine and nothing else: no look at the network, no first-run pages.
+/// Options for a browser that connects only to this machine and shows no first-run pages.
 const FLAGS: &[&str] = &[
     "--headless",
     "--no-sandbox",
@@ -55,7 +55,7 @@ const FLAGS: &[&str] = &[
 ];
 
 impl Browser {
-    /// Starts one that prefers `language`; or says that `test` is skipped for want of it.
+    /// Starts a browser that prefers `language`. Returns `None`, and says that `test` is skipped, if there is none.
     pub(crate) fn start(test: &str, language: &str) -> Option<Self> {
         let chromedriver = tool("chromedriver", test)?;
         let chromium = tool("chromium", test)?;
@@ -90,7 +90,7 @@ impl Browser {
         self.runtime.block_on(self.session.goto(&format!("http://{server}/"))).expect("the page opens");
     }
 
-    /// Runs a script, and gives what it returns.
+    /// Runs a script, and returns its result.
     pub(crate) fn run(&self, script: &str) -> Value {
         self.runtime
             .block_on(self.session.execute(script, Vec::new()))
@@ -103,7 +103,7 @@ impl Browser {
         result.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// What a selector's first element shows; nothing where it is hidden.
+    /// The text that a selector's first element shows; empty if it is hidden.
     pub(crate) fn text(&self, selector: &str) -> String {
         let text = self.run(&format!(
             "const it = document.querySelector('{selector}'); return it?.checkVisibility() ? it.innerText : ''"
@@ -123,23 +123,27 @@ impl Browser {
         wait_until(expression, || self.run(&format!("return Boolean({expression})")) == json!(true));
     }
 
-    /// Clicks as a person does: on what is seen, and where it is.
+    /// Clicks as a user does, at the element's position on the screen.
     pub(crate) fn click(&self, selector: &str) {
         let click = async {
-            let element =
-                self.session.wait().at_most(PATIENCE).for_element(fantoccini::Locator::Css(selector)).await?;
+            let element = self
+                .session
+                .wait()
+                .at_most(STUCK_AFTER)
+                .for_element(fantoccini::Locator::Css(selector))
+                .await?;
             element.click().await
         };
         self.runtime.block_on(click).unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
-    /// Types into whatever has the focus.
+    /// Types into the focused element.
     pub(crate) fn type_text(&self, text: &str) {
         let type_text = async { self.session.active_element().await?.send_keys(text).await };
-        self.runtime.block_on(type_text).expect("something has the focus");
+        self.runtime.block_on(type_text).expect("an element has the focus");
     }
 
-    /// Makes the screen look so: `light` or `dark`, and so wide.
+    /// Sets the theme, `light` or `dark`, and the screen's width.
     pub(crate) fn look(&self, theme: &str, width: u32) {
         let features = json!([{ "name": "prefers-color-scheme", "value": theme }]);
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
@@ -147,7 +151,7 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
     }
 
-    /// Everything that the console holds against the page: errors, warnings, what its policy refused.
+    /// The console's errors and warnings, refusals by the content security policy included.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.ask("se/log", &json!({ "type": "browser" }));
         let of_note = |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
@@ -159,7 +163,7 @@ impl Browser {
             .collect()
     }
 
-    /// What axe-core finds to be inaccessible; or a line that says what is skipped for want of it.
+    /// The violations that axe-core finds. Empty, with a line that says so, if axe-core is not installed.
     pub(crate) fn inaccessible(&self, test: &str) -> Vec<String> {
         let path = project_file("target/npm/node_modules/axe-core/axe.min.js");
         let Ok(axe) = std::fs::read_to_string(&path) else {
@@ -175,7 +179,7 @@ impl Browser {
         ));
         assert!(
             found["violations"] != json!([]) || found["passes"].as_u64() > Some(10),
-            "it looked at something: {found}"
+            "it checked some rules: {found}"
         );
         found["violations"].as_array().expect("a list").iter().map(ToString::to_string).collect()
     }
@@ -184,7 +188,7 @@ impl Browser {
         self.ask("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
     }
 
-    /// What is Chromium's alone, and no part of the driver's standard.
+    /// Calls a command of Chromium's own, which the WebDriver standard does not have.
     fn ask(&self, what: &str, body: &Value) -> Value {
         let path = format!("/session/{}/{what}", self.id);
         let headers = [("Content-Type", "application/json"), ("Connection", "close")];
@@ -200,7 +204,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver takes the browser with it, if this does not.
+        // If this fails, the driver's end takes the browser along.
         let _ = self.runtime.block_on(self.session.clone().close());
     }
 }

@@ -1,4 +1,4 @@
-//! Every reachable state of small plans, whatever the environment does and in whatever order.
+//! Model checking: every reachable state of small plans, under every order of events.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::ledger::{Ledger, Promise, ends_by_its_bounds};
 const FIRST_SIGNAL: Duration = Duration::from_secs(7);
 const JUST_LATER: Duration = Duration::from_nanos(1);
 
-/// The machine, and around it an environment that may bring any event at any time: timers that were never
-/// armed, answers to questions that nobody asked, the dead dying again.
+/// The machine in an environment that may send any event at any time: timers that were never armed, results of tasks
+/// that were not started, repeated failures of one server.
 struct AnyOrder {
     plan: Plan,
 }
@@ -34,12 +34,12 @@ impl Model for AnyOrder {
 
     fn actions(&self, seen: &Seen, events: &mut Vec<Event>) {
         if !seen.ledger.broken.is_empty() {
-            return; // A path that broke a promise has told enough, and might have no end.
+            return; // A path that broke a promise is not followed: it might be infinite.
         }
         let coalesce = self.plan.timeouts().coalesce;
         events.extend([Event::Signal { at: FIRST_SIGNAL }, Event::Stop, Event::Timer(Timer::Deadline)]);
         if seen.ledger.first_signal().is_some() {
-            // When the first one comes tells one path from another as little as the time of day does.
+            // The time of the first signal does not distinguish paths.
             let further = [FIRST_SIGNAL + coalesce, FIRST_SIGNAL + coalesce + JUST_LATER];
             events.extend(further.map(|at| Event::Signal { at }));
         }
@@ -47,7 +47,7 @@ impl Model for AnyOrder {
         for (phase, of) in self.plan.phases().iter().enumerate() {
             let bound = |after| Event::Timer(Timer::Task { phase, after });
             events.extend((!of.delay.is_zero()).then(|| bound(of.delay)));
-            // A bound that no task of the phase has, and the answer of a task that it does not have.
+            // A timeout that no task of the phase has, and the result of a task that is not in the phase.
             events.push(bound(JUST_LATER));
             let task = TaskId { phase, task: of.tasks.len() };
             events.push(Event::TaskFinished { task, result: TaskResult::Done });
@@ -70,7 +70,7 @@ impl Model for AnyOrder {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        // The most telling first: what breaks one of them often breaks some of those below it.
+        // The most specific first: breaking one of them often breaks some of those below it.
         vec![
             Property::always("a stale timer changes nothing", |_, seen: &Seen| {
                 seen.keeps(Promise::StaleTimerChangesNothing)
@@ -81,26 +81,28 @@ impl Model for AnyOrder {
             Property::always("a second signal only forces the exit", |_, seen: &Seen| {
                 seen.keeps(Promise::SecondSignalOnlyForces)
             }),
-            Property::always("asking again and dying again change nothing", |_, seen: &Seen| {
+            Property::always("a repeated request to stop or failure changes nothing", |_, seen: &Seen| {
                 seen.keeps(Promise::RepeatedRequestChangesNothing)
             }),
-            Property::always("the deadline names everybody pending", |_, seen: &Seen| {
+            Property::always("the deadline names every pending task", |_, seen: &Seen| {
                 seen.keeps(Promise::DeadlineNamesThePending)
             }),
-            Property::always("nobody dead is asked", |_, seen: &Seen| seen.keeps(Promise::NobodyDeadIsAsked)),
-            Property::always("those whose bound is over are timed out, and nobody else", |_, seen: &Seen| {
+            Property::always("a failed server is given no task", |_, seen: &Seen| {
+                seen.keeps(Promise::NoTaskForAFailedServer)
+            }),
+            Property::always("exactly the tasks whose timeout is over are timed out", |_, seen: &Seen| {
                 seen.keeps(Promise::BoundsAreKept)
             }),
-            Property::always("what ended a phase is told truly", |_, seen: &Seen| {
+            Property::always("the cause of a phase's end is correct", |_, seen: &Seen| {
                 seen.keeps(Promise::EndedByIsTrue)
             }),
-            Property::always("the outcome is true", |_, seen: &Seen| seen.keeps(Promise::OutcomeIsTrue)),
+            Property::always("the outcome is correct", |_, seen: &Seen| seen.keeps(Promise::OutcomeIsTrue)),
             Property::always("exits exactly once", |_, seen: &Seen| seen.keeps(Promise::ExitsOnce)),
             Property::always("nothing after the exit", |_, seen: &Seen| {
                 seen.keeps(Promise::NothingAfterTheExit)
             }),
-            Property::always("everybody alive is asked, once", |_, seen: &Seen| {
-                seen.keeps(Promise::EverybodyAliveIsAskedOnce)
+            Property::always("every task of a running member is started, once", |_, seen: &Seen| {
+                seen.keeps(Promise::EachTaskStartsOnce)
             }),
             Property::always("phases follow the plan", |_, seen: &Seen| {
                 seen.keeps(Promise::PhasesFollowThePlan)
@@ -108,15 +110,15 @@ impl Model for AnyOrder {
             Property::always("every wait has a live timer", |_, seen: &Seen| {
                 seen.keeps(Promise::EveryWaitIsTimed)
             }),
-            Property::always("bounds alone end the exit", |model: &Self, seen: &Seen| {
+            Property::always("timeouts alone end the exit", |model: &Self, seen: &Seen| {
                 seen.machine.is_serving()
                     || seen.machine.is_over()
                     || ends_by_its_bounds(&model.plan, &seen.machine, &seen.ledger)
             }),
-            Property::always("the state tells what happened", |_, seen: &Seen| {
+            Property::always("the state agrees with the events", |_, seen: &Seen| {
                 seen.keeps(Promise::StateIsTrue)
             }),
-            // So that none of the above is hollow.
+            // These show that the properties above are not vacuous.
             Property::sometimes("some path ends clean", |_, seen: &Seen| seen.ended(Outcome::Clean)),
             Property::sometimes("some path ends incomplete", |_, seen: &Seen| {
                 seen.ended(Outcome::Incomplete)
@@ -137,7 +139,7 @@ impl Seen {
     }
 }
 
-/// Walks through every reachable state, holds each against the promises, and answers how many there are.
+/// Visits every reachable state, checks each against the promises, and returns their number.
 fn explore(timeouts: Timeouts, members: &[(Kind, Option<u64>)]) -> usize {
     let member = |(id, &(kind, seconds)): (usize, &(Kind, Option<u64>))| Member {
         kind,
@@ -151,8 +153,8 @@ fn explore(timeouts: Timeouts, members: &[(Kind, Option<u64>)]) -> usize {
     checker.unique_state_count()
 }
 
-// Counted by hand: serving; waiting, with or without a first signal; and over. Without one, the callback has
-// ended in one of four ways, died, timed out or was cut off by the deadline; with one, also by a second signal.
+// Counted by hand: serving; waiting, with or without a first signal; and over. Without a first signal there are seven
+// ends (four results of the callback, failure, timeout, deadline); with one, a second signal is the eighth.
 // So 1 + 2 + 7 + 8.
 #[test]
 fn one_callback() {

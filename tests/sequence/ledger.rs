@@ -1,4 +1,4 @@
-//! What an observer knows who sees only the events that go in and the effects that come out.
+//! An observer of the machine that sees only its input events and its effects.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,16 +10,16 @@ use graceful_exit::sequence::{
     Timer,
 };
 
-/// The books of one exit, kept beside the machine and never by it.
+/// The history of one exit, derived from events and effects, independent of the machine's own state.
 ///
-/// [`Ledger::observe`] holds each step against every [`Promise`] and notes those that it breaks.
+/// [`Ledger::observe`] checks each step against every [`Promise`] and records those that it breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ledger {
     pub(super) broken: BTreeSet<Promise>,
     pub(super) exits: Vec<Outcome>,
     /// Armed, not fired, and of a phase that is not over.
     pub(super) live: BTreeSet<Timer>,
-    /// What became of each task that its phase has come to.
+    /// The status of each task whose phase has begun.
     pub(super) statuses: BTreeMap<TaskId, TaskStatus>,
     begun: bool,
     first_signal: Option<Duration>,
@@ -28,14 +28,14 @@ pub(super) struct Ledger {
     next_phase: usize,
 }
 
-/// What users of the machine rely on.
+/// The promises that users of the machine rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Promise {
     ExitsOnce,
     NothingAfterTheExit,
     PhasesFollowThePlan,
-    EverybodyAliveIsAskedOnce,
-    NobodyDeadIsAsked,
+    EachTaskStartsOnce,
+    NoTaskForAFailedServer,
     EveryWaitIsTimed,
     BoundsAreKept,
     StaleTimerChangesNothing,
@@ -48,15 +48,15 @@ pub(super) enum Promise {
     StateIsTrue,
 }
 
-/// What an event means to somebody who has read the books.
+/// What an event means, given the history.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
-    /// Nothing, and this promise says so.
+    /// It must have no effect, by this promise.
     Nothing(Promise),
-    /// The first signal in an exit that something else started: remembered, and no more.
+    /// The first signal of an exit that was not started by one: recorded only.
     Remembered,
     Begin,
-    /// An answer, a death or a bound.
+    /// A result, a server's failure or a task's timeout.
     Progress,
     Deadline,
     Force,
@@ -85,7 +85,7 @@ impl Ledger {
         self.first_signal
     }
 
-    /// Those that were asked and are waited for, in their order.
+    /// The tasks that have been started and not ended, in their order.
     pub(super) fn waiting(&self) -> Vec<TaskId> {
         self.statuses
             .iter()
@@ -175,7 +175,7 @@ impl Ledger {
         }
     }
 
-    /// Where a promise leaves no choice, the effects are compared one by one.
+    /// Compares the effects one by one where the promises determine them.
     fn hold_exact_effects(&mut self, plan: &Plan, meaning: Meaning, before: &State, step: &Step) {
         let effects = step.effects.as_slice();
         match meaning {
@@ -200,7 +200,7 @@ impl Ledger {
         }
     }
 
-    /// Whose bound runs out with this event.
+    /// The tasks whose timeout this event is.
     fn due(&self, plan: &Plan, event: Event) -> Vec<TaskId> {
         let Event::Timer(timer @ Timer::Task { .. }) = event else { return Vec::new() };
         if self.is_over() || !self.live.contains(&timer) {
@@ -257,12 +257,12 @@ impl Ledger {
 
     fn ask(&mut self, plan: &Plan, task: TaskId) {
         self.hold(Promise::PhasesFollowThePlan, self.phase == Some(task.phase));
-        self.hold(Promise::NobodyDeadIsAsked, !self.dead.contains(&member_of(plan, task)));
+        self.hold(Promise::NoTaskForAFailedServer, !self.dead.contains(&member_of(plan, task)));
         self.hold(Promise::EveryWaitIsTimed, self.live.contains(&bound_of(plan, task)));
-        // In the order of the plan: whoever was asked before stands before.
+        // In the order of the plan.
         self.hold(Promise::PhasesFollowThePlan, self.waiting().iter().all(|&asked| asked < task));
         let before = self.statuses.insert(task, TaskStatus::Running);
-        self.hold(Promise::EverybodyAliveIsAskedOnce, before.is_none());
+        self.hold(Promise::EachTaskStartsOnce, before.is_none());
     }
 
     fn leave(&mut self, plan: &Plan, phase: usize, by: EndedBy, hold_over: bool) {
@@ -279,7 +279,7 @@ impl Ledger {
             }
         }
         let known = tasks_of(plan, phase).all(|task| self.statuses.contains_key(&task));
-        self.hold(Promise::EverybodyAliveIsAskedOnce, known);
+        self.hold(Promise::EachTaskStartsOnce, known);
         self.live.retain(|timer| *timer == Timer::Deadline);
         self.phase = None;
         self.next_phase = phase + 1;
@@ -304,16 +304,16 @@ impl Ledger {
         self.hold(Promise::ExitsOnce, self.phase.is_none() && self.exits.len() == 1);
     }
 
-    /// What holds between two events.
+    /// Checks what must hold between two events.
     fn hold_at_rest(&mut self, plan: &Plan, state: &State) {
         let waiting = self.waiting();
         if let Some(phase) = self.phase {
             let known = tasks_of(plan, phase).all(|task| self.statuses.contains_key(&task));
-            self.hold(Promise::EverybodyAliveIsAskedOnce, known);
+            self.hold(Promise::EachTaskStartsOnce, known);
             let hold = plan.phases()[phase].delay;
             let mut needed: BTreeSet<Timer> = waiting.iter().map(|&task| bound_of(plan, task)).collect();
             needed.extend((!hold.is_zero()).then_some(Timer::Task { phase, after: hold }));
-            // Nothing to wait for would be a wait for ever.
+            // A phase without a pending task or timer would never end.
             self.hold(Promise::EveryWaitIsTimed, !needed.is_empty());
             needed.insert(Timer::Deadline);
             self.hold(Promise::EveryWaitIsTimed, needed.is_subset(&self.live));
@@ -340,7 +340,7 @@ impl Ledger {
     }
 }
 
-/// Lets nothing happen but the phases' own timers, and tells whether they alone bring the exit to its end.
+/// Fires only the phases' own timers. Returns true if they alone end the exit.
 pub(super) fn ends_by_its_bounds(plan: &Plan, state: &State, ledger: &Ledger) -> bool {
     let (mut state, mut ledger) = (state.clone(), ledger.clone());
     let timers: usize = plan.phases().iter().map(|Phase { tasks, .. }| tasks.len() + 1).sum();

@@ -1,4 +1,4 @@
-//! Random paths through large plans, and what every plan looks like.
+//! Property tests: random paths through large plans, and the structure of every plan.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -23,11 +23,11 @@ proptest! {
         let (state, ledger, path) = walk(&plan, &choices);
         prop_assert!(ledger.broken.is_empty(), "{:?} after {path:#?}", ledger.broken);
         let idle_or_ends = state.is_serving() || state.is_over() || ends_by_its_bounds(&plan, &state, &ledger);
-        prop_assert!(idle_or_ends, "the bounds alone do not end it after {path:#?}");
+        prop_assert!(idle_or_ends, "the timeouts alone do not end it after {path:#?}");
     }
 
     #[test]
-    fn an_exit_is_clean_when_everybody_finishes_in_whatever_order(
+    fn an_exit_is_clean_if_every_task_finishes_in_any_order(
         (plan, order) in (any_plan(), prop::collection::vec(any::<Index>(), 1..50)),
     ) {
         let mut order = order.iter().cycle();
@@ -47,7 +47,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_asks_each_member_for_its_part_in_order((timeouts, members) in (any_timeouts(), any_members())) {
+    fn a_plan_has_the_tasks_of_every_member_in_order((timeouts, members) in (any_timeouts(), any_members())) {
         let plan = Plan::new(timeouts, members.clone());
         prop_assert!(plan.is_ok());
         let Ok(plan) = plan else { return Ok(()) };
@@ -86,14 +86,14 @@ proptest! {
     }
 }
 
-/// So that the random search is not hollow: it comes to every outcome, from plans of every size.
+/// Shows that the random search is not vacuous: it reaches every outcome, with plans of more than ten members.
 #[test]
-fn random_paths_come_to_every_outcome() {
+fn random_paths_reach_every_outcome() {
     let mut runner = TestRunner::deterministic();
     let mut outcomes = BTreeSet::new();
     for _ in 0..1_000 {
         let Ok(tree) = (any_plan(), any_path()).new_tree(&mut runner) else {
-            panic!("nothing to choose from")
+            panic!("no plan or path was generated")
         };
         let (plan, choices) = tree.current();
         let (_, ledger, _) = walk(&plan, &choices);
@@ -106,7 +106,7 @@ fn random_paths_come_to_every_outcome() {
 }
 
 #[test]
-fn a_plan_with_nobody_in_it_exits_clean_at_once() {
+fn a_plan_without_members_exits_clean_at_once() {
     let Ok(plan) = Plan::new(Timeouts::default(), Vec::new()) else { panic!("no plan") };
     let step = State::new(&plan).step(&plan, Event::Stop);
     let deadline = Effect::Arm { timer: Timer::Deadline, after: plan.timeouts().timeout };
@@ -114,7 +114,7 @@ fn a_plan_with_nobody_in_it_exits_clean_at_once() {
 }
 
 #[test]
-fn a_plan_that_makes_no_sense_cannot_be_built() {
+fn an_invalid_plan_is_an_error() {
     let member = |kind, name: &str| Member { kind, name: name.into(), timeout: None };
     let refused = |members: Vec<Member>| Plan::new(Timeouts::default(), members).err();
 
@@ -130,23 +130,23 @@ fn a_plan_that_makes_no_sense_cannot_be_built() {
     assert_eq!(refused(vec![server]), Some(PlanError::OwnBound { name: "a".into() }));
 }
 
-/// What happens next, told so that it makes sense wherever the exit stands, and shrinks.
+/// The next event, in a form that is valid in any state and that proptest can shrink.
 #[derive(Clone, Copy, Debug)]
 enum Choice {
-    /// One of those that are waited for answers.
+    /// A pending task answers.
     Answer(Index, TaskResult),
-    /// Anybody answers, asked or not, of this plan or not.
+    /// Any task answers, started or not, of this plan or not.
     StrayAnswer(TaskId, TaskResult),
-    /// A timer runs out that was armed for the phase.
+    /// A timer of the current phase fires.
     Bound(Index),
-    /// Any timer at all comes.
+    /// Any timer fires, armed or not.
     StrayTimer(Timer),
     Signal(Duration),
     Stop,
     Death(Index),
 }
 
-/// Takes one choice after another, and answers with where it came to, what was seen, and the events.
+/// Applies one choice after another. Returns the last state, the ledger and the events.
 fn walk(plan: &Plan, choices: &[Choice]) -> (State, Ledger, Vec<Event>) {
     let (mut state, mut ledger, mut path) = (State::new(plan), Ledger::new(), Vec::new());
     for &choice in choices {
@@ -178,7 +178,7 @@ fn event(plan: &Plan, ledger: &Ledger, choice: Choice) -> Event {
         Choice::StrayTimer(timer) => Event::Timer(timer),
         Choice::Signal(at) => Event::Signal { at },
         Choice::Stop => Event::Stop,
-        // One more than there are: a death of somebody whom the plan does not know.
+        // One more than there are: the failure of a member that the plan does not have.
         Choice::Death(index) => {
             Event::MemberFailed { member: MemberId(index.index(plan.members().len() + 1)) }
         }
@@ -186,7 +186,7 @@ fn event(plan: &Plan, ledger: &Ledger, choice: Choice) -> Event {
 }
 
 fn any_path() -> impl Strategy<Value = Vec<Choice>> {
-    // Some paths are calm, so that they come to an end by themselves and sometimes a clean one.
+    // Some paths have no disturbing events, so that they end by themselves and sometimes clean.
     prop_oneof![
         prop::collection::vec(calm_choice(), 0..200),
         prop::collection::vec(prop_oneof![9 => calm_choice(), 1 => any_choice()], 0..200),
@@ -205,7 +205,7 @@ fn calm_choice() -> impl Strategy<Value = Choice> {
 fn any_choice() -> impl Strategy<Value = Choice> {
     let task = (0..12_usize, 0..42_usize).prop_map(|(phase, task)| TaskId { phase, task });
     let bound = (0..12_usize, any_bound()).prop_map(|(phase, after)| Timer::Task { phase, after });
-    // Apart by less than a coalescing time of `any_timeouts`, by more, and by exactly that.
+    // Intervals below, above and equal to a coalescing time of `any_timeouts`.
     let at = (0..=30_u64).prop_map(|tick| Duration::from_millis(1_000 + tick * 10));
     prop_oneof![
         4 => (any::<Index>(), any_over()).prop_map(|(index, result)| Choice::Answer(index, result)),
@@ -257,7 +257,7 @@ fn any_members() -> impl Strategy<Value = Vec<Member>> {
     })
 }
 
-/// Few of them, so that they often coincide; zero is one.
+/// Few different values, so that they often coincide; zero is one.
 fn any_bound() -> impl Strategy<Value = Duration> {
     select(&[0, 1_000, 2_000, 5_000][..]).prop_map(Duration::from_millis)
 }

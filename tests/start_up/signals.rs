@@ -1,4 +1,4 @@
-//! A signal at any instant of the start.
+//! Signals at any instant of the start-up.
 
 use std::{
     fs::File,
@@ -13,14 +13,14 @@ use std::{
 
 use crate::support::{App, Client, Ended, folder};
 
-/// Long enough for a signal to have taken effect.
+/// The time that a signal needs to take effect.
 const LATER: Duration = Duration::from_millis(80);
 
 fn sleep_until(at: Instant) {
     thread::sleep(at.saturating_duration_since(Instant::now()));
 }
 
-/// How many instants of the start-up are tried.
+/// The number of instants of the start-up that are tried.
 const INSTANTS: u64 = 20;
 
 #[test]
@@ -39,7 +39,7 @@ fn a_signal_at_any_instant_of_the_start_up_ends_it_in_order() {
     }
 }
 
-/// `part` from the process's start, which may be before `main`, or after the last line of the start.
+/// Sends a signal `part` after the process's start: perhaps before `main`, perhaps after the start-up.
 fn a_signal_after(part: Duration) {
     let folder = folder();
     let ports = [free_port(), free_port()];
@@ -82,7 +82,7 @@ fn in_order(ended: &Ended, part: Duration) {
     }
 }
 
-/// No temporary file and no spool.
+/// Checks that no temporary file and no spool is left.
 fn nothing_left(folder: &Path) {
     for folder in [folder, &folder.join("data")] {
         for entry in folder.read_dir().into_iter().flatten() {
@@ -100,14 +100,14 @@ fn free_port() -> SocketAddr {
 
 #[test]
 fn a_signal_while_the_store_takes_long_to_open_ends_the_start_at_once() {
-    // A server that takes connections and never says a word.
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = silent.local_addr().expect("an address");
+    // A server that accepts connections and never answers.
+    let mute_server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = mute_server.local_addr().expect("an address");
     let folder = folder();
     let mut command = App::command(folder.path());
-    command.args(["-s", &format!("cache.store=postgres://nobody@{address}/none")]);
+    command.args(["-s", &format!("cache.store=postgres://user@{address}/none")]);
     let app = App::spawn(folder, command);
-    let _connection = silent.accept().expect("it connects");
+    let _connection = mute_server.accept().expect("it connects");
     let signalled = app.signal(libc::SIGTERM);
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
@@ -124,7 +124,7 @@ fn a_signal_while_the_settings_are_read_waits_until_it_can_be_handled() {
     let mut command = App::command(folder.path());
     command.arg("-c").arg(&fifo);
     let app = App::spawn(folder, command);
-    // This returns when the other end is opened: it is in the middle of its settings.
+    // Returns once the application has opened the other end: it is reading its settings.
     let mut settings = File::options().write(true).open(&fifo).expect("the other end");
     app.signal(libc::SIGTERM);
     thread::sleep(LATER);
@@ -136,13 +136,13 @@ fn a_signal_while_the_settings_are_read_waits_until_it_can_be_handled() {
 
 #[test]
 fn a_second_signal_during_the_start_up_does_not_leave_it_hanging() {
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = silent.local_addr().expect("an address");
+    let mute_server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = mute_server.local_addr().expect("an address");
     let folder = folder();
     let mut command = App::command(folder.path());
-    command.args(["-s", &format!("cache.store=postgres://nobody@{address}/none")]);
+    command.args(["-s", &format!("cache.store=postgres://user@{address}/none")]);
     let app = App::spawn(folder, command);
-    let _connection = silent.accept().expect("it connects");
+    let _connection = mute_server.accept().expect("it connects");
     app.signal(libc::SIGTERM);
     app.signal(libc::SIGINT);
     let ended = app.wait();

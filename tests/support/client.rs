@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpStream},
 };
 
-use super::PATIENCE;
+use super::STUCK_AFTER;
 
 /// A connection.
 #[derive(Debug)]
@@ -27,9 +27,9 @@ impl Client {
     }
 
     pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let stream = TcpStream::connect_timeout(&address, STUCK_AFTER)?;
+        stream.set_read_timeout(Some(STUCK_AFTER))?;
+        stream.set_write_timeout(Some(STUCK_AFTER))?;
         stream.set_nodelay(true)?;
         Ok(Self { reader: BufReader::new(stream) })
     }

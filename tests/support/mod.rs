@@ -28,7 +28,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine: a test that waits so long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(30);
 
 /// Waits for a condition.
 ///
@@ -37,7 +37,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(start.elapsed() < STUCK_AFTER, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

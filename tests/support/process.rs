@@ -12,7 +12,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Client, PATIENCE, wait_until};
+use super::{Client, STUCK_AFTER, wait_until};
 
 /// What a report names as the reason after [`App::signal_to_stop`].
 pub(crate) const STOPPED_BY: &str = if cfg!(windows) { "CTRL_BREAK" } else { "SIGTERM" };
@@ -230,7 +230,7 @@ impl App {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 break status;
             }
-            assert!(start.elapsed() < PATIENCE, "it does not end:\n{}", self.log_text());
+            assert!(start.elapsed() < STUCK_AFTER, "it does not end:\n{}", self.log_text());
             thread::sleep(Duration::from_millis(1));
         };
         let at = Instant::now();
@@ -312,7 +312,7 @@ pub(crate) fn output(mut command: Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let start = Instant::now();
     while child.try_wait().expect("a child").is_none() {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > STUCK_AFTER {
             // It is told by what it has printed.
             let _ = child.kill();
         }
