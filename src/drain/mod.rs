@@ -8,6 +8,7 @@ mod connection;
 mod gate;
 mod registry;
 mod service;
+mod streams;
 
 pub use connection::{Connection, InFlight};
 pub use gate::{Gate, Rejected};

@@ -10,10 +10,16 @@
 
 mod builder;
 mod door;
+#[cfg(feature = "http2")]
+mod http2;
 mod stream;
+#[cfg(feature = "rustls-0_23")]
+mod tls;
 mod worker;
 
 pub(crate) use builder::Opened;
 pub use builder::{BindError, Server, ServerName, Stop};
 pub use door::{Closed, Handle};
 pub use stream::Stream;
+#[cfg(feature = "rustls-0_23")]
+pub use tls::{CertificateError, CertificateFiles};

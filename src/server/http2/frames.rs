@@ -1,0 +1,313 @@
+//! [`FrameScanner`]: finds the frames in one direction of an HTTP/2 connection's bytes, wherever they are cut.
+//!
+//! Pure: no socket, no clock. It checks nothing, which is the dispatcher's work: bytes that are not HTTP/2 give
+//! meaningless frames, and never a panic.
+
+/// The bytes that a client sends before its first frame.
+const PREFACE_LENGTH: u8 = 24;
+/// The bytes of a frame's header.
+const HEADER_LENGTH: usize = 9;
+/// The highest stream identifier.
+pub(super) const MAX_STREAM: u32 = 0x7fff_ffff;
+
+/// Frame types and flags, by RFC 9113.
+mod code {
+    pub(super) const DATA: u8 = 0;
+    pub(super) const HEADERS: u8 = 1;
+    pub(super) const RST_STREAM: u8 = 3;
+    pub(super) const PUSH_PROMISE: u8 = 5;
+    pub(super) const PING: u8 = 6;
+    pub(super) const GOAWAY: u8 = 7;
+    pub(super) const CONTINUATION: u8 = 9;
+
+    pub(super) const ACK: u8 = 0x1;
+    pub(super) const END_STREAM: u8 = 0x1;
+    pub(super) const END_HEADERS: u8 = 0x4;
+}
+
+/// A whole frame; a header block counts as one, however many CONTINUATION frames it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Frame {
+    /// DATA.
+    Data { stream: u32, ends_stream: bool },
+    /// HEADERS and all of its CONTINUATION frames: a request's, a response's or trailers.
+    Headers { stream: u32, ends_stream: bool },
+    /// RST_STREAM.
+    Reset { stream: u32 },
+    /// PING.
+    Ping { is_ack: bool, payload: [u8; 8] },
+    /// GOAWAY.
+    GoAway { last_stream: u32, error: u32 },
+    /// Any other type.
+    Other,
+}
+
+impl Frame {
+    /// Returns the stream that this frame ends, in the direction that it is sent in.
+    pub(super) fn ended_stream(self) -> Option<u32> {
+        match self {
+            Self::Data { stream, ends_stream: true }
+            | Self::Headers { stream, ends_stream: true }
+            | Self::Reset { stream } => Some(stream),
+            _ => None,
+        }
+    }
+}
+
+/// Finds the frames in one direction of a connection.
+#[derive(Debug, Default)]
+pub(super) struct FrameScanner {
+    /// Bytes of the preface that are still to come.
+    preface_left: u8,
+    header: [u8; HEADER_LENGTH],
+    header_read: usize,
+    payload_left: usize,
+    /// The payload's first bytes, which is all that PING and GOAWAY are known by.
+    payload: [u8; 8],
+    payload_read: usize,
+    block: Option<Block>,
+}
+
+/// A header block whose END_HEADERS has not come yet.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    stream: u32,
+    ends_stream: bool,
+    is_push: bool,
+}
+
+impl FrameScanner {
+    /// Scans what a server sends.
+    pub(super) fn of_server() -> Self {
+        Self::default()
+    }
+
+    /// Scans what a client sends, which begins with the preface.
+    pub(super) fn of_client() -> Self {
+        Self { preface_left: PREFACE_LENGTH, ..Self::default() }
+    }
+
+    /// Returns true if another frame may be put in here: the preface is over, and neither a frame nor a header
+    /// block is unfinished.
+    pub(super) fn at_boundary(&self) -> bool {
+        self.preface_left == 0 && self.header_read == 0 && self.block.is_none()
+    }
+
+    /// Returns true once the client's preface has been seen.
+    pub(super) fn is_past_preface(&self) -> bool {
+        self.preface_left == 0
+    }
+
+    /// Takes the next bytes, and reports each frame that ends in them, in order.
+    pub(super) fn feed(&mut self, mut bytes: &[u8], mut found: impl FnMut(Frame)) {
+        while !bytes.is_empty() {
+            if self.preface_left > 0 {
+                let skipped = bytes.len().min(self.preface_left.into());
+                self.preface_left -= u8::try_from(skipped).unwrap_or(self.preface_left);
+                bytes = &bytes[skipped..];
+            } else if self.header_read < HEADER_LENGTH {
+                bytes = self.read_header(bytes);
+            } else {
+                bytes = self.read_payload(bytes);
+            }
+            if self.header_read == HEADER_LENGTH && self.payload_left == 0 {
+                self.header_read = 0;
+                if let Some(frame) = self.frame() {
+                    found(frame);
+                }
+            }
+        }
+    }
+
+    fn read_header<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let (taken, rest) = bytes.split_at(bytes.len().min(HEADER_LENGTH - self.header_read));
+        self.header[self.header_read..][..taken.len()].copy_from_slice(taken);
+        self.header_read += taken.len();
+        if self.header_read == HEADER_LENGTH {
+            let [high, middle, low, ..] = self.header.map(usize::from);
+            self.payload_left = high << 16 | middle << 8 | low;
+            self.payload_read = 0;
+        }
+        rest
+    }
+
+    fn read_payload<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let (taken, rest) = bytes.split_at(bytes.len().min(self.payload_left));
+        let kept = taken.len().min(self.payload.len() - self.payload_read);
+        self.payload[self.payload_read..][..kept].copy_from_slice(&taken[..kept]);
+        self.payload_read += kept;
+        self.payload_left -= taken.len();
+        rest
+    }
+
+    /// Returns the frame that has just ended; none, if it leaves a header block unfinished.
+    fn frame(&mut self) -> Option<Frame> {
+        let [_, _, _, kind, flags, id @ ..] = self.header;
+        let stream = u32::from_be_bytes(id) & MAX_STREAM;
+        let ends_stream = flags & code::END_STREAM != 0;
+        let [a, b, c, d, e, f, g, h] = self.payload;
+        match kind {
+            code::DATA => Some(Frame::Data { stream, ends_stream }),
+            code::HEADERS => {
+                self.block = Some(Block { stream, ends_stream, is_push: false });
+                self.end_of_block(flags)
+            }
+            code::PUSH_PROMISE => {
+                self.block = Some(Block { stream, ends_stream: false, is_push: true });
+                self.end_of_block(flags)
+            }
+            code::CONTINUATION => self.end_of_block(flags),
+            code::RST_STREAM => Some(Frame::Reset { stream }),
+            code::PING => Some(Frame::Ping { is_ack: flags & code::ACK != 0, payload: self.payload }),
+            code::GOAWAY => Some(Frame::GoAway {
+                last_stream: u32::from_be_bytes([a, b, c, d]) & MAX_STREAM,
+                error: u32::from_be_bytes([e, f, g, h]),
+            }),
+            _ => Some(Frame::Other),
+        }
+    }
+
+    fn end_of_block(&mut self, flags: u8) -> Option<Frame> {
+        if flags & code::END_HEADERS == 0 {
+            return None;
+        }
+        Some(match self.block.take() {
+            Some(Block { stream, ends_stream, is_push: false }) => Frame::Headers { stream, ends_stream },
+            _ => Frame::Other,
+        })
+    }
+}
+
+/// Returns a GOAWAY frame without an error.
+pub(super) fn go_away(last_stream: u32) -> [u8; HEADER_LENGTH + 8] {
+    let mut frame = [0, 0, 8, code::GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    frame[HEADER_LENGTH..][..4].copy_from_slice(&last_stream.to_be_bytes());
+    frame
+}
+
+/// Returns a PING frame.
+pub(super) fn ping(payload: [u8; 8]) -> [u8; HEADER_LENGTH + 8] {
+    let mut frame = [0, 0, 8, code::PING, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    frame[HEADER_LENGTH..].copy_from_slice(&payload);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap_or(0).to_be_bytes();
+        let mut bytes = vec![length[1], length[2], length[3], kind, flags];
+        bytes.extend(stream.to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    }
+
+    fn scan(scanner: &mut FrameScanner, bytes: &[u8]) -> Vec<Frame> {
+        let mut found = Vec::new();
+        scanner.feed(bytes, |frame| found.push(frame));
+        found
+    }
+
+    #[test]
+    fn a_clients_first_bytes_are_the_preface_and_no_frame() {
+        let mut scanner = FrameScanner::of_client();
+        assert_eq!(scan(&mut scanner, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"), []);
+        assert!(!scanner.at_boundary() && !scanner.is_past_preface());
+        let rest = [b"\n".as_slice(), &frame(4, 0, 0, &[0, 3, 0, 0, 0, 100])].concat();
+        assert_eq!(scan(&mut scanner, &rest), [Frame::Other]);
+        assert!(scanner.at_boundary());
+    }
+
+    #[test]
+    fn a_header_block_is_one_frame_and_no_boundary_before_its_end() {
+        let mut scanner = FrameScanner::of_server();
+        assert_eq!(scan(&mut scanner, &frame(1, code::END_STREAM, 5, b"half a")), []);
+        assert!(!scanner.at_boundary());
+        assert_eq!(scan(&mut scanner, &frame(9, 0, 5, b" block")), []);
+        let ended = scan(&mut scanner, &frame(9, code::END_HEADERS, 5, b""));
+        assert_eq!(ended, [Frame::Headers { stream: 5, ends_stream: true }]);
+        assert!(scanner.at_boundary());
+        assert_eq!(ended[0].ended_stream(), Some(5));
+    }
+
+    #[test]
+    fn own_frames_are_read_as_they_were_meant() {
+        let bytes = [go_away(MAX_STREAM), ping(*b"goodbye!")].concat();
+        let expected = [
+            Frame::GoAway { last_stream: MAX_STREAM, error: 0 },
+            Frame::Ping { is_ack: false, payload: *b"goodbye!" },
+        ];
+        assert_eq!(scan(&mut FrameScanner::of_server(), &bytes), expected);
+    }
+
+    /// A frame as it is sent, and as it is to be found.
+    fn any_frame() -> impl Strategy<Value = (Vec<u8>, Frame)> {
+        let stream = (0..MAX_STREAM, any::<bool>(), vec(any::<u8>(), 0..70));
+        prop_oneof![
+            stream.clone().prop_map(|(stream, ends_stream, payload)| {
+                let bytes = frame(code::DATA, u8::from(ends_stream), stream, &payload);
+                (bytes, Frame::Data { stream, ends_stream })
+            }),
+            (stream, vec(vec(any::<u8>(), 0..9), 0..4)).prop_map(|((stream, ends_stream, payload), more)| {
+                let end = |is_last: bool| if is_last { code::END_HEADERS } else { 0 };
+                let mut bytes =
+                    frame(code::HEADERS, u8::from(ends_stream) | end(more.is_empty()), stream, &payload);
+                for (index, part) in more.iter().enumerate() {
+                    bytes.extend(frame(code::CONTINUATION, end(index + 1 == more.len()), stream, part));
+                }
+                (bytes, Frame::Headers { stream, ends_stream })
+            }),
+            (0..MAX_STREAM).prop_map(|stream| (frame(3, 0, stream, &[0; 4]), Frame::Reset { stream })),
+            (any::<bool>(), any::<[u8; 8]>()).prop_map(|(is_ack, payload)| {
+                (frame(code::PING, u8::from(is_ack), 0, &payload), Frame::Ping { is_ack, payload })
+            }),
+            (0..MAX_STREAM, any::<u32>(), vec(any::<u8>(), 0..20)).prop_map(|(last_stream, error, debug)| {
+                let payload = [&last_stream.to_be_bytes()[..], &error.to_be_bytes(), &debug].concat();
+                (frame(code::GOAWAY, 0, 0, &payload), Frame::GoAway { last_stream, error })
+            }),
+            (10_u8.., vec(any::<u8>(), 0..300))
+                .prop_map(|(kind, payload)| { (frame(kind, 0xff, 1, &payload), Frame::Other) }),
+        ]
+    }
+
+    proptest! {
+        /// However the bytes are cut, the same frames are found, and a boundary is where one ends and nowhere else.
+        #[test]
+        fn every_frame_is_found_wherever_the_bytes_are_cut(
+            frames in vec(any_frame(), 1..12),
+            cuts in vec(1_usize..40, 1..40),
+        ) {
+            let mut ends = vec![0];
+            let mut bytes = Vec::new();
+            for (sent, _) in &frames {
+                bytes.extend(sent);
+                ends.push(bytes.len());
+            }
+            let expected: Vec<_> = frames.iter().map(|(_, frame)| *frame).collect();
+            let mut scanner = FrameScanner::of_server();
+            let (mut found, mut read) = (Vec::new(), 0);
+            for length in cuts.iter().cycle() {
+                let end = bytes.len().min(read + length);
+                scanner.feed(&bytes[read..end], |frame| found.push(frame));
+                read = end;
+                prop_assert_eq!(scanner.at_boundary(), ends.contains(&read), "after {} bytes", read);
+                if read == bytes.len() {
+                    break;
+                }
+            }
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(chunks in vec(vec(any::<u8>(), 0..200), 0..20)) {
+            let mut scanner = FrameScanner::of_client();
+            for chunk in &chunks {
+                scanner.feed(chunk, |_| {});
+            }
+        }
+    }
+}
