@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the policy of .cargo/deny.toml without a network: licences, and crates that are there twice."""
+"""Checks the policy of .cargo/deny.toml without a network: licences, and crates in two versions."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 
-# Two majors of these come with sqlx's PostgreSQL driver and with derive macros; neither is ours to choose.
+# Dependencies (sqlx's PostgreSQL driver, derive macros) bring two major versions of these.
 TWICE = {
     "application": {"block-buffer", "cpufeatures", "crypto-common", "digest", "hashbrown", "sha2", "syn"},
     "library": {"syn"},
@@ -19,7 +19,7 @@ def cargo(*arguments: str) -> str:
 
 
 def allowed(expression: str, licences: set[str]) -> bool:
-    """Whether an SPDX expression can be met: `OR` is a choice, `AND` is both, `/` is an old `OR`."""
+    """Returns true if the allowed licences satisfy an SPDX expression; `/` is an old spelling of `OR`."""
     expression = expression.replace("/", " OR ").replace("(", " ( ").replace(")", " ) ")
     words = re.sub(r"(\S+)\s+WITH\s+\S+", r"\1", expression).split()
     terms = {"OR": "or", "AND": "and", "(": "(", ")": ")"}
@@ -38,8 +38,8 @@ def main() -> int:
     for what, options in {"application": [], "library": ["--no-default-features"]}.items():
         tree = cargo("tree", "-d", "-e", "normal", "--depth", "0", "--prefix", "none", "--locked", *options)
         twice = {line.split()[0] for line in tree.splitlines() if line.strip()}
-        faults += [f"{name} is there twice in the {what}" for name in sorted(twice - TWICE[what])]
-        faults += [f"{name} is not there twice in the {what} any more" for name in sorted(TWICE[what] - twice)]
+        faults += [f"{name} is in two versions in the {what}" for name in sorted(twice - TWICE[what])]
+        faults += [f"{name} is listed in TWICE, but has one version in the {what}" for name in sorted(TWICE[what] - twice)]
     for fault in faults:
         print(fault, file=sys.stderr)
     print(f"{len(packages)} packages, {len(faults)} faults")

@@ -1,15 +1,15 @@
-//! What the gate costs a request, in instructions, which a busy machine does not change.
+//! The gate's cost for each request, in instructions, which do not depend on the machine's load.
 //!
 //! `cargo bench --bench gate [-- --json FILE]` needs Valgrind. It runs itself under callgrind, once for each layer
-//! and kind of request, and counts what a connection's task executes: actix-http's dispatcher, the application and
-//! the layer, without the kernel, tokio's driver and the client.
+//! and kind of request, and counts the instructions of a connection's task: actix-http's dispatcher, the application
+//! and the layer, without the kernel, tokio's driver and the client.
 //!
-//! gungraun, the crate for this, needs a runner of exactly its own version to be installed beside it, and counts
-//! whole functions; here only the polls of one task are to be counted, which a single option of callgrind does.
+//! The crate gungraun needs a separately installed runner of exactly its own version, and counts whole functions;
+//! counting the polls of one task needs a single option of callgrind.
 //!
-//! Valgrind turns a look at the clock into a system call, of which it counts nothing but the way there: on its
-//! own such a look is some fifty instructions more.
-#![expect(clippy::expect_used, reason = "what it measures it has started itself; a fault in that ends it")]
+//! Under Valgrind reading the clock is a system call, whose instructions are not counted: without Valgrind it is
+//! some fifty instructions more.
+#![expect(clippy::expect_used, reason = "a failed measurement ends the benchmark")]
 
 use std::{
     env,
@@ -31,10 +31,10 @@ use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy};
 use graceful_exit::server::Stream;
 use tokio::net::TcpListener;
 
-/// What stands before the application.
+/// The layers that are compared.
 const LAYERS: [&str; 4] = ["none", "nothing", "wrap_fn", "gate"];
 const KINDS: [&str; 3] = ["trivial", "body", "rejected"];
-/// Requests of the short and of the long run: their difference leaves out whatever happens only once.
+/// Requests of the short and of the long run: their difference leaves out the one-time costs.
 const SHORT: u32 = 50;
 const LONG: u32 = 250;
 const BODY: usize = 1 << 20;
@@ -90,7 +90,7 @@ fn table(json: Option<&str>) -> io::Result<()> {
     json.map_or(Ok(()), |path| std::fs::write(path, format!("{:#}\n", serde_json::Value::from(rows))))
 }
 
-/// All that was counted in one run.
+/// The instructions counted in one run.
 fn instructions(layer: &str, kind: &str, requests: u32) -> io::Result<f64> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("callgrind.out");
@@ -106,7 +106,7 @@ fn instructions(layer: &str, kind: &str, requests: u32) -> io::Result<f64> {
     total.filter(|_| status.success()).ok_or_else(|| io::Error::other(format!("callgrind: {status}")))
 }
 
-/// Serves so many requests behind a layer.
+/// Serves `requests` requests behind a layer.
 fn child(layer: &str, kind: &str, requests: u32) {
     actix_web::rt::System::new().block_on(async {
         let app = || {
@@ -165,7 +165,7 @@ where
     client.join().expect("every request is answered");
 }
 
-/// A task of which every poll is counted.
+/// A task whose polls are counted.
 struct Counted(Pin<Box<dyn Future<Output = ()>>>);
 
 impl Future for Counted {
@@ -181,7 +181,7 @@ fn counted_from_here(task: Pin<&mut dyn Future<Output = ()>>, cx: &mut Context<'
     std::hint::black_box(task.poll(cx))
 }
 
-/// Asks, one request after another, on one connection; or on one each.
+/// Sends one request after another, on one connection or on one each.
 fn ask(address: SocketAddr, kind: &str, requests: u32) {
     let connect = || std::net::TcpStream::connect(address).expect("it listens");
     let mut stream = connect();
@@ -209,7 +209,7 @@ fn ask(address: SocketAddr, kind: &str, requests: u32) {
     }
 }
 
-/// A layer in the gate's place that hands everything through, and does not even look at the body.
+/// A layer that passes everything through without touching the body, in place of the gate.
 fn nothing<S>(app: impl IntoServiceFactory<S, Request>) -> NothingFactory<S>
 where
     S: ServiceFactory<Request, Config = AppConfig> + 'static,

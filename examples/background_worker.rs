@@ -1,8 +1,8 @@
-//! An actix-web service with a background worker: a queue's consumer that finishes the job it is at, and takes no other.
+//! A service with a background worker: at the exit, the consumer of a queue finishes its current job and takes no other.
 //!
-//! `cargo run --example background_worker`, then a few times `curl -X POST localhost:8080/jobs`, and Ctrl-C: the job at
-//! hand is finished, those behind it stay in the queue for the next run, and the process ends with 0. A real queue
-//! keeps them itself; this one says how many there are.
+//! `cargo run --example background_worker`, a few times `curl -X POST localhost:8080/jobs`, then Ctrl-C: the current job
+//! is finished, the others stay in the queue, and the process ends with 0. A real queue is persistent; this one only
+//! prints how many jobs are left.
 
 use std::{collections::VecDeque, env, time::Duration};
 
@@ -11,13 +11,13 @@ use actix_web::{App, HttpResponse, web};
 use graceful_exit::{FinishWork, GracefulExit, Job, JobError, Server, StartError};
 use tokio::sync::oneshot;
 
-/// Takes a job from the queue when the one before is done.
+/// Runs one job of the queue after another.
 #[derive(Default)]
 struct Consumer {
     queue: VecDeque<u64>,
     given: u64,
     working: bool,
-    /// Told when the job at hand is done: from the first request to finish on, none follows it.
+    /// Set once the exit asks to finish: it is notified after the current job, and no other job starts.
     finish: Option<oneshot::Sender<()>>,
 }
 
@@ -25,7 +25,7 @@ impl Actor for Consumer {
     type Context = Context<Self>;
 }
 
-/// Puts a job into the queue, and tells its number.
+/// Adds a job to the queue, and returns its number.
 #[derive(Message)]
 #[rtype(u64)]
 struct Enqueue;
@@ -49,7 +49,7 @@ impl Handler<FinishWork> for Consumer {
         if self.working {
             self.finish = Some(finish);
         } else {
-            // Nothing is at hand; the receiver below is still there.
+            // No job is running; the receiver below exists still.
             let _ = finish.send(());
         }
         let left = self.queue.len();
@@ -57,7 +57,7 @@ impl Handler<FinishWork> for Consumer {
             println!("taking no more work, {left} jobs stay in the queue");
             tokio::select! {
                 done = finished => Ok(done?),
-                // Nobody waits any more: a job that can be broken off would be here.
+                // The drain timeout has passed: stop the job here if it can be stopped.
                 () = context.cancelled() => Err(JobError::new("the last job took too long")),
             }
         })
@@ -76,7 +76,7 @@ impl Consumer {
             println!("job {job} is done");
             consumer.working = false;
             match consumer.finish.take() {
-                // The supervisor may have stopped waiting.
+                // After the drain timeout the receiver is gone.
                 Some(finish) => drop(finish.send(())),
                 None => consumer.take_next(ctx),
             }

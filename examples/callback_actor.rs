@@ -1,4 +1,4 @@
-//! An actix-web service with a callback actor of its own.
+//! A service with an actor whose callback runs at the exit.
 //!
 //! `cargo run --example callback_actor`, then `curl 'localhost:8080/slow'` and Ctrl-C: the answer arrives, the
 //! counter is saved, and the process ends with 0. A second Ctrl-C ends it at once, with 1.
@@ -29,7 +29,7 @@ impl Handler<RunCallback> for SaveVisits {
         let visits = self.0.load(Ordering::Relaxed);
         Box::pin(async move {
             tokio::select! {
-                // Whatever takes long should end itself when nobody waits for it any more.
+                // A long callback should end itself once its timeout has passed.
                 () = context.cancelled() => Err(JobError::new("no time to save the visits")),
                 () = actix_web::rt::time::sleep(Duration::from_millis(100)) => {
                     println!("saved: {visits} visits");

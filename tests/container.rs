@@ -1,8 +1,8 @@
-//! The units of `config/deploy/` under a real systemd, PID 1 of a container: started, stopped, restarted, cut off, stuck
-//! and misconfigured.
+//! The units of `config/deploy/` under a real systemd, PID 1 of a container: start, stop, restart, forced stop, watchdog
+//! and wrong settings.
 //!
-//! [`under_a_real_systemd`] boots the container over the machine's own root, with nothing of it changed, and runs
-//! [`inside`] in there, which is a test of this same binary.
+//! [`the_units_work_under_a_real_systemd`] boots the container on an overlay of the machine's root, which stays unchanged, and runs
+//! [`inside`] there, which is a test of this same binary.
 
 use std::{
     fs,
@@ -23,12 +23,12 @@ use crate::support::{
 const SERVICE: &str = "graceful-exit.service";
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
 const BUSINESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
-/// Where [`inside`] leaves what it saw, and how it ended.
+/// The files in which [`inside`] leaves its transcript and its result.
 const TRANSCRIPT: &str = "/transcript.txt";
 const LOG: &str = "/proof.log";
 
 #[test]
-fn under_a_real_systemd() {
+fn the_units_work_under_a_real_systemd() {
     const TEST: &str = "the units under a real systemd";
     let Some(nspawn) = find("systemd-nspawn") else {
         return skipped(TEST, "systemd-nspawn is not installed (.ci/install does that)");
@@ -56,7 +56,7 @@ fn under_a_real_systemd() {
 
     let mut boot = Command::new("timeout");
     boot.args(["--kill-after=5", "170"]).arg(nspawn);
-    // Without a bus to register at, and in the scope that the test runs in.
+    // Without a registration at the machine's bus, in the scope that the test runs in.
     boot.args(["-q", "--register=no", "--keep-unit", "--private-network", "-b", "-D"]).arg(root);
     boot.arg("systemd.unit=proof.service").stdin(std::process::Stdio::null());
     let console = boot.output().expect("the container boots");
@@ -74,7 +74,7 @@ fn under_a_real_systemd() {
     assert!(log.contains("test container::inside ... ok") || log.contains("1 passed"), "{transcript}\n{log}");
 }
 
-/// The container's one job; when it is over, so is the container.
+/// The container's only unit; the container ends with it.
 const PROOF: &str = "\
 [Unit]
 DefaultDependencies=no
@@ -94,7 +94,7 @@ ExecStart=/usr/local/bin/proof --ignored --exact container::inside --nocapture
 fn inside() {
     let mut saw = Transcript(fs::File::create(TRANSCRIPT).expect("a file"));
 
-    // Nothing of the rest of the system is booted, and it is started more often than systemd's default allows.
+    // The rest of the system is not booted. The service starts more often than systemd's default limit allows.
     drop_in("waits", "[Unit]\nDefaultDependencies=no\nWants=\nAfter=\nStartLimitIntervalSec=0");
     unit_drop_in("graceful-exit.socket", "waits", "[Unit]\nDefaultDependencies=no");
     systemctl(&["start", "graceful-exit.socket", SERVICE]);
@@ -115,38 +115,38 @@ fn inside() {
     let state = saw.show("stopped");
     assert_eq!((get(&state, "Result"), get(&state, "ExecMainStatus")), ("success", "0"));
 
-    // Whoever connects starts it again, and finds what was written.
+    // A new connection starts the service again, and reads the stored value.
     assert_eq!(Client::get(BUSINESS, "/cache/key").text(), "value");
     saw.show("started by a connection");
 
     let traffic = Traffic::start(BUSINESS, 0);
     for _ in 0..10 {
         let before = traffic.answered();
-        wait_until("newcomers are answered", || traffic.answered() > before + 5);
+        wait_until("new connections are answered", || traffic.answered() > before + 5);
         systemctl(&["restart", SERVICE]);
     }
     let seen = traffic.stop();
     let (rejected, failed): (Vec<_>, Vec<_>) =
         seen.failures.iter().partition(|what| what.contains("status 503"));
     saw.say(&format!(
-        "10 restarts: {} newcomers answered, {} rejected, {} refused or cut",
-        seen.newcomers,
+        "10 restarts: {} new connections answered, {} rejected, {} refused or cut",
+        seen.new_connections,
         rejected.len(),
         failed.len()
     ));
     assert!(failed.is_empty() && rejected.len() <= 10, "{:#?}", seen.failures);
 
     // Longer than TimeoutStopSec, within our own deadline.
-    drop_in("patience", "[Service]\nTimeoutStopSec=1s");
+    drop_in("short-timeout", "[Service]\nTimeoutStopSec=1s");
     systemctl(&["restart", SERVICE]);
     let mut kept = self::slow(4000);
     systemctl(&["stop", SERVICE]);
     assert_eq!(kept.read().expect("answered").status, 200);
     let state = saw.show("stopped after 4 s with TimeoutStopSec=1s, extended");
     assert_eq!((get(&state, "Result"), get(&state, "ExecMainStatus")), ("success", "0"));
-    remove_drop_in("patience");
+    remove_drop_in("short-timeout");
 
-    // A request is cut off at the drain's end: somebody should look.
+    // A request is aborted at the drain timeout: systemd shows a failure.
     drop_in("drain", "[Service]\nEnvironment=GRACEFUL_EXIT__SHUTDOWN__DRAIN_TIMEOUT=300ms");
     systemctl(&["restart", SERVICE]);
     let _cut = self::slow(60_000);
@@ -155,7 +155,7 @@ fn inside() {
     assert_eq!((get(&state, "Result"), get(&state, "ExecMainStatus")), ("exit-code", "3"));
     remove_drop_in("drain");
 
-    // Out of time: our own deadline ends it, not systemd's.
+    // The application's own deadline ends it, not systemd's.
     drop_in("deadline", "[Service]\nEnvironment=GRACEFUL_EXIT__SHUTDOWN__TIMEOUT=1s");
     systemctl(&["restart", SERVICE]);
     let _late = self::slow(60_000);
@@ -172,7 +172,7 @@ fn inside() {
     let state = saw.show("alive, WatchdogSec=1s");
     assert_eq!((get(&state, "ActiveState"), get(&state, "NRestarts")), ("active", "0"));
     output(Command::new("kill").args(["-STOP", get(&state, "MainPID")]));
-    wait_until("its watchdog bites", || get(&show(), "Result") == "watchdog");
+    wait_until("the watchdog ends it", || get(&show(), "Result") == "watchdog");
     saw.show("stuck");
     wait_until("systemd starts it again", || {
         let state = show();
@@ -181,7 +181,7 @@ fn inside() {
     saw.show("started again");
     remove_drop_in("watchdog");
 
-    // Settings that are wrong now will be so the next time: no restart.
+    // Wrong settings stay wrong: no restart.
     drop_in("wrong", "[Service]\nEnvironment=GRACEFUL_EXIT__SHUTDOWN__TIMEOUT=never");
     systemctl(&["stop", "graceful-exit.socket", SERVICE]);
     let started = Command::new("systemctl").args(["start", SERVICE]).status().expect("systemctl");
@@ -192,7 +192,7 @@ fn inside() {
     assert_eq!(get(&state, "NRestarts"), "0");
 }
 
-/// What `systemctl show` said, for a person to read.
+/// A transcript of `systemctl show`, for a reader.
 struct Transcript(fs::File);
 
 impl Transcript {
@@ -239,7 +239,7 @@ fn remove_drop_in(name: &str) {
     systemctl(&["daemon-reload"]);
 }
 
-/// A request that is being answered for so long.
+/// A request whose answer takes `ms` milliseconds.
 fn slow(ms: u32) -> Client {
     let mut client = Client::connect(BUSINESS);
     client.send("GET", &format!("/slow?ms={ms}"), &[]).expect("sent");
@@ -247,7 +247,7 @@ fn slow(ms: u32) -> Client {
     client
 }
 
-/// The machine's root, with what is written to it kept apart. It is unmounted when it is dropped.
+/// An overlay of the machine's root, unmounted on drop: writes go to a separate directory.
 struct Overlay {
     folder: tempfile::TempDir,
 }

@@ -1,4 +1,4 @@
-//! The files of `config/deploy/` and `plan`'s formats say the same, and PID 1 needs no init.
+//! The files of `config/deploy/` agree with `plan`'s output; the application works as PID 1 without an init process.
 
 use std::{
     collections::BTreeMap,
@@ -17,14 +17,14 @@ use crate::support::{
 };
 
 #[test]
-fn the_deployments_numbers_are_the_plans() {
+fn the_deployment_has_the_numbers_of_the_plan() {
     let yaml = fs::read_to_string(project_file("config/deploy/kubernetes.yaml")).expect("a file");
     let environment = pod_environment(&yaml);
     assert!(environment.contains_key("GRACEFUL_EXIT__SHUTDOWN__TIMEOUT"), "{environment:?}");
     let plan: Value = serde_json::from_str(&plan(&environment, &["--format", "json"])).expect("JSON");
     assert_eq!(number(&yaml, "terminationGracePeriodSeconds"), plan["terminationGracePeriodSeconds"]);
     assert_eq!(plan["warnings"], serde_json::json!([]), "it fits");
-    // Whoever goes by the readiness probe has turned away within the delay.
+    // The readiness probe fails within the ready delay.
     let delay = plan["phases"][0]["bound_ms"].as_u64().expect("a number");
     let probe = yaml.split("readinessProbe:").nth(1).expect("a probe");
     let [period, timeout, failures] =
@@ -35,16 +35,16 @@ fn the_deployments_numbers_are_the_plans() {
         "{period} × {failures} + {timeout} s of {delay} ms"
     );
 
-    // What is printed for these settings is what stands in the file, line by line.
+    // The plan's output for these settings is in the file, line by line, except for its comments.
     let block = self::plan(&environment, &["--format", "kubernetes"]);
     let lines: Vec<_> = yaml.lines().map(str::trim).collect();
-    for line in block.lines().map(str::trim) {
+    for line in block.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
         assert!(lines.contains(&line), "`{line}` is not in kubernetes.yaml:\n{block}");
     }
 }
 
 #[test]
-fn the_deployment_is_what_kubernetes_takes() {
+fn the_deployment_matches_kubernetes_schema() {
     let ours = project_file("target/tools/kubernetes/bin/kubernetes-validate");
     let Some(validate) = Some(ours).filter(|path| path.is_file()).or_else(|| find("kubernetes-validate"))
     else {
@@ -56,10 +56,10 @@ fn the_deployment_is_what_kubernetes_takes() {
     let file = project_file("config/deploy/kubernetes.yaml");
     let said = output(Command::new(&validate).arg("--strict").arg(&file));
     for kind in ["Deployment", "Service", "PodDisruptionBudget"] {
-        assert!(said.to_lowercase().contains(&kind.to_lowercase()), "{kind} was looked at: {said}");
+        assert!(said.to_lowercase().contains(&kind.to_lowercase()), "{kind} was checked: {said}");
     }
     eprintln!("{said}");
-    // A misspelt key is found: the check is not hollow.
+    // A misspelt key is found: the check works.
     let folder = tempfile::tempdir().expect("a temporary folder");
     let wrong = fs::read_to_string(&file).expect("a file").replace("maxUnavailable: 0", "maxUnavailabel: 0");
     fs::write(folder.path().join("wrong.yaml"), wrong).expect("a file");
@@ -68,12 +68,12 @@ fn the_deployment_is_what_kubernetes_takes() {
 }
 
 #[test]
-fn the_units_lines_are_the_plans() {
+fn the_unit_has_the_lines_of_the_plan() {
     let unit = fs::read_to_string(project_file("config/deploy/graceful-exit.service")).expect("a file");
     let block = plan(&BTreeMap::new(), &["--format", "systemd"]);
     for line in block.lines().filter(|line| !line.starts_with('#')) {
         let expected = if line.starts_with("Environment=") {
-            // The file names those that a service needs; without SIGABRT are both.
+            // The file lists fewer signals; neither has SIGABRT.
             assert!(!line.contains("SIGABRT") && line.contains("SIGTERM"), "{line}");
             continue;
         } else {
@@ -86,7 +86,7 @@ fn the_units_lines_are_the_plans() {
 }
 
 #[test]
-fn the_plan_warns_of_a_platform_that_is_less_patient() {
+fn the_plan_warns_of_a_platform_that_kills_before_the_deadline() {
     let plan = |arguments: &[&str]| plan(&BTreeMap::new(), arguments);
     assert!(!plan(&[]).contains("warning"), "{}", plan(&[]));
     let long = plan(&["-s", "shutdown.timeout=40s"]);
@@ -109,7 +109,7 @@ fn the_plan_warns_of_a_platform_that_is_less_patient() {
 }
 
 #[test]
-fn pid_1_works_without_an_init() {
+fn pid_1_needs_no_init_process() {
     const TEST: &str = "PID 1 without an init";
     let Some(unshare) = tool("unshare", TEST) else { return };
     let mut probe = Command::new(&unshare);
@@ -123,10 +123,10 @@ fn pid_1_works_without_an_init() {
         let mut outer = Command::new(&unshare);
         outer.args(["--pid", "--fork", "--kill-child"]).arg(inner.get_program()).args(inner.get_args());
         outer.current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null());
-        // A script that runs these tests in its background has SIGINT ignored, and whoever it starts inherits that.
+        // A script that runs these tests in its background ignores SIGINT, and its children inherit that.
         signals::all_default(&mut outer);
         let app = App::start_command(folder, outer);
-        // `unshare` waits for its child, which is PID 1 in there.
+        // `unshare` waits for its child, which is PID 1 of the namespace.
         let children = format!("/proc/{0}/task/{0}/children", app.id());
         let inside = fs::read_to_string(children).expect("a child").trim().parse::<i32>().expect("one child");
         (app, inside)
@@ -139,7 +139,7 @@ fn pid_1_works_without_an_init() {
     assert_eq!(slow.read().expect("answered").status, 200);
     assert_eq!(app.wait().code(), Some(0));
 
-    // The second signal forces, and a default action, which PID 1 does not have, is not needed for it.
+    // The second signal forces. PID 1 has no default actions, and none is needed.
     let (app, inside) = start();
     let _slow = app.in_flight("/slow?ms=60000");
     kill(inside, libc::SIGINT);

@@ -1,5 +1,8 @@
-//! The integration tests: one binary, a file a subject.
-#![expect(clippy::expect_used, reason = "a test that cannot go on ends there, and says what was missing")]
+//! The integration tests: one binary with one file for each subject.
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot go on fails with a message that says what was missing"
+)]
 
 #[cfg(feature = "app")]
 mod admin;
@@ -36,7 +39,7 @@ mod transcripts;
 #[cfg(all(windows, feature = "app"))]
 mod windows;
 
-// At home on Linux's platforms.
+// These need Linux: systemd, namespaces, Debian's programs.
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod container;
 #[cfg(all(target_os = "linux", feature = "app"))]

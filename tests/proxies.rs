@@ -1,4 +1,4 @@
-//! Rolling restarts behind real proxies, with the files of `config/deploy/`: no client sees a failure.
+//! Rolling restarts behind HAProxy and nginx with the files of `config/deploy/`: no client sees a failure.
 
 use std::{
     fs,
@@ -25,8 +25,8 @@ const CLIENTS: usize = 32;
 /// `ready_delay` for a balancer that looks ten times a second, on a machine that may be busy with other tests.
 const READY_DELAY: &str = "shutdown.ready_delay=600ms";
 
-/// Longer than the proxy's patience with an instance that does not answer: whoever has found one down is still served by
-/// the other when that one has been asked to stop meanwhile.
+/// Longer than the proxy's timeout for an instance that does not answer: a request that found one instance down is still
+/// served by the other, even if that one has been asked to stop meanwhile.
 const MEANWHILE: &str = "shutdown.ready_delay=600ms";
 
 #[test]
@@ -37,7 +37,7 @@ fn a_rolling_restart_behind_haproxy_loses_nothing() {
     // Ten checks a second in place of one: the same proof in a tenth of the time.
     let quick =
         site.put_into(&written).replace("inter 1s", "inter 100ms").replace("inter 200ms", "inter 20ms");
-    assert_ne!(quick, site.put_into(&written), "the checks are quickened");
+    assert_ne!(quick, site.put_into(&written), "the checks are more frequent");
     fs::write(site.path("haproxy.cfg"), quick).expect("a file");
     let socket = site.path("haproxy.sock");
     fs::write(site.path("watch.cfg"), format!("global\n    stats socket {}\n", socket.display()))
@@ -47,8 +47,8 @@ fn a_rolling_restart_behind_haproxy_loses_nothing() {
     command.args(["-db", "-f", "haproxy.cfg", "-f", "watch.cfg"]);
     let mut instances = site.start_instances(&[READY_DELAY]);
     let _proxy = site.start(&mut command);
-    let turns_to = |instance: usize| haproxy_says(&socket, ["a", "b"][instance]) == "UP";
-    roll("HAProxy", Rejects::Never, &site, &mut instances, &[READY_DELAY], turns_to);
+    let uses = |instance: usize| haproxy_says(&socket, ["a", "b"][instance]) == "UP";
+    roll("HAProxy", Rejects::Never, &site, &mut instances, &[READY_DELAY], uses);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_rolling_restart_behind_nginx_loses_nothing() {
         .map(|what| format!("    {what}_temp_path {};\n", site.path(what).display()))
         .concat();
     let quick = site.put_into(&written).replace("proxy_connect_timeout 1s", "proxy_connect_timeout 200ms");
-    assert_ne!(quick, site.put_into(&written), "its patience is shortened");
+    assert_ne!(quick, site.put_into(&written), "its timeout is shorter");
     let ours = quick.replace("http {\n", &format!("http {{\n{folders}"));
     fs::write(site.path("nginx.conf"), ours).expect("a file");
 
@@ -69,29 +69,29 @@ fn a_rolling_restart_behind_nginx_loses_nothing() {
     command.arg("-g").arg(format!("daemon off; pid {};", site.path("nginx.pid").display()));
     let mut instances = site.start_instances(&[MEANWHILE]);
     let _proxy = site.start(&mut command);
-    // It learns of an instance by asking it, so an instance that serves is one that it turns to.
+    // nginx tries every instance, so it uses each that serves.
     roll("nginx", Rejects::AndIsAskedElsewhere, &site, &mut instances, &[MEANWHILE], |_| true);
 }
 
-/// What an instance does to the proxy's requests at its end.
+/// How an instance treats the proxy's requests at its exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rejects {
-    /// Lame duck: the proxy has turned away before.
+    /// Lame duck: the proxy has stopped sending before requests are rejected.
     Never,
-    /// The proxy learns by it, and asks the other.
+    /// The proxy gets a rejection, and sends the request to the other instance.
     AndIsAskedElsewhere,
 }
 
-/// Restarts one instance after the other, and asks what the clients saw of it.
+/// Restarts one instance after the other, and checks what the clients saw.
 fn roll(
     proxy: &str,
     rejects: Rejects,
     site: &Site,
     instances: &mut [Option<App>; 2],
     settings: &[&str],
-    turns_to: impl Fn(usize) -> bool,
+    uses: impl Fn(usize) -> bool,
 ) {
-    let all_are_in = || wait_until("the proxy turns to both", || turns_to(0) && turns_to(1));
+    let all_are_in = || wait_until("the proxy uses both", || uses(0) && uses(1));
     all_are_in();
     let traffic = Traffic::start(site.front(), CLIENTS);
     wait_until("the traffic flows", || traffic.answered() > 200);
@@ -108,7 +108,7 @@ fn roll(
                 let rejected: u64 = rejected.filter_map(|server| server["rejected"].as_u64()).sum();
                 assert_eq!(
                     rejected, 0,
-                    "lame duck: the balancer had turned away before the first reject: {report}"
+                    "lame duck: the balancer had stopped sending before the first rejection: {report}"
                 );
             }
             *place = Some(site.start_instance(index, settings));
@@ -117,18 +117,18 @@ fn roll(
     all_are_in();
     let seen = traffic.stop();
     eprintln!(
-        "{proxy}: {} restarts, {} requests on {CLIENTS} kept connections, {} by newcomers, {} failures",
+        "{proxy}: {} restarts, {} requests on {CLIENTS} kept connections, {} on new connections, {} failures",
         2 * RESTARTS,
         seen.kept_alive,
-        seen.newcomers,
+        seen.new_connections,
         seen.failures.len()
     );
     assert!(seen.failures.is_empty(), "{:#?}", &seen.failures[..seen.failures.len().min(20)]);
-    assert!(seen.kept_alive > 1000 && seen.newcomers > 100, "the proof is not hollow: {seen:?}");
+    assert!(seen.kept_alive > 1000 && seen.new_connections > 100, "there was enough traffic: {seen:?}");
     every_write_is_there(instances, &seen.stored);
 }
 
-/// Each instance has a store of its own, so a write is in the one that has acknowledged it.
+/// Checks that each write is in one of the stores: the instance that acknowledged it has it.
 fn every_write_is_there(instances: &[Option<App>; 2], keys: &[String]) {
     assert!(!keys.is_empty());
     let mut clients: Vec<_> = instances.iter().flatten().map(|app| Client::connect(app.business)).collect();
@@ -141,8 +141,8 @@ fn every_write_is_there(instances: &[Option<App>; 2], keys: &[String]) {
     }
 }
 
-/// Two instances and a proxy, on loopback addresses that no other test uses: a port that is free for the moment of a
-/// restart cannot be taken by anybody else.
+/// Two instances and a proxy on loopback addresses of their own, so that no other test can take a port that is free
+/// during a restart.
 struct Site {
     folder: TempDir,
     homes: [Arc<TempDir>; 2],
@@ -155,7 +155,7 @@ impl Site {
         Self { folder: folder(), homes: [Arc::new(folder()), Arc::new(folder())], number }
     }
 
-    /// Of the instances 0 and 1, or of the proxy.
+    /// The address of instance 0 or 1, or of the proxy.
     fn address(&self, host: u8) -> Ipv4Addr {
         let [.., high, low] = std::process::id().to_be_bytes();
         Ipv4Addr::new(127, 64 + self.number * 8 + host, high, low.max(1))
@@ -169,7 +169,7 @@ impl Site {
         self.folder.path().join(name)
     }
 
-    /// The file, with the addresses of this site.
+    /// The file with its addresses replaced by those of this site.
     fn put_into(&self, file: &str) -> String {
         let mut ours = file.to_owned();
         for (host, port) in [(0, 8080), (1, 8090), (2, 8000)] {
@@ -212,12 +212,12 @@ impl Site {
     }
 }
 
-/// Ended when it is dropped.
+/// The proxy's process, ended on drop.
 struct Proxy(Child);
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Both end in order on SIGTERM, with the workers that they have started.
+        // On SIGTERM both proxies end with their workers.
         #[expect(unsafe_code, reason = "kill(2) has no safe form in std")]
         // SAFETY: the child has not been waited for, so its id is its own.
         unsafe {
@@ -227,7 +227,7 @@ impl Drop for Proxy {
     }
 }
 
-/// What `HAProxy` makes of a server: `UP`, `DOWN`, `UP 1/2` on the way down.
+/// The status of a server in `HAProxy`: `UP`, `DOWN`, or `UP 1/2` after one failed check.
 fn haproxy_says(socket: &Path, server: &str) -> String {
     let mut stream = UnixStream::connect(socket).expect("HAProxy's socket");
     stream.write_all(b"show stat\n").expect("sent");

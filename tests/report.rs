@@ -1,6 +1,6 @@
-//! What a person reads of an exit: `report`, the end of the log, and what a terminal shows.
+//! An exit explained to a person: the `report` subcommand, the log's summary, the terminal's progress bar.
 
-// By Linux's `script`: others' takes other arguments.
+// Uses util-linux's `script`; those of other systems take other arguments.
 #[cfg(target_os = "linux")]
 mod terminal;
 
@@ -15,7 +15,7 @@ fn report(folder: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn a_report_reads_as_the_log_ended() {
+fn the_report_command_prints_the_summary_of_the_log() {
     let app = App::start(&["shutdown.drain_timeout=300ms"]);
     let _request = app.in_flight("/slow?ms=60000");
     let ended = stop(app);
@@ -36,7 +36,7 @@ fn a_report_reads_as_the_log_ended() {
 }
 
 #[test]
-fn a_log_without_a_summary_ends_as_it_did() {
+fn without_a_summary_the_log_ends_with_its_last_event() {
     let ended = stop(App::start(&["log.summary=false"]));
     assert_eq!(ended.log.last().map(|line| line.text.as_str()), Some("shut down"), "{}", ended.text());
 }

@@ -1,4 +1,4 @@
-//! Answers without an end (streams, events, websockets), and what the exit does to them.
+//! Endless answers (streams, events, WebSockets), and how the exit ends them.
 
 use std::time::{Duration, Instant};
 
@@ -96,7 +96,7 @@ fn a_websocket_echoes_and_is_closed_as_going_away_when_the_exit_starts() {
         client.write(&frame(kind, payload)).expect("it is sent");
         assert_eq!(read_frame(&mut client), (answer, payload.to_owned()));
     }
-    // This one will not answer the goodbye.
+    // This client does not answer the close frame.
     let mut idle = websocket(&app);
     let signalled = app.signal_to_stop();
     for client in [&mut client, &mut idle] {

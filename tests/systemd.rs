@@ -1,4 +1,4 @@
-//! What systemd hears of the application, and the sockets that it passes in, against a socket of the test's own.
+//! systemd's protocols, against a notify socket of the test's own: readiness, progress, watchdog and socket activation.
 
 use std::{
     fs,
@@ -18,9 +18,9 @@ use tempfile::TempDir;
 use crate::support::{App, Client, STUCK_AFTER, Traffic, tools, wait_until};
 
 #[test]
-fn ready_is_said_when_everything_is_up() {
+fn ready_is_sent_when_every_server_serves() {
     let manager = Manager::new();
-    // The store is opened before anything is served: one that cannot be is never ready.
+    // The store is opened before the servers: a failure there means that READY=1 is never sent.
     let failed =
         App::run(&manager.folder, manager.command(&["cache.store=sqlite:///proc/no/such/folder.db"]));
     assert_eq!(failed.code(), Some(4));
@@ -36,7 +36,7 @@ fn ready_is_said_when_everything_is_up() {
 }
 
 #[test]
-fn the_exit_is_told_as_it_goes_and_asks_for_no_more_than_its_own_deadline() {
+fn the_exit_reports_its_progress_and_asks_for_no_more_time_than_its_deadline() {
     let manager = Manager::new();
     let settings = ["shutdown.timeout=4s", "shutdown.drain_timeout=10s", "shutdown.ready_delay=200ms"];
     let app = App::start_command(Arc::clone(&manager.folder), manager.command(&settings));
@@ -52,7 +52,7 @@ fn the_exit_is_told_as_it_goes_and_asks_for_no_more_than_its_own_deadline() {
     loop {
         if let Some(extension) = value(&message, "EXTEND_TIMEOUT_USEC=") {
             let until = begun.elapsed() + Duration::from_micros(extension.parse().expect("a number"));
-            // It is read a little later than it was sent.
+            // The message is read a little later than it was sent.
             assert!(until < deadline + Duration::from_millis(500), "{message}: {until:?}");
             asked += 1;
         }
@@ -66,7 +66,7 @@ fn the_exit_is_told_as_it_goes_and_asks_for_no_more_than_its_own_deadline() {
     assert_eq!(ended.code(), Some(1), "the deadline passed");
     assert!(first.contains("EXTEND_TIMEOUT_USEC="), "{first}");
     assert!(first.contains("STATUS=not ready, but serving for another 200ms"), "{first}");
-    // At each phase, and once a second.
+    // Once for each phase, and once a second.
     assert!((4..=8).contains(&asked), "asked {asked} times for more time");
     let waiting = statuses.iter().any(|status| {
         status.starts_with("waiting for the requests in flight; still waiting for 1 request")
@@ -77,7 +77,7 @@ fn the_exit_is_told_as_it_goes_and_asks_for_no_more_than_its_own_deadline() {
 }
 
 #[test]
-fn the_watchdog_hears_the_heartbeat_twice_within_its_patience() {
+fn the_watchdog_is_notified_twice_in_its_interval() {
     let manager = Manager::new();
     let mut command = manager.command(&[]);
     command.env("WATCHDOG_USEC", "600000");
@@ -88,7 +88,7 @@ fn the_watchdog_hears_the_heartbeat_twice_within_its_patience() {
         assert!(last.elapsed() < Duration::from_secs(3), "a beat each 300 ms: {:?}", last.elapsed());
         last = Instant::now();
     }
-    // While the exit goes on, too.
+    // During the exit as well.
     let _slow = app.in_flight("/slow?ms=60000");
     app.signal(libc::SIGTERM);
     manager.hears("STOPPING=1");
@@ -99,17 +99,17 @@ fn the_watchdog_hears_the_heartbeat_twice_within_its_patience() {
 }
 
 #[test]
-fn nothing_is_told_without_a_manager_and_a_deaf_one_holds_nobody_back() {
+fn a_missing_or_unresponsive_manager_delays_nothing() {
     let manager = Manager::new();
     let mut command = manager.command(&["shutdown.progress_interval=0s"]);
-    command.env("NOTIFY_SOCKET", manager.folder.path().join("nobody.sock"));
+    command.env("NOTIFY_SOCKET", manager.folder.path().join("missing.sock"));
     command.env("WATCHDOG_USEC", "20000");
     let app = App::start_command(Arc::clone(&manager.folder), command);
     app.wait_for("NOTIFY_SOCKET: the service manager cannot be told");
     app.signal(libc::SIGTERM);
     assert_eq!(app.wait().code(), Some(0));
 
-    // It listens, and never reads: its queue is full after a few messages.
+    // This manager never reads: its socket's queue is full after a few messages.
     let mut command = manager.command(&[]);
     command.env("WATCHDOG_USEC", "2000");
     let app = App::start_command(Arc::clone(&manager.folder), command);
@@ -135,11 +135,11 @@ fn no_connection_is_refused_while_the_service_restarts_on_an_inherited_socket() 
     let traffic = Traffic::start(address, 0);
     for restart in 0..10 {
         let before = traffic.answered();
-        wait_until("newcomers are answered", || traffic.answered() > before + 3);
+        wait_until("new connections are answered", || traffic.answered() > before + 3);
         app.signal(libc::SIGTERM);
         let ended = app.wait();
         assert_eq!(ended.code(), Some(0), "restart {restart}");
-        // Nobody serves now, and yet one may connect, and is answered by the next.
+        // No process serves now; a client can connect all the same, and the next process answers it.
         let mut waiting = Client::connect(address);
         waiting.send("GET", "/", &[]).expect("sent");
         app = start();
@@ -148,14 +148,18 @@ fn no_connection_is_refused_while_the_service_restarts_on_an_inherited_socket() 
     let seen = traffic.stop();
     let (rejected, failed): (Vec<_>, Vec<_>) =
         seen.failures.iter().partition(|what| what.contains("status 503"));
-    eprintln!("inherited socket: {} newcomers in 10 restarts, {} rejected", seen.newcomers, rejected.len());
+    eprintln!(
+        "inherited socket: {} new connections in 10 restarts, {} rejected",
+        seen.new_connections,
+        rejected.len()
+    );
     assert!(failed.is_empty(), "{failed:#?}");
-    // Those whose connection was taken in the last instant before rejecting began.
+    // Requests on connections that were accepted just before rejecting began.
     assert!(rejected.len() <= 10, "{rejected:#?}");
 }
 
 #[test]
-fn sockets_go_by_name_to_either_server() {
+fn inherited_sockets_are_assigned_to_servers_by_name() {
     let manager = Manager::new();
     let [first, second] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     let mut command = manager.command(&[]);
@@ -167,7 +171,7 @@ fn sockets_go_by_name_to_either_server() {
 }
 
 #[test]
-fn a_socket_that_nobody_can_use_is_named() {
+fn an_inherited_socket_without_a_server_is_an_error_that_names_it() {
     let manager = Manager::new();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     for (name, message) in [
@@ -189,12 +193,12 @@ fn a_socket_that_nobody_can_use_is_named() {
 }
 
 #[test]
-fn the_units_are_as_systemd_wants_them() {
+fn systemd_analyze_accepts_the_units() {
     let Some(analyze) = tools::tool("systemd-analyze", "the units' check by systemd-analyze") else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     for unit in ["graceful-exit.service", "graceful-exit.socket"] {
         let text = fs::read_to_string(tools::project_file(&format!("config/deploy/{unit}"))).expect("a unit");
-        // It checks that the program is there.
+        // systemd-analyze checks that the program exists.
         let ours = text.replace("/usr/local/bin/graceful-exit", env!("CARGO_BIN_EXE_graceful-exit"));
         fs::write(folder.path().join(unit), ours).expect("a file");
     }
@@ -208,7 +212,7 @@ fn the_units_are_as_systemd_wants_them() {
     eprintln!("{}", security.lines().last().unwrap_or_default());
 }
 
-/// Stands in for systemd: a socket that messages come to.
+/// A test double of systemd: its notify socket.
 struct Manager {
     folder: Arc<TempDir>,
     socket: UnixDatagram,
@@ -234,8 +238,8 @@ impl Manager {
         command
     }
 
-    fn next(&self, patience: Duration) -> Option<String> {
-        self.socket.set_read_timeout(Some(patience)).expect("a timeout");
+    fn next(&self, timeout: Duration) -> Option<String> {
+        self.socket.set_read_timeout(Some(timeout)).expect("a timeout");
         let mut message = [0; 4096];
         let length = self.socket.recv(&mut message).ok()?;
         Some(String::from_utf8_lossy(&message[..length]).into_owned())
@@ -251,7 +255,7 @@ impl Manager {
                 return message;
             }
         }
-        panic!("{line} was not said");
+        panic!("{line} was not sent");
     }
 
     fn heard_now(&self) -> Vec<String> {
@@ -273,10 +277,10 @@ fn passes_in(command: &mut Command, files: &[(&dyn AsRawFd, &str)]) {
     command.env("LISTEN_FDS", files.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
     let descriptors: Vec<RawFd> = files.iter().map(|(file, _)| file.as_raw_fd()).collect();
     let put = move || {
-        // Out of the way first, so that none is overwritten before it has been put where it belongs.
+        // To high numbers first, so that no descriptor is overwritten before it has been moved to its place.
         let mut parked = [0; 8];
         for (place, &descriptor) in parked.iter_mut().zip(&descriptors) {
-            // SAFETY: `fcntl` is async-signal-safe, and gives a descriptor that nobody else has.
+            // SAFETY: `fcntl` is async-signal-safe, and returns a new descriptor.
             *place = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 100) };
         }
         for (target, &parked) in (3..).zip(&parked[..descriptors.len()]) {

@@ -1,4 +1,4 @@
-//! The four scenarios of `config/scenarios/`, line by line and second by second.
+//! The four scenarios of `config/scenarios/`: each line of the log and its time.
 
 use std::{
     path::Path,
@@ -9,13 +9,13 @@ use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
 use crate::support::{App, Client, Ended, Line, folder, side_by_side};
 
-/// A time zone that no machine is in by chance, and that needs no time zone database: 5 h 45 min east.
+/// A time zone that is unlikely to be the machine's own and needs no database: 5 h 45 min east.
 const ZONE: &str = "<+0545>-5:45";
 const OFFSET_SECONDS: i32 = (5 * 60 + 45) * 60;
 
-/// How much earlier a line may be: clocks are read at different moments.
+/// How early a line may be: the clocks are read at different moments.
 const EARLY: Duration = Duration::from_millis(50);
-/// How much later, on a busy machine.
+/// How late a line may be on a busy machine.
 const LATE: Duration = Duration::from_millis(900);
 
 const BEGUN: &str = "开始关闭应用，停止接收新请求";
@@ -24,7 +24,7 @@ struct Scenario {
     name: &'static str,
     code: i32,
     outcome: &'static str,
-    /// From the first signal on: seconds, and the text.
+    /// Seconds after the first signal, and the text.
     lines: &'static [(u64, &'static str)],
 }
 
@@ -90,7 +90,7 @@ const CLEAN: [&str; 12] = [
     "应用关闭",
 ];
 
-/// All four at the same time: they mostly wait.
+/// All four run at the same time, since they mostly wait.
 #[test]
 fn the_four_transcripts_are_as_promised() {
     let scenarios: Vec<_> = SCENARIOS.iter().map(Some).chain([None]).collect();
@@ -180,7 +180,7 @@ fn check_format(ended: &Ended) {
     }
 }
 
-/// The lines are these, in this order; but the two servers close at the same time.
+/// Checks the lines and their order, except for the two servers, which close at the same time.
 fn check_order<'a>(lines: &'a [Line], mut expected: Vec<&'a str>) {
     let mut found: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
     let position = |text: &str| lines.iter().position(|line| line.text == text);

@@ -1,4 +1,4 @@
-//! Console control events of Windows, in the process.
+//! Console control events of Windows start, force and end the exit.
 
 use std::{
     fs,
@@ -11,8 +11,8 @@ const CTRL_C: u32 = 0;
 const CTRL_BREAK: u32 = 1;
 const CTRL_CLOSE: u32 = 2;
 
-/// Windows ends the process as soon as the handler of one of the last three returns: so it must not, before the exit
-/// is done. What is cached then is in the store when the next process asks for it.
+/// Windows ends the process as soon as the handler of one of the last three events returns, so the handler must not
+/// return before the exit is done. The next process reads the cached value from the store.
 #[test]
 fn each_event_ends_the_process_in_order_and_the_last_three_are_held_until_then() {
     side_by_side(&EVENTS, |&(name, event)| {
@@ -34,7 +34,7 @@ fn each_event_ends_the_process_in_order_and_the_last_three_are_held_until_then()
         let response = request.read().expect("the request in flight is answered");
         assert_eq!((response.status, response.text().as_str()), (200, "done"), "{name}");
         let ended = app.wait();
-        // Not by the code alone: it is 0, too, where the system ends the process.
+        // The code alone proves nothing: it is 0 as well if the system ends the process.
         assert_eq!(ended.code(), Some(0), "{name}: {}", ended.text());
         assert_eq!((&ended.report()["outcome"], &ended.report()["reason"]), (&"clean".into(), &name.into()));
         assert!(ended.has("shut down"), "{name}: {}", ended.text());
@@ -79,7 +79,7 @@ fn the_deadline_is_kept_after_an_event_too() {
     drop(sent);
 }
 
-/// The guard's own thread has to do it where the sequence cannot: every worker is blocked, and so is the flush.
+/// The hard stop's thread ends the process when the sequence cannot: every worker is blocked, and so is the flush.
 #[test]
 fn a_blocked_process_ends_at_the_second_event() {
     let app = App::start(&["demo.chaos=true", "servers.business.workers=1"]);
@@ -106,7 +106,7 @@ fn an_event_that_the_settings_leave_out_has_its_default_effect() {
     assert!(!ended.folder.path().join("report.json").exists());
 }
 
-/// A rename puts a file in place of another on Windows as well, and a running process's spool is locked there too.
+/// On Windows, too, a rename replaces a file, and the spool of a running process is locked.
 #[test]
 fn files_are_replaced_and_locked_as_elsewhere() {
     let folder = folder();
@@ -124,7 +124,7 @@ fn files_are_replaced_and_locked_as_elsewhere() {
     assert!(text.contains("shut down"), "{text}");
 }
 
-/// The default deadline is longer than Windows waits after a close event: the start says so, and so does the plan.
+/// The default deadline is longer than Windows waits after a close event: the start and the plan warn of it.
 #[test]
 fn an_event_with_less_time_than_the_deadline_is_warned_of() {
     let told = "before shutdown.timeout (25.0s)";
@@ -142,9 +142,9 @@ fn an_event_with_less_time_than_the_deadline_is_warned_of() {
     assert!(text.contains(told) && text.contains("CTRL_CLOSE"), "{text}");
 }
 
-/// A service is started by the service manager alone.
+/// A Windows service can be started only by the service manager.
 #[test]
-fn a_service_that_a_person_starts_says_what_it_is_for() {
+fn starting_the_service_by_hand_is_an_error_that_explains_it() {
     let folder = folder();
     let mut service = App::command(folder.path());
     service.arg("service");

@@ -1,11 +1,11 @@
-/* What Debian's libgcc_eh.a takes from glibc while it unwinds, on top of what musl has for it. */
+/* The function of glibc that Debian's libgcc_eh.a needs for unwinding and musl lacks. */
 #define _GNU_SOURCE
 #include <link.h>
 #include <pthread.h>
 #include <stdint.h>
 
-/* It refers to these weakly and calls them once it has seen any thread function: an archive's members are linked only
- * for a reference that is not weak. */
+/* libgcc_eh.a has only weak references to these, and calls all of them if one is there. Archive members are linked only
+ * for strong references, which this array has. */
 void *const graceful_exit_threads[] = {
   (void *)pthread_once,         (void *)pthread_mutex_lock,  (void *)pthread_mutex_unlock, (void *)pthread_key_create,
   (void *)pthread_getspecific, (void *)pthread_setspecific,

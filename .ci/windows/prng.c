@@ -1,4 +1,4 @@
-/* bcryptprimitives.dll for wine 8, which lacks it: the one function that Rust's standard library asks of it. */
+/* bcryptprimitives.dll, which wine 8 lacks: the one function that Rust's standard library imports from it. */
 #include <windows.h>
 
 BOOLEAN NTAPI SystemFunction036(PVOID, ULONG); /* RtlGenRandom */

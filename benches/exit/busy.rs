@@ -1,4 +1,4 @@
-//! Clients that go on asking while a server exits.
+//! Clients that keep sending requests while a server exits.
 
 use std::{
     io,
@@ -13,43 +13,43 @@ use std::{
 
 use crate::client::Client;
 
-/// A crowd of clients on threads of their own.
+/// Clients, each on a thread of its own.
 pub(crate) struct Crowd {
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Tally>>,
 }
 
-/// Requests that were written, and of these the ones that were not answered in full.
+/// The number of requests that were written, and of those not answered in full.
 type Tally = (usize, usize);
 
 const CLIENTS: usize = 32;
-/// Until all of them are at it.
+/// The time until all clients are sending.
 const WARM_UP: Duration = Duration::from_millis(150);
 const PACE: Duration = Duration::from_millis(5);
-/// More newcomers than this there are not, however long the exit takes.
-const NEWCOMERS: usize = 600;
+/// The limit of new clients, however long the exit takes.
+const MAX_NEW_CLIENTS: usize = 600;
 
 impl Crowd {
-    /// Keep-alive clients that ask as soon as they have been answered, and connect anew when their connection was
-    /// closed. Each request is `wire` under way between the decision to send it and its arrival.
+    /// Keep-alive clients that send the next request as soon as they have an answer, and connect anew when their
+    /// connection is closed. Each request arrives `wire` after the decision to send it.
     pub(crate) fn back_to_back(address: SocketAddr, wire: Duration) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let client = || {
             let over = Arc::clone(&over);
-            thread::spawn(move || keep_asking(address, wire, &over))
+            thread::spawn(move || send_repeatedly(address, wire, &over))
         };
         let threads = (0..CLIENTS).map(|_| client()).collect();
         thread::sleep(WARM_UP);
         Self { over, threads }
     }
 
-    /// A new client each five milliseconds, whatever became of the one before.
-    pub(crate) fn newcomers(address: SocketAddr) -> Self {
+    /// A new client every five milliseconds, independent of the earlier ones.
+    pub(crate) fn new_clients(address: SocketAddr) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let thread = thread::spawn(move || {
             let mut threads = Vec::new();
-            while !told.load(Ordering::Acquire) && threads.len() < NEWCOMERS {
+            while !told.load(Ordering::Acquire) && threads.len() < MAX_NEW_CLIENTS {
                 threads.push(thread::spawn(move || come(address)));
                 thread::sleep(PACE);
             }
@@ -58,17 +58,17 @@ impl Crowd {
         Self { over, threads: vec![thread] }
     }
 
-    /// Waits until each has had its last answer, or been told that there is none.
+    /// Waits until each client has had its last answer or its connection's end.
     pub(crate) fn dismiss(self) -> Tally {
         self.over.store(true, Ordering::Release);
         self.threads.into_iter().map(joined).fold((0, 0), add)
     }
 }
 
-fn keep_asking(address: SocketAddr, wire: Duration, over: &AtomicBool) -> Tally {
+fn send_repeatedly(address: SocketAddr, wire: Duration, over: &AtomicBool) -> Tally {
     let (mut asked, mut lost) = (0, 0);
     while !over.load(Ordering::Acquire) {
-        // Refused, or reset while it was being opened: nothing has been asked.
+        // Refused, or reset while it was opened: no request was sent.
         let Ok(mut client) = Client::connect(address) else {
             thread::sleep(Duration::from_millis(1));
             continue;
@@ -101,7 +101,7 @@ enum Asked {
         last: bool,
     },
     Lost(io::Error),
-    /// A client may safely send it elsewhere.
+    /// The request was not processed: a client may safely repeat it.
     NotWritten,
 }
 
@@ -110,7 +110,7 @@ fn ask(client: &mut Client, wire: Duration) -> Asked {
         thread::sleep(wire);
     }
     match client.get("/") {
-        // What is on the wire has been written, whatever it meets at the other end.
+        // The request counts as written once it is on the wire.
         Err(error) if !wire.is_zero() => return Asked::Lost(error),
         Err(_) => return Asked::NotWritten,
         Ok(()) => {}
@@ -122,7 +122,7 @@ fn ask(client: &mut Client, wire: Duration) -> Asked {
     }
 }
 
-/// Connects and asks once: to be answered in full, or to be refused.
+/// Connects and sends one request, which is answered in full, refused or lost.
 fn come(address: SocketAddr) -> Tally {
     let answered = Client::connect(address).and_then(|mut client| {
         client.get("/")?;
@@ -134,7 +134,7 @@ fn come(address: SocketAddr) -> Tally {
         Ok(_) => (1, 1),
         Err(error) => {
             if std::env::var_os("TRACE").is_some() {
-                eprintln!("newcomer lost: {error}");
+                eprintln!("new client lost: {error}");
             }
             (1, 1)
         }

@@ -1,4 +1,4 @@
-//! A client that writes requests byte by byte as they are, and reads answers to their last byte.
+//! A minimal HTTP client that writes given bytes and reads answers to their last byte.
 
 use std::{
     io::{self, Read, Write},
@@ -13,15 +13,15 @@ pub(crate) struct Client {
     received: Vec<u8>,
 }
 
-/// What an answer says of itself; its body was read, and is of no interest.
+/// An answer's status and whether the connection closes; its body is read and discarded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Whether the server will close the connection.
+    /// True if the answer has `Connection: close`.
     pub(crate) last: bool,
 }
 
-/// Longer than any answer takes that will come at all.
+/// The read timeout: longer than any answer takes.
 const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 impl Client {
@@ -41,19 +41,19 @@ impl Client {
         self.write(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
     }
 
-    /// Whether the server has closed the connection, as far as is known here at this instant.
+    /// True if the connection's end has arrived.
     pub(crate) fn is_closed(&self) -> bool {
         let peeked = self.stream.set_nonblocking(true).and_then(|()| self.stream.peek(&mut [0]));
         let closed = !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
         self.stream.set_nonblocking(false).is_err() || closed
     }
 
-    /// The connection alone, for a client that has nothing more to ask.
+    /// The bare stream, once no more requests are sent.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.stream
     }
 
-    /// Reads the next answer, whole.
+    /// Reads the next answer to its last byte.
     pub(crate) fn answer(&mut self) -> io::Result<Answer> {
         let end = loop {
             if let Some(at) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -87,7 +87,7 @@ impl Client {
 }
 
 impl Answer {
-    /// An answer that a client can work with: what it asked for, or to come back later.
+    /// True for a success or a rejection that the client may repeat.
     pub(crate) fn is_good(self) -> bool {
         matches!(self.status, 200 | 503)
     }

@@ -1,11 +1,11 @@
-//! How fast three servers exit, and what they lose: this crate's binary, a stock actix-web server and a stock
-//! axum server with the same routes, in one run.
+//! Exit times and lost requests of three servers with the same routes, measured in one run: this crate's application,
+//! a stock actix-web server and a stock axum server.
 //!
 //! `cargo bench --bench exit -- [--runs N] [--only ROW,…] [--alone] [--json FILE] [--plot FILE]`
 //!
-//! Each run of a row starts all three as processes, sets the same scene for each, and ends them one after another,
-//! so that whatever else the machine does falls on all of them. Everything stays on the loopback, every wait has
-//! a bound, and nothing is killed but the processes that were started here.
+//! Each run of a row starts all three as processes with the same clients, and ends them one after another, so that
+//! other load on the machine affects all of them. All traffic is on loopback, every wait has a timeout, and only
+//! processes that were started here are killed.
 
 #[cfg(unix)]
 mod busy;

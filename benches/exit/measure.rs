@@ -1,4 +1,4 @@
-//! The measurement: every row, every run, the columns of a row one after another.
+//! Runs the measurement: every row, every run, the columns of a row one after another.
 
 use std::{fs, io, thread, time::Duration};
 
@@ -11,12 +11,12 @@ use crate::{
     table::{self, Cell},
 };
 
-/// What was idle has been idle for longer than a server keeps it in mind.
+/// Idle for longer than the second within which a server counts a connection as recently used.
 pub(crate) const AGE: Duration = Duration::from_millis(1100);
-/// A column that never ended this often need not be waited for again.
+/// After this many exits that had to be killed, a column is not measured again.
 const NEVER: usize = 3;
 
-/// Measures what was asked for, and prints the table.
+/// Measures the chosen rows, and prints the table.
 pub(crate) fn all(options: &Options) -> io::Result<()> {
     allow_many_files();
     let programs = Programs::install()?;
@@ -38,7 +38,7 @@ pub(crate) fn all(options: &Options) -> io::Result<()> {
 fn cells(row: Row, programs: &Programs, options: &Options) -> io::Result<[Cell; 3]> {
     let mut cells = row.columns().map(|kind| Cell { kind, samples: Vec::new() });
     for run in 0..options.runs {
-        // Whoever comes first differs from run to run.
+        // The order of the columns changes from run to run.
         let order = [0, 1, 2].map(|place| (place + run) % 3);
         let order = order.into_iter().filter(|&place| place == 0 || !options.alone);
         let order: Vec<_> = order.filter(|&place| !cells[place].never_ends(NEVER)).collect();
@@ -50,10 +50,11 @@ fn cells(row: Row, programs: &Programs, options: &Options) -> io::Result<[Cell; 
     Ok(cells)
 }
 
-/// One exit of each. Where the scene has to age they do so together; otherwise each is started when it is its turn.
+/// One exit of each column. Scenes that must age do so together; otherwise each server is started just before its
+/// measurement.
 fn side_by_side(row: Row, programs: &Programs, kinds: &[Kind]) -> io::Result<Vec<Sample>> {
     let set = |&kind: &Kind| Scene::set(row, Process::start(programs, kind, row.workers())?);
-    // Each of the crowd needs a port of this machine's, and files of this process.
+    // Each of the many connections needs a local port and a descriptor of this process.
     if !row.ages() || row == Row::Crowd {
         return kinds
             .iter()
@@ -71,7 +72,7 @@ fn side_by_side(row: Row, programs: &Programs, kinds: &[Kind]) -> io::Result<Vec
     scenes.into_iter().map(|scene| scene.exit(row)).collect()
 }
 
-/// Eleven thousand connections are as many files here, and as many in the server, which inherits the limit.
+/// Eleven thousand connections need as many descriptors here, and in the server, which inherits the limit.
 #[expect(unsafe_code, reason = "std has no resource limits")]
 fn allow_many_files() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

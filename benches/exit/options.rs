@@ -1,26 +1,26 @@
-//! What the command line asks for.
+//! The command line.
 
 use std::{env, path::PathBuf};
 
 use crate::rows::Row;
 
-/// What to measure.
+/// The options of a measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Runs of each row.
     pub(crate) runs: usize,
     pub(crate) rows: Vec<Row>,
-    /// Whether only this crate's binary is measured.
+    /// Measures this crate's application only.
     pub(crate) alone: bool,
-    /// Where the figures go as JSON, besides the table.
+    /// The file for the figures as JSON.
     pub(crate) json: Option<PathBuf>,
-    /// Where exit times against connections are drawn; they are measured only if this is asked for.
+    /// The file for the plot of exit times against connections, which are measured only with this option.
     pub(crate) plot: Option<PathBuf>,
 }
 
 pub(crate) enum Call {
     Measure(Options),
-    /// The benchmark starts itself so, as a server to be measured.
+    /// Run as a server to be measured; the benchmark starts itself this way.
     Serve(Vec<String>),
 }
 
@@ -33,7 +33,7 @@ impl Options {
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
-                // cargo bench adds it.
+                // Added by cargo bench.
                 "--bench" => {}
                 "--serve" => return Ok(Call::Serve(arguments.collect())),
                 "--runs" => {

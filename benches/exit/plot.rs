@@ -13,7 +13,7 @@ use crate::{
 
 const CONNECTIONS: [usize; 9] = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000];
 
-/// Measures, and draws.
+/// Measures the exit times and draws the plot.
 pub(crate) fn measure(path: &Path, programs: &Programs, runs: usize) -> io::Result<()> {
     let mut curves = Kind::SERVERS.map(|kind| (kind, Vec::new()));
     for connections in CONNECTIONS {

@@ -1,4 +1,4 @@
-//! A server to be measured, as a process.
+//! The measured servers, each as a process.
 
 use std::{
     env, fmt,
@@ -14,14 +14,14 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What is measured.
+/// The measured servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// This crate's binary: both of its servers, its cache and its store.
     Ours,
     Actix,
     Axum,
-    /// This crate's library with so many callbacks of no work.
+    /// This crate's library with this many empty callbacks.
     Callbacks(usize),
 }
 
@@ -40,8 +40,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What is run: copies, as an installation makes them. A linker's own output lies in the page cache in smaller pieces,
-/// and each takes its time to be taken out of a process's memory.
+/// The programs to run: copies, as after an installation. A linker's output lies in the page cache in smaller pieces,
+/// which take longer to unmap at the process's end.
 #[derive(Debug)]
 pub(crate) struct Programs {
     ours: PathBuf,
@@ -86,32 +86,32 @@ impl Programs {
     }
 }
 
-/// A running server. It is killed when it is dropped, if it has not ended.
+/// A running server, killed on drop if it has not ended.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     child: Child,
     gone: Receiver<Instant>,
-    /// Where ours keeps its cache and its spool.
+    /// The directory of this crate's cache and spool.
     _folder: TempDir,
 }
 
-/// Longer than a server takes to start on a busy machine.
+/// The timeout of a server's start.
 const STUCK_AFTER: Duration = Duration::from_secs(20);
-/// How often it is seen whether it has.
+/// The interval between two checks of whether it has started.
 const LOOK: Duration = Duration::from_millis(2);
 
 impl Process {
-    /// Starts it, and waits until it listens.
+    /// Starts a server, and waits until it listens.
     pub(crate) fn start(programs: &Programs, kind: Kind, workers: Option<usize>) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut command = programs.command(kind, workers);
         command.current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
-        // Into a file: whoever read a pipe at each line of an exit would take the processors from the exit.
+        // Into a file: reading a pipe at each line of the exit would compete with the exit for the processors.
         let log = folder.path().join("log");
         let mut child = command.stderr(File::create(&log)?).spawn()?;
         let Some(address) = listens(&log)? else {
-            // It is ours, and of no use.
+            // A process that does not start is killed.
             let _ = child.kill();
             let _ = child.wait();
             return Err(io::Error::other(format!("{kind} does not start")));
@@ -120,7 +120,7 @@ impl Process {
         Ok(Self { address, child, gone, _folder: folder })
     }
 
-    /// Sends SIGTERM, and tells when.
+    /// Sends SIGTERM, and returns the instant.
     #[expect(unsafe_code, reason = "kill(2) has no safe form in std")]
     pub(crate) fn terminate(&self) -> io::Result<Instant> {
         let id = libc::pid_t::try_from(self.child.id()).map_err(io::Error::other)?;
@@ -129,9 +129,9 @@ impl Process {
         if unsafe { libc::kill(id, libc::SIGTERM) } == 0 { Ok(at) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// When it was gone; `None` if it was not gone within `patience`, and had to be killed.
-    pub(crate) fn gone(mut self, patience: Duration) -> io::Result<Option<Instant>> {
-        let gone = self.gone.recv_timeout(patience).ok();
+    /// The instant of the process's end; `None` if it did not end within `timeout` and was killed.
+    pub(crate) fn gone(mut self, timeout: Duration) -> io::Result<Option<Instant>> {
+        let gone = self.gone.recv_timeout(timeout).ok();
         if gone.is_none() {
             self.child.kill()?;
         }
@@ -139,7 +139,7 @@ impl Process {
         Ok(gone)
     }
 
-    /// What it holds in memory, in KiB. Only Linux's `/proc` tells.
+    /// The resident memory in KiB; on Linux only.
     pub(crate) fn memory_kib(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -149,18 +149,18 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The address of the server that is measured, once the log has it.
+/// The address of the measured server, once the log has it.
 fn listens(log: &Path) -> io::Result<Option<SocketAddr>> {
     let begun = Instant::now();
     while begun.elapsed() < STUCK_AFTER {
         let lines = fs::read_to_string(log)?;
-        // The last line may not be whole.
+        // The last line may be incomplete.
         let lines = lines.rsplit_once('\n').map_or("", |(whole, _)| whole).lines();
         let lines = lines.filter(|line| !line.contains("admin"));
         let mut addresses = lines.filter_map(|line| line.split_once("http://")?.1.trim().parse().ok());
@@ -172,7 +172,7 @@ fn listens(log: &Path) -> io::Result<Option<SocketAddr>> {
     Ok(None)
 }
 
-/// Tells when a child has ended, and leaves it to be waited for: its id stays its own until then.
+/// Sends the instant of a child's end without reaping it, so that its id stays valid.
 fn gone(id: u32) -> Receiver<Instant> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -183,7 +183,7 @@ fn gone(id: u32) -> Receiver<Instant> {
             libc::waitid(libc::P_PID, id, &raw mut info, libc::WEXITED | libc::WNOWAIT)
         };
         if waited == 0 {
-            // Nobody listens when the server was killed.
+            // The receiver is gone if the server was killed.
             let _ = sender.send(Instant::now());
         }
     });

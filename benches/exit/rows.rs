@@ -1,4 +1,4 @@
-//! The rows of the table, and what is asked of each.
+//! The rows of the table, with their titles and goals.
 
 use crate::process::Kind;
 
@@ -11,7 +11,7 @@ pub(crate) enum Row {
     Used,
     Slow,
     HalfHead,
-    Silent,
+    Mute,
     InFlight,
     Crowd,
     Second,
@@ -19,7 +19,7 @@ pub(crate) enum Row {
     Busy,
     Held,
     Wire,
-    Newcomers,
+    NewClients,
     Callbacks,
 }
 
@@ -31,7 +31,7 @@ impl Row {
         Self::Used,
         Self::Slow,
         Self::HalfHead,
-        Self::Silent,
+        Self::Mute,
         Self::InFlight,
         Self::Crowd,
         Self::Second,
@@ -39,11 +39,11 @@ impl Row {
         Self::Busy,
         Self::Held,
         Self::Wire,
-        Self::Newcomers,
+        Self::NewClients,
         Self::Callbacks,
     ];
 
-    /// As the command line knows it.
+    /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -52,7 +52,7 @@ impl Row {
             Self::Used => "used",
             Self::Slow => "slow",
             Self::HalfHead => "half-head",
-            Self::Silent => "silent",
+            Self::Mute => "mute",
             Self::InFlight => "in-flight",
             Self::Crowd => "crowd",
             Self::Second => "second",
@@ -60,7 +60,7 @@ impl Row {
             Self::Busy => "busy",
             Self::Held => "held",
             Self::Wire => "wire",
-            Self::Newcomers => "newcomers",
+            Self::NewClients => "new-clients",
             Self::Callbacks => "callbacks",
         }
     }
@@ -70,7 +70,7 @@ impl Row {
         found.ok_or_else(|| format!("there is no row `{name}`: {}", Self::ALL.map(Self::name).join(", ")))
     }
 
-    /// As the table has it.
+    /// The title in the table.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Idle => "idle: signal → gone",
@@ -79,7 +79,7 @@ impl Row {
             Self::Used => "the same, just used",
             Self::Slow => "one slow request: last byte → gone",
             Self::HalfHead => "half a request head, for over a second",
-            Self::Silent => "a client that never speaks, for over a second",
+            Self::Mute => "a client that never sends, for over a second",
             Self::InFlight => "1,000 requests in flight: last byte → gone; not answered",
             Self::Crowd => "10,000 idle connections + 1,000 in flight: last byte → gone; not answered",
             Self::Second => "second signal → gone, one request in flight",
@@ -87,7 +87,7 @@ impl Row {
             Self::Busy => "32 busy keep-alive clients: signal → gone; lost",
             Self::Held => "the same, a slow request holds the drain for a second",
             Self::Wire => "the same as the first, 1 ms on the wire",
-            Self::Newcomers => "a newcomer each 5 ms, drain held for 300 ms: lost",
+            Self::NewClients => "a new connection each 5 ms, drain held for 300 ms: lost",
             Self::Callbacks => "10,000 callbacks of no work: signal → gone",
         }
     }
@@ -96,25 +96,25 @@ impl Row {
         match self {
             Self::Idle | Self::Slow => "≤ axum + 0.5 ms",
             Self::Unused | Self::Pooled => "≤ axum",
-            Self::Used => "≤ keep_alive_grace (50 ms) + 5 ms",
-            Self::HalfHead | Self::Silent => "≤ 5 ms",
+            Self::Used => "≤ keep-alive grace (50 ms) + 5 ms",
+            Self::HalfHead | Self::Mute => "≤ 5 ms",
             Self::InFlight => "all; ≤ axum + 1 ms",
             Self::Crowd => "all; ≤ 2 × axum",
             Self::Second => "≤ 3 ms",
             Self::Blocked => "≤ 110 ms",
             Self::Busy | Self::Held => "0 lost",
             Self::Wire => "0 lost, ≤ 10 ms",
-            Self::Newcomers => "0 lost with the filter",
+            Self::NewClients => "0 lost with the filter",
             Self::Callbacks => "≤ 50 ms, linear",
         }
     }
 
-    /// Whether the row counts what is lost, besides the time.
+    /// True if the row counts lost requests besides the time.
     pub(crate) fn counts(self) -> bool {
-        matches!(self, Self::InFlight | Self::Crowd | Self::Busy | Self::Held | Self::Wire | Self::Newcomers)
+        matches!(self, Self::InFlight | Self::Crowd | Self::Busy | Self::Held | Self::Wire | Self::NewClients)
     }
 
-    /// What the table shows beside each other.
+    /// The servers that the row compares.
     pub(crate) fn columns(self) -> [Kind; 3] {
         match self {
             Self::Callbacks => [Kind::Callbacks(10_000), Kind::Callbacks(1_000), Kind::Callbacks(1)],
@@ -122,13 +122,13 @@ impl Row {
         }
     }
 
-    /// Threads of the server that is measured, where the row cares.
+    /// The number of workers, if the row depends on it.
     pub(crate) fn workers(self) -> Option<usize> {
         (self == Self::Blocked).then_some(64)
     }
 
-    /// Whether the scene has to age for over a second.
+    /// True if the connections have to be idle for over a second.
     pub(crate) fn ages(self) -> bool {
-        matches!(self, Self::Unused | Self::Pooled | Self::HalfHead | Self::Silent | Self::Crowd)
+        matches!(self, Self::Unused | Self::Pooled | Self::HalfHead | Self::Mute | Self::Crowd)
     }
 }

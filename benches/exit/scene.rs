@@ -1,4 +1,4 @@
-//! What clients are doing when a server is told to exit, and what becomes of them.
+//! A server with its clients at the moment of the signal, and the measurement of one exit.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::{busy, client::Client, process::Process, rows::Row};
 
-/// A server with its clients, ready for the signal.
+/// A running server with its clients in place.
 pub(crate) struct Scene {
     process: Process,
     clients: Vec<Client>,
@@ -18,43 +18,43 @@ pub(crate) struct Scene {
     memory_per_connection: Option<u64>,
 }
 
-/// What one exit was like.
+/// The measurement of one exit.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sample {
-    /// From the row's instant to the process being gone; nothing when it had to be killed.
+    /// From the row's first instant to the process's end; `None` if it was killed.
     pub(crate) took: Option<Duration>,
-    /// Requests that were written.
+    /// The number of requests that were written.
     pub(crate) asked: usize,
-    /// Of these, not answered in full.
+    /// The number of those that were not answered in full.
     pub(crate) lost: usize,
     /// In bytes.
     pub(crate) memory_per_connection: Option<u64>,
 }
 
-/// How long a server has from the last signal: one that takes longer never ends, as far as an operator cares.
+/// The timeout of an exit from the last signal on: a server that takes longer counts as never ending.
 const STUCK_AFTER: Duration = Duration::from_secs(3);
-/// Until a request that was written is surely in its handler.
+/// The time until a written request is in its handler.
 const UNDER_WAY: Duration = Duration::from_millis(100);
-/// How long a slow request takes that is answered.
+/// The duration of a slow request.
 const SLOW: &str = "/slow?ms=600";
 const HALF_A_HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: local";
 
 impl Scene {
-    /// Brings the clients into place.
+    /// Connects the row's clients.
     pub(crate) fn set(row: Row, process: Process) -> io::Result<Self> {
         let address = process.address;
         let connect = |count| connect(address, count);
         let (mut clients, mut idle, mut crowd, mut memory_per_connection) =
             (Vec::new(), Vec::new(), None, None);
         match row {
-            Row::Idle | Row::Slow | Row::InFlight | Row::Newcomers | Row::Callbacks => {}
+            Row::Idle | Row::Slow | Row::InFlight | Row::NewClients | Row::Callbacks => {}
             Row::Unused | Row::Used => idle = connect_and_use(address, 100)?,
             Row::Pooled => close_in_return(connect_and_use(address, 100)?)?,
             Row::HalfHead => {
                 idle = connect(1)?;
                 idle[0].write(HALF_A_HEAD)?;
             }
-            Row::Silent => idle = connect(1)?,
+            Row::Mute => idle = connect(1)?,
             Row::Crowd => {
                 let before = process.memory_kib();
                 idle = connect_and_use(address, 10_000)?;
@@ -71,7 +71,7 @@ impl Scene {
                     let mut client = Client::connect(address)?;
                     client.get("/chaos/block?ms=60000")?;
                     clients.push(client);
-                    // One after another, so that each finds a worker that is not blocked.
+                    // One after another, so that each gets a worker that is not blocked.
                     thread::sleep(Duration::from_millis(2));
                 }
             }
@@ -81,7 +81,7 @@ impl Scene {
         Ok(Self { process, clients, idle, crowd, memory_per_connection })
     }
 
-    /// So many connections that have been used once: the plot's scene.
+    /// `connections` connections that have been used once: the plot's scene.
     pub(crate) fn idle(connections: usize, process: Process) -> io::Result<Self> {
         let mut scene = Self::set(Row::Idle, process)?;
         scene.idle = connect_and_use(scene.process.address, connections)?;
@@ -92,14 +92,14 @@ impl Scene {
         self.exit(Row::Idle)
     }
 
-    /// Sends the signal, and sees what comes of it.
+    /// Sends the signal, and measures the exit.
     pub(crate) fn exit(mut self, row: Row) -> io::Result<Sample> {
         let address = self.process.address;
         let slow = match row {
             Row::Slow => Some((1, SLOW)),
             Row::InFlight | Row::Crowd => Some((1000, SLOW)),
             Row::Held => Some((1, "/slow?ms=1100")),
-            Row::Newcomers => Some((1, "/slow?ms=400")),
+            Row::NewClients => Some((1, "/slow?ms=400")),
             _ => None,
         };
         if let Some((count, path)) = slow {
@@ -126,14 +126,14 @@ impl Scene {
                 thread::sleep(UNDER_WAY);
                 from = self.process.terminate()?;
             }
-            Row::Newcomers => self.crowd = Some(busy::Crowd::newcomers(address)),
+            Row::NewClients => self.crowd = Some(busy::Crowd::new_clients(address)),
             _ => {}
         }
         let gone = self.process.gone(STUCK_AFTER)?;
         if let Some(crowd) = self.crowd {
             (sample.asked, sample.lost) = crowd.dismiss();
         }
-        // The last answers may have been read after the process was gone.
+        // The last answers may be read after the process's end.
         sample.took = gone.map(|gone| gone.saturating_duration_since(from));
         Ok(sample)
     }
@@ -143,9 +143,9 @@ fn connect(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
     (0..count).map(|_| Client::connect(address)).collect()
 }
 
-/// So many connections that have had a request answered, opened by several threads: each waits for a turn of the
-/// processor. The answer says that the server has accepted it: the queue of those it has not is short on many machines,
-/// and who finds it full tries again only after a second.
+/// Opens `count` connections on several threads, each with one answered request. The answer shows that the server has
+/// accepted the connection: the accept queue is short on many machines, and a client that finds it full retries only
+/// after a second.
 fn connect_and_use(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
     const THREADS: usize = 16;
     let share = move |thread: usize| count / THREADS + usize::from(thread < count % THREADS);
@@ -163,7 +163,7 @@ fn connect_and_use(address: SocketAddr, count: usize) -> io::Result<Vec<Client>>
     Ok(clients)
 }
 
-/// One request on each.
+/// Sends one request on each connection.
 fn use_once(clients: &mut [Client]) -> io::Result<()> {
     for client in &mut *clients {
         client.get("/")?;
@@ -174,7 +174,7 @@ fn use_once(clients: &mut [Client]) -> io::Result<()> {
     Ok(())
 }
 
-/// Has each connection closed as soon as its server has closed it, as a pool of connections does.
+/// Closes each connection as soon as the server has closed it, as a connection pool does.
 fn close_in_return(clients: Vec<Client>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let streams: Vec<_> = clients.into_iter().map(Client::into_stream).collect();
@@ -185,7 +185,7 @@ fn close_in_return(clients: Vec<Client>) -> io::Result<()> {
                 let stream =
                     stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
                 waiting.spawn(async move {
-                    // An idle connection becomes readable by its end, whatever kind of end that is.
+                    // An idle connection becomes readable when it ends.
                     match stream {
                         Ok(stream) => drop(stream.readable().await),
                         Err(error) => eprintln!("a connection is not watched: {error}"),

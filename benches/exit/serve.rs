@@ -1,4 +1,4 @@
-//! The servers that are measured beside this crate's binary, each as its own project would write it.
+//! The servers that are compared with this crate's application, each written as its own project recommends.
 
 use std::{net::SocketAddr, process::ExitCode, thread, time::Duration};
 
@@ -31,7 +31,7 @@ struct Query {
     ms: u64,
 }
 
-/// What the benchmark waits for.
+/// Prints the line that the benchmark waits for.
 fn say(address: SocketAddr) {
     eprintln!("listens on http://{address}");
 }
@@ -67,7 +67,7 @@ async fn actix() -> std::io::Result<()> {
     server.run().await
 }
 
-/// For the row whose handlers block.
+/// The number of workers, for the row whose handlers block.
 fn workers() -> Option<usize> {
     std::env::var("WORKERS").ok()?.parse().ok()
 }
@@ -111,7 +111,7 @@ async fn axum() -> std::io::Result<()> {
     axum::serve(listener, app).with_graceful_shutdown(asked).await
 }
 
-/// Does nothing, as often as it is asked to.
+/// An actor whose callback does nothing.
 struct Idle;
 
 impl Actor for Idle {
@@ -130,7 +130,7 @@ async fn callbacks(count: usize) -> std::io::Result<()> {
     let listener = std::net::TcpListener::bind(ANYWHERE)?;
     let address = listener.local_addr()?;
     let server = Server::new("web", actix_web::App::new).listen(listener);
-    // Callbacks beside one another, by one actor on a thread of its own.
+    // All callbacks belong to one actor on a thread of its own.
     let idle = Idle::start_in_arbiter(&Arbiter::new().handle(), |_| Idle).recipient::<RunCallback>();
     let exit = (0..count).fold(GracefulExit::builder().server(server), |exit, index| {
         exit.callback(format!("callback-{index}"), idle.clone())

@@ -6,20 +6,20 @@ use serde_json::{Value, json};
 
 use crate::{process::Kind, rows::Row, scene::Sample};
 
-/// What was measured of one server in one row.
+/// The measurements of one server in one row.
 pub(crate) struct Cell {
     pub(crate) kind: Kind,
     pub(crate) samples: Vec<Sample>,
 }
 
 impl Cell {
-    /// Whether its last runs all had to be ended by force.
+    /// True if the last `times` runs all had to be killed.
     pub(crate) fn never_ends(&self, times: usize) -> bool {
         self.samples.len() >= times
             && self.samples.iter().rev().take(times).all(|sample| sample.took.is_none())
     }
 
-    /// In milliseconds, without the runs that did not end.
+    /// The times in milliseconds, without the runs that were killed.
     fn times(&self) -> Vec<f64> {
         let mut times: Vec<_> = self
             .samples
@@ -31,7 +31,7 @@ impl Cell {
         times
     }
 
-    /// `None` when most runs did not end.
+    /// The median; `None` if most runs were killed.
     pub(crate) fn median(&self) -> Option<f64> {
         let times = self.times();
         let middle = self.samples.len() / 2;
@@ -71,7 +71,7 @@ impl Cell {
     }
 }
 
-/// Markdown, which is also easy on the eye.
+/// The table in Markdown.
 pub(crate) fn text(measured: &[(Row, [Cell; 3])]) -> String {
     let mut lines = vec![[
         "median (maximum) in ms; lost of asked".to_owned(),

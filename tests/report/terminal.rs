@@ -1,4 +1,4 @@
-//! `plan`, and the bar under the log, on a terminal.
+//! Output on a terminal: the drawing of `plan`, and the progress bar under the log.
 
 use std::{
     io::Read,
@@ -8,7 +8,7 @@ use std::{
 
 use crate::support::{Client, bare, folder, output, tools::tool, wait_until};
 
-/// What a command writes to a terminal of its own.
+/// A command that runs the application on a pseudo-terminal.
 fn on_a_terminal(folder: &Path, arguments: &str) -> Command {
     let mut command = Command::new("script");
     let line = format!("stty cols 100; exec {} {arguments}", env!("CARGO_BIN_EXE_graceful-exit"));
@@ -19,7 +19,7 @@ fn on_a_terminal(folder: &Path, arguments: &str) -> Command {
 }
 
 #[test]
-fn a_plan_is_drawn_on_a_terminal_alone() {
+fn the_plan_is_drawn_only_on_a_terminal() {
     if tool("script", "the plan on a terminal").is_none() {
         return;
     }
@@ -34,7 +34,7 @@ fn a_plan_is_drawn_on_a_terminal_alone() {
 }
 
 #[test]
-fn a_bar_waits_under_the_log_and_is_gone_at_the_end() {
+fn the_progress_bar_is_below_the_log_and_is_erased_at_the_end() {
     if tool("script", "the bar on a terminal").is_none() {
         return;
     }
@@ -65,7 +65,7 @@ fn a_bar_waits_under_the_log_and_is_gone_at_the_end() {
     while read_more(&mut screen) {}
     child.wait().expect("it ends");
 
-    // The bar came, and each of the log's lines stands on a line of its own: what was there before was erased.
+    // The bar was drawn, and each log line is on a line of its own: the bar was erased before it.
     assert!(screen.contains("█"), "{screen}");
     let lines: Vec<_> = screen.lines().map(|line| line.rsplit("\u{1b}[2K").next().unwrap_or(line)).collect();
     for text in [

@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client on a bare socket.
+//! An HTTP/1.1 client on a plain socket: it sends what it is given, and reads answers to their last byte.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -7,13 +7,13 @@ use std::{
 
 use super::STUCK_AFTER;
 
-/// A connection.
+/// One connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     reader: BufReader<TcpStream>,
 }
 
-/// An answer, whole.
+/// A complete answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub status: u16,
@@ -69,7 +69,7 @@ impl Client {
         self.write(&[head.as_bytes(), body].concat())
     }
 
-    /// Reads the next answer, by its length, its chunks or to the end of the connection.
+    /// Reads the next complete answer, by its length, its chunks or to the end of the connection.
     pub(crate) fn read(&mut self) -> io::Result<Response> {
         let (status, headers) = self.read_head()?;
         let response = Response { status, headers, body: Vec::new() };
@@ -122,7 +122,7 @@ impl Client {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Whether the server has closed the connection, without a reset.
+    /// Waits for the connection's end. Returns true if the server closed it without a reset.
     pub(crate) fn is_closed(&mut self) -> bool {
         matches!(self.reader.read(&mut [0]), Ok(0))
     }
@@ -145,14 +145,14 @@ impl Client {
         Response { status, headers, body }
     }
 
-    /// Reads so many bytes, whatever they are.
+    /// Reads exactly `count` bytes.
     pub(crate) fn read_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; count];
         self.reader.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a connection of its own, and returns the answer.
     pub(crate) fn request(
         address: SocketAddr,
         method: &str,

@@ -1,4 +1,4 @@
-//! Console control events of Windows, and how they are sent.
+//! Sending console control events to a process on Windows.
 
 #![expect(unsafe_code, reason = "the system's functions have no safe form in std")]
 
@@ -21,21 +21,21 @@ use windows_sys::{
     s,
 };
 
-/// The five, by their names in the settings.
+/// The five events, by their names in the settings.
 pub(crate) const EVENTS: [(&str, u32); 5] =
     [("CTRL_C", 0), ("CTRL_BREAK", 1), ("CTRL_CLOSE", 2), ("CTRL_LOGOFF", 5), ("CTRL_SHUTDOWN", 6)];
 
 type Routine = unsafe extern "system" fn() -> isize;
 type ThreadStart = unsafe extern "system" fn(*mut c_void) -> u32;
 
-/// An event that was sent: the thread that carries it to the process's handlers.
+/// A sent event: the thread in the target process that calls its handlers.
 #[derive(Debug)]
 pub(crate) struct Sent {
     thread: OwnedHandle,
 }
 
-/// Sends an event as the system does: by a thread in the process that runs `CtrlRoutine`.
-/// `GenerateConsoleCtrlEvent` knows only the first two, and reaches whole groups of processes.
+/// Sends an event as the system does: by a thread in the target process that runs `CtrlRoutine`.
+/// `GenerateConsoleCtrlEvent` supports only the first two events, and addresses groups of processes.
 pub(crate) fn send(child: &Child, event: u32) -> Sent {
     // SAFETY: the names end with a zero; the library is loaded in every process, and at the same address.
     let routine = unsafe { GetProcAddress(GetModuleHandleA(s!("kernelbase.dll")), s!("CtrlRoutine")) };
@@ -48,18 +48,18 @@ pub(crate) fn send(child: &Child, event: u32) -> Sent {
         CreateRemoteThread(child.as_raw_handle(), ptr::null(), 0, Some(start), argument, 0, ptr::null_mut())
     };
     assert!(!thread.is_null(), "event {event}: {}", std::io::Error::last_os_error());
-    // SAFETY: the handle was just made, and is nobody else's.
+    // SAFETY: the handle was just created, and is owned here alone.
     Sent { thread: unsafe { OwnedHandle::from_raw_handle(thread) } }
 }
 
-/// Whether this is wine rather than Windows.
+/// True under wine, false on Windows.
 pub(crate) fn is_wine() -> bool {
     // SAFETY: the names end with a zero; the library is loaded in every process.
     unsafe { GetProcAddress(GetModuleHandleA(s!("ntdll.dll")), s!("wine_get_version")) }.is_some()
 }
 
 impl Sent {
-    /// Whether the process still keeps its handler from returning, which is what keeps Windows from ending it.
+    /// True while the process's handler has not returned; until then Windows does not end the process.
     pub(crate) fn is_held(&self) -> bool {
         // SAFETY: the handle is open; no waiting.
         unsafe { WaitForSingleObject(self.thread.as_raw_handle(), 0) == WAIT_TIMEOUT }

@@ -1,4 +1,4 @@
-//! What the tests of the binary share: a process with its log, and a client that sees every byte.
+//! Shared by the tests: the application as a process with its log, an HTTP client, waiting for conditions.
 
 mod client;
 #[cfg(windows)]
@@ -27,17 +27,17 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Longer than anything here takes on a busy machine: a test that waits so long has failed.
+/// A condition that does not come true in this time fails its test; longer than any step takes on a busy machine.
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(30);
 
-/// Waits for a condition.
+/// Waits until a condition is true.
 ///
 /// # Panics
-/// When it does not come true in time.
+/// If it is not true within [`STUCK_AFTER`].
 pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
-        assert!(start.elapsed() < STUCK_AFTER, "waited in vain until {what}");
+        assert!(start.elapsed() < STUCK_AFTER, "not within {STUCK_AFTER:?}: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn report(path: &Path) -> serde_json::Value {
     serde_json::from_str(&text).expect("a report is JSON")
 }
 
-/// Runs each at the same time, for what mostly waits.
+/// Runs all items at the same time, each on a thread of its own.
 pub(crate) fn side_by_side<T: Sync>(items: &[T], run: impl Fn(&T) + Sync) {
     thread::scope(|scope| {
         for item in items {
@@ -57,13 +57,12 @@ pub(crate) fn side_by_side<T: Sync>(items: &[T], run: impl Fn(&T) + Sync) {
     });
 }
 
-/// Whether a reset by the peer is told from its ordinary end; says so where it is not. Wine reports both as the end
-/// of what the peer sends, after which it may still be reading.
+/// True if the platform distinguishes a reset by the peer from an ordinary end. Wine does not; the skip is printed.
 pub(crate) fn resets_are_told(test: &str) -> bool {
     #[cfg(windows)]
     if control::is_wine() {
         use std::io::Write;
-        // Not by `eprintln!`, which is captured for tests that pass.
+        // `eprintln!` would be captured for passing tests.
         let _ = writeln!(std::io::stderr(), "skipped: {test}: wine tells no reset");
         return false;
     }
@@ -71,12 +70,12 @@ pub(crate) fn resets_are_told(test: &str) -> bool {
     true
 }
 
-/// A new folder.
+/// A new temporary directory.
 pub(crate) fn folder() -> Arc<TempDir> {
     Arc::new(tempfile::tempdir().expect("a temporary folder"))
 }
 
-/// Asks it to stop, and waits for its end.
+/// Asks the application to stop, and waits for its end.
 #[cfg(feature = "app")]
 pub(crate) fn stop(app: App) -> Ended {
     app.signal_to_stop();

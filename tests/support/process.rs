@@ -1,4 +1,4 @@
-//! The binary as a process, with its log.
+//! The application as a process, with its log.
 
 use std::{
     io::{BufRead, BufReader},
@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use super::{Client, STUCK_AFTER, wait_until};
 
-/// What a report names as the reason after [`App::signal_to_stop`].
+/// The reason in the report after [`App::signal_to_stop`].
 pub(crate) const STOPPED_BY: &str = if cfg!(windows) { "CTRL_BREAK" } else { "SIGTERM" };
 
-/// A running application, in a folder of its own. It is killed when it is dropped.
+/// A running application in a directory of its own, killed on drop.
 #[derive(Debug)]
 pub(crate) struct App {
     child: Child,
@@ -28,12 +28,12 @@ pub(crate) struct App {
     pub business: SocketAddr,
 }
 
-/// A line of the log, and when it was read.
+/// A line of the log, with the instant at which it was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// Without its time, where it has one.
+    /// The line without its time.
     pub text: String,
-    /// As it was written.
+    /// The line as it was written.
     pub raw: String,
     pub at: Instant,
 }
@@ -48,12 +48,12 @@ pub(crate) struct Ended {
 }
 
 impl App {
-    /// Starts it in a new folder, on ports of its own, with a report, and waits until it serves.
+    /// Starts the application in a new directory, on free ports, with a report, and waits until it serves.
     pub(crate) fn start(settings: &[&str]) -> Self {
         Self::start_in(Arc::new(tempfile::tempdir().expect("a temporary folder")), settings)
     }
 
-    /// The same, in the folder of an earlier run.
+    /// The same, in the directory of an earlier run.
     pub(crate) fn start_in(folder: Arc<TempDir>, settings: &[&str]) -> Self {
         let mut command = Self::command(folder.path());
         for setting in settings {
@@ -62,7 +62,7 @@ impl App {
         Self::start_command(folder, command)
     }
 
-    /// The command that starts it in `folder`: more arguments may follow.
+    /// The command that starts the application in `folder`; more arguments may follow.
     pub(crate) fn command(folder: &Path) -> Command {
         let mut command = bare(folder);
         let ours = [
@@ -89,7 +89,7 @@ impl App {
         self.business = self.port_of("business");
     }
 
-    /// Runs a command of [`App::command`], whatever comes of it.
+    /// Starts a command of [`App::command`], without waiting.
     pub(crate) fn spawn(folder: Arc<TempDir>, mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary starts");
         let stderr = child.stderr.take().expect("a pipe");
@@ -136,7 +136,7 @@ impl App {
         self.child.id()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the application.
     #[cfg(unix)]
     #[expect(unsafe_code, reason = "kill(2) has no safe form in std")]
     pub(crate) fn signal(&self, signal: libc::c_int) -> Instant {
@@ -147,7 +147,7 @@ impl App {
         at
     }
 
-    /// Asks it to stop: see [`STOPPED_BY`].
+    /// Asks the application to stop; see [`STOPPED_BY`].
     #[cfg(unix)]
     pub(crate) fn signal_to_stop(&self) -> Instant {
         self.signal(libc::SIGTERM)
@@ -160,15 +160,15 @@ impl App {
         at
     }
 
-    /// Sends it a console control event.
+    /// Sends a console control event to the application.
     #[cfg(windows)]
     pub(crate) fn event(&self, event: u32) -> super::control::Sent {
         super::control::send(&self.child, event)
     }
 
-    /// Begins a request and waits until the business server counts it as in flight.
+    /// Sends a request, and waits until the business server counts it as in flight.
     pub(crate) fn in_flight(&self, path: &str) -> Client {
-        // An answer that has just been read may still be on its way from one count to the other.
+        // A request that was just answered may still be counted as in flight.
         let before = (0..3).map(|_| self.count_begun()).min().expect("three counts");
         let mut client = Client::connect(self.business);
         client.send("GET", path, &[]).expect("the request is sent");
@@ -176,7 +176,7 @@ impl App {
         client
     }
 
-    /// How many requests the business server has taken.
+    /// The number of requests that the business server has admitted.
     fn count_begun(&self) -> u64 {
         let business = &self.status()["servers"][1];
         ["in_flight", "completed"].iter().filter_map(|count| business[count].as_u64()).sum()
@@ -207,14 +207,14 @@ impl App {
         found.expect("it was found")
     }
 
-    /// Kills it, with no chance to do anything about it.
+    /// Kills the application with SIGKILL.
     pub(crate) fn kill(mut self) -> Arc<TempDir> {
         self.child.kill().expect("it is killed");
         self.child.wait().expect("a child");
         Arc::clone(&self.folder)
     }
 
-    /// Waits until the exit is in this phase. Needs a server that is answered all the time.
+    /// Waits until the exit is in this phase. Needs an admin server that answers during the exit.
     pub(crate) fn wait_for_phase(&self, phase: &str) {
         wait_until(phase, || self.status()["phase"] == phase);
     }
@@ -223,7 +223,7 @@ impl App {
         text(&self.log.lock().expect("no panic"))
     }
 
-    /// Waits for its end.
+    /// Waits until the process has ended.
     pub(crate) fn wait(mut self) -> Ended {
         let start = Instant::now();
         let status = loop {
@@ -248,7 +248,7 @@ impl App {
 
 impl Drop for App {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -256,7 +256,7 @@ impl Drop for App {
 
 impl Line {
     fn new(line: &str) -> Self {
-        // `YYYY/MM/DD HH:MM:SS text`, where it has the shape.
+        // `YYYY/MM/DD HH:MM:SS text`; other lines are kept whole.
         let timed = line.starts_with('2') && line.as_bytes().get(19) == Some(&b' ');
         let text = line.get(20..).filter(|_| timed).unwrap_or(line);
         Self { text: text.to_owned(), raw: line.to_owned(), at: Instant::now() }
@@ -291,11 +291,11 @@ fn text(log: &[Line]) -> String {
     log.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect()
 }
 
-/// The binary in `folder`, with nothing set, in English, and with no signal blocked or ignored: the tests' own
-/// surroundings may be `nohup` or a shell's background.
+/// The binary in `folder` with the default settings, in English, and with no signal blocked or ignored: the tests may
+/// themselves run under `nohup` or in a shell's background.
 pub(crate) fn bare(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_graceful-exit"));
-    // Symbols for a backtrace are looked up by the thread that panics: in a debug build that takes a second.
+    // In a debug build a backtrace takes the panicking thread a second.
     command.current_dir(folder).env("LC_ALL", "C").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GRACEFUL_EXIT__") {
@@ -313,7 +313,7 @@ pub(crate) fn output(mut command: Command) -> Output {
     let start = Instant::now();
     while child.try_wait().expect("a child").is_none() {
         if start.elapsed() > STUCK_AFTER {
-            // It is told by what it has printed.
+            // The output tells the result.
             let _ = child.kill();
         }
         thread::sleep(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! What the process inherits of signals, and their names.
+//! Names of signals, and the signal dispositions that a child inherits.
 
 #![expect(
     unsafe_code,
@@ -9,7 +9,7 @@ use std::{io, mem::MaybeUninit, os::unix::process::CommandExt, process::Command}
 
 use libc::c_int;
 
-/// What starts the exit unless the settings say otherwise.
+/// The default of `shutdown.signals` on Unix.
 pub(crate) const ALL: [(&str, c_int); 8] = [
     ("SIGHUP", libc::SIGHUP),
     ("SIGINT", libc::SIGINT),
@@ -21,8 +21,8 @@ pub(crate) const ALL: [(&str, c_int); 8] = [
     ("SIGTERM", libc::SIGTERM),
 ];
 
-/// Those of them that are taken for a request when they were sent: Apple's kernel says the same of a trap (on arm64 of
-/// an illegal instruction, too) that was sent as of one that is the process's own.
+/// Those of [`DEFAULT`] that start the exit when another process sends them. Apple's kernel does not distinguish a sent
+/// SIGTRAP (on arm64 SIGILL as well) from a fault of the process's own.
 pub(crate) fn requests() -> Vec<(&'static str, c_int)> {
     let looks_like_a_fault = |signal| {
         cfg!(target_vendor = "apple")

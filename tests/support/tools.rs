@@ -1,4 +1,4 @@
-//! Programs that some rows need and not every machine has.
+//! Programs that some tests need and not every machine has.
 
 #[cfg(target_os = "linux")]
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The program's path, or a line that says what is skipped for want of it.
+/// The program's path, or `None` with a line that says that `test` is skipped.
 pub(crate) fn tool(name: &str, test: &str) -> Option<PathBuf> {
     let found = find(name);
     if found.is_none() {
@@ -16,14 +16,14 @@ pub(crate) fn tool(name: &str, test: &str) -> Option<PathBuf> {
     found
 }
 
-/// Says that a test is skipped, past the test runner's own capture.
+/// Prints that a test is skipped, past the test runner's capture.
 pub(crate) fn skipped(test: &str, why: &str) {
     use std::io::Write;
-    // `eprintln!` is captured for tests that pass, and a skipped one passes.
+    // `eprintln!` is captured for passing tests, and a skipped test passes.
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
-/// By `PATH`, and where administrators' programs are even if `PATH` does not say so.
+/// Searches `PATH` and the directories of administrators' programs.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
@@ -35,10 +35,10 @@ pub(crate) fn project_file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Runs a command to its end, and gives what it printed.
+/// Runs a command to its end, and returns its output.
 ///
 /// # Panics
-/// When it fails.
+/// If the command fails.
 #[cfg(target_os = "linux")]
 pub(crate) fn output(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -1,4 +1,4 @@
-//! Clients that never stop asking: some on connections that they keep, some on a new one each time.
+//! Continuous traffic: clients on kept-alive connections, and clients with a new connection for each request.
 
 use std::{
     io,
@@ -24,46 +24,46 @@ pub(crate) struct Traffic {
 struct Shared {
     stop: AtomicBool,
     kept_alive: AtomicU64,
-    newcomers: AtomicU64,
+    new_connections: AtomicU64,
     /// The keys whose `PUT` was answered 204.
     stored: Mutex<Vec<String>>,
     failures: Mutex<Vec<String>>,
 }
 
-/// What the clients saw.
+/// The clients' observations.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// Requests answered on connections that were kept.
+    /// Requests answered on kept-alive connections.
     pub kept_alive: u64,
-    /// Requests answered on a connection of their own.
-    pub newcomers: u64,
+    /// Requests answered on a new connection each.
+    pub new_connections: u64,
     /// The keys whose `PUT` was answered 204.
     pub stored: Vec<String>,
-    /// Every request that was not answered as it should be.
+    /// Every request without the expected answer.
     pub failures: Vec<String>,
 }
 
-/// How long a client thinks between two requests.
+/// A client's pause between two requests.
 const PAUSE: Duration = Duration::from_millis(20);
 
 impl Traffic {
-    /// So many clients on connections that they keep, and two that connect for each request.
+    /// Starts `clients` clients with kept-alive connections, and two that connect anew for each request.
     pub(crate) fn start(to: SocketAddr, clients: usize) -> Self {
         let shared = Arc::new(Shared::default());
         let keeping = (0..clients).map(|client| {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || keep_asking(&shared, to, client))
+            thread::spawn(move || send_on_kept_connection(&shared, to, client))
         });
         let coming = (0..2).map(|_| {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || keep_coming(&shared, to))
+            thread::spawn(move || send_on_new_connections(&shared, to))
         });
         let threads = keeping.chain(coming).collect();
         Self { shared, threads }
     }
 
     pub(crate) fn answered(&self) -> u64 {
-        self.shared.kept_alive.load(Ordering::Relaxed) + self.shared.newcomers.load(Ordering::Relaxed)
+        self.shared.kept_alive.load(Ordering::Relaxed) + self.shared.new_connections.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stop(self) -> Seen {
@@ -74,7 +74,7 @@ impl Traffic {
         let take = |list: &Mutex<Vec<String>>| std::mem::take(&mut *list.lock().expect("no panic"));
         Seen {
             kept_alive: self.shared.kept_alive.load(Ordering::Relaxed),
-            newcomers: self.shared.newcomers.load(Ordering::Relaxed),
+            new_connections: self.shared.new_connections.load(Ordering::Relaxed),
             stored: take(&self.shared.stored),
             failures: take(&self.shared.failures),
         }
@@ -91,14 +91,14 @@ impl Shared {
     }
 }
 
-fn keep_asking(shared: &Shared, to: SocketAddr, client: usize) {
+fn send_on_kept_connection(shared: &Shared, to: SocketAddr, client: usize) {
     let mut connection = None;
-    for turn in 0_u64.. {
+    for round in 0_u64.. {
         if shared.stopped() {
             return;
         }
-        let key = (turn % 8 == 7).then(|| format!("client-{client}-{turn}"));
-        match ask(&mut connection, to, turn, key.as_deref()) {
+        let key = (round % 8 == 7).then(|| format!("client-{client}-{round}"));
+        match ask(&mut connection, to, round, key.as_deref()) {
             Ok(()) => {
                 shared.kept_alive.fetch_add(1, Ordering::Relaxed);
                 if let Some(key) = key {
@@ -106,7 +106,7 @@ fn keep_asking(shared: &Shared, to: SocketAddr, client: usize) {
                 }
             }
             Err(error) => {
-                shared.failed(format!("client {client}, turn {turn}: {error}"));
+                shared.failed(format!("client {client}, round {round}: {error}"));
                 connection = None;
             }
         }
@@ -114,7 +114,7 @@ fn keep_asking(shared: &Shared, to: SocketAddr, client: usize) {
     }
 }
 
-fn ask(connection: &mut Option<Client>, to: SocketAddr, turn: u64, key: Option<&str>) -> io::Result<()> {
+fn ask(connection: &mut Option<Client>, to: SocketAddr, round: u64, key: Option<&str>) -> io::Result<()> {
     let client = match connection {
         Some(client) => client,
         None => connection.insert(Client::try_connect(to)?),
@@ -123,7 +123,7 @@ fn ask(connection: &mut Option<Client>, to: SocketAddr, turn: u64, key: Option<&
         client.send_body("PUT", &format!("/cache/{key}"), &[], key.as_bytes())?;
         204
     } else {
-        client.send("GET", if turn.is_multiple_of(2) { "/" } else { "/slow?ms=10" }, &[])?;
+        client.send("GET", if round.is_multiple_of(2) { "/" } else { "/slow?ms=10" }, &[])?;
         200
     };
     let response = client.read()?;
@@ -137,7 +137,7 @@ fn ask(connection: &mut Option<Client>, to: SocketAddr, turn: u64, key: Option<&
     }
 }
 
-fn keep_coming(shared: &Shared, to: SocketAddr) {
+fn send_on_new_connections(shared: &Shared, to: SocketAddr) {
     while !shared.stopped() {
         let answer = Client::try_connect(to).and_then(|mut client| {
             client.send("GET", "/", &[("Connection", "close")])?;
@@ -145,10 +145,12 @@ fn keep_coming(shared: &Shared, to: SocketAddr) {
         });
         match answer {
             Ok(answer) if answer.status == 200 => {
-                shared.newcomers.fetch_add(1, Ordering::Relaxed);
+                shared.new_connections.fetch_add(1, Ordering::Relaxed);
             }
-            Ok(answer) => shared.failed(format!("a newcomer: status {}: {}", answer.status, answer.text())),
-            Err(error) => shared.failed(format!("a newcomer: {error}")),
+            Ok(answer) => {
+                shared.failed(format!("a new connection: status {}: {}", answer.status, answer.text()))
+            }
+            Err(error) => shared.failed(format!("a new connection: {error}")),
         }
         thread::sleep(PAUSE / 2);
     }
