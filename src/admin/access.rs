@@ -1,169 +1,221 @@
-//! Who may start the exit over HTTP.
+//! Who may read the admin routes, and who may start the exit through them.
 
-use std::net::IpAddr;
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 use actix_web::{
     HttpRequest,
     http::{
-        header::{AUTHORIZATION, HOST, HeaderMap, ORIGIN},
+        Version,
+        header::{ACCEPT_LANGUAGE, AUTHORIZATION, HeaderMap, ORIGIN, REFERER},
         uri::Authority,
     },
 };
 use subtle::ConstantTimeEq;
 
-/// Why a caller may not.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// It has not given the token.
-    Token,
-    /// No token is set, and it is not plainly a person or a script on this machine.
-    Stranger(&'static str),
+use super::host::{self, HostError};
+
+/// The rules. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Access {
+    token: Option<Arc<str>>,
+    token_for_reads: bool,
+    hosts: Vec<String>,
 }
 
-/// With a token set, the token alone decides. Without one, a caller has to be on this machine, to have asked for
-/// this machine by a name that no foreign page can make its own, and not to speak for somebody else: that keeps
-/// out pages of other origins, names that were rebound to a loopback address, and proxies.
-pub(super) fn allowed(request: &HttpRequest, token: Option<&str>) -> Result<(), Refused> {
-    let headers = request.headers();
-    if let Some(token) = token {
-        return if bearer(headers).is_some_and(|given| same(given, token)) {
-            Ok(())
-        } else {
-            Err(Refused::Token)
-        };
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It has no token, and one is needed.
+    TokenMissing,
+    /// Its token is not the one that is set.
+    TokenWrong,
+    /// No token is set, and the request may come from elsewhere than this machine.
+    NotLocal(&'static str),
+    /// Its `Host` is not a name of this server.
+    ForeignHost,
+}
+
+/// Where a request comes from, as the log names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer(Option<SocketAddr>);
+
+impl Access {
+    pub(super) fn set_token(&mut self, token: String) {
+        self.token = Some(token.into());
     }
-    let here = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    if !here {
-        return Err(Refused::Stranger("only this machine may, unless admin.token is set"));
+
+    pub(super) fn set_token_for_reads(&mut self, needed: bool) {
+        self.token_for_reads = needed;
     }
-    let proxied = |name: &str| name == "forwarded" || name.starts_with("x-forwarded-");
-    if headers.keys().any(|name| proxied(name.as_str())) {
-        return Err(Refused::Stranger("no proxy may, unless admin.token is set"));
+
+    pub(super) fn add_host(&mut self, host: String) {
+        self.hosts.push(host);
     }
-    let host = one(headers, &HOST).and_then(|host| host.parse::<Authority>().ok());
-    let Some(host) = host.filter(|host| is_loopback(host.host())) else {
-        return Err(Refused::Stranger("Host does not name this machine"));
-    };
-    if headers.contains_key(ORIGIN) {
-        let origin = one(headers, &ORIGIN).and_then(|origin| origin.strip_prefix("http://"));
-        let origin = origin.and_then(|origin| origin.parse::<Authority>().ok());
-        let is_ours = origin.is_some_and(|origin| {
-            origin.host().eq_ignore_ascii_case(host.host())
-                && origin.port_u16().unwrap_or(80) == host.port_u16().unwrap_or(80)
-        });
-        if !is_ours {
-            return Err(Refused::Stranger("no page of another origin may"));
+
+    /// True if `POST /shutdown` needs the token.
+    pub(super) fn needs_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// True if reading needs the token as well.
+    pub(super) fn reads_need_token(&self) -> bool {
+        self.token_for_reads && self.needs_token()
+    }
+
+    /// Decides on a read. With [`Self::reads_need_token`] the token alone decides. Otherwise a request for a foreign
+    /// host name is refused where a browser may have been lured into it: see [`host::is_foreign`].
+    pub(super) fn check_read(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        match &self.token {
+            Some(token) if self.token_for_reads => check_token(request.headers(), token),
+            _ => self.check_host(request),
         }
+    }
+
+    /// Decides on `POST /shutdown`. With a token set, the token alone decides. Without one, the request has to come
+    /// from this machine, for this machine, and from no proxy and no page of another origin.
+    pub(super) fn check_shutdown(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        match &self.token {
+            Some(token) => check_token(request.headers(), token),
+            None => check_local(request).map_err(Refusal::NotLocal),
+        }
+    }
+
+    fn check_host(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        let host = match host::of(request) {
+            Ok(host) => host,
+            // What has no Host is no browser.
+            Err(HostError::Missing) => return Ok(()),
+            Err(HostError::Invalid) => return Err(Refusal::ForeignHost),
+        };
+        let is_own = |own: &String| own.eq_ignore_ascii_case(host.host());
+        let may_be_lured = Peer::of(request).is_loopback() || is_from_browser(request.headers());
+        if may_be_lured && host::is_foreign(host.host()) && !self.hosts.iter().any(is_own) {
+            return Err(Refusal::ForeignHost);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token, token_for_reads, hosts } = self;
+        let mut debug = f.debug_struct("Access");
+        debug.field("token", &token.as_ref().map(|_| "***")).field("token_for_reads", token_for_reads);
+        debug.field("hosts", hosts).finish()
+    }
+}
+
+impl Refusal {
+    /// What the client is told.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::TokenMissing | Self::TokenWrong => "a bearer token is needed",
+            Self::NotLocal(why) => why,
+            Self::ForeignHost => {
+                "Host is not a name of this server: use its address, localhost or a name that the server was told"
+            }
+        }
+    }
+}
+
+impl Peer {
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        Self(request.peer_addr())
+    }
+
+    fn is_loopback(self) -> bool {
+        self.0.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("an unknown peer"),
+        }
+    }
+}
+
+fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION);
+    let Some(value) = values.next() else { return Err(Refusal::TokenMissing) };
+    let bearer = value.as_bytes().split_at_checked("Bearer ".len());
+    let given = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer ")).map(|(_, token)| token);
+    match given {
+        // The time tells nothing of where the two differ; it may tell that their lengths do.
+        Some(given) if bool::from(given.ct_eq(token.as_bytes())) && values.next().is_none() => Ok(()),
+        _ => Err(Refusal::TokenWrong),
+    }
+}
+
+/// Refuses what may speak for a client elsewhere. A proxy that adds nothing to a request cannot be told from a client
+/// on this machine: behind a proxy, only a token closes this route.
+fn check_local(request: &HttpRequest) -> Result<(), &'static str> {
+    if !Peer::of(request).is_loopback() {
+        return Err("only a client on this machine may do this, unless a token is set");
+    }
+    // A client of today speaks 1.1 at least, and nginx speaks 1.0 to what is behind it.
+    if !matches!(request.version(), Version::HTTP_11 | Version::HTTP_2) {
+        return Err("HTTP/1.1 is needed, unless a token is set: a proxy may be speaking");
+    }
+    let headers = request.headers();
+    if headers.keys().any(|name| is_proxy_header(name.as_str())) {
+        return Err("no proxy may do this, unless a token is set");
+    }
+    if headers.get_all("sec-fetch-site").any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        return Err("no page of another site may do this");
+    }
+    let host = host::of(request).map_err(|_| "Host does not name this machine")?;
+    if !host::is_loopback(host.host()) {
+        return Err("Host does not name this machine");
+    }
+    if headers.contains_key(ORIGIN) && !is_same_origin(request, &host) {
+        return Err("no page of another origin may do this");
     }
     Ok(())
 }
 
-/// A header that is there once, and readable.
-fn one<'a>(headers: &'a HeaderMap, name: &actix_web::http::header::HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name);
-    let value = values.next()?.to_str().ok()?;
-    values.next().is_none().then_some(value)
+fn is_same_origin(request: &HttpRequest, host: &Authority) -> bool {
+    let (scheme, port) = if request.app_config().secure() { ("https://", 443) } else { ("http://", 80) };
+    let origin = host::single(request.headers(), &ORIGIN).and_then(|origin| origin.strip_prefix(scheme));
+    let origin = origin.and_then(host::parse);
+    origin.is_some_and(|origin| {
+        origin.host().eq_ignore_ascii_case(host.host())
+            && origin.port_u16().unwrap_or(port) == host.port_u16().unwrap_or(port)
+    })
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut values = headers.get_all(AUTHORIZATION);
-    let value = values.next()?.as_bytes();
-    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
-    (scheme.eq_ignore_ascii_case(b"Bearer ") && values.next().is_none()).then_some(token)
+/// True for the headers by which proxies, load balancers and content networks say for which client they speak.
+fn is_proxy_header(name: &str) -> bool {
+    // CGI and some proxies write `_` for `-`.
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    let prefixes = [
+        "x-envoy-",
+        "x-original-",
+        "x-amzn-",
+        "x-azure-",
+        "x-appengine-",
+        "x-arr-",
+        "cf-",
+        "fastly-",
+        "fly-",
+    ];
+    let names =
+        ["via", "x-host", "x-scheme", "x-real-port", "x-rewrite-url", "x-cloud-trace-context", "cdn-loop"];
+    ["forward", "proxy", "remote-addr", "client-addr"].iter().any(|part| name.contains(part))
+        || name.ends_with("-ip")
+        || prefixes.iter().any(|prefix| name.starts_with(prefix))
+        || names.contains(&name.as_str())
 }
 
-/// In a time that tells nothing of where the two differ; their lengths may be told.
-fn same(given: &[u8], token: &str) -> bool {
-    given.ct_eq(token.as_bytes()).into()
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+/// True for what a browser sends and no probe or scrape does. A page can leave none of them out of its requests.
+fn is_from_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN)
+        || headers.contains_key(REFERER)
+        || headers.contains_key(ACCEPT_LANGUAGE)
+        || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
 #[cfg(test)]
-mod tests {
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    fn local() -> TestRequest {
-        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 40_000));
-        TestRequest::post().uri("/shutdown").peer_addr(peer)
-    }
-
-    fn is_allowed(request: TestRequest, token: Option<&str>) -> bool {
-        allowed(&request.to_http_request(), token).is_ok()
-    }
-
-    #[test]
-    fn a_caller_on_this_machine_may() {
-        for host in ["localhost:8081", "127.0.0.1:8081", "[::1]:8081", "LOCALHOST", "127.9.9.9"] {
-            assert!(is_allowed(local().insert_header((HOST, host)), None), "{host}");
-        }
-        let page =
-            local().insert_header((HOST, "localhost:8081")).insert_header((ORIGIN, "http://localhost:8081"));
-        assert!(is_allowed(page, None));
-    }
-
-    #[test]
-    fn nobody_else_may() {
-        let host = || (HOST, "localhost:8081");
-        let far = TestRequest::post().peer_addr(([10, 0, 0, 1], 1).into()).insert_header(host());
-        assert!(!is_allowed(far, None));
-        assert!(!is_allowed(local(), None), "without Host");
-        for name in ["example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1", ""] {
-            assert!(!is_allowed(local().insert_header((HOST, name)), None), "{name}");
-        }
-        for origin in [
-            "http://example.com",
-            "null",
-            "https://localhost:8081",
-            "http://localhost:8080",
-            "http://localhost",
-        ] {
-            assert!(
-                !is_allowed(local().insert_header(host()).insert_header((ORIGIN, origin)), None),
-                "{origin}"
-            );
-        }
-        for header in ["forwarded", "x-forwarded-for", "x-forwarded-host", "X-Forwarded-Proto"] {
-            assert!(
-                !is_allowed(local().insert_header(host()).insert_header((header, "127.0.0.1")), None),
-                "{header}"
-            );
-        }
-    }
-
-    #[test]
-    fn with_a_token_the_token_alone_decides() {
-        let far = || {
-            TestRequest::post()
-                .peer_addr(([10, 0, 0, 1], 1).into())
-                .insert_header(("forwarded", "for=1.2.3.4"))
-        };
-        assert!(is_allowed(far().insert_header((AUTHORIZATION, "Bearer secret")), Some("secret")));
-        assert!(is_allowed(far().insert_header((AUTHORIZATION, "bearer secret")), Some("secret")));
-        let long = format!("Bearer {}", "x".repeat(10_000));
-        for given in [
-            "Bearer wrong!",
-            "Bearer ",
-            "Bearer",
-            "",
-            "secret",
-            "Basic secret",
-            "Bearer secret2",
-            "Bearer secre",
-            &long,
-        ] {
-            assert!(!is_allowed(local().insert_header((AUTHORIZATION, given)), Some("secret")), "{given}");
-        }
-        assert!(!is_allowed(local().insert_header((HOST, "localhost")), Some("secret")));
-        let twice = far()
-            .append_header((AUTHORIZATION, "Bearer secret"))
-            .append_header((AUTHORIZATION, "Bearer secret"));
-        assert!(!is_allowed(twice, Some("secret")));
-    }
-}
+mod tests;

@@ -1,13 +1,15 @@
 //! What a program says of its admin server: [`Admin`].
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use actix_web::{App, web};
 
 use super::{
-    events::{Feed, StreamEnd},
+    access::Access,
+    events::{Feed, MAX_STREAMS, StreamEnd},
     metrics::{Metric, Metrics},
     page::Page,
+    refusals::Refusals,
     routes::{self, State},
 };
 use crate::{ExitHandle, Server, Stop};
@@ -17,21 +19,59 @@ use crate::{ExitHandle, Server, Stop};
 #[must_use = "it is mounted by `server` or `configure`"]
 pub struct Admin {
     exit: ExitHandle,
-    token: Option<String>,
+    access: Access,
+    refusals: Arc<Refusals>,
+    feed: Feed,
     stop: Stop,
     metrics: Vec<Metric>,
-    feed: Feed,
 }
 
 impl Admin {
     /// The routes for this exit: `Admin::new(&builder)` or `Admin::new(&handle)`.
     pub fn new(exit: impl Into<ExitHandle>) -> Self {
-        Self { exit: exit.into(), token: None, stop: Stop::Last, metrics: Vec::new(), feed: Feed::default() }
+        Self {
+            exit: exit.into(),
+            access: Access::default(),
+            refusals: Arc::default(),
+            feed: Feed::new(MAX_STREAMS),
+            stop: Stop::Last,
+            metrics: Vec::new(),
+        }
     }
 
-    /// The bearer token that `POST /shutdown` needs. Without one, only a caller on this machine may start the exit.
+    /// The bearer token that `POST /shutdown` needs: at least 16 characters that cannot be guessed.
+    ///
+    /// Without one, the exit can be started from this machine alone: by a request from a loopback address, for
+    /// localhost or a loopback address, that shows no sign of a proxy and comes from no page of another origin. A
+    /// reverse proxy on this machine that adds nothing to the requests it passes on cannot be told from a client on
+    /// this machine: behind a proxy, set a token.
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
+        self.access.set_token(token.into());
+        self
+    }
+
+    /// True if `/status`, `/metrics` and `/events` need the token as well; false by default. The page asks for it then.
+    /// `/healthz` and `/readyz` need none: probes have none. Without a token this changes nothing.
+    pub fn token_for_reads(mut self, needed: bool) -> Self {
+        self.access.set_token_for_reads(needed);
+        self
+    }
+
+    /// A public name of this server, without a port, by which browsers may read the page.
+    ///
+    /// A browser may have loaded a page from a host whose name was then pointed at this server's address (DNS
+    /// rebinding). So a request that may come from one is refused if its `Host` is a name that a stranger can own:
+    /// one with a dot in it, outside of `.local`, `.internal`, `.svc` and the like. That is any request from a
+    /// loopback address, and from elsewhere one with a header that only browsers send. Addresses, localhost and names
+    /// without a dot always work; so do `/healthz` and `/readyz`, and reads with [`Admin::token_for_reads`].
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.access.add_host(name.into());
+        self
+    }
+
+    /// How many event streams may be open at once: 256 by default. One more is answered 503.
+    pub fn max_streams(mut self, streams: usize) -> Self {
+        self.feed = Feed::new(streams);
         self
     }
 
@@ -78,7 +118,9 @@ impl Admin {
             Stop::First => StreamEnd::Drained,
             Stop::Last => StreamEnd::Exited,
         });
-        let server = Server::new("admin", move || App::new().configure(|config| state.configure(config)));
+        let server = Server::new("admin", move || {
+            App::new().wrap(routes::common_headers()).configure(|config| state.configure(config))
+        });
         server.stop(stop).always_answer(move |head| match stop {
             Stop::First => routes::is_stream(&head.method, head.uri.path()),
             Stop::Last => routes::is_always_answered(&head.method, head.uri.path()),
@@ -94,19 +136,22 @@ impl Admin {
 
     fn state(self, stream_end: StreamEnd) -> State {
         State {
-            metrics: Metrics::new(self.exit.clone(), self.metrics),
-            page: Page::new(self.token.is_some()),
-            exit: self.exit,
-            token: self.token,
-            stream_end,
+            metrics: Metrics::new(self.exit.clone(), Arc::clone(&self.refusals), self.metrics),
+            page: Page::new(self.access.needs_token()),
             feed: self.feed,
+            exit: self.exit,
+            access: self.access,
+            refusals: self.refusals,
+            stream_end,
         }
     }
 }
 
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The token is a secret.
-        f.debug_struct("Admin").field("exit", &self.exit).field("stop", &self.stop).finish_non_exhaustive()
+        f.debug_struct("Admin")
+            .field("access", &self.access)
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
     }
 }

@@ -12,13 +12,21 @@ use actix_web::{
     web::Bytes,
 };
 use futures_util::{Stream, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// What everybody who looks sees. However many they are, the status is taken ten times a second, and never when
 /// nobody looks: there is no task, each subscriber takes it or finds it taken.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Feed {
     latest: Arc<Mutex<Option<Snapshot>>>,
+    places: Arc<Semaphore>,
 }
+
+/// The right to one event stream; it is given back when it is dropped.
+pub(super) type Place = OwnedSemaphorePermit;
+
+/// The most streams that are open at once, unless it is said otherwise.
+pub(super) const MAX_STREAMS: usize = 256;
 
 /// At most one event in this time.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -60,7 +68,8 @@ impl StreamEnd {
 struct Subscriber {
     feed: Feed,
     exit: ExitHandle,
-    changes: tokio::sync::watch::Receiver<u64>,
+    changes: watch::Receiver<u64>,
+    _place: Place,
     end: StreamEnd,
     seen: Option<Arc<str>>,
     /// Not before this instant.
@@ -70,6 +79,17 @@ struct Subscriber {
 }
 
 impl Feed {
+    /// With at most so many streams open at once.
+    pub(super) fn new(max_streams: usize) -> Self {
+        let places = Semaphore::new(max_streams.min(Semaphore::MAX_PERMITS));
+        Self { latest: Arc::default(), places: Arc::new(places) }
+    }
+
+    /// A place for one more stream, if there is one.
+    pub(super) fn reserve(&self) -> Option<Place> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
     /// The events, from the status as it is to the last one, which has the outcome. It ends before that when
     /// `goes_on` refuses a phase: its server closes then.
     ///
@@ -78,11 +98,13 @@ impl Feed {
         &self,
         exit: ExitHandle,
         end: StreamEnd,
+        place: Place,
     ) -> Option<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
         let changes = exit.changes()?;
         let now = Instant::now();
         let (feed, seen) = (self.clone(), None);
-        let subscriber = Subscriber { feed, exit, changes, end, seen, next: now, last: now, over: false };
+        let subscriber =
+            Subscriber { feed, exit, changes, end, _place: place, seen, next: now, last: now, over: false };
         Some(stream::unfold(subscriber, |mut subscriber| async {
             let event = subscriber.next().await?;
             Some((Ok(event), subscriber))

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{ACCEPT, CACHE_CONTROL},
-    web,
 };
 use prometheus_client::{
     collector::Collector,
@@ -14,6 +13,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use super::refusals::Refusals;
 use crate::{ExitHandle, actors::Status, sequence::PhaseKind};
 
 /// Every metric, ready to be scraped. Cheap to clone.
@@ -59,9 +59,9 @@ impl fmt::Debug for Metric {
 
 impl Metrics {
     /// Of this exit, and the program's own.
-    pub(super) fn new(exit: ExitHandle, own: Vec<Metric>) -> Self {
+    pub(super) fn new(exit: ExitHandle, refusals: Arc<Refusals>, own: Vec<Metric>) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Source { exit, own }));
+        registry.register_collector(Box::new(Source { exit, refusals, own }));
         Self { registry: Arc::new(registry) }
     }
 
@@ -73,8 +73,8 @@ impl Metrics {
     }
 }
 
-/// As `OpenMetrics` to whoever accepts that, and in Prometheus' older text format to everybody else.
-pub(super) async fn scrape(metrics: web::Data<Metrics>, request: HttpRequest) -> HttpResponse {
+/// The answer to a scrape: `OpenMetrics` where that is accepted, and Prometheus' older text format otherwise.
+pub(super) fn response(metrics: &Metrics, request: &HttpRequest) -> HttpResponse {
     let accepted = request.headers().get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
     let accepts_open = accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text"));
     let Ok(open) = metrics.open_metrics() else {
@@ -113,6 +113,7 @@ fn prometheus(open_metrics: &str) -> String {
 #[derive(Debug)]
 struct Source {
     exit: ExitHandle,
+    refusals: Arc<Refusals>,
     own: Vec<Metric>,
 }
 
@@ -134,6 +135,11 @@ impl Collector for Source {
         if let Some(status) = self.exit.status() {
             of_the_exit(&status, &mut families)?;
         }
+        families.counter(
+            "graceful_exit_admin_refused",
+            "Requests that the admin routes refused, by cause.",
+            self.refusals.counts().map(|(cause, count)| ([("cause", cause.name())], count)),
+        )?;
         for metric in &self.own {
             let (name, help) = (&metric.name, &metric.help);
             match &metric.value {

@@ -29,8 +29,10 @@
 mod access;
 mod builder;
 mod events;
+mod host;
 mod metrics;
 mod page;
+mod refusals;
 mod routes;
 
 pub use builder::Admin;

@@ -1,18 +1,26 @@
 //! The admin server's routes.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
-    HttpRequest, HttpResponse, Route, guard,
+    Error, HttpRequest, HttpResponse, Route,
+    dev::HttpServiceFactory,
+    error::InternalError,
+    guard,
     http::{Method, header},
+    middleware::DefaultHeaders,
     web,
 };
 
 use super::{
-    access::{self, Refused},
+    access::{Access, Peer, Refusal},
     events::{Feed, StreamEnd},
     metrics::{self, Metrics},
     page::Page,
+    refusals::{Cause, Refusals},
 };
 use crate::{ExitHandle, drain::Connection};
 
@@ -20,8 +28,8 @@ use crate::{ExitHandle, drain::Connection};
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) exit: ExitHandle,
-    /// What `POST /shutdown` needs as a bearer token.
-    pub(super) token: Option<String>,
+    pub(super) access: Access,
+    pub(super) refusals: Arc<Refusals>,
     pub(super) metrics: Metrics,
     pub(super) page: Page,
     pub(super) feed: Feed,
@@ -51,15 +59,72 @@ impl State {
     pub(super) fn configure(&self, config: &mut web::ServiceConfig) {
         config
             .app_data(web::Data::new(self.clone()))
-            .service(web::resource("/").route(read().to(page)))
-            .service(web::resource("/events").route(read().to(events)))
-            .service(web::resource("/healthz").route(read().to(healthz)))
-            .service(web::resource("/readyz").route(read().to(readyz)))
-            .service(web::resource("/status").route(read().to(status)))
-            .app_data(web::Data::new(self.metrics.clone()))
-            .service(web::resource("/metrics").route(read().to(metrics::scrape)))
-            .service(web::resource("/shutdown").route(web::post().to(shutdown)));
+            .service(resource("/", read().to(page)))
+            .service(resource("/events", read().to(events)))
+            .service(resource("/healthz", read().to(healthz)))
+            .service(resource("/readyz", read().to(readyz)))
+            .service(resource("/status", read().to(status)))
+            .service(resource("/metrics", read().to(scrape)))
+            .service(resource("/shutdown", web::post().to(shutdown)));
     }
+
+    /// Lets a read through, or answers why not.
+    async fn admit_read(&self, request: &HttpRequest) -> Result<(), Error> {
+        match self.access.check_read(request) {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(self.refuse(request, refusal).await),
+        }
+    }
+
+    /// Counts a refused request, logs it, and holds the answer to a wrong token back for a while.
+    async fn refuse(&self, request: &HttpRequest, refusal: Refusal) -> Error {
+        self.refusals.count(refusal.into());
+        // A browser asks without a token first.
+        let is_told = refusal != Refusal::TokenMissing || request.method() == Method::POST;
+        if is_told && let Some(untold) = self.refusals.may_log(Instant::now()) {
+            let (peer, method, path) = (Peer::of(request), request.method(), request.path());
+            let what = if refusal == Refusal::TokenWrong { "wrong token" } else { refusal.reason() };
+            let more = if untold == 0 {
+                String::new()
+            } else {
+                format!(" ({untold} more since the last such line)")
+            };
+            log::warn!("refused {method} {path} from {peer}: {what}{more}");
+        }
+        if refusal == Refusal::TokenWrong {
+            self.hold_back(self.refusals.wrong_token_delay(Instant::now())).await;
+        }
+        let mut response = match refusal {
+            Refusal::TokenMissing | Refusal::TokenWrong => HttpResponse::Unauthorized(),
+            Refusal::NotLocal(_) | Refusal::ForeignHost => HttpResponse::Forbidden(),
+        };
+        if response_needs_challenge(refusal) {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        let reason = refusal.reason();
+        InternalError::from_response(reason, text(response, &format!("{reason}\n"))).into()
+    }
+
+    /// Waits, but holds no drain.
+    async fn hold_back(&self, delay: Duration) {
+        tokio::select! {
+            () = actix_web::rt::time::sleep(delay) => {}
+            () = self.exit.streams().cancelled_owned() => {}
+        }
+    }
+}
+
+const fn response_needs_challenge(refusal: Refusal) -> bool {
+    matches!(refusal, Refusal::TokenMissing | Refusal::TokenWrong)
+}
+
+/// On every answer of the admin routes.
+pub(super) fn common_headers() -> DefaultHeaders {
+    DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+}
+
+fn resource(path: &str, route: Route) -> impl HttpServiceFactory + 'static {
+    web::resource(path).route(route).wrap(common_headers())
 }
 
 /// A route that answers GET and HEAD.
@@ -67,33 +132,46 @@ fn read() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
-async fn page(state: web::Data<State>) -> HttpResponse {
-    state.page.response()
+async fn page(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    // Without its data, which needs the token where reads do, the page is the same for all.
+    if !state.access.reads_need_token() {
+        state.admit_read(&request).await?;
+    }
+    Ok(state.page.response())
 }
 
-async fn events(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    state.admit_read(&request).await?;
     let mut response = HttpResponse::Ok();
     response
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .force_close();
     if request.method() == Method::HEAD {
-        return response.finish();
+        return Ok(response.finish());
     }
-    let Some(events) = state.feed.events(state.exit.clone(), state.stream_end) else {
-        return text(HttpResponse::ServiceUnavailable(), "starting\n");
+    let Some(place) = state.feed.reserve() else {
+        state.refusals.count(Cause::Streams);
+        let mut response = HttpResponse::ServiceUnavailable();
+        response.insert_header((header::RETRY_AFTER, "10"));
+        return Ok(text(response, "too many event streams are open\n"));
+    };
+    let Some(events) = state.feed.events(state.exit.clone(), state.stream_end, place) else {
+        return Ok(text(HttpResponse::ServiceUnavailable(), "starting\n"));
     };
     // It ends by itself, and the last event has to be out before the process is gone.
     if let Some(connection) = request.conn_data::<Arc<Connection>>() {
         connection.outlive();
     }
-    response.streaming(events)
+    Ok(response.streaming(events))
 }
 
+/// Anyone may ask: it tells nothing else, and a load balancer's probe has no token.
 async fn healthz() -> HttpResponse {
     text(HttpResponse::Ok(), "ok\n")
 }
 
+/// The same.
 async fn readyz(state: web::Data<State>) -> HttpResponse {
     if state.exit.is_ready() {
         text(HttpResponse::Ok(), "ready\n")
@@ -102,26 +180,27 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
     }
 }
 
-async fn status(state: web::Data<State>) -> HttpResponse {
-    match state.exit.status() {
+async fn status(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    state.admit_read(&request).await?;
+    Ok(match state.exit.status() {
         Some(status) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status),
         None => text(HttpResponse::ServiceUnavailable(), "starting\n"),
-    }
+    })
 }
 
-async fn shutdown(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
-    match access::allowed(&request, state.token.as_deref()) {
-        Ok(()) => {
-            state.exit.stop("POST /shutdown");
-            text(HttpResponse::Accepted(), "shutting down\n")
-        }
-        Err(Refused::Token) => {
-            let mut response = HttpResponse::Unauthorized();
-            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-            text(response, "a bearer token is needed\n")
-        }
-        Err(Refused::Stranger(why)) => text(HttpResponse::Forbidden(), &format!("{why}\n")),
+async fn scrape(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    state.admit_read(&request).await?;
+    Ok(metrics::response(&state.metrics, &request))
+}
+
+async fn shutdown(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
+    if let Err(refusal) = state.access.check_shutdown(&request) {
+        return Err(state.refuse(&request, refusal).await);
     }
+    let reason = format!("POST /shutdown from {}", Peer::of(&request));
+    log::info!("accepted {reason}");
+    state.exit.stop(reason);
+    Ok(text(HttpResponse::Accepted(), "shutting down\n"))
 }
 
 fn text(mut response: actix_web::HttpResponseBuilder, body: &str) -> HttpResponse {
