@@ -11,8 +11,9 @@ use super::{
     page::Page,
     refusals::Refusals,
     routes::{self, State},
+    status::{LineSource, StatusSource},
 };
-use crate::{ExitHandle, Server, Stop};
+use crate::{ExitHandle, Language, Server, Stop};
 
 /// The admin routes of one exit, and who may use them.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Admin {
     feed: Feed,
     stop: Stop,
     metrics: Vec<Metric>,
+    lines: Vec<LineSource>,
+    language: Language,
 }
 
 impl Admin {
@@ -36,6 +39,8 @@ impl Admin {
             feed: Feed::new(MAX_STREAMS),
             stop: Stop::Last,
             metrics: Vec::new(),
+            lines: Vec::new(),
+            language: Language::default(),
         }
     }
 
@@ -79,6 +84,22 @@ impl Admin {
     /// draining begins, and its event streams end without the outcome.
     pub fn stop(mut self, stop: Stop) -> Self {
         self.stop = stop;
+        self
+    }
+
+    /// The language of its log lines: English by default. The page speaks the browser's.
+    pub fn language(mut self, language: Language) -> Self {
+        self.language = language;
+        self
+    }
+
+    /// Adds a line of the program's own to the page and to `/status`; `text` is called up to ten times a second.
+    pub fn line(
+        mut self,
+        label: impl Into<String>,
+        text: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.lines.push(LineSource::new(label.into(), text));
         self
     }
 
@@ -136,6 +157,7 @@ impl Admin {
 
     fn state(self, stream_end: StreamEnd) -> State {
         State {
+            status: StatusSource::new(self.exit.clone(), &self.lines),
             metrics: Metrics::new(self.exit.clone(), Arc::clone(&self.refusals), self.metrics),
             page: Page::new(self.access.needs_token()),
             feed: self.feed,
@@ -143,6 +165,7 @@ impl Admin {
             access: self.access,
             refusals: self.refusals,
             stream_end,
+            language: self.language,
         }
     }
 }

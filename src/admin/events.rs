@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::status::StatusSource;
 use crate::{ExitHandle, actors::Status};
 use actix_web::{
     rt::time::{Instant, sleep_until},
@@ -68,6 +69,7 @@ impl StreamEnd {
 struct Subscriber {
     feed: Feed,
     exit: ExitHandle,
+    source: StatusSource,
     changes: watch::Receiver<u64>,
     _place: Place,
     end: StreamEnd,
@@ -97,14 +99,25 @@ impl Feed {
     pub(super) fn events(
         &self,
         exit: ExitHandle,
+        source: StatusSource,
         end: StreamEnd,
         place: Place,
     ) -> Option<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
         let changes = exit.changes()?;
         let now = Instant::now();
         let (feed, seen) = (self.clone(), None);
-        let subscriber =
-            Subscriber { feed, exit, changes, end, _place: place, seen, next: now, last: now, over: false };
+        let subscriber = Subscriber {
+            feed,
+            exit,
+            source,
+            changes,
+            end,
+            _place: place,
+            seen,
+            next: now,
+            last: now,
+            over: false,
+        };
         Some(stream::unfold(subscriber, |mut subscriber| async {
             let event = subscriber.next().await?;
             Some((Ok(event), subscriber))
@@ -112,11 +125,11 @@ impl Feed {
     }
 
     /// The status, taken now or a moment ago; `newest` has to be taken now.
-    fn snapshot(&self, exit: &ExitHandle, newest: bool) -> Option<Snapshot> {
+    fn snapshot(&self, source: &StatusSource, newest: bool) -> Option<Snapshot> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let stale = |snapshot: &Snapshot| newest || snapshot.taken.elapsed() > FRESH;
         if latest.as_ref().is_none_or(stale) {
-            *latest = Snapshot::take(exit);
+            *latest = Snapshot::take(source);
         }
         latest.clone()
     }
@@ -134,7 +147,7 @@ impl Subscriber {
                 }
             }
             self.over = !self.goes_on();
-            let snapshot = self.feed.snapshot(&self.exit, self.over)?;
+            let snapshot = self.feed.snapshot(&self.source, self.over)?;
             self.next = Instant::now() + INTERVAL;
             if self.over || self.seen.as_ref() != Some(&snapshot.essence) {
                 self.seen = Some(snapshot.essence);
@@ -155,11 +168,11 @@ impl Subscriber {
 }
 
 impl Snapshot {
-    fn take(exit: &ExitHandle) -> Option<Self> {
-        let mut status = exit.status()?;
-        let json = serde_json::to_string(&status).ok()?;
-        without_time(&mut status);
-        let essence = serde_json::to_string(&status).ok()?.into();
+    fn take(source: &StatusSource) -> Option<Self> {
+        let mut answer = source.take()?;
+        let json = serde_json::to_string(&answer).ok()?;
+        without_time(&mut answer.status);
+        let essence = serde_json::to_string(&answer).ok()?.into();
         Some(Self { taken: Instant::now(), essence, event: format!("data: {json}\n\n").into() })
     }
 }

@@ -34,5 +34,6 @@ mod metrics;
 mod page;
 mod refusals;
 mod routes;
+mod status;
 
 pub use builder::Admin;

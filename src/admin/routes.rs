@@ -21,19 +21,22 @@ use super::{
     metrics::{self, Metrics},
     page::Page,
     refusals::{Cause, Refusals},
+    status::StatusSource,
 };
-use crate::{ExitHandle, drain::Connection};
+use crate::{ExitHandle, Language, drain::Connection};
 
 /// What the routes work on.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) exit: ExitHandle,
+    pub(super) status: StatusSource,
     pub(super) access: Access,
     pub(super) refusals: Arc<Refusals>,
     pub(super) metrics: Metrics,
     pub(super) page: Page,
     pub(super) feed: Feed,
     pub(super) stream_end: StreamEnd,
+    pub(super) language: Language,
 }
 
 /// The paths that are answered to GET and HEAD.
@@ -59,6 +62,7 @@ impl State {
     pub(super) fn configure(&self, config: &mut web::ServiceConfig) {
         config
             .app_data(web::Data::new(self.clone()))
+            .service(resource("", read().to(folder)))
             .service(resource("/", read().to(page)))
             .service(resource("/events", read().to(events)))
             .service(resource("/healthz", read().to(healthz)))
@@ -82,14 +86,12 @@ impl State {
         // A browser asks without a token first.
         let is_told = refusal != Refusal::TokenMissing || request.method() == Method::POST;
         if is_told && let Some(untold) = self.refusals.may_log(Instant::now()) {
-            let (peer, method, path) = (Peer::of(request), request.method(), request.path());
-            let what = if refusal == Refusal::TokenWrong { "wrong token" } else { refusal.reason() };
-            let more = if untold == 0 {
-                String::new()
-            } else {
-                format!(" ({untold} more since the last such line)")
+            let reason = match refusal {
+                Refusal::TokenWrong => self.language.admin_wrong_token(),
+                refusal => refusal.reason(),
             };
-            log::warn!("refused {method} {path} from {peer}: {what}{more}");
+            let (method, path, peer) = (request.method().as_str(), request.path(), Peer::of(request));
+            log::warn!("{}", self.language.admin_refused(method, path, &peer, reason, untold));
         }
         if refusal == Refusal::TokenWrong {
             self.hold_back(self.refusals.wrong_token_delay(Instant::now())).await;
@@ -132,6 +134,12 @@ fn read() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
+/// A scope's path without the slash at its end: the page's links are relative to its folder.
+async fn folder(request: HttpRequest) -> HttpResponse {
+    let last = request.path().rsplit('/').next().unwrap_or_default();
+    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, format!("{last}/"))).finish()
+}
+
 async fn page(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     // Without its data, which needs the token where reads do, the page is the same for all.
     if !state.access.reads_need_token() {
@@ -156,7 +164,8 @@ async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpRes
         response.insert_header((header::RETRY_AFTER, "10"));
         return Ok(text(response, "too many event streams are open\n"));
     };
-    let Some(events) = state.feed.events(state.exit.clone(), state.stream_end, place) else {
+    let Some(events) = state.feed.events(state.exit.clone(), state.status.clone(), state.stream_end, place)
+    else {
         return Ok(text(HttpResponse::ServiceUnavailable(), "starting\n"));
     };
     // It ends by itself, and the last event has to be out before the process is gone.
@@ -182,7 +191,7 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
 
 async fn status(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     state.admit_read(&request).await?;
-    Ok(match state.exit.status() {
+    Ok(match state.status.take() {
         Some(status) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status),
         None => text(HttpResponse::ServiceUnavailable(), "starting\n"),
     })
@@ -198,7 +207,7 @@ async fn shutdown(state: web::Data<State>, request: HttpRequest) -> Result<HttpR
         return Err(state.refuse(&request, refusal).await);
     }
     let reason = format!("POST /shutdown from {}", Peer::of(&request));
-    log::info!("accepted {reason}");
+    log::info!("{}", state.language.admin_accepted(&reason));
     state.exit.stop(reason);
     Ok(text(HttpResponse::Accepted(), "shutting down\n"))
 }

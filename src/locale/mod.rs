@@ -3,6 +3,8 @@
 //! A file a subject. Each sentence is one entry with all languages side by side, so a missing one does not compile.
 //! The lines of the transcripts in `config/scenarios/` are fixed to the letter: they are the same in every Chinese.
 
+#[cfg(feature = "admin")]
+mod admin;
 mod duration;
 mod exit;
 mod language;
