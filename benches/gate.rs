@@ -28,7 +28,7 @@ use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{App, HttpResponse, body::MessageBody, dev::AppConfig, web};
 use graceful_exit::Rejection;
 use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy};
-use graceful_exit::server::Stream;
+use graceful_exit::server::{Io, Stream};
 use tokio::net::TcpListener;
 
 /// The layers that are compared.
@@ -159,7 +159,7 @@ where
         let accepted = tokio::time::timeout(std::time::Duration::from_millis(100), listener.accept()).await;
         let Ok(Ok((socket, peer))) = accepted else { continue };
         let (_, connection) = drain.opened(0);
-        let served = service.call((Stream::new(socket, connection), Protocol::Http1, Some(peer)));
+        let served = service.call((Stream::new(Io::Tcp(socket), connection), Protocol::Http1, Some(peer)));
         actix_web::rt::spawn(Counted(Box::pin(async move { drop(served.await) })));
     }
     client.join().expect("every request is answered");

@@ -103,7 +103,7 @@ pub use locale::Language;
 pub use os::signals::SignalName;
 pub use report_file::{AbandonedEntry, JobEntry, PhaseEntry, ReadError, ReportFile, ServerEntry};
 pub use sequence::{ExitCodes, Outcome, Report, Timeouts};
-pub use server::{Server, Stop};
+pub use server::{Address, Server, Stop, Streams};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,8 +1,9 @@
-//! Opening a listening socket, and closing it without resetting who is in its queue.
+//! Opening a listening socket, accepting from it, and closing it without resetting a connection in its queue.
 
 use std::{
     io,
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr},
+    task::{Context, Poll},
 };
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -14,27 +15,124 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 ///
 /// # Errors
 /// Whatever the system says: an address in use, one that is not ours, no permission.
-pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(socket.into())
+    set_backlog(&socket, backlog)?;
+    Ok(socket)
 }
 
-/// Takes the next connection out of a listening socket's queue; `None` when it is empty, or when the socket
-/// does not listen any more. Unlike tokio's `accept`, this always asks the kernel.
+/// Listens, or changes how many connections may wait to be accepted.
 ///
 /// # Errors
-/// Whatever else the system says; the connections after it may still be there.
-pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<TcpStream>> {
-    match SockRef::from(listener).accept() {
-        Ok((socket, _)) => {
-            socket.set_nonblocking(true)?;
-            Ok(Some(socket.into()))
+/// Whatever the system says.
+pub fn set_backlog(socket: &Socket, backlog: u32) -> io::Result<()> {
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+}
+
+/// A connection that was accepted: its socket, which does not block, and its peer.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its socket.
+    pub socket: Socket,
+    /// Where it comes from; `None` for a Unix socket.
+    pub peer: Option<SocketAddr>,
+}
+
+/// A listening socket that the current runtime watches.
+#[derive(Debug)]
+pub struct AsyncListener {
+    #[cfg(unix)]
+    inner: tokio::io::unix::AsyncFd<Socket>,
+    #[cfg(not(unix))]
+    inner: tokio::net::TcpListener,
+}
+
+impl AsyncListener {
+    /// Watches a socket that listens, and does not block.
+    ///
+    /// # Errors
+    /// When the runtime cannot watch it.
+    #[cfg_attr(
+        unix,
+        expect(
+            deprecated,
+            reason = "what replaces it is not there in the oldest tokio that this crate builds with"
+        )
+    )]
+    pub fn new(socket: Socket) -> io::Result<Self> {
+        #[cfg(unix)]
+        let inner = tokio::io::unix::AsyncFd::with_interest(socket, tokio::io::Interest::READABLE)?;
+        #[cfg(not(unix))]
+        let inner = tokio::net::TcpListener::from_std(socket.into())?;
+        Ok(Self { inner })
+    }
+
+    /// Accepts the next connection.
+    ///
+    /// # Errors
+    /// Whatever the system says. The connections behind it may still be there.
+    #[cfg(unix)]
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        loop {
+            let mut ready = std::task::ready!(self.inner.poll_read_ready(cx))?;
+            match ready.try_io(|socket| accept(socket.get_ref())) {
+                Ok(accepted) => return Poll::Ready(accepted),
+                Err(_would_block) => {}
+            }
         }
+    }
+
+    /// Accepts the next connection.
+    ///
+    /// # Errors
+    /// Whatever the system says. The connections behind it may still be there.
+    #[cfg(not(unix))]
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        let (socket, peer) = std::task::ready!(self.inner.poll_accept(cx))?;
+        Poll::Ready(Ok(Accepted { socket: socket.into_std()?.into(), peer: Some(peer) }))
+    }
+
+    /// Accepts the next connection if the kernel has one, whatever the runtime has heard; `None` when the queue is
+    /// empty, or when the socket does not listen any more.
+    ///
+    /// # Errors
+    /// Whatever else the system says. The connections behind it may still be there.
+    pub fn accept_now(&self) -> io::Result<Option<Accepted>> {
+        accept_now(self)
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for AsyncListener {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.inner.get_ref().as_fd()
+    }
+}
+
+#[cfg(windows)]
+impl std::os::windows::io::AsSocket for AsyncListener {
+    fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
+        self.inner.as_socket()
+    }
+}
+
+fn accept(listener: &Socket) -> io::Result<Accepted> {
+    let (socket, peer) = listener.accept()?;
+    socket.set_nonblocking(true)?;
+    Ok(Accepted { socket, peer: peer.as_socket() })
+}
+
+/// [`AsyncListener::accept_now`], of any listening socket that does not block.
+///
+/// # Errors
+/// As there.
+pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<Accepted>> {
+    match accept(&SockRef::from(listener)) {
+        Ok(accepted) => Ok(Some(accepted)),
         Err(error) => match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput => Ok(None),
             _ => Err(error),
@@ -119,7 +217,7 @@ pub use std::os::windows::io::AsSocket;
 
 /// Holds every handshake up until its client has sent something: a handshake in the middle, for as long as a test wants.
 #[cfg(all(test, target_os = "linux"))]
-pub(crate) fn hold_handshakes(listener: &TcpListener) -> io::Result<()> {
+pub(crate) fn hold_handshakes(listener: &Socket) -> io::Result<()> {
     use std::os::fd::AsRawFd;
 
     let (seconds, length): (libc::c_int, _) =
@@ -137,23 +235,24 @@ pub(crate) fn hold_handshakes(listener: &TcpListener) -> io::Result<()> {
 mod tests {
     use std::{
         io::{ErrorKind, Result},
-        net::{Ipv4Addr, Ipv6Addr},
+        net::{Ipv4Addr, Ipv6Addr, TcpStream},
     };
 
     use super::*;
 
     #[test]
-    fn newcomers_are_refused_and_who_waits_is_still_let_in() -> Result<()> {
+    fn new_connections_are_refused_and_those_in_the_queue_are_still_accepted() -> Result<()> {
         for address in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
             let listener = match bind(SocketAddr::new(address, 0), 16) {
                 Err(error) if error.kind() == ErrorKind::AddrNotAvailable => continue, // no IPv6 here
                 bound => bound?,
             };
-            let waits = TcpStream::connect(listener.local_addr()?)?;
+            let bound = listener.local_addr()?.as_socket().ok_or(ErrorKind::Unsupported)?;
+            let waits = TcpStream::connect(bound)?;
             assert!(refuse_newcomers(&listener));
-            let newcomer = TcpStream::connect(listener.local_addr()?).map_err(|error| error.kind());
-            assert_eq!(newcomer.err(), Some(ErrorKind::ConnectionRefused));
-            let accepted = accept_now(&listener)?.map(|socket| socket.peer_addr()).transpose()?;
+            let refused = TcpStream::connect(bound).map_err(|error| error.kind());
+            assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
+            let accepted = accept_now(&listener)?.and_then(|accepted| accepted.peer);
             assert_eq!(accepted, Some(waits.local_addr()?));
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! - [`hard_stop`]: the guard, which ends the process when nothing else does.
 //! - [`listener`]: closing a listening socket without resetting who is in its queue.
 //! - [`socket`]: whether anything waits in a socket, whoever owns it.
+//! - `socket_file`: a Unix socket's file, which appears whole and goes away with its server.
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
 //!
 //! # Where platforms differ
@@ -35,6 +36,8 @@ pub mod hard_stop;
 pub mod listener;
 pub mod signals;
 pub mod socket;
+#[cfg(unix)]
+pub mod socket_file;
 #[cfg(all(unix, feature = "systemd"))]
 pub mod systemd;
 

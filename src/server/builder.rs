@@ -1,7 +1,7 @@
-//! What a user says of a server: [`Server`].
+//! What a program says of a server: [`Server`].
 
 use std::{
-    error::Error,
+    any::Any,
     fmt, io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
     num::NonZeroUsize,
@@ -9,36 +9,47 @@ use std::{
     thread,
     time::Duration,
 };
+#[cfg(unix)]
+use std::{os::unix::net::UnixListener, path::Path};
 
-use actix_http::{KeepAlive, Request, RequestHead, Response};
+use actix_http::{Extensions, KeepAlive, Request, RequestHead, Response};
 use actix_service::{IntoServiceFactory, ServiceFactory};
 use actix_web::{body::MessageBody, dev::AppConfig};
-use futures_core::future::LocalBoxFuture;
 
 use super::{
-    door::Handle,
-    worker::{self, Seat},
+    io::Transport,
+    listener::{self, ListenerSpec},
+    options::{Options, Streams},
+    worker::{self, StartWorker},
 };
-use crate::{
-    drain::{AlwaysAnswer, Drain, Policy, Rejection},
-    os::listener,
-};
+use crate::drain::AlwaysAnswer;
 
 /// An actix-web application and where it listens. What `HttpServer::new(factory)` is to actix-web,
-/// `Server::new(name, factory)` is here; the defaults are `HttpServer`'s.
+/// `Server::new(name, factory)` is here: the same methods under the same names, with the same defaults. An address
+/// that cannot be used is an error of [`GracefulExit::run`](crate::GracefulExit::run).
 ///
-/// Signals are not handled by it, and its gate is outside of everything that the application wraps itself in:
-/// neither can be forgotten.
+/// | `HttpServer` | here |
+/// |---|---|
+/// | `bind`, `listen` and their kin return a `Result` | they return the server; errors come from `run` |
+/// | `run` | [`GracefulExit::server`](crate::GracefulExit::server), then `run` |
+/// | `shutdown_timeout` | [`Timeouts::drain_timeout`](crate::Timeouts::drain_timeout) |
+/// | `shutdown_signal` | [`ExitHandle::stop`](crate::ExitHandle::stop) |
+/// | `disable_signals` | [`GracefulExit::signals`](crate::GracefulExit::signals) with none; the server itself never handles any |
+/// | `system_exit` | the exit always ends the `System`, unless [`ends_process`](crate::GracefulExit::ends_process) says no |
+/// | `addrs_with_scheme` | [`addrs`](Server::addrs) |
+/// | `client_timeout`, `client_shutdown` (deprecated there) | [`client_request_timeout`](Server::client_request_timeout), [`client_disconnect_timeout`](Server::client_disconnect_timeout) |
+/// | `bind_rustls`, `bind_rustls_021`, `bind_rustls_0_22` | `bind_rustls_0_23`, feature `rustls-0_23` |
 #[must_use = "a server serves nothing until the builder has run"]
 pub struct Server {
-    name: String,
-    sockets: Vec<Socket>,
-    stop: Stop,
-    workers: usize,
-    backlog: u32,
-    options: Options,
-    always_answer: Option<AlwaysAnswer>,
-    start: StartWorker,
+    pub(super) name: String,
+    pub(super) listeners: Vec<ListenerSpec>,
+    pub(super) stop: Stop,
+    pub(super) backlog: u32,
+    #[cfg(unix)]
+    pub(super) uds_mode: u32,
+    pub(super) options: Options,
+    pub(super) always_answer: Option<AlwaysAnswer>,
+    pub(super) start: StartWorker,
 }
 
 /// When a server closes.
@@ -51,46 +62,8 @@ pub enum Stop {
     Last,
 }
 
-/// A server's name, shared by all that speak of it.
-pub type ServerName = Arc<str>;
-
-/// What actix-http is told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Options {
-    pub(super) keep_alive: KeepAlive,
-    pub(super) client_request_timeout: Duration,
-    pub(super) client_disconnect_timeout: Duration,
-    pub(super) h1_allow_half_closed: bool,
-    pub(super) tcp_nodelay: Option<bool>,
-    pub(super) max_connections: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            keep_alive: KeepAlive::default(),
-            client_request_timeout: Duration::from_secs(5),
-            client_disconnect_timeout: Duration::from_secs(1),
-            h1_allow_half_closed: true,
-            tcp_nodelay: None,
-            max_connections: 25_600,
-        }
-    }
-}
-
-enum Socket {
-    Bind(String, io::Result<Vec<SocketAddr>>),
-    Listen(TcpListener),
-    Inherited(TcpListener),
-}
-
-/// Starts the application on one worker; a fresh one for each.
-type StartWorker =
-    Box<dyn Fn() -> Box<dyn FnOnce(Seat) -> LocalBoxFuture<'static, Result<(), String>> + Send> + Send>;
-
 impl Server {
-    /// Will serve what `factory` makes, once for each worker and socket, on what [`Server::bind`] and
-    /// [`Server::listen`] say.
+    /// Will serve what `factory` makes, which is called once for each worker and listening socket.
     pub fn new<F, I, S, B>(name: impl Into<String>, factory: F) -> Self
     where
         F: Fn() -> I + Send + Clone + 'static,
@@ -104,51 +77,129 @@ impl Server {
     {
         Self {
             name: name.into(),
-            sockets: Vec::new(),
+            listeners: Vec::new(),
             stop: Stop::First,
-            workers: thread::available_parallelism().map_or(1, NonZeroUsize::get),
             backlog: 1024,
-            options: Options::default(),
+            #[cfg(unix)]
+            uds_mode: 0o660,
+            options: Options::new(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
             always_answer: None,
             start: Box::new(move || {
                 let factory = factory.clone();
-                Box::new(move |seat| Box::pin(worker::run(seat, factory)))
+                Box::new(move |context| Box::pin(worker::run(context, factory)))
             }),
         }
     }
 
-    /// Listens on `address`, on each of those that it resolves to. An address that cannot be used is an error
-    /// when the builder runs.
-    pub fn bind(mut self, address: impl ToSocketAddrs + fmt::Debug) -> Self {
-        let asked = format!("{address:?}").trim_matches('"').to_owned();
-        self.sockets.push(Socket::Bind(asked, address.to_socket_addrs().map(Iterator::collect)));
-        self
+    /// Listens on `addrs`, on each of those that they resolve to. One of these has to work. Port 0 is a free port: see
+    /// [`Server::addrs`].
+    ///
+    /// The port is taken at once; connections are accepted once the builder runs. Name resolution may block.
+    pub fn bind<A: ToSocketAddrs>(self, addrs: A) -> Self {
+        self.bind_with(addrs, "its address", Transport::Plain)
+    }
+
+    /// Listens on an address written as settings and command lines have it: `127.0.0.1:8080`, `localhost:8080`,
+    /// `[::1]:8080`, or `unix:` and a path.
+    pub fn bind_address(self, address: &str) -> Self {
+        match address.strip_prefix("unix:") {
+            #[cfg(unix)]
+            Some(path) => self.bind_uds(path),
+            #[cfg(not(unix))]
+            Some(_) => self.refuse(address, io::ErrorKind::Unsupported.into()),
+            None => self.bind_with(address, address, Transport::Plain),
+        }
+    }
+
+    pub(super) fn bind_with(mut self, addrs: impl ToSocketAddrs, named: &str, transport: Transport) -> Self {
+        match listener::bind_tcp(addrs, named, self.backlog) {
+            Ok(bound) => {
+                let specs = bound.into_iter().map(|socket| ListenerSpec::bound(socket, transport.clone()));
+                self.listeners.extend(specs);
+                self
+            }
+            Err((address, error)) => self.refuse(&address, error),
+        }
     }
 
     /// Serves on a socket that listens already, and closes it at the exit.
-    pub fn listen(mut self, listener: TcpListener) -> Self {
-        self.sockets.push(Socket::Listen(listener));
+    pub fn listen(self, listener: TcpListener) -> Self {
+        self.listen_with(listener, Transport::Plain)
+    }
+
+    pub(super) fn listen_with(mut self, listener: TcpListener, transport: Transport) -> Self {
+        self.listeners.push(ListenerSpec::given(listener.into(), transport));
         self
     }
 
-    /// Serves on a socket that somebody else keeps open, such as systemd for the time of a restart. At the exit it is
-    /// left as it is: whoever connects once rejecting has begun waits in its queue for the next process, and is
+    /// Serves on a socket that another process keeps open, such as systemd for the time of a restart. At the exit it is
+    /// left as it is: a client that connects once rejecting has begun waits in its queue for the next process, and is
     /// neither refused nor answered with the rejection. A server that closes [`Stop::Last`] takes connections until
     /// it closes.
     pub fn listen_inherited(mut self, listener: TcpListener) -> Self {
-        self.sockets.push(Socket::Inherited(listener));
+        self.listeners.push(ListenerSpec::inherited(listener.into()));
         self
     }
 
-    /// How many threads serve it: as many as the machine has cores, unless it is said here. At least one.
-    pub fn workers(mut self, workers: NonZeroUsize) -> Self {
-        self.workers = workers.get();
+    /// Listens on a Unix socket. A file that a dead process left there is replaced; a socket on which a process listens,
+    /// and any other file, is an error of `run`. The file is removed at the exit if it is still this server's.
+    #[cfg(unix)]
+    pub fn bind_uds<A: AsRef<Path>>(mut self, uds_path: A) -> Self {
+        self.listeners.push(ListenerSpec::Uds(uds_path.as_ref().to_owned()));
         self
     }
 
-    /// When it closes: before the callbacks, unless it is said here.
+    /// Serves on a Unix socket that listens already. Its file is left as it is.
+    #[cfg(unix)]
+    pub fn listen_uds(mut self, listener: UnixListener) -> Self {
+        let socket = std::os::fd::OwnedFd::from(listener).into();
+        self.listeners.push(ListenerSpec::given(socket, Transport::Plain));
+        self
+    }
+
+    /// Serves on a Unix socket that another process keeps open; see [`Server::listen_inherited`].
+    #[cfg(unix)]
+    pub fn listen_uds_inherited(mut self, listener: UnixListener) -> Self {
+        let socket = std::os::fd::OwnedFd::from(listener).into();
+        self.listeners.push(ListenerSpec::inherited(socket));
+        self
+    }
+
+    /// Permissions of the sockets of [`Server::bind_uds`], set before they appear under their names: `0o660` by default.
+    #[cfg(unix)]
+    pub fn uds_mode(mut self, mode: u32) -> Self {
+        self.uds_mode = mode;
+        self
+    }
+
+    /// Remembers an error for `run`.
+    pub(super) fn refuse(mut self, address: &str, error: io::Error) -> Self {
+        self.listeners.push(ListenerSpec::Failed(address.to_owned(), error));
+        self
+    }
+
+    /// How many threads serve it: as many as the machine has cores by default. At least one.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.options.workers = workers.max(1);
+        self
+    }
+
+    /// How many threads each worker may start for blocking work, such as `web::block`: by default 512 divided by the
+    /// number of workers. At least one.
+    pub fn worker_max_blocking_threads(mut self, threads: usize) -> Self {
+        self.options.blocking_threads = Some(threads.max(1));
+        self
+    }
+
+    /// When it closes: before the callbacks by default.
     pub fn stop(mut self, stop: Stop) -> Self {
         self.stop = stop;
+        self
+    }
+
+    /// What happens to answers without an end at the exit: they end by themselves by default.
+    pub fn streams(mut self, streams: Streams) -> Self {
+        self.options.streams = streams;
         self
     }
 
@@ -160,12 +211,12 @@ impl Server {
     }
 
     /// How long a connection is kept between two requests: 5 s by default.
-    pub fn keep_alive(mut self, keep_alive: impl Into<KeepAlive>) -> Self {
+    pub fn keep_alive<T: Into<KeepAlive>>(mut self, keep_alive: T) -> Self {
         self.options.keep_alive = keep_alive.into();
         self
     }
 
-    /// How long a client may take for its first request's head: 5 s by default, zero is without end.
+    /// How long a client may take for a request's head: 5 s by default, zero is without end.
     pub fn client_request_timeout(mut self, timeout: Duration) -> Self {
         self.options.client_request_timeout = timeout;
         self
@@ -177,15 +228,55 @@ impl Server {
         self
     }
 
+    /// How long a TLS handshake may take: 3 s by default.
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.options.tls_handshake_timeout = timeout;
+        self
+    }
+
     /// Whether a client that has closed its sending side still gets its answer: yes by default.
     pub fn h1_allow_half_closed(mut self, allow: bool) -> Self {
         self.options.h1_allow_half_closed = allow;
         self
     }
 
+    /// How many bytes of HTTP/1 answers are buffered before they are written: 32 KiB by default. At least one.
+    pub fn h1_write_buffer_size(mut self, bytes: usize) -> Self {
+        self.options.h1_write_buffer_size = Some(bytes.max(1));
+        self
+    }
+
+    /// The flow-control window of an HTTP/2 stream, in bytes. Without HTTP/2 it changes nothing.
+    pub fn h2_initial_window_size(mut self, bytes: u32) -> Self {
+        self.options.h2_initial_window_size = Some(bytes);
+        self
+    }
+
+    /// The flow-control window of an HTTP/2 connection, in bytes. Without HTTP/2 it changes nothing.
+    pub fn h2_initial_connection_window_size(mut self, bytes: u32) -> Self {
+        self.options.h2_initial_connection_window_size = Some(bytes);
+        self
+    }
+
+    /// Called for each connection with its socket: a `tokio::net::TcpStream`, a `tokio::net::UnixStream`, or the TLS
+    /// stream that `HttpServer` would hand over. What it inserts is the `conn_data` of each of its requests.
+    pub fn on_connect<CB>(mut self, callback: CB) -> Self
+    where
+        CB: Fn(&dyn Any, &mut Extensions) + Send + Sync + 'static,
+    {
+        self.options.on_connect = Some(Arc::new(callback));
+        self
+    }
+
+    /// The host in URLs that the application generates: by default the listening socket's address.
+    pub fn server_hostname<T: AsRef<str>>(mut self, hostname: T) -> Self {
+        self.options.hostname = Some(hostname.as_ref().to_owned());
+        self
+    }
+
     /// Sets `TCP_NODELAY` on each connection; the system's own default otherwise.
-    pub fn tcp_nodelay(mut self, nodelay: bool) -> Self {
-        self.options.tcp_nodelay = Some(nodelay);
+    pub fn tcp_nodelay(mut self, enabled: bool) -> Self {
+        self.options.tcp_nodelay = Some(enabled);
         self
     }
 
@@ -195,10 +286,21 @@ impl Server {
         self
     }
 
-    /// How many connections each worker holds at once: 25,600 by default.
-    pub fn max_connections(mut self, connections: NonZeroUsize) -> Self {
-        self.options.max_connections = connections.get();
+    /// How many connections each worker holds at once: 25,600 by default. At least one.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.options.max_connections = Some(connections.max(1));
         self
+    }
+
+    /// How many TLS handshakes each worker does at once: 256 by default. At least one. Without TLS it changes nothing.
+    pub fn max_connection_rate(mut self, handshakes: usize) -> Self {
+        self.options.max_connection_rate = handshakes.max(1);
+        self
+    }
+
+    /// The addresses that are bound so far, with their ports; Unix sockets have none.
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(ListenerSpec::tcp_address).collect()
     }
 
     /// Its name.
@@ -209,140 +311,10 @@ impl Server {
     pub(crate) fn closes(&self) -> Stop {
         self.stop
     }
-
-    /// Binds its sockets. Nothing is accepted before [`Opened::serve`].
-    pub(crate) fn open(self) -> Result<Opened, BindError> {
-        let failed = |address: &str, source| BindError {
-            server: self.name.clone(),
-            address: address.to_owned(),
-            source,
-        };
-        let mut listeners = Vec::new();
-        for socket in self.sockets {
-            match socket {
-                Socket::Listen(socket) => {
-                    socket.set_nonblocking(true).map_err(|error| failed("its socket", error))?;
-                    listeners.push(Listener { socket, at_exit: AtExit::Shut });
-                }
-                Socket::Inherited(socket) => {
-                    socket.set_nonblocking(true).map_err(|error| failed("its inherited socket", error))?;
-                    let at_exit = match self.stop {
-                        Stop::First => AtExit::LeaveToTheNext,
-                        Stop::Last => AtExit::LeaveWhenClosing,
-                    };
-                    listeners.push(Listener { socket, at_exit });
-                }
-                Socket::Bind(asked, resolved) => {
-                    for address in resolved.map_err(|error| failed(&asked, error))? {
-                        let bound = listener::bind(address, self.backlog);
-                        let socket = bound.map_err(|error| failed(&address.to_string(), error))?;
-                        listeners.push(Listener { socket, at_exit: AtExit::Shut });
-                    }
-                }
-            }
-        }
-        if listeners.is_empty() {
-            return Err(failed(
-                "nothing",
-                io::Error::new(io::ErrorKind::NotFound, "it was given no address"),
-            ));
-        }
-        let addresses =
-            listeners.iter().map(|listener| listener.socket.local_addr()).collect::<io::Result<Vec<_>>>();
-        let addresses = addresses.map_err(|error| failed("its socket", error))?;
-        let handle = Handle::new(self.name.into(), Arc::new(Drain::new(self.workers)), self.workers);
-        // One that is left to the next process must not be shut.
-        if listeners.iter().all(|listener| listener.at_exit == AtExit::Shut) {
-            handle.listens_on(listeners.iter().map(|listener| &listener.socket));
-        }
-        Ok(Opened {
-            handle,
-            addresses,
-            listeners,
-            options: self.options,
-            always_answer: self.always_answer,
-            start: self.start,
-        })
-    }
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("name", &self.name).field("stop", &self.stop).finish_non_exhaustive()
-    }
-}
-
-/// A server whose sockets are bound.
-pub(crate) struct Opened {
-    pub(crate) handle: Handle,
-    pub(crate) addresses: Vec<SocketAddr>,
-    listeners: Vec<Listener>,
-    options: Options,
-    always_answer: Option<AlwaysAnswer>,
-    start: StartWorker,
-}
-
-/// A listening socket.
-pub(super) struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) at_exit: AtExit,
-}
-
-/// What becomes of a listening socket, and of who is in its queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AtExit {
-    /// The queue is emptied, and the socket stops listening.
-    Shut,
-    /// Both are left to the next process, as soon as newcomers would be turned away.
-    LeaveToTheNext,
-    /// Both are left to the next process, when the server closes.
-    LeaveWhenClosing,
-}
-
-impl Listener {
-    fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { socket: self.socket.try_clone()?, at_exit: self.at_exit })
-    }
-}
-
-impl Opened {
-    /// Starts its workers, each on an arbiter of its own. Ready when every one of them accepts.
-    pub(crate) async fn serve(self, rejection: Rejection) -> io::Result<()> {
-        let policy = Policy { rejection, always_answer: self.always_answer };
-        let mut starting = Vec::new();
-        for lane in 0..self.handle.drain().gate.lanes() {
-            let listeners = self.listeners.iter().map(Listener::try_clone).collect::<io::Result<Vec<_>>>()?;
-            let seat = Seat::new(&self.handle, lane, listeners, policy.clone(), self.options);
-            starting.push(worker::spawn(self.handle.name(), seat, (self.start)())?);
-        }
-        for worker in starting {
-            let started =
-                worker.await.unwrap_or_else(|_| Err("a worker's thread ended while it started".to_owned()));
-            started.map_err(io::Error::other)?;
-        }
-        Ok(())
-    }
-}
-
-/// A server's address cannot be used.
-#[derive(Debug)]
-pub struct BindError {
-    /// The server's name.
-    pub server: String,
-    /// What it was to listen on.
-    pub address: String,
-    /// What the system said.
-    pub source: io::Error,
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "server {} cannot listen on {}: {}", self.server, self.address, self.source)
-    }
-}
-
-impl Error for BindError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
     }
 }

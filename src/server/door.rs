@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    net::TcpListener,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,10 +10,10 @@ use std::{
 };
 
 use actix_rt::time::{Instant, sleep, timeout};
+use socket2::Socket;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::ServerName;
 use crate::{
     drain::{Drain, Standing},
     os::{
@@ -22,6 +21,9 @@ use crate::{
         socket::{is_silent, silent},
     },
 };
+
+/// A server's name, shared by all that speak of it.
+pub type ServerName = Arc<str>;
 
 /// A running server: its gate, its connections and its door.
 #[derive(Clone)]
@@ -39,7 +41,7 @@ struct DoorState {
     rejecting: CancellationToken,
     /// The sockets, where whoever closes the door can shut them for the workers, and nowhere else: a duplicate
     /// would keep them open.
-    sockets: OnceLock<Vec<TcpListener>>,
+    sockets: OnceLock<Vec<Socket>>,
     /// Newcomers are turned away without the workers' help, and nobody was in a queue.
     closed: AtomicBool,
     /// The sockets do not listen any more, and their queues were empty.
@@ -101,10 +103,10 @@ impl Handle {
     }
 
     /// Gives it the sockets that its workers accept from.
-    pub(super) fn listens_on<'a>(&self, listeners: impl Iterator<Item = &'a TcpListener>) {
+    pub(super) fn listens_on<'a>(&self, listeners: impl Iterator<Item = &'a Socket>) {
         if listener::CAN_SHUT {
             // Without them the workers shut the door.
-            let sockets = listeners.map(TcpListener::try_clone).collect::<Result<_, _>>();
+            let sockets = listeners.map(Socket::try_clone).collect::<Result<_, _>>();
             let _ = sockets.map(|sockets| self.door.sockets.set(sockets));
         }
     }
@@ -317,13 +319,14 @@ mod tests {
     async fn who_is_in_the_middle_of_a_handshake_when_the_door_closes_is_still_let_in() -> io::Result<()> {
         let socket = listener::bind(([127, 0, 0, 1], 0).into(), 16)?;
         listener::hold_handshakes(&socket)?;
+        let bound = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
         let handle = Handle::new("web".into(), Arc::new(Drain::new(1)), 1);
         handle.listens_on(std::iter::once(&socket));
-        let mut client = TcpStream::connect(socket.local_addr()?)?;
+        let mut client = TcpStream::connect(bound)?;
         // No worker is there to help.
         assert_eq!(timeout(Duration::from_secs(5), handle.close(Duration::ZERO)).await, Ok(Closed));
         assert!(handle.is_empty());
-        let newcomer = TcpStream::connect(socket.local_addr()?).map_err(|error| error.kind());
+        let newcomer = TcpStream::connect(bound).map_err(|error| error.kind());
         assert_eq!(newcomer.err(), Some(io::ErrorKind::ConnectionRefused));
 
         client.write_all(b"GET")?;

@@ -8,18 +8,26 @@
 //! then a matter of looking, where `HttpServer` looks once a second. What serves a request is the same code:
 //! actix-http's `HttpService` around an actix-web `App`, with `HttpServer`'s defaults.
 
+mod address;
+mod bound;
 mod builder;
 mod door;
 #[cfg(feature = "http2")]
 mod http2;
+mod io;
+mod listener;
+mod options;
 mod stream;
 #[cfg(feature = "rustls-0_23")]
 mod tls;
 mod worker;
 
-pub(crate) use builder::Opened;
-pub use builder::{BindError, Server, ServerName, Stop};
-pub use door::{Closed, Handle};
+pub use address::{Address, BindError};
+pub(crate) use bound::BoundServer as Opened;
+pub use builder::{Server, Stop};
+pub use door::{Closed, Handle, ServerName};
+pub use io::Io;
+pub use options::Streams;
 pub use stream::Stream;
 #[cfg(feature = "rustls-0_23")]
 pub use tls::{CertificateError, CertificateFiles};

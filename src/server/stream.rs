@@ -2,25 +2,21 @@
 
 use std::{
     io,
-    mem::MaybeUninit,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::io::Io;
 use crate::{drain::Connection, os::socket};
 
 /// A connection's socket. It passes everything through, and tells the connection's record when what was written
 /// is with the kernel: a body that has been dropped is not yet sent, up to 32 KiB of it can be in user space.
 #[derive(Debug)]
 pub struct Stream {
-    socket: TcpStream,
+    io: Io,
     connection: Arc<Connection>,
 }
 
@@ -28,12 +24,16 @@ pub struct Stream {
 const DISCARDED: usize = 16;
 
 impl Stream {
-    /// A socket, and the record of its connection.
-    pub fn new(socket: TcpStream, connection: Arc<Connection>) -> Self {
-        if let Some(number) = socket::number(&socket) {
+    /// A connection's bytes, and its record.
+    pub fn new(io: Io, connection: Arc<Connection>) -> Self {
+        if let Some(number) = io.number() {
             connection.is_on(number);
         }
-        Self { socket, connection }
+        Self { io, connection }
+    }
+
+    pub(super) fn io(&self) -> &Io {
+        &self.io
     }
 
     /// Its connection's record: actix-http's `on_connect_ext` is to put it among the connection's data.
@@ -45,10 +45,12 @@ impl Stream {
 impl Stream {
     /// Reads what a client has sent past its last answer: closing a socket with unread data in it resets the
     /// connection, and a reset can take the answer along.
-    fn discard(&self) {
-        let mut unread = [MaybeUninit::uninit(); 4096];
+    fn discard(&mut self, cx: &mut Context<'_>) {
+        let mut unread = [0; 4096];
         for _ in 0..DISCARDED {
-            if !matches!(SockRef::from(&self.socket).recv(&mut unread), Ok(read) if read > 0) {
+            let mut unread = ReadBuf::new(&mut unread);
+            let read = Pin::new(&mut self.io).poll_read(cx, &mut unread);
+            if !matches!(read, Poll::Ready(Ok(()))) || unread.filled().is_empty() {
                 return;
             }
         }
@@ -63,9 +65,12 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        let read = Pin::new(&mut self.io).poll_read(cx, buf);
         // tokio may not have heard of what the kernel has.
-        if read.is_pending() && self.connection.hangs_up() && socket::is_silent(&self.socket) {
+        if read.is_pending()
+            && self.connection.hangs_up()
+            && self.io.number().is_some_and(|socket| socket::silent(&[socket]) == [true])
+        {
             return Poll::Ready(Ok(()));
         }
         read
@@ -74,7 +79,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, buf);
+        let written = Pin::new(&mut self.io).poll_write(cx, buf);
         if written.is_pending() {
             self.connection.waits();
         }
@@ -83,7 +88,7 @@ impl AsyncWrite for Stream {
 
     /// actix-http flushes when it has written all that it holds.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
         if let Poll::Ready(Ok(())) = flushed {
             self.connection.flushed();
         }
@@ -95,9 +100,9 @@ impl AsyncWrite for Stream {
         if self.connection.hangs_up() {
             return Poll::Ready(Ok(()));
         }
-        let shut = ready!(Pin::new(&mut self.socket).poll_shutdown(cx));
+        let shut = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
         if self.connection.drain().gate.is_closing(self.connection.lane()) {
-            self.discard();
+            self.discard(cx);
         }
         Poll::Ready(shut)
     }
@@ -119,7 +124,7 @@ mod tests {
         let client = net::TcpStream::connect(listener.local_addr()?)?;
         let (socket, _) = listener.accept().await?;
         let (_, connection) = drain.opened(0);
-        Ok((drain, client, Stream::new(socket, connection)))
+        Ok((drain, client, Stream::new(Io::Tcp(socket), connection)))
     }
 
     fn let_go_of_all(connections: &Connections) -> bool {

@@ -19,14 +19,21 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::{
-    builder::{AtExit, Listener, Options},
+    address::Address,
     door::{Closing, Handle},
+    io::{Io, Transport},
+    listener::{Listener, ListenerPolicy},
+    options::Options,
     stream::Stream,
 };
 use crate::{
     drain::{Connection, Drain, GuardedFactory, Policy},
-    os::listener,
+    os::listener::{self, Accepted, AsyncListener},
 };
+
+/// Starts the application on one worker; a fresh one for each.
+pub(super) type StartWorker =
+    Box<dyn Fn() -> Box<dyn FnOnce(Seat) -> LocalBoxFuture<'static, Result<(), String>> + Send> + Send>;
 
 /// What a worker is given.
 pub(super) struct Seat {
@@ -68,7 +75,12 @@ pub(super) fn spawn(
     mut seat: Seat,
     start: Box<dyn FnOnce(Seat) -> LocalBoxFuture<'static, Result<(), String>> + Send>,
 ) -> io::Result<oneshot::Receiver<Result<(), String>>> {
-    let arbiter = Arbiter::try_new()?;
+    let blocking_threads = seat.options.blocking_threads();
+    let runtime = move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().max_blocking_threads(blocking_threads).build()
+    };
+    let arbiter = Arbiter::try_with_tokio_rt(runtime)?;
     let (ready, started) = oneshot::channel();
     seat.ready = Some(ready);
     let name = name.to_owned();
@@ -131,26 +143,42 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    let Listener { socket: listener, at_exit } = listener;
-    let address = listener.local_addr().map_err(|error| format!("its socket has no address: {error}"))?;
-    let listener = tokio::net::TcpListener::from_std(listener)
-        .map_err(|error| format!("its socket cannot be watched: {error}"))?;
+    let Listener { socket, address, policy, transport, .. } = listener;
+    let listener =
+        AsyncListener::new(socket).map_err(|error| format!("{address} cannot be watched: {error}"))?;
     let app = GuardedFactory::new(factory(), Arc::clone(&seat.drain), seat.lane, seat.policy.clone());
-    let options = seat.options;
+    let options = &seat.options;
+    // A Unix socket has no address of this kind.
+    let local = address.tcp().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+    let on_connect = options.on_connect.clone();
     let mut http = HttpService::build()
         .keep_alive(options.keep_alive)
         .client_request_timeout(options.client_request_timeout)
         .client_disconnect_timeout(options.client_disconnect_timeout)
         .h1_allow_half_closed(options.h1_allow_half_closed)
-        .local_addr(address)
-        .on_connect_ext(|stream: &Stream, data| {
+        .local_addr(local)
+        .on_connect_ext(move |stream: &Stream, data| {
             data.insert::<Arc<Connection>>(Arc::clone(stream.connection()));
+            if let Some(on_connect) = &on_connect {
+                on_connect(stream.io().as_any(), data);
+            }
         });
-    if let Some(nodelay) = options.tcp_nodelay {
-        http = http.tcp_nodelay(nodelay);
+    if let Some(bytes) = options.h1_write_buffer_size {
+        http = http.h1_write_buffer_size(bytes);
     }
-    // The constructor that actix-test uses, too: the only one outside of actix-web that takes an address.
-    let config = move |()| AppConfig::__priv_test_new(false, address.to_string(), address);
+    if let Some(bytes) = options.h2_initial_window_size {
+        http = http.h2_initial_window_size(bytes);
+    }
+    if let Some(bytes) = options.h2_initial_connection_window_size {
+        http = http.h2_initial_connection_window_size(bytes);
+    }
+    let host = options.hostname.clone().unwrap_or_else(|| match &address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
+    });
+    // The constructor that actix-test uses, too: the only one outside of actix-web that takes an address. A public way
+    // leads through a throwaway `HttpServer` on a copy of the socket, which costs 100 ms and a thread at each start.
+    let config = move |()| AppConfig::__priv_test_new(false, host.clone(), local);
     let service = http.finish(map_config(app, config)).new_service(()).await;
     let service = Rc::new(service.map_err(|()| "the application could not be started".to_owned())?);
 
@@ -158,23 +186,25 @@ where
         drain: Arc::clone(&seat.drain),
         lane: seat.lane,
         nodelay: options.tcp_nodelay,
-        serve: Rc::new(move |stream, peer| {
-            let served = service.call((stream, Protocol::Http1, peer));
+        address,
+        transport,
+        serve: Rc::new(move |stream, protocol, peer| {
+            let served = service.call((stream, protocol, peer));
             Box::pin(async move {
                 // The dispatcher has said what is worth saying of a client's fault.
                 let _ = served.await;
             })
         }),
     };
-    let max = options.max_connections;
-    Ok(Box::new(move |closing| Box::pin(accept(listener, at_exit, begin, max, closing))))
+    let max = options.max_connections.unwrap_or(25_600);
+    Ok(Box::new(move |closing| Box::pin(accept(listener, policy, begin, max, closing))))
 }
 
 /// Accepts until the door closes; then takes out whoever is still in the queue, unless the queue is left to the next
 /// process.
 async fn accept(
-    listener: tokio::net::TcpListener,
-    at_exit: AtExit,
+    listener: AsyncListener,
+    policy: ListenerPolicy,
     begin: Begin,
     max_connections: usize,
     closing: Closing,
@@ -184,7 +214,7 @@ async fn accept(
         let accepted = tokio::select! {
             biased;
             () = closing.asked() => break,
-            () = closing.rejecting(), if at_exit == AtExit::LeaveToTheNext => break,
+            () = closing.rejecting(), if policy == ListenerPolicy::LeaveWhenRejecting => break,
             () = actix_rt::time::sleep(BACKOFF), if full => continue,
             accepted = take(&listener, &begin, &closing), if !full => accepted,
         };
@@ -203,7 +233,7 @@ async fn accept(
         // Lets the other workers, which were woken as well, have their share of a burst.
         tokio::task::yield_now().await;
     }
-    if at_exit == AtExit::Shut {
+    if policy == ListenerPolicy::Close {
         if closing.is_shut() {
             return;
         }
@@ -226,30 +256,26 @@ async fn accept(
 const HANDSHAKE: Duration = Duration::from_millis(2);
 
 /// Takes the next connection out of the queue, and begins it in the same step.
-async fn take(listener: &tokio::net::TcpListener, begin: &Begin, closing: &Closing) -> io::Result<()> {
+async fn take(listener: &AsyncListener, begin: &Begin, closing: &Closing) -> io::Result<()> {
     poll_fn(|cx| {
         // Who has shut the door wakes every worker, and may still have the turn: none of them has to wait for it.
         if closing.is_shut() {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
         let mut turn = closing.turn();
-        let (socket, _) = ready!(listener.poll_accept(cx))?;
-        begin.connection(socket);
+        begin.connection(ready!(listener.poll_accept(cx))?);
         *turn = Some(Instant::now());
         Poll::Ready(Ok(()))
     })
     .await
 }
 
-/// Takes every connection out of the queue, so that closing it resets nobody.
-fn sweep(listener: &tokio::net::TcpListener, begin: &Begin) {
+/// Takes every connection out of the queue, so that closing it resets none.
+fn sweep(listener: &AsyncListener, begin: &Begin) {
     loop {
-        match listener::accept_now(listener) {
+        match listener.accept_now() {
             Ok(None) => return,
-            Ok(Some(socket)) => match tokio::net::TcpStream::from_std(socket) {
-                Ok(socket) => begin.connection(socket),
-                Err(error) => log::warn!("a connection cannot be served: {error}"),
-            },
+            Ok(Some(accepted)) => begin.connection(accepted),
             Err(error) if is_the_clients(&error) => {}
             Err(error) => return log::warn!("a connection cannot be accepted: {error}"),
         }
@@ -262,23 +288,37 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
+/// Serves a connection whose protocol is known.
+type Serve = Rc<dyn Fn(Stream, Protocol, Option<std::net::SocketAddr>) -> LocalBoxFuture<'static, ()>>;
+
 /// How a connection is begun.
 struct Begin {
     drain: Arc<Drain>,
     lane: usize,
     nodelay: Option<bool>,
-    serve: Rc<dyn Fn(Stream, Option<std::net::SocketAddr>) -> LocalBoxFuture<'static, ()>>,
+    address: Address,
+    transport: Transport,
+    serve: Serve,
 }
 
 impl Begin {
-    fn connection(&self, socket: tokio::net::TcpStream) {
-        let peer = socket.peer_addr().ok();
+    fn connection(&self, accepted: Accepted) {
+        let Accepted { socket, peer } = accepted;
         if let Some(nodelay) = self.nodelay {
-            let _ = socket.set_nodelay(nodelay);
+            // A Unix socket has no such option.
+            let _ = socket.set_tcp_nodelay(nodelay);
         }
         let (place, connection) = self.drain.opened(self.lane);
         let counted = Counted { drain: Arc::clone(&self.drain), lane: self.lane, place };
-        let mut served = (self.serve)(Stream::new(socket, Arc::clone(&connection)), peer);
+        let io = match Io::watch(socket, &self.address) {
+            Ok(io) => io,
+            Err(error) => return log::warn!("a connection cannot be served: {error}"),
+        };
+        let (transport, serve) = (self.transport.clone(), Rc::clone(&self.serve));
+        let record = Arc::clone(&connection);
+        let mut served: LocalBoxFuture<'static, ()> = match transport {
+            Transport::Plain => serve(Stream::new(io, record), Protocol::Http1, peer),
+        };
         let drain = Arc::clone(&self.drain);
         let lane = self.lane;
         let task = actix_rt::spawn(async move {

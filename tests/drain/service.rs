@@ -5,7 +5,6 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     net::{SocketAddr, TcpListener},
-    num::NonZeroUsize,
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -62,7 +61,7 @@ impl Service {
             System::new().block_on(async move {
                 let routes = move |config: &mut web::ServiceConfig| routes(config, on_hold.clone());
                 let web = Server::new("web", move || App::new().configure(routes.clone()));
-                let web = web.listen(listener).workers(NonZeroUsize::new(2).expect("not zero"));
+                let web = web.listen(listener).workers(2);
                 let builder = GracefulExit::builder().signals(Vec::new()).ends_process(false);
                 let builder = exit(builder.server(server(web)));
                 send_handle.send(builder.handle()).expect("the test waits for it");

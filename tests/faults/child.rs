@@ -1,9 +1,7 @@
 //! A service around the library, for faults that the application cannot produce. The test binary starts itself again
 //! with the name of a scenario; its two servers have the application's names, so that [`App`] can talk to it.
 
-use std::{
-    env, num::NonZeroUsize, path::Path, process::Command, process::Stdio, sync::Arc, thread, time::Duration,
-};
+use std::{env, path::Path, process::Command, process::Stdio, sync::Arc, thread, time::Duration};
 
 use actix::prelude::*;
 use actix_web::{App as Site, HttpResponse, web};
@@ -88,11 +86,7 @@ fn builder() -> GracefulExit {
 fn admin(handle: ExitHandle) -> Server {
     let site =
         move || Site::new().app_data(web::Data::new(handle.clone())).route("/status", web::get().to(status));
-    Server::new("admin", site)
-        .workers(NonZeroUsize::MIN)
-        .bind("127.0.0.1:0")
-        .stop(Stop::Last)
-        .always_answer(|_| true)
+    Server::new("admin", site).workers(1).bind("127.0.0.1:0").stop(Stop::Last).always_answer(|_| true)
 }
 
 async fn status(handle: web::Data<ExitHandle>) -> HttpResponse {
@@ -107,7 +101,7 @@ fn business() -> Server {
             .route("/block-the-system", web::get().to(block_the_system))
             .route("/panic", web::get().to(panics))
     };
-    Server::new("business", site).workers(NonZeroUsize::MIN).bind("127.0.0.1:0")
+    Server::new("business", site).workers(1).bind("127.0.0.1:0")
 }
 
 /// Blocks a thread of the blocking pool for minutes; no runtime can end it.

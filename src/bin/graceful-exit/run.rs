@@ -238,6 +238,6 @@ fn configured(server: Server, settings: &settings::Server, inherited: &mut Inher
     let server = inherited.give(server, &settings.bind).stop(stop(settings));
     match settings.workers {
         Workers::Cores => server,
-        Workers::Count(workers) => server.workers(workers),
+        Workers::Count(workers) => server.workers(workers.get()),
     }
 }

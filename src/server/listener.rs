@@ -1,0 +1,171 @@
+//! Listening sockets: what a program asks for, [`ListenerSpec`], and what is bound, [`Listener`].
+
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::{
+    io,
+    net::{SocketAddr, ToSocketAddrs},
+};
+
+use socket2::Socket;
+
+use super::{address::Address, io::Transport};
+use crate::os::listener;
+#[cfg(unix)]
+use crate::os::socket_file::{SocketFile, bind_unix};
+
+/// What becomes of a listening socket, and of the connections in its queue, at the exit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListenerPolicy {
+    /// The queue is emptied, and the socket closed.
+    Close,
+    /// Both are left to the next process, once requests are rejected.
+    LeaveWhenRejecting,
+    /// Both are left to the next process, when the server closes.
+    LeaveWhenClosing,
+}
+
+/// A listening socket that a program asks for.
+pub(super) enum ListenerSpec {
+    /// It is there.
+    Socket {
+        socket: Socket,
+        policy: ListenerPolicy,
+        transport: Transport,
+        /// This crate has bound it, and sets its backlog.
+        ours: bool,
+    },
+    /// A Unix socket, bound by `run`: its permissions may still be set.
+    #[cfg(unix)]
+    Uds(PathBuf),
+    /// It cannot be had: an address, and why.
+    Failed(String, io::Error),
+}
+
+/// A listening socket.
+pub(super) struct Listener {
+    pub(super) socket: Socket,
+    pub(super) address: Address,
+    pub(super) policy: ListenerPolicy,
+    pub(super) transport: Transport,
+    /// Removes the socket's file, if it has one that is this server's.
+    #[cfg(unix)]
+    pub(super) file: Option<std::sync::Arc<SocketFile>>,
+}
+
+impl Listener {
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            socket: self.socket.try_clone()?,
+            address: self.address.clone(),
+            policy: self.policy,
+            transport: self.transport.clone(),
+            #[cfg(unix)]
+            file: self.file.clone(),
+        })
+    }
+}
+
+impl ListenerSpec {
+    pub(super) fn bound(socket: Socket, transport: Transport) -> Self {
+        Self::Socket { socket, policy: ListenerPolicy::Close, transport, ours: true }
+    }
+
+    pub(super) fn given(socket: Socket, transport: Transport) -> Self {
+        Self::Socket { socket, policy: ListenerPolicy::Close, transport, ours: false }
+    }
+
+    /// One that another process keeps open.
+    pub(super) fn inherited(socket: Socket) -> Self {
+        let policy = ListenerPolicy::LeaveWhenRejecting;
+        Self::Socket { socket, policy, transport: Transport::Plain, ours: false }
+    }
+
+    pub(super) fn tcp_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Socket { socket, .. } => socket.local_addr().ok()?.as_socket(),
+            #[cfg(unix)]
+            Self::Uds(_) => None,
+            Self::Failed(..) => None,
+        }
+    }
+
+    /// Binds what is not bound yet.
+    pub(super) fn listen(
+        self,
+        backlog: u32,
+        #[cfg(unix)] uds_mode: u32,
+    ) -> Result<Listener, (String, io::Error)> {
+        match self {
+            Self::Failed(address, error) => Err((address, error)),
+            #[cfg(unix)]
+            Self::Uds(path) => {
+                let failed = |error| (format!("unix:{}", path.display()), error);
+                let (socket, file) = bind_unix(&path, uds_mode, backlog).map_err(failed)?;
+                Ok(Listener {
+                    socket,
+                    address: Address::Unix(path),
+                    policy: ListenerPolicy::Close,
+                    transport: Transport::Plain,
+                    file: Some(std::sync::Arc::new(file)),
+                })
+            }
+            Self::Socket { socket, policy, transport, ours } => {
+                let failed = |error| ("its socket".to_owned(), error);
+                let address = address_of(&socket).map_err(failed)?;
+                let named = |error| (address.to_string(), error);
+                socket.set_nonblocking(true).map_err(named)?;
+                if ours {
+                    listener::set_backlog(&socket, backlog).map_err(named)?;
+                }
+                Ok(Listener {
+                    socket,
+                    address,
+                    policy,
+                    transport,
+                    #[cfg(unix)]
+                    file: None,
+                })
+            }
+        }
+    }
+}
+
+fn address_of(socket: &Socket) -> io::Result<Address> {
+    let address = socket.local_addr()?;
+    if let Some(address) = address.as_socket() {
+        return Ok(Address::Tcp(address));
+    }
+    #[cfg(unix)]
+    if address.is_unix() {
+        let path = address.as_pathname().map(std::path::Path::to_owned);
+        return Ok(Address::Unix(path.unwrap_or_else(|| "(unnamed)".into())));
+    }
+    Err(io::Error::new(io::ErrorKind::Unsupported, "it is neither a TCP nor a Unix socket"))
+}
+
+/// Binds every address that `addrs` resolves to; one of them has to work, as with `HttpServer`. An error comes with
+/// the address that it belongs to, or with `named` where none was found.
+pub(super) fn bind_tcp(
+    addrs: impl ToSocketAddrs,
+    named: &str,
+    backlog: u32,
+) -> Result<Vec<Socket>, (String, io::Error)> {
+    let resolved = addrs.to_socket_addrs().map_err(|error| (named.to_owned(), error))?;
+    let mut bound = Vec::new();
+    let mut failed = None;
+    for address in resolved {
+        match listener::bind(address, backlog) {
+            Ok(socket) => bound.push(socket),
+            Err(error) => failed = Some((address.to_string(), error)),
+        }
+    }
+    match failed {
+        Some(failed) if bound.is_empty() => Err(failed),
+        None if bound.is_empty() => {
+            let error = io::Error::new(io::ErrorKind::NotFound, "it resolves to no address");
+            Err((named.to_owned(), error))
+        }
+        _ => Ok(bound),
+    }
+}
