@@ -12,6 +12,8 @@ mod log;
 mod progress;
 mod report;
 mod sentences;
+#[cfg(feature = "settings")]
+mod settings;
 mod start;
 
 pub use duration::rounded;

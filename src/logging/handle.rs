@@ -71,28 +71,6 @@ impl Default for Options {
     }
 }
 
-#[cfg(feature = "settings")]
-impl From<&crate::settings::Log> for Options {
-    fn from(log: &crate::settings::Log) -> Self {
-        use crate::settings::{ColorChoice, LogFormat};
-        Self {
-            level: log.level,
-            targets: Vec::new(),
-            language: log.language.resolve(),
-            file: log.file.clone(),
-            color: match log.color {
-                ColorChoice::Auto => Color::Auto,
-                ColorChoice::Always => Color::Always,
-                ColorChoice::Never => Color::Never,
-            },
-            format: match log.format {
-                LogFormat::Text => Format::Text,
-                LogFormat::Json => Format::Json,
-            },
-        }
-    }
-}
-
 /// Whether standard error has colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {

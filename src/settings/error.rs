@@ -1,73 +1,71 @@
+//! What is wrong with settings, and where it stands.
+
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why settings are refused. Its `Display` is one line that names the key, the value, what is allowed and the
-/// [`Source`]. Values of secret keys are left out.
+use super::kind::Refusal;
+use super::redact;
+use crate::locale::Language;
+use crate::os::signals::SignalNameError;
+
+/// Why settings are refused: everything that is wrong with them. Its `Display` is one line a mistake.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum SettingsError {
+pub struct SettingsError {
+    /// At least one, in the order of the layers.
+    pub mistakes: Vec<Mistake>,
+    /// What the messages are written in: `log.language` as far as it could be read.
+    pub language: Language,
+}
+
+/// One thing that is wrong. Its message names the key, the value, what is allowed and the [`Source`]; values of secret
+/// keys are left out.
+#[derive(Debug)]
+pub struct Mistake(pub(super) Cause);
+
+#[derive(Debug)]
+pub(super) enum Cause {
     /// A settings file cannot be read.
-    Unreadable {
-        /// The file as it was named.
-        path: PathBuf,
-        /// What the operating system said.
-        error: io::Error,
-    },
+    Unreadable { path: PathBuf, error: io::Error },
+    /// A settings file is larger than any is.
+    TooLarge { path: PathBuf },
     /// A settings file is not TOML.
-    Malformed {
-        /// The file and line.
-        source: Source,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Malformed { source: Source, reason: String },
     /// No setting has this key.
-    UnknownKey {
-        /// The key as it was given.
-        key: String,
-        /// Its value, as far as it may be shown.
-        value: String,
-        /// What was probably meant, or what there is.
-        allowed: String,
-        /// Where the key stands.
-        source: Source,
-    },
+    UnknownKey { key: String, value: String, hint: Hint, source: Source },
     /// A setting has a value of a wrong type, or one that is out of range.
     Refused {
-        /// The key.
         key: &'static str,
-        /// The value, as far as it may be shown.
         value: String,
-        /// What is wrong with it, where what is allowed does not say so.
-        why: Option<String>,
-        /// What the key takes.
-        allowed: String,
-        /// Where the value stands.
+        refusal: Refusal,
+        allowed: fn(Language) -> String,
         source: Source,
     },
-    /// A `KEY=VALUE` pair without `=`.
-    NotAPair {
-        /// The beginning of the argument, which is its key.
-        key: String,
-    },
-    /// An environment variable of ours whose name or value is not Unicode.
-    NotUnicode {
-        /// The variable's name.
-        variable: String,
-    },
-    /// The built-in defaults lack a key, which a test of this crate rules out.
-    Incomplete {
-        /// The key.
-        key: &'static str,
-    },
+    /// A `KEY=VALUE` pair without `=`, and its beginning, which is the key.
+    NotAPair { key: String },
+    /// An environment variable whose name or value is not Unicode.
+    NotUnicode { variable: String },
+}
+
+/// What to write in place of an unknown key.
+#[derive(Debug)]
+pub(super) enum Hint {
+    /// It is a section, which has these keys.
+    Section(String),
+    /// It is probably this key, misspelled.
+    Meant(&'static str),
+    /// Its section has these keys.
+    Keys(String),
+    /// These are the sections.
+    Sections(String),
 }
 
 /// Where a setting was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The built-in `config/default.toml`.
-    BuiltIn,
+    /// Nowhere: it has its default.
+    Default,
     /// A settings file.
     File {
         /// The file as it was named.
@@ -81,56 +79,127 @@ pub enum Source {
     Variable(String),
 }
 
+/// An environment variable that starts like the settings' variables and names no key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnusedVariable {
+    /// Its name.
+    pub name: String,
+    /// The variable that was probably meant.
+    pub meant: Option<String>,
+}
+
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { path, error } => {
-                write!(f, "the settings file {} cannot be read: {error}", path.display())
-            }
-            Self::Malformed { source, reason } => write!(f, "{source}: not TOML: {reason}"),
-            Self::UnknownKey { key, value, allowed, source } => {
-                write!(f, "{} = {value} ({source}): unknown key; {allowed}", key.escape_debug())
-            }
-            Self::Refused { key, value, why, allowed, source } => {
-                let (colon, why) = why.as_deref().map_or(("", ""), |why| (": ", why));
-                write!(f, "{key} = {value} ({source}): refused{colon}{why}; allowed: {allowed}")
-            }
-            Self::NotAPair { key } => {
-                write!(
-                    f,
-                    "--set {}: no `=`; allowed: KEY=VALUE, such as shutdown.timeout=8s",
-                    key.escape_debug()
-                )
-            }
-            Self::NotUnicode { variable } => {
-                write!(f, "the variable {}: not Unicode; allowed: text in UTF-8", variable.escape_debug())
-            }
-            Self::Incomplete { key } => write!(f, "{key}: missing in the built-in defaults"),
+        for (index, mistake) in self.mistakes.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{}", mistake.message(self.language))?;
         }
+        Ok(())
     }
 }
 
 impl Error for SettingsError {
+    /// The cause of the first mistake.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreadable { error, .. } => Some(error),
-            Self::Malformed { .. }
-            | Self::UnknownKey { .. }
-            | Self::Refused { .. }
-            | Self::NotAPair { .. }
-            | Self::NotUnicode { .. }
-            | Self::Incomplete { .. } => None,
+        self.mistakes.first().and_then(Error::source)
+    }
+}
+
+impl Mistake {
+    /// The mistake in one line.
+    pub fn message(&self, language: Language) -> String {
+        match &self.0 {
+            Cause::Unreadable { path, error } => language.settings_unreadable(&path.display(), error),
+            Cause::TooLarge { path } => language.settings_too_large(&path.display()),
+            Cause::Malformed { source, reason } => {
+                language.settings_malformed(&source.name(language), reason)
+            }
+            Cause::UnknownKey { key, value, hint, source } => language.settings_unknown(
+                &key.escape_debug(),
+                value,
+                &source.name(language),
+                &hint.text(language),
+            ),
+            Cause::Refused { key, value, refusal, allowed, source } => {
+                let source = source.name(language);
+                match why(refusal, language) {
+                    Some(why) => language.settings_refused_why(key, value, &source, &why, &allowed(language)),
+                    None => language.settings_refused(key, value, &source, &allowed(language)),
+                }
+            }
+            Cause::NotAPair { key } => language.settings_not_a_pair(&key.escape_debug()),
+            Cause::NotUnicode { variable } => language.settings_not_unicode(&variable.escape_debug()),
         }
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message(Language::En))
+    }
+}
+
+impl Error for Mistake {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Cause::Unreadable { error, .. } => Some(error),
+            Cause::Refused { refusal: Refusal::Signal { error, .. }, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a value is refused, where what is allowed does not say it.
+fn why(refusal: &Refusal, language: Language) -> Option<String> {
+    match refusal {
+        Refusal::NotAllowed => None,
+        Refusal::UnclosedQuote => Some(language.settings_unclosed_quote().to_owned()),
+        Refusal::Signal { error, meant } => Some(match (error, meant) {
+            (SignalNameError::Unknown { given }, Some(meant)) => {
+                language.settings_misspelled_signal(&redact::quoted(given), meant)
+            }
+            (SignalNameError::Unknown { given }, None) => {
+                language.settings_unknown_signal(&redact::quoted(given))
+            }
+            (SignalNameError::Uncatchable { given }, _) => language.settings_uncatchable_signal(given),
+            (SignalNameError::Fault { given }, _) => language.settings_fault_signal(given),
+        }),
+        Refusal::NoNativeSignal => Some(language.settings_no_native_signal().to_owned()),
+        Refusal::Needs(key) => Some(language.settings_needs(key)),
+        Refusal::Excludes(key) => Some(language.settings_excludes(key)),
+    }
+}
+
+impl Hint {
+    fn text(&self, language: Language) -> String {
         match self {
-            Self::BuiltIn => f.write_str("built-in defaults"),
-            Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
-            Self::Set => f.write_str("--set"),
-            Self::Variable(name) => write!(f, "the variable {}", name.escape_debug()),
+            Self::Section(keys) => language.settings_is_section(keys),
+            Self::Meant(key) => language.settings_meant(key),
+            Self::Keys(keys) => language.settings_keys(keys),
+            Self::Sections(sections) => language.settings_sections(sections),
+        }
+    }
+}
+
+impl Source {
+    /// The source as messages name it.
+    pub fn name(&self, language: Language) -> String {
+        match self {
+            Self::Default => language.settings_default().to_owned(),
+            Self::File { path, line } => language.settings_line(&path.display(), *line),
+            Self::Set => "--set".to_owned(),
+            Self::Variable(name) => language.settings_variable(&name.escape_debug()),
+        }
+    }
+}
+
+impl UnusedVariable {
+    /// The warning in one line.
+    pub fn message(&self, language: Language) -> String {
+        let name = self.name.escape_debug();
+        match &self.meant {
+            Some(meant) => language.settings_unused_variable_meant(&name, meant),
+            None => language.settings_unused_variable(&name),
         }
     }
 }

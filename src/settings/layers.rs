@@ -1,5 +1,7 @@
+//! The layers: what is laid over the defaults, from where, and what is wrong with it.
+
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -7,197 +9,269 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::{SettingsError, Source};
+use super::error::{Cause, Hint, Mistake, SettingsError, Source, UnusedVariable};
+use super::keys::{self, Key};
+use super::kind::{Refusal, text};
+use super::model::Settings;
 use super::redact;
-use super::schema::{self, Value};
 use super::suggest::suggest;
+use super::variables;
+use crate::locale::Language;
 
-/// What is laid over the built-in defaults, from the weakest to the strongest.
+/// What is laid over the defaults, from the weakest to the strongest.
 ///
 /// Not `Debug`: the environment and the pairs may hold the token.
 #[derive(Clone, Default)]
 pub struct Layers {
     /// Settings files; later ones win.
     pub files: Vec<PathBuf>,
-    /// Environment variables, as [`std::env::vars_os`] gives them. Those that do not begin with
-    /// `GRACEFUL_EXIT__` are somebody else's and passed over.
+    /// Environment variables, as [`std::env::vars_os`] gives them. Those that do not begin with `GRACEFUL_EXIT_` are
+    /// passed over.
     pub environment: Vec<(OsString, OsString)>,
     /// `KEY=VALUE` pairs; later ones win.
     pub set: Vec<String>,
 }
 
-/// Every setting that was given, decoded; a later layer replaces an earlier one.
-pub(super) type Values = BTreeMap<&'static str, Value>;
+/// Settings, and where each of them comes from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Environment variables that were probably meant to set something, and do not.
+    pub unused: Vec<UnusedVariable>,
+    sources: BTreeMap<&'static str, Source>,
+}
 
-const BUILT_IN: &str = include_str!("../../config/default.toml");
-const PREFIX: &str = "GRACEFUL_EXIT__";
+/// One setting: its key, its value and where that comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its name, such as `servers.admin.bind`.
+    pub key: &'static str,
+    /// Its value, as a settings file would have it. What may be secret in it is hidden. Its `Display` is TOML as well
+    /// as JSON.
+    pub value: serde_json::Value,
+    /// Where it was given.
+    pub source: Source,
+}
 
-/// No settings file is that large; `-c /dev/zero` would not end.
-const LARGEST_FILE: u64 = 1 << 20;
+impl Settings {
+    /// Lays the layers over the defaults. Reads the named files, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`]: everything that is wrong, and where it stands.
+    pub fn load(layers: &Layers) -> Result<Self, SettingsError> {
+        layers.load().map(|loaded| loaded.settings)
+    }
+}
 
 impl Layers {
-    /// All layers, one over the other.
-    pub(super) fn merge(&self) -> Result<Values, SettingsError> {
-        let mut values = Values::new();
-        lay_file(&mut values, BUILT_IN, None)?;
+    /// Lays the layers over the defaults. Reads the named files, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`]: everything that is wrong, and where it stands.
+    pub fn load(&self) -> Result<Loaded, SettingsError> {
+        let mut merge = Merge::default();
         for path in &self.files {
-            let text = read(path).map_err(|error| SettingsError::Unreadable { path: path.clone(), error })?;
-            lay_file(&mut values, &text, Some(path))?;
-        }
-        for (key, text, source) in ours(&self.environment)? {
-            lay_text(&mut values, &key, &text, &source)?;
-        }
-        for pair in &self.set {
-            let (key, text) =
-                pair.split_once('=').ok_or_else(|| SettingsError::NotAPair { key: key_part(pair) })?;
-            lay_text(&mut values, key, text, &Source::Set)?;
-        }
-        Ok(values)
-    }
-}
-
-/// Lays a TOML document; without a path it is the built-in one.
-fn lay_file(values: &mut Values, text: &str, path: Option<&Path>) -> Result<(), SettingsError> {
-    let source = |span: Range<usize>| match path {
-        None => Source::BuiltIn,
-        Some(path) => Source::File { path: path.into(), line: line_of(text, span.start) },
-    };
-    let table = DeTable::parse(text).map_err(|error| SettingsError::Malformed {
-        source: source(error.span().unwrap_or_default()),
-        // Not the error's own `Display`: that quotes the line, which may hold the token.
-        reason: error.message().replace(['\n', '\r'], " "),
-    })?;
-    lay_table(values, "", table.get_ref(), &source)
-}
-
-/// Lays a value from the environment or the command line.
-fn lay_text(values: &mut Values, key: &str, text: &str, source: &Source) -> Result<(), SettingsError> {
-    let parsed = DeValue::parse(text);
-    let value = match schema::find(key) {
-        Some(known) if known.kind.takes_text() => {
-            let is_quoted = text.starts_with(['"', '\'']);
-            let as_it_stands = || DeValue::String(text.into());
-            match parsed {
-                Ok(value) if is_quoted || value.get_ref().is_integer() && accepts(known, value.get_ref()) => {
-                    value.into_inner()
-                }
-                Err(_) if is_quoted => {
-                    return Err(SettingsError::Refused {
-                        key: known.name,
-                        value: shown(key, &as_it_stands()),
-                        why: Some(
-                            "the quote that it begins with is not closed, or something follows".to_owned(),
-                        ),
-                        allowed: "TOML text in quotes, or text that begins without one".to_owned(),
-                        source: source.clone(),
-                    });
-                }
-                Ok(_) | Err(_) => as_it_stands(),
+            match read(path) {
+                Ok(text) => merge.file(path, &text),
+                Err(cause) => merge.wrong(cause),
             }
         }
-        // What is not TOML is text, which the key's own check then refuses by name.
-        Some(_) | None => parsed.map_or_else(|_| DeValue::String(text.into()), toml::Spanned::into_inner),
-    };
-    lay(values, key, &value, &|_| source.clone(), 0..0)
-}
-
-/// Whether a key that takes text takes this number as well: `workers=4`, but not a duration of `4`.
-fn accepts(key: &schema::Key, value: &DeValue<'_>) -> bool {
-    key.kind.decode(value).is_ok()
-}
-
-fn lay_table(
-    values: &mut Values,
-    section: &str,
-    table: &DeTable<'_>,
-    source: &dyn Fn(Range<usize>) -> Source,
-) -> Result<(), SettingsError> {
-    for (name, value) in table {
-        let dot = if section.is_empty() { "" } else { "." };
-        let key = format!("{section}{dot}{}", name.get_ref());
-        lay(values, &key, value.get_ref(), source, name.span())?;
-    }
-    Ok(())
-}
-
-/// Lays one value, or all that a section holds.
-fn lay(
-    values: &mut Values,
-    key: &str,
-    value: &DeValue<'_>,
-    source: &dyn Fn(Range<usize>) -> Source,
-    span: Range<usize>,
-) -> Result<(), SettingsError> {
-    if let Some(known) = schema::find(key) {
-        let decoded = known.kind.decode(value).map_err(|refusal| SettingsError::Refused {
-            key: known.name,
-            value: shown(key, value),
-            why: refusal.why,
-            allowed: refusal.allowed,
-            source: source(span),
-        })?;
-        values.insert(known.name, decoded);
-        return Ok(());
-    }
-    match value.as_table() {
-        Some(table) if schema::keys_of(key).next().is_some() => lay_table(values, key, table, source),
-        Some(_) | None => Err(unknown(key, value, source(span))),
+        let (variables, unused) = variables::of(&self.environment);
+        for variable in variables {
+            match variable {
+                Ok((key, text, source)) => merge.text(&key, &text, &source),
+                Err(cause) => merge.wrong(cause),
+            }
+        }
+        for pair in &self.set {
+            match pair.split_once('=') {
+                Some((key, text)) => merge.text(key, text, &Source::Set),
+                None => merge.wrong(Cause::NotAPair { key: key_part(pair) }),
+            }
+        }
+        merge.check_pairs();
+        let Merge { settings, sources, mistakes } = merge;
+        if mistakes.is_empty() {
+            Ok(Loaded { settings, unused, sources })
+        } else {
+            Err(SettingsError { mistakes, language: settings.log.language() })
+        }
     }
 }
 
-/// A key that nobody knows, named by its first leaf where a whole section is unknown.
-fn unknown(key: &str, value: &DeValue<'_>, source: Source) -> SettingsError {
+impl Loaded {
+    /// Every setting, in the order of `config/default.toml`.
+    pub fn entries(&self) -> impl Iterator<Item = Entry> {
+        keys::all().map(|key| Entry {
+            key: key.name,
+            value: (key.show)(&self.settings),
+            source: self.sources.get(key.name).cloned().unwrap_or(Source::Default),
+        })
+    }
+}
+
+/// The layers so far, one over the other.
+#[derive(Default)]
+struct Merge {
+    settings: Settings,
+    sources: BTreeMap<&'static str, Source>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Merge {
+    fn wrong(&mut self, cause: Cause) {
+        self.mistakes.push(Mistake(cause));
+    }
+
+    /// Lays a TOML document.
+    fn file(&mut self, path: &Path, text: &str) {
+        let source = |span: Range<usize>| Source::File { path: path.into(), line: line_of(text, span.start) };
+        match DeTable::parse(text) {
+            Ok(table) => self.table("", table.get_ref(), &source),
+            Err(error) => self.wrong(Cause::Malformed {
+                source: source(error.span().unwrap_or_default()),
+                // Not the error's own `Display`: that quotes the line, which may hold the token.
+                reason: error.message().replace(['\n', '\r'], " "),
+            }),
+        }
+    }
+
+    fn table(&mut self, section: &str, table: &DeTable<'_>, source: &dyn Fn(Range<usize>) -> Source) {
+        for (name, value) in table {
+            let dot = if section.is_empty() { "" } else { "." };
+            let key = format!("{section}{dot}{}", name.get_ref());
+            self.value(&key, value.get_ref(), source, name.span());
+        }
+    }
+
+    /// Lays a value from the environment or the command line.
+    fn text(&mut self, key: &str, given: &str, source: &Source) {
+        let parsed = DeValue::parse(given);
+        let as_it_stands = || DeValue::String(given.into());
+        let value = match keys::find(key) {
+            Some(known) if (known.takes_text)() => {
+                let is_quoted = given.starts_with(['"', '\'']);
+                match parsed {
+                    Ok(value) if is_quoted || is_taken_unquoted(known, value.get_ref()) => value.into_inner(),
+                    Err(_) if is_quoted => {
+                        return self.wrong(Cause::Refused {
+                            key: known.name,
+                            value: shown(known.name, &as_it_stands()),
+                            refusal: Refusal::UnclosedQuote,
+                            allowed: |language| language.settings_quoted().to_owned(),
+                            source: source.clone(),
+                        });
+                    }
+                    Ok(_) | Err(_) => as_it_stands(),
+                }
+            }
+            // What is not TOML is text, which the key's own check then refuses by name.
+            Some(_) | None => parsed.map_or_else(|_| as_it_stands(), toml::Spanned::into_inner),
+        };
+        self.value(key, &value, &|_| source.clone(), 0..0);
+    }
+
+    /// Lays one value, or all that a section holds.
+    fn value(
+        &mut self,
+        key: &str,
+        value: &DeValue<'_>,
+        source: &dyn Fn(Range<usize>) -> Source,
+        span: Range<usize>,
+    ) {
+        if let Some(known) = keys::find(key) {
+            match (known.set)(&mut self.settings, value) {
+                Ok(()) => drop(self.sources.insert(known.name, source(span))),
+                Err(refusal) => self.wrong(Cause::Refused {
+                    key: known.name,
+                    value: shown(known.name, value),
+                    refusal,
+                    allowed: known.allowed,
+                    source: source(span),
+                }),
+            }
+            return;
+        }
+        match value.as_table() {
+            Some(table) if keys::of_section(key).next().is_some() => self.table(key, table, source),
+            Some(_) | None => self.wrong(unknown(key, value, source(span))),
+        }
+    }
+
+    /// Keys that only make sense together, or exclude each other. Only where each is right by itself.
+    fn check_pairs(&mut self) {
+        if !self.mistakes.is_empty() {
+            return;
+        }
+        let both_files: fn(Language) -> String = |language| language.settings_both_files().to_owned();
+        let Settings { servers, admin, .. } = &self.settings;
+        let mut wrong = Vec::new();
+        for (server, certificate, key) in [
+            (&servers.admin, "servers.admin.tls.certificate", "servers.admin.tls.key"),
+            (&servers.business, "servers.business.tls.certificate", "servers.business.tls.key"),
+        ] {
+            match (&server.tls.certificate, &server.tls.key) {
+                (Some(_), None) => wrong.push((certificate, Refusal::Needs(key), both_files)),
+                (None, Some(_)) => wrong.push((key, Refusal::Needs(certificate), both_files)),
+                (Some(_), Some(_)) | (None, None) => {}
+            }
+        }
+        if admin.token.is_some() && admin.token_file.is_some() {
+            let one: fn(Language) -> String = |language| language.settings_one_token().to_owned();
+            wrong.push(("admin.token_file", Refusal::Excludes("admin.token"), one));
+        }
+        if admin.token_for_reads && admin.token.is_none() && admin.token_file.is_none() {
+            let with_one: fn(Language) -> String = |language| language.settings_token_for_reads().to_owned();
+            wrong.push(("admin.token_for_reads", Refusal::Needs("admin.token"), with_one));
+        }
+        for (key, refusal, allowed) in wrong {
+            let value = keys::find(key).map(|key| (key.show)(&self.settings).to_string()).unwrap_or_default();
+            let source = self.sources.get(key).cloned().unwrap_or(Source::Default);
+            self.wrong(Cause::Refused { key, value, refusal, allowed, source });
+        }
+    }
+}
+
+/// True if a key that takes text takes this number or list as well: `workers=4`, but not a duration of `4`.
+fn is_taken_unquoted(key: &Key, value: &DeValue<'_>) -> bool {
+    (value.is_integer() || value.is_array()) && (key.set)(&mut Settings::default(), value).is_ok()
+}
+
+/// A key that does not exist, named by its first leaf where a whole section is unknown.
+fn unknown(key: &str, value: &DeValue<'_>, source: Source) -> Cause {
     let mut key = key.to_owned();
     let mut value = value;
-    // Known keys have three parts at most; a fourth tells nothing.
+    // Known keys have four parts at most; a fifth tells nothing.
     for _ in 0..3 {
         let Some((name, inner)) = value.as_table().and_then(|table| table.iter().next()) else { break };
         key = format!("{key}.{}", name.get_ref());
         value = inner.get_ref();
     }
     let section = key.rsplit_once('.').map_or("", |(section, _)| section);
-    let names = |section| schema::keys_of(section).collect::<Vec<_>>().join(", ");
-    let meant = suggest(&key, schema::KEYS.iter().map(|key| key.name));
+    let names = |section| keys::of_section(section).collect::<Vec<_>>().join(", ");
+    let meant = suggest(&key, keys::names());
     // A misspelled secret is one too.
-    let shown = shown(meant.filter(|meant| redact::is_secret(meant)).unwrap_or(&key), value);
-    let allowed = if schema::keys_of(&key).next().is_some() {
-        format!("it is a section; allowed: {}", names(&key))
+    let shown = shown(meant.filter(|meant| is_secret(meant)).unwrap_or(&key), value);
+    let hint = if keys::of_section(&key).next().is_some() {
+        Hint::Section(names(&key))
     } else if let Some(meant) = meant {
-        format!("did you mean {meant}?")
-    } else if schema::keys_of(section).next().is_some() {
-        format!("allowed: {}", names(section))
+        Hint::Meant(meant)
+    } else if keys::of_section(section).next().is_some() {
+        Hint::Keys(names(section))
     } else {
-        let mut sections: Vec<&str> =
-            schema::KEYS.iter().filter_map(|key| key.name.split('.').next()).collect();
+        let mut sections: Vec<&str> = keys::names().filter_map(|name| name.split('.').next()).collect();
         sections.dedup();
-        format!("allowed: keys of {}", sections.join(", "))
+        Hint::Sections(sections.join(", "))
     };
-    SettingsError::UnknownKey { value: shown, key: key.chars().take(80).collect(), allowed, source }
-}
-
-/// Our variables as keys: `GRACEFUL_EXIT__LOG__LEVEL` is `log.level`. In the order of their names, so that the
-/// outcome does not depend on the order of the environment.
-fn ours(environment: &[(OsString, OsString)]) -> Result<Vec<(String, String, Source)>, SettingsError> {
-    let mut ours: Vec<&(OsString, OsString)> =
-        environment.iter().filter(|(name, _)| name.to_string_lossy().starts_with(PREFIX)).collect();
-    ours.sort();
-    ours.into_iter()
-        .map(|(name, value)| {
-            let unicode = |text: &OsStr| {
-                text.to_str().map(str::to_owned).ok_or_else(|| SettingsError::NotUnicode {
-                    variable: name.to_string_lossy().into_owned(),
-                })
-            };
-            let (name, value) = (unicode(name)?, unicode(value)?);
-            let key = name.strip_prefix(PREFIX).unwrap_or_default().replace("__", ".").to_lowercase();
-            Ok((key, value, Source::Variable(name)))
-        })
-        .collect()
+    Cause::UnknownKey { key: key.chars().take(80).collect(), value: shown, hint, source }
 }
 
 /// A value for a message: text in quotes, the rest as TOML has it, secrets not at all.
 fn shown(key: &str, value: &DeValue<'_>) -> String {
-    if redact::is_secret(key) {
+    if is_secret(key) {
         return redact::HIDDEN.to_owned();
     }
     match value {
@@ -217,7 +291,15 @@ fn shown(key: &str, value: &DeValue<'_>) -> String {
 
 /// A value inside a list; what is nested deeper tells nothing.
 fn shown_inside(value: &DeValue<'_>) -> String {
-    if value.is_array() { "[…]".to_owned() } else { shown("", value) }
+    match text(value) {
+        Some(text) => redact::quoted(text),
+        None if value.is_array() => "[…]".to_owned(),
+        None => shown("", value),
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    keys::find(key).map_or_else(|| redact::sounds_secret(key), |known| (known.is_secret)())
 }
 
 fn shortened(number: &dyn ToString) -> String {
@@ -233,11 +315,18 @@ fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(LARGEST_FILE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST_FILE {
-        return Err(io::Error::other("it is larger than 1 MiB"));
+/// No settings file is that large; `-c /dev/zero` would not end.
+const LARGEST_FILE: u64 = 1 << 20;
+
+fn read(path: &Path) -> Result<String, Cause> {
+    let read = || -> io::Result<String> {
+        let mut text = String::new();
+        File::open(path)?.take(LARGEST_FILE + 1).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    match read() {
+        Ok(text) if text.len() as u64 > LARGEST_FILE => Err(Cause::TooLarge { path: path.to_owned() }),
+        Ok(text) => Ok(text),
+        Err(error) => Err(Cause::Unreadable { path: path.to_owned(), error }),
     }
-    Ok(text)
 }

@@ -1,3 +1,5 @@
+//! The settings as the program reads them: plain structs, in the library's own types, with their defaults.
+
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -5,17 +7,18 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::choice::{self, Choice, ColorChoice, LanguageChoice, LogFormat, StopOrder};
-use super::error::SettingsError;
-use super::layers::{Layers, Values};
+use super::address::Address;
 use super::redact;
-use super::schema::Value;
+use crate::locale::Language;
+use crate::logging::{self, Color, Format};
 use crate::os::signals::SignalName;
+use crate::sequence::{ExitCodes, Timeouts};
+use crate::server::Stop;
 
 /// Everything that can be set, checked. `config/default.toml` says what each key means.
 ///
 /// Its `Debug` shows neither the token nor the store's password.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// How the exit goes.
     pub shutdown: Shutdown,
@@ -23,13 +26,13 @@ pub struct Settings {
     pub reject: Reject,
     /// The two servers.
     pub servers: Servers,
-    /// Who may start the exit over HTTP.
+    /// Who may use the admin server.
     pub admin: Admin,
     /// The log.
     pub log: Log,
     /// The report.
     pub report: Report,
-    /// What the process ends with when the exit was not clean.
+    /// The process's exit codes when the exit was not clean.
     pub exit_codes: ExitCodes,
     /// The demo's write-behind cache.
     pub cache: Cache,
@@ -40,27 +43,13 @@ pub struct Settings {
 /// How the exit goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shutdown {
-    /// Names of what starts the exit and, again, forces it: as they were given, duplicates and names of other
-    /// platforms included. At least one is a signal of this platform.
+    /// What starts the exit and, again, forces it: as given, duplicates and names of other platforms included. At
+    /// least one is a signal of this platform.
     pub signals: Vec<SignalName>,
-    /// A further signal this soon after the first is the same request.
-    pub coalesce: Duration,
-    /// How long the process is not ready, but still serves.
-    pub ready_delay: Duration,
-    /// How long requests in flight are waited for.
-    pub drain_timeout: Duration,
-    /// How long connections just used stay open for a request on its way.
-    pub keep_alive_grace: Duration,
-    /// How long servers may take to close, the keep-alive grace included.
-    pub stop_timeout: Duration,
-    /// The bound of each callback that has none of its own; never zero.
-    pub callback_timeout: Duration,
-    /// The bound of each resource; never zero.
-    pub release_timeout: Duration,
-    /// The overall deadline, from the first request to stop; never zero.
-    pub timeout: Duration,
-    /// How often waiting is reported in the log; none is never.
-    pub progress_interval: Option<Duration>,
+    /// How long each part may take. The keys are `shutdown.drain_timeout` and so on, without `timeouts`.
+    pub timeouts: Timeouts,
+    /// How often the log says what is waited for; zero is never.
+    pub progress_interval: Duration,
 }
 
 /// The answer to a request that comes too late.
@@ -68,9 +57,9 @@ pub struct Shutdown {
 pub struct Reject {
     /// Its status, from 400 to 599.
     pub status: u16,
-    /// Its body, unless it is the one of the log's language.
+    /// Its body; none is a sentence in the language of the log.
     pub body: Option<String>,
-    /// After what time to try again; the header has whole seconds, rounded up.
+    /// The time after which a client may try again. The header has whole seconds, rounded up.
     pub retry_after: Duration,
 }
 
@@ -83,66 +72,83 @@ pub struct Servers {
     pub business: Server,
 }
 
-/// One server.
+/// One server. The options from `client_request_timeout` on are those of actix-web's `HttpServer`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// `IP:port` or `host:port`.
-    pub bind: String,
-    /// Its threads.
-    pub workers: Workers,
+    /// What it listens on; at least one address.
+    pub bind: Vec<Address>,
+    /// The permissions of its Unix sockets.
+    pub unix_mode: u32,
+    /// Its threads; none is one for each core that this process may use.
+    pub workers: Option<NonZeroUsize>,
     /// When it closes.
-    pub stop: StopOrder,
+    pub stop: Stop,
+    /// Its certificate.
+    pub tls: Tls,
+    /// True if plain connections may speak HTTP/2 by prior knowledge.
+    pub h2c: bool,
+    /// How long a client may take to send a request's head; zero is without a limit.
+    pub client_request_timeout: Duration,
+    /// How long a client may take to close its side of a connection; zero is without a limit.
+    pub client_disconnect_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub tls_handshake_timeout: Duration,
+    /// How long a connection without a request is kept; zero closes it after its first answer.
+    pub keep_alive: Duration,
+    /// The most connections that each worker serves at a time.
+    pub max_connections: usize,
+    /// True if a request of a client that has closed its sending side is still answered.
+    pub half_closed: bool,
 }
 
-/// How many threads a server has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Workers {
-    /// As many as the machine has cores for this process.
-    Cores,
-    /// So many, 512 at most.
-    Count(NonZeroUsize),
+/// A server's certificate: both files, or neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The PEM file of the certificate chain.
+    pub certificate: Option<PathBuf>,
+    /// The PEM file of the private key.
+    pub key: Option<PathBuf>,
 }
 
-/// Who may start the exit over HTTP.
+/// Who may use the admin server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Admin {
-    /// The bearer token; without one, only loopback may ask.
+    /// The bearer token that `POST /shutdown` needs; without one, only this machine may ask. At least 16 characters.
     pub token: Option<String>,
+    /// A file that holds the token in its first line, in place of [`token`](Self::token).
+    pub token_file: Option<PathBuf>,
+    /// True if reading needs the token too.
+    pub token_for_reads: bool,
+    /// The most event streams that are open at a time.
+    pub max_streams: usize,
 }
 
 /// The log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Its language.
-    pub language: LanguageChoice,
+    /// Its language; none is the one of the environment.
+    pub language: Option<Language>,
     /// What is logged.
     pub level: LevelFilter,
-    /// A file that is written besides standard error.
+    /// A file that is written as well as standard error.
     pub file: Option<PathBuf>,
-    /// Whether standard error has colors.
-    pub color: ColorChoice,
+    /// When standard error has colors.
+    pub color: Color,
     /// How a line is written.
-    pub format: LogFormat,
-    /// Whether an exit's log ends with a summary.
+    pub format: Format,
+    /// True if an exit's log names what was abandoned or failed, and ends with a summary.
     pub summary: bool,
+    /// True if an exit that was not clean names what was abandoned or failed, even without a summary.
+    pub failures: bool,
 }
 
 /// The report.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Where it is written.
     pub path: Option<PathBuf>,
-}
-
-/// What the process ends with when the exit was not clean; none is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExitCodes {
-    /// After a second signal.
-    pub forced: u8,
-    /// After the overall deadline.
-    pub timed_out: u8,
-    /// After a sequence in which something was abandoned or failed.
-    pub incomplete: u8,
+    /// How many earlier reports are kept beside it.
+    pub keep: usize,
 }
 
 /// The demo's write-behind cache.
@@ -151,167 +157,155 @@ pub struct Cache {
     /// The store's address: `sqlite:…`, `postgres:…` or `postgresql:…`. It may hold a password:
     /// [`store_for_display`](Self::store_for_display) is for logs and errors.
     pub store: String,
-    /// How often it is flushed before the exit; none is never.
-    pub flush_interval: Option<Duration>,
+    /// How often it is flushed before the exit; zero is never.
+    pub flush_interval: Duration,
     /// The file that a flush writes before the store.
     pub spool: PathBuf,
+    /// True if the exit spools what is dirty at its very beginning.
+    pub checkpoint: bool,
+    /// The number of dirty entries above which a PUT starts a flush, and above twice of which it is refused.
+    pub max_dirty: usize,
+    /// The same for the bytes of dirty entries.
+    pub max_dirty_bytes: u64,
 }
 
 /// Delays and faults to try the exit with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demo {
     /// Added to the flush at the exit.
     pub flush_delay: Duration,
     /// Added to the release of resources.
     pub release_delay: Duration,
-    /// Whether `/chaos/*` is mounted.
+    /// True if `/chaos/*` is mounted.
     pub chaos: bool,
 }
 
-impl Settings {
-    /// Lays the layers over the built-in defaults. Reads the named files, and nothing else.
-    ///
-    /// # Errors
-    ///
-    /// [`SettingsError`]: the first thing that is wrong, and where it stands.
-    pub fn load(layers: &Layers) -> Result<Self, SettingsError> {
-        let values = layers.merge()?;
-        Ok(Self {
-            shutdown: Shutdown {
-                signals: names(&values, "shutdown.signals")?,
-                coalesce: duration(&values, "shutdown.coalesce")?,
-                ready_delay: duration(&values, "shutdown.ready_delay")?,
-                drain_timeout: duration(&values, "shutdown.drain_timeout")?,
-                keep_alive_grace: duration(&values, "shutdown.keep_alive_grace")?,
-                stop_timeout: duration(&values, "shutdown.stop_timeout")?,
-                callback_timeout: duration(&values, "shutdown.callback_timeout")?,
-                release_timeout: duration(&values, "shutdown.release_timeout")?,
-                timeout: duration(&values, "shutdown.timeout")?,
-                progress_interval: interval(&values, "shutdown.progress_interval")?,
-            },
-            reject: Reject {
-                status: integer(&values, "reject.status")?,
-                body: text_or_none(&values, "reject.body")?,
-                retry_after: duration(&values, "reject.retry_after")?,
-            },
-            servers: Servers {
-                admin: Server {
-                    bind: text(&values, "servers.admin.bind")?,
-                    workers: workers(&values, "servers.admin.workers")?,
-                    stop: choice(&values, "servers.admin.stop")?,
-                },
-                business: Server {
-                    bind: text(&values, "servers.business.bind")?,
-                    workers: workers(&values, "servers.business.workers")?,
-                    stop: choice(&values, "servers.business.stop")?,
-                },
-            },
-            admin: Admin { token: text_or_none(&values, "admin.token")? },
-            log: Log {
-                language: choice(&values, "log.language")?,
-                level: choice(&values, "log.level")?,
-                file: text_or_none(&values, "log.file")?.map(PathBuf::from),
-                color: choice(&values, "log.color")?,
-                format: choice(&values, "log.format")?,
-                summary: flag(&values, "log.summary")?,
-            },
-            report: Report { path: text_or_none(&values, "report.path")?.map(PathBuf::from) },
-            exit_codes: ExitCodes {
-                forced: integer(&values, "exit_codes.forced")?,
-                timed_out: integer(&values, "exit_codes.timed_out")?,
-                incomplete: integer(&values, "exit_codes.incomplete")?,
-            },
-            cache: Cache {
-                store: text(&values, "cache.store")?,
-                flush_interval: interval(&values, "cache.flush_interval")?,
-                spool: text(&values, "cache.spool")?.into(),
-            },
-            demo: Demo {
-                flush_delay: duration(&values, "demo.flush_delay")?,
-                release_delay: duration(&values, "demo.release_delay")?,
-                chaos: flag(&values, "demo.chaos")?,
-            },
-        })
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            signals: [SignalName::UNIX, SignalName::WINDOWS].concat(),
+            timeouts: Timeouts::default(),
+            progress_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for Reject {
+    fn default() -> Self {
+        Self { status: 503, body: None, retry_after: Duration::from_secs(1) }
+    }
+}
+
+impl Default for Servers {
+    fn default() -> Self {
+        Self {
+            admin: Server::on("127.0.0.1:8081", Stop::Last),
+            business: Server::on("127.0.0.1:8080", Stop::First),
+        }
+    }
+}
+
+impl Server {
+    fn on(address: &str, stop: Stop) -> Self {
+        Self {
+            bind: vec![Address::Tcp(address.to_owned())],
+            unix_mode: 0o660,
+            workers: None,
+            stop,
+            tls: Tls::default(),
+            h2c: false,
+            client_request_timeout: Duration::from_secs(5),
+            client_disconnect_timeout: Duration::from_secs(1),
+            tls_handshake_timeout: Duration::from_secs(3),
+            keep_alive: Duration::from_secs(5),
+            max_connections: 25_600,
+            half_closed: false,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { token: None, token_file: None, token_for_reads: false, max_streams: 256 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            language: None,
+            level: LevelFilter::Info,
+            file: None,
+            color: Color::Auto,
+            format: Format::Text,
+            summary: true,
+            failures: true,
+        }
+    }
+}
+
+impl Log {
+    /// The language itself: the one that is set, or else the environment's.
+    pub fn language(&self) -> Language {
+        self.language.unwrap_or_else(Language::from_environment)
+    }
+}
+
+impl From<&Log> for logging::Options {
+    fn from(log: &Log) -> Self {
+        Self {
+            level: log.level,
+            language: log.language(),
+            file: log.file.clone(),
+            color: log.color,
+            format: log.format,
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            store: "sqlite://data/cache.db".to_owned(),
+            flush_interval: Duration::ZERO,
+            spool: "data/cache.spool".into(),
+            checkpoint: true,
+            max_dirty: 100_000,
+            max_dirty_bytes: 64 << 20,
+        }
     }
 }
 
 impl Cache {
-    /// The store's address with `***` in place of its password.
+    /// The store's address without what may be secret in it.
     pub fn store_for_display(&self) -> String {
-        redact::without_password(&self.store)
+        redact::address(&self.store)
     }
 }
 
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admin").field("token", &self.token.as_ref().map(|_| redact::HIDDEN)).finish()
+        let Self { token, token_file, token_for_reads, max_streams } = self;
+        f.debug_struct("Admin")
+            .field("token", &token.as_ref().map(|_| redact::HIDDEN))
+            .field("token_file", token_file)
+            .field("token_for_reads", token_for_reads)
+            .field("max_streams", max_streams)
+            .finish()
     }
 }
 
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { store: _, flush_interval, spool } = self;
+        let Self { store: _, flush_interval, spool, checkpoint, max_dirty, max_dirty_bytes } = self;
         f.debug_struct("Cache")
             .field("store", &self.store_for_display())
             .field("flush_interval", flush_interval)
             .field("spool", spool)
+            .field("checkpoint", checkpoint)
+            .field("max_dirty", max_dirty)
+            .field("max_dirty_bytes", max_dirty_bytes)
             .finish()
-    }
-}
-
-// Each takes a value of one kind. That the schema gives the key this kind, and the defaults a value, is what
-// loading no layers shows; a test does.
-
-fn text(values: &Values, key: &'static str) -> Result<String, SettingsError> {
-    match values.get(key) {
-        Some(Value::Text(text)) => Ok(text.clone()),
-        _ => Err(SettingsError::Incomplete { key }),
-    }
-}
-
-fn text_or_none(values: &Values, key: &'static str) -> Result<Option<String>, SettingsError> {
-    Ok(Some(text(values, key)?).filter(|text| !text.is_empty()))
-}
-
-fn choice<C: Choice>(values: &Values, key: &'static str) -> Result<C, SettingsError> {
-    choice::read(&text(values, key)?).ok_or(SettingsError::Incomplete { key })
-}
-
-fn duration(values: &Values, key: &'static str) -> Result<Duration, SettingsError> {
-    match values.get(key) {
-        Some(Value::Duration(time)) => Ok(*time),
-        _ => Err(SettingsError::Incomplete { key }),
-    }
-}
-
-fn interval(values: &Values, key: &'static str) -> Result<Option<Duration>, SettingsError> {
-    Ok(Some(duration(values, key)?).filter(|time| !time.is_zero()))
-}
-
-fn integer<N: TryFrom<i64>>(values: &Values, key: &'static str) -> Result<N, SettingsError> {
-    match values.get(key) {
-        Some(Value::Integer(number)) => N::try_from(*number).map_err(|_| SettingsError::Incomplete { key }),
-        _ => Err(SettingsError::Incomplete { key }),
-    }
-}
-
-fn flag(values: &Values, key: &'static str) -> Result<bool, SettingsError> {
-    match values.get(key) {
-        Some(Value::Flag(flag)) => Ok(*flag),
-        _ => Err(SettingsError::Incomplete { key }),
-    }
-}
-
-fn workers(values: &Values, key: &'static str) -> Result<Workers, SettingsError> {
-    match values.get(key) {
-        Some(Value::Workers(workers)) => Ok(*workers),
-        _ => Err(SettingsError::Incomplete { key }),
-    }
-}
-
-fn names(values: &Values, key: &'static str) -> Result<Vec<SignalName>, SettingsError> {
-    match values.get(key) {
-        Some(Value::Names(names)) => Ok(names.clone()),
-        _ => Err(SettingsError::Incomplete { key }),
     }
 }

@@ -1,6 +1,6 @@
-//! What of a value may be shown: tokens never, addresses without their password.
+//! What of a value may be shown: tokens never, and of an address that may hold a password its scheme and host.
 
-/// What stands for something that is not shown.
+/// What is shown in place of a secret.
 pub(super) const HIDDEN: &str = "***";
 
 /// The longest part of a value that a message quotes, in characters.
@@ -8,64 +8,81 @@ const QUOTED: usize = 120;
 
 /// A text value in quotes, on one line, without passwords; shortened where it is long.
 pub(super) fn quoted(text: &str) -> String {
-    let shown = without_password(text);
+    let shown = address(text);
     match shown.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{:?}…", &shown[..end]),
         None => format!("{shown:?}"),
     }
 }
 
-/// Whether the value of this key, known or misspelled, is never shown.
-pub(super) fn is_secret(key: &str) -> bool {
+/// True if the value of this unknown key is never shown: a misspelled secret is one too.
+pub(super) fn sounds_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    key.starts_with("admin") || ["tok", "secret", "passw"].iter().any(|part| key.contains(part))
+    key.starts_with("admin") || ["tok", "secret", "passw", "pwd"].iter().any(|part| key.contains(part))
 }
 
-/// A store's address with `***` in place of its password: `user:password@host`, and `?password=`.
-pub(super) fn without_password(address: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = address;
-    if let Some((scheme, after)) = address.split_once("://") {
-        shown.push_str(scheme);
-        shown.push_str("://");
-        rest = after;
-        // The last `@`: a password that holds one of its own, or a slash, stays hidden as a whole.
-        if let Some((account, host)) = after.rsplit_once('@') {
-            shown.push_str(account.split(':').next().unwrap_or_default());
-            if account.contains(':') {
-                shown.push(':');
-                shown.push_str(HIDDEN);
-            }
-            shown.push('@');
-            rest = host;
-        }
+/// An address without what may be a secret in it: an account, a path, a parameter.
+///
+/// Text that is no address is returned as it is, and so is an address in which nothing can be secret: one without
+/// `@`, `?` and `#`. Of any other, the scheme and the host are left; not even the host where an `@` after it says
+/// that it may be a part of a password.
+pub(super) fn address(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once(':') else { return text.to_owned() };
+    let is_scheme =
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+    if !rest.contains(['@', '?', '#']) {
+        return text.to_owned();
     }
-    while let Some((before, after)) = rest.split_once("password=") {
-        shown.push_str(before);
-        shown.push_str("password=");
-        shown.push_str(HIDDEN);
-        rest = after.find('&').map_or("", |end| &after[end..]);
+    if !is_scheme {
+        return if rest.starts_with("//") { HIDDEN.to_owned() } else { text.to_owned() };
     }
-    shown.push_str(rest);
-    shown
+    // SQLite's address is a path, which may hold an `@`; only what follows the path can be secret.
+    if scheme == "sqlite" {
+        let end = rest.find(['?', '#']).unwrap_or(rest.len());
+        let dots = if end < rest.len() { format!("?{HIDDEN}") } else { String::new() };
+        return format!("{scheme}:{}{dots}", &rest[..end]);
+    }
+    let Some(rest) = rest.strip_prefix("//") else { return format!("{scheme}:{HIDDEN}") };
+    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let is_host = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
+    if after.contains('@') || !is_host {
+        return format!("{scheme}://{HIDDEN}");
+    }
+    format!("{scheme}://{host}/{HIDDEN}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_secret, quoted, without_password};
+    use super::{address, quoted, sounds_secret};
 
     #[test]
-    fn an_address_is_shown_without_its_password() {
-        for (address, shown) in [
+    fn of_an_address_that_may_hold_a_secret_scheme_and_host_alone_are_shown() {
+        for (given, shown) in [
             ("sqlite://data/cache.db", "sqlite://data/cache.db"),
-            ("postgres://me@host/db", "postgres://me@host/db"),
-            ("postgres://me:pw@host:5432/db", "postgres://me:***@host:5432/db"),
-            ("postgres://me:p@w/x:y@host/db?sslmode=off", "postgres://me:***@host/db?sslmode=off"),
-            ("postgres://host/db?user=me&password=pw&x=1", "postgres://host/db?user=me&password=***&x=1"),
-            ("mysql://me:pw@host", "mysql://me:***@host"),
+            ("sqlite:data/a@b.db", "sqlite:data/a@b.db"),
+            ("sqlite://data/cache.db?key=hush", "sqlite://data/cache.db?***"),
+            ("postgres://host:5432/db", "postgres://host:5432/db"),
+            ("postgres://me@host/db", "postgres://host/***"),
+            ("postgres://me:hush@host:5432/db", "postgres://host:5432/***"),
+            ("postgres://me:hush@[::1]:5432/db", "postgres://[::1]:5432/***"),
+            ("postgres://me:hu@sh@host/db", "postgres://host/***"),
+            ("postgres://me:hu/sh@host/db", "postgres://***"),
+            ("postgres://me:hu/s@h@host/db?sslmode=off", "postgres://***"),
+            ("postgres://me:hu#sh@host/db", "postgres://***"),
+            ("postgres://me:hu?sh@host/db", "postgres://***"),
+            ("postgres://me:hush@ho st/db", "postgres://***"),
+            ("postgres://host/db?user=me&password=hush&x=1", "postgres://host/***"),
+            ("postgres://host/db?passwd=hush", "postgres://host/***"),
+            ("postgres://host/db?application=hush@work", "postgres://***"),
+            ("postgres:me:hush@host", "postgres:***"),
+            ("mysql://me:hush@host", "mysql://host/***"),
+            ("mysql://localhost/x", "mysql://localhost/x"),
+            (" postgres://me:hush@host/db", "***"),
             ("plain", "plain"),
+            ("a = b@c", "a = b@c"),
         ] {
-            assert_eq!(without_password(address), shown);
+            assert_eq!(address(given), shown, "{given}");
         }
     }
 
@@ -78,8 +95,8 @@ mod tests {
     #[test]
     fn a_misspelled_token_is_a_secret_too() {
         for key in ["admin.token", "admin.tokn", "token", "Admin.Token", "adminn.token", "db.password"] {
-            assert!(is_secret(key), "{key}");
+            assert!(sounds_secret(key), "{key}");
         }
-        assert!(!is_secret("servers.admin.bind"));
+        assert!(!sounds_secret("servers.admin.bind"));
     }
 }

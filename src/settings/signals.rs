@@ -1,33 +1,47 @@
 //! Which names `shutdown.signals` may hold.
 
-use super::redact::quoted;
+use serde_json::Value as Shown;
+use toml::de::DeValue;
+
+use super::kind::{Kind, Refusal, text};
 use super::suggest::suggest;
+use crate::locale::Language;
 use crate::os::signals::{SignalName, SignalNameError};
 
-/// What the key takes, for messages.
-pub(super) fn allowed() -> String {
-    let names: Vec<&str> = SignalName::ALL.iter().map(|name| name.as_str()).collect();
-    format!("a list with at least one of {}", names.join(", "))
+/// Names of signals. Names of other platforms are accepted, so that one file serves all; at least one has to be of
+/// this platform, since nothing could start the exit otherwise.
+pub(super) struct Signals;
+
+impl Kind for Signals {
+    type Value = Vec<SignalName>;
+
+    fn takes_text(&self) -> bool {
+        false
+    }
+
+    fn read(&self, value: &DeValue<'_>) -> Result<Vec<SignalName>, Refusal> {
+        let list = value.as_array().ok_or(Refusal::NotAllowed)?;
+        let name = |value| SignalName::parse(text(value).ok_or(Refusal::NotAllowed)?).map_err(refusal);
+        let names = list.iter().map(|value| name(value.get_ref())).collect::<Result<Vec<_>, _>>()?;
+        if names.iter().any(|name| name.is_native()) { Ok(names) } else { Err(Refusal::NoNativeSignal) }
+    }
+
+    fn show(&self, value: &Vec<SignalName>) -> Shown {
+        value.iter().map(|name| name.as_str()).collect()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        let names: Vec<_> = SignalName::ALL.iter().map(|name| name.as_str()).collect();
+        language.settings_signals(&names.join(", "))
+    }
 }
 
-/// Reads a whole list; an error says why it is refused. Names of other platforms are accepted, so that one file
-/// serves all, but they alone would leave nothing that could start the exit.
-pub(super) fn read<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Vec<SignalName>, String> {
-    let names = names.into_iter().map(SignalName::parse).collect::<Result<Vec<_>, _>>();
-    let names = names.map_err(|error| match error {
+fn refusal(error: SignalNameError) -> Refusal {
+    let meant = match &error {
         SignalNameError::Unknown { given } => {
-            match suggest(&given, SignalName::ALL.iter().map(|name| name.as_str())) {
-                Some(meant) => {
-                    format!("{} is no signal that is known; did you mean {meant}?", quoted(&given))
-                }
-                None => format!("{} is no signal that is known", quoted(&given)),
-            }
+            suggest(given, SignalName::ALL.iter().map(|name| name.as_str()))
         }
-        SignalNameError::Uncatchable { .. } | SignalNameError::Fault { .. } => error.to_string(),
-    })?;
-    if names.iter().any(|name| name.is_native()) {
-        Ok(names)
-    } else {
-        Err("it holds no signal of this platform, and nothing could start the exit".to_owned())
-    }
+        SignalNameError::Uncatchable { .. } | SignalNameError::Fault { .. } => None,
+    };
+    Refusal::Signal { error, meant }
 }

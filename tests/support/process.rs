@@ -118,8 +118,9 @@ impl App {
             let log = self.log.lock().expect("no panic");
             let line = log.iter().find(|line| {
                 line.text.contains("http://")
-                    && (line.text.contains(&format!("server {server} "))
-                        || line.text.contains(&format!("服务器{server}")))
+                    && ["server {} ", "服务器{}", "伺服器{}"]
+                        .iter()
+                        .any(|words| line.text.contains(&words.replace("{}", server)))
             });
             found = line.and_then(|line| line.text.rsplit("http://").next()?.trim().parse().ok());
             found.is_some()

@@ -2,9 +2,9 @@
 
 use std::{fmt, net::TcpListener};
 
-use graceful_exit::Server;
 #[cfg(unix)]
 use graceful_exit::os::systemd::{InheritError, inherited_sockets};
+use graceful_exit::{Server, settings::Address};
 
 /// What was passed in and has not been given to its server.
 #[derive(Debug, Default)]
@@ -34,13 +34,13 @@ impl Inherited {
     }
 
     /// The server on its inherited sockets, or on `bind` if it has none.
-    pub(crate) fn give(&mut self, server: Server, bind: &str) -> Server {
+    pub(crate) fn give(&mut self, server: Server, bind: &[Address]) -> Server {
         let (its, others) =
             std::mem::take(&mut self.sockets).into_iter().partition(|(name, _)| name == server.name());
         self.sockets = others;
         let its: Vec<(String, TcpListener)> = its;
         if its.is_empty() {
-            return server.bind(bind);
+            return bind.iter().fold(server, |server, address| server.bind(address.to_string()));
         }
         its.into_iter().fold(server, |server, (_, socket)| server.listen_inherited(socket))
     }

@@ -6,22 +6,23 @@ mod timeline;
 use std::{fmt::Write, time::Duration};
 
 use graceful_exit::{
+    Stop,
     locale::rounded,
     sequence::{Kind, Member, Phase, Plan, PlanError},
-    settings::{self, Settings, StopOrder},
+    settings::{self, Settings},
 };
 use serde_json::{Value, json};
 
 pub(crate) use self::platform::Patience;
 use self::timeline::Canvas;
-use crate::{business, cli::Format, run};
+use crate::{business, cli::Format};
 
 /// The plan that `run` carries out, without starting anything.
 pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
     let server = |name: &str, server: &settings::Server| Member {
         kind: match server.stop {
-            StopOrder::First => Kind::ServerFirst,
-            StopOrder::Last => Kind::ServerLast,
+            Stop::First => Kind::ServerFirst,
+            Stop::Last => Kind::ServerLast,
         },
         name: name.to_owned(),
         timeout: None,
@@ -33,7 +34,7 @@ pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
         job(Kind::Callback, business::FLUSH),
         job(Kind::Resource, business::STORE),
     ];
-    Plan::new(run::timeouts(settings), members)
+    Plan::new(settings.shutdown.timeouts, members)
 }
 
 pub(crate) fn print(settings: &Settings, format: Format, patience: Patience) -> String {

@@ -11,11 +11,11 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    ExitCodes, GracefulExit, Language, Rejection, Server, Stop, Timeouts,
+    GracefulExit, Language, Rejection, Server,
     admin::Admin,
     logging::{self, Logging},
     os,
-    settings::{self, LanguageChoice, Settings, StopOrder, Workers},
+    settings::{self, Settings},
 };
 
 use crate::{
@@ -46,7 +46,7 @@ pub(crate) fn run(settings: Settings, adopt: impl FnOnce(GracefulExit) -> Gracef
         Ok(inherited) => inherited,
         Err(error) => return give_up(&error),
     };
-    let language = language(&settings);
+    let language = settings.log.language();
     let progress = Progress::on_terminal();
     let options = logging::Options::from(&settings.log);
     let started = match &progress {
@@ -72,7 +72,7 @@ pub(crate) fn run(settings: Settings, adopt: impl FnOnce(GracefulExit) -> Gracef
     exit = adopt(exit);
     // It is never dropped: that would wait for whatever still blocks one of its threads.
     let system = ManuallyDrop::new(System::new());
-    if let (Some(progress), Some(_)) = (progress, settings.shutdown.progress_interval) {
+    if let Some(progress) = progress.filter(|_| !settings.shutdown.progress_interval.is_zero()) {
         let handle = exit.handle();
         system.block_on(async move { progress.follow(handle, language) });
     }
@@ -115,13 +115,13 @@ async fn serve(
         Ok(cache) => cache,
         Err(error) => return complain(&error),
     };
-    if let Some(interval) = settings.cache.flush_interval {
-        business::flush::every(interval, cache.clone());
+    if !settings.cache.flush_interval.is_zero() {
+        business::flush::every(settings.cache.flush_interval, cache.clone());
     }
     let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
 
     let dropped = move || logging.dropped();
-    let mut admin = Admin::new(&exit).stop(stop(&settings.servers.admin)).counter(
+    let mut admin = Admin::new(&exit).stop(settings.servers.admin.stop).counter(
         "graceful_exit_log_lines_dropped",
         "Log lines that no output took.",
         dropped,
@@ -172,13 +172,9 @@ fn exit(
     let shutdown = &settings.shutdown;
     let logging = logging.clone();
     let mut exit = GracefulExit::builder()
-        .timeouts(timeouts(settings))
-        .progress_interval(shutdown.progress_interval.unwrap_or_default())
-        .exit_codes(ExitCodes {
-            forced: settings.exit_codes.forced,
-            timed_out: settings.exit_codes.timed_out,
-            incomplete: settings.exit_codes.incomplete,
-        })
+        .timeouts(shutdown.timeouts)
+        .progress_interval(shutdown.progress_interval)
+        .exit_codes(settings.exit_codes)
         .language(language)
         .details(settings.log.summary)
         .rejection(rejection(settings, language))
@@ -195,27 +191,6 @@ fn exit(
     exit
 }
 
-pub(crate) fn timeouts(settings: &Settings) -> Timeouts {
-    let shutdown = &settings.shutdown;
-    Timeouts::default()
-        .coalesce(shutdown.coalesce)
-        .ready_delay(shutdown.ready_delay)
-        .drain_timeout(shutdown.drain_timeout)
-        .keep_alive_grace(shutdown.keep_alive_grace)
-        .stop_timeout(shutdown.stop_timeout)
-        .callback_timeout(shutdown.callback_timeout)
-        .release_timeout(shutdown.release_timeout)
-        .timeout(shutdown.timeout)
-}
-
-pub(crate) fn language(settings: &Settings) -> Language {
-    match settings.log.language {
-        LanguageChoice::Auto => Language::from_environment(),
-        LanguageChoice::En => Language::En,
-        LanguageChoice::Zh => Language::Zh,
-    }
-}
-
 fn rejection(settings: &Settings, language: Language) -> Rejection {
     let reject = &settings.reject;
     let body = reject.body.clone().unwrap_or_else(|| language.rejection().to_owned());
@@ -227,17 +202,10 @@ fn rejection(settings: &Settings, language: Language) -> Rejection {
     }
 }
 
-fn stop(settings: &settings::Server) -> Stop {
-    match settings.stop {
-        StopOrder::First => Stop::First,
-        StopOrder::Last => Stop::Last,
-    }
-}
-
 fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
-    let server = inherited.give(server, &settings.bind).stop(stop(settings));
+    let server = inherited.give(server, &settings.bind).stop(settings.stop);
     match settings.workers {
-        Workers::Cores => server,
-        Workers::Count(workers) => server.workers(workers.get()),
+        None => server,
+        Some(workers) => server.workers(workers.get()),
     }
 }

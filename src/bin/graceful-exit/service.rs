@@ -95,7 +95,7 @@ fn serve(settings: Settings) -> windows_service::Result<u8> {
     let (sender, events) = mpsc::channel();
     let controls = sender.clone();
     let status = service_control_handler::register(NAME, move |control| answer(&control, &controls))?;
-    let mut manager = Manager { status, exit_takes: settings.shutdown.timeout, checkpoint: 0 };
+    let mut manager = Manager { status, exit_takes: settings.shutdown.timeouts.timeout, checkpoint: 0 };
     manager.tell(Stage::Starting)?;
     let application = thread::Builder::new().name("application".to_owned()).spawn(move || {
         let code = run::run(settings, |exit| {

@@ -8,7 +8,7 @@ use graceful_exit::{
     locale::rounded,
     os::signals::cut_short,
     sequence::{PhaseKind, Plan},
-    settings::Settings,
+    settings::{self, Settings},
 };
 
 /// How patient the platform is.
@@ -105,8 +105,8 @@ pub(super) fn kubernetes(plan: &Plan, settings: &Settings, patience: Patience) -
     for warning in misfits(plan, Patience { grace_period: Duration::MAX, ..patience }) {
         let _ = writeln!(text, "# warning: {warning}");
     }
-    let (admin, business) = (&settings.servers.admin.bind, &settings.servers.business.bind);
-    for (name, bind) in [("admin", admin), ("business", business)] {
+    let (admin, business) = (first(&settings.servers.admin), first(&settings.servers.business));
+    for (name, bind) in [("admin", &admin), ("business", &business)] {
         if bind.parse().is_ok_and(|address: SocketAddr| address.ip().is_loopback()) {
             let _ = writeln!(
                 text,
@@ -166,8 +166,8 @@ spec:
             failureThreshold: 3
 ",
         grace = grace_period_seconds(plan, patience),
-        business = port(business),
-        admin = port(admin),
+        business = port(&business),
+        admin = port(&admin),
         // As many looks as fit into the delay, the time that the last one takes included.
         failures = delay.as_secs().saturating_sub(1).clamp(1, 3),
     );
@@ -215,6 +215,11 @@ RestartPreventExitStatus=2
         );
     }
     text
+}
+
+/// The first of a server's addresses.
+fn first(server: &settings::Server) -> String {
+    server.bind.first().map(ToString::to_string).unwrap_or_default()
 }
 
 fn port(bind: &str) -> &str {

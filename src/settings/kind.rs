@@ -1,0 +1,419 @@
+//! What a setting takes: how a TOML value becomes a typed one, and what is said where it does not.
+
+use std::fmt::Display;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value as Shown;
+use toml::de::DeValue;
+
+use super::redact;
+use crate::locale::Language;
+use crate::os::signals::SignalNameError;
+
+/// Reads and shows the values of one or more settings.
+pub(super) trait Kind {
+    /// What the setting is in [`Settings`](super::Settings).
+    type Value;
+
+    /// True if a value from the environment or the command line is text unless it is quoted.
+    fn takes_text(&self) -> bool {
+        true
+    }
+
+    /// True if the value is never shown.
+    fn is_secret(&self) -> bool {
+        false
+    }
+
+    /// The typed value.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused, where what is allowed does not say it.
+    fn read(&self, value: &DeValue<'_>) -> Result<Self::Value, Refusal>;
+
+    /// The value as the settings file would have it; secrets are hidden.
+    fn show(&self, value: &Self::Value) -> Shown;
+
+    /// What the setting takes, for messages.
+    fn allowed(&self, language: Language) -> String;
+}
+
+/// Why a value is refused, beyond that it is not among what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// What is allowed says it all.
+    NotAllowed,
+    /// A value that begins with a quote does not end with it.
+    UnclosedQuote,
+    /// A list of signals holds a name that cannot be used, and what was probably meant by it.
+    Signal { error: SignalNameError, meant: Option<&'static str> },
+    /// No signal of the list exists on this platform.
+    NoNativeSignal,
+    /// Another key has to be set together with this one.
+    Needs(&'static str),
+    /// Another key that is set excludes this one.
+    Excludes(&'static str),
+}
+
+/// Longer waits are a mistake in the unit, and timers that far away overflow on some platforms.
+const DAY: Duration = Duration::from_hours(24);
+
+/// A duration between two limits.
+pub(super) struct Span {
+    least: Duration,
+    most: Duration,
+    zero: Zero,
+}
+
+/// What `0s` means.
+enum Zero {
+    /// It is a duration like any other, or less than the least one.
+    Plain,
+    /// It is allowed although it is less than the least one, and means never.
+    Never,
+}
+
+impl Span {
+    /// For what may be left out by `0s`.
+    pub(super) const ANY: Self = Self::up_to(DAY);
+    /// For what has to be given some time.
+    pub(super) const SOME: Self = Self { least: Duration::from_millis(1), most: DAY, zero: Zero::Plain };
+    /// For what repeats: less than 10 ms would be a busy loop.
+    pub(super) const REPEATED: Self = Self { least: Duration::from_millis(10), most: DAY, zero: Zero::Never };
+
+    pub(super) const fn up_to(most: Duration) -> Self {
+        Self { least: Duration::ZERO, most, zero: Zero::Plain }
+    }
+}
+
+impl Kind for Span {
+    type Value = Duration;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<Duration, Refusal> {
+        let never = matches!(self.zero, Zero::Never);
+        text(value)
+            .and_then(|text| humantime::parse_duration(text.trim()).ok())
+            .filter(|time| (never && time.is_zero()) || (self.least..=self.most).contains(time))
+            .ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &Duration) -> Shown {
+        humantime::format_duration(*value).to_string().replace(' ', "").into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        let (least, most) = (short(self.least), short(self.most));
+        match self.zero {
+            Zero::Plain => language.settings_duration(&least, &most),
+            Zero::Never => language.settings_interval(&least, &most),
+        }
+    }
+}
+
+/// A limit as people write it.
+fn short(time: Duration) -> String {
+    match time.as_millis() {
+        0 => "0s".to_owned(),
+        ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+/// A whole number between two limits.
+pub(super) struct Integer<T> {
+    pub(super) least: T,
+    pub(super) most: T,
+}
+
+impl<T: Copy + Display + PartialOrd + TryFrom<i64> + Into<Shown>> Kind for Integer<T> {
+    type Value = T;
+
+    fn takes_text(&self) -> bool {
+        false
+    }
+
+    fn read(&self, value: &DeValue<'_>) -> Result<T, Refusal> {
+        integer(value)
+            .and_then(|number| T::try_from(number).ok())
+            .filter(|number| (self.least..=self.most).contains(number))
+            .ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &T) -> Shown {
+        (*value).into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_integer(&self.least, &self.most)
+    }
+}
+
+/// `true` or `false`.
+pub(super) struct Flag;
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn takes_text(&self) -> bool {
+        false
+    }
+
+    fn read(&self, value: &DeValue<'_>) -> Result<bool, Refusal> {
+        value.as_bool().ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &bool) -> Shown {
+        (*value).into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_flag().to_owned()
+    }
+}
+
+/// One of a few words, each with what it stands for.
+pub(super) struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
+impl<T: Copy + PartialEq> Kind for Choice<T> {
+    type Value = T;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<T, Refusal> {
+        let found = self.0.iter().find(|(word, _)| text(value) == Some(word));
+        found.map(|(_, meant)| *meant).ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &T) -> Shown {
+        self.0.iter().find(|(_, meant)| meant == value).map(|(word, _)| *word).into()
+    }
+
+    fn allowed(&self, _: Language) -> String {
+        self.0.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Any text; `""` is none.
+pub(super) struct Text;
+
+impl Kind for Text {
+    type Value = Option<String>;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<Option<String>, Refusal> {
+        text(value).map(or_none).ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &Option<String>) -> Shown {
+        value.clone().unwrap_or_default().into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_text().to_owned()
+    }
+}
+
+/// A file. Paths that no system can open are refused before anything is started.
+pub(super) struct File;
+
+impl Kind for File {
+    type Value = PathBuf;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<PathBuf, Refusal> {
+        path(value).flatten().ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &PathBuf) -> Shown {
+        value.to_string_lossy().into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_path().to_owned()
+    }
+}
+
+/// A file; `""` is none.
+pub(super) struct OptionalFile;
+
+impl Kind for OptionalFile {
+    type Value = Option<PathBuf>;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<Option<PathBuf>, Refusal> {
+        path(value).ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &Option<PathBuf>) -> Shown {
+        value.as_deref().unwrap_or("".as_ref()).to_string_lossy().into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_optional_path().to_owned()
+    }
+}
+
+/// The admin server's bearer token: what a header can carry unchanged; `""` is none.
+pub(super) struct Token;
+
+impl Token {
+    /// A shorter one could be guessed.
+    pub(super) const LEAST: usize = 16;
+
+    /// True if `token` is long enough and a header can carry it unchanged.
+    pub(super) fn fits(token: &str) -> bool {
+        token.len() >= Self::LEAST && token.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+}
+
+impl Kind for Token {
+    type Value = Option<String>;
+
+    fn is_secret(&self) -> bool {
+        true
+    }
+
+    fn read(&self, value: &DeValue<'_>) -> Result<Option<String>, Refusal> {
+        text(value)
+            .filter(|token| token.is_empty() || Self::fits(token))
+            .map(or_none)
+            .ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &Option<String>) -> Shown {
+        value.as_ref().map_or("", |_| redact::HIDDEN).into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_token(Self::LEAST)
+    }
+}
+
+/// The store's address. It may hold a password.
+pub(super) struct Store;
+
+impl Kind for Store {
+    type Value = String;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<String, Refusal> {
+        let is_store =
+            |text: &&str| ["sqlite:", "postgres:", "postgresql:"].iter().any(|known| text.starts_with(known));
+        text(value).filter(is_store).map(str::to_owned).ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &String) -> Shown {
+        redact::address(value).into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_store().to_owned()
+    }
+}
+
+/// `"cores"`, which is none, or a number of threads.
+pub(super) struct Workers;
+
+impl Workers {
+    const MOST: i64 = 512;
+    const CORES: &'static str = "cores";
+}
+
+impl Kind for Workers {
+    type Value = Option<NonZeroUsize>;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<Option<NonZeroUsize>, Refusal> {
+        if text(value) == Some(Self::CORES) {
+            return Ok(None);
+        }
+        integer(value)
+            .filter(|number| *number <= Self::MOST)
+            .and_then(|number| NonZeroUsize::new(usize::try_from(number).ok()?))
+            .map(Some)
+            .ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &Option<NonZeroUsize>) -> Shown {
+        value.map_or(Self::CORES.into(), |workers| workers.get().into())
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_workers(Self::MOST)
+    }
+}
+
+/// The permissions of a file, in octal digits.
+pub(super) struct Mode;
+
+impl Kind for Mode {
+    type Value = u32;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<u32, Refusal> {
+        text(value)
+            .filter(|text| (3..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|text| u32::from_str_radix(text, 8).ok())
+            .filter(|mode| *mode <= 0o777)
+            .ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &u32) -> Shown {
+        format!("{value:04o}").into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_mode().to_owned()
+    }
+}
+
+/// A size in bytes: a whole number, or one with a unit.
+pub(super) struct Size;
+
+impl Size {
+    const UNITS: [(&'static str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+    /// Far more than a cache in memory can have.
+    const MOST: u64 = 1 << 40;
+
+    fn of(text: &str) -> Option<u64> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let unit = Self::UNITS.iter().find(|(name, _)| *name == unit.trim_start())?;
+        number.parse::<u64>().ok()?.checked_mul(unit.1)
+    }
+}
+
+impl Kind for Size {
+    type Value = u64;
+
+    fn read(&self, value: &DeValue<'_>) -> Result<u64, Refusal> {
+        let number = integer(value).and_then(|number| u64::try_from(number).ok());
+        number
+            .or_else(|| Self::of(text(value)?.trim()))
+            .filter(|size| (1..=Self::MOST).contains(size))
+            .ok_or(Refusal::NotAllowed)
+    }
+
+    fn show(&self, value: &u64) -> Shown {
+        let unit = Self::UNITS.iter().find(|(_, unit)| value.is_multiple_of(*unit));
+        unit.map_or_else(|| value.to_string(), |(name, unit)| format!("{}{name}", value / unit)).into()
+    }
+
+    fn allowed(&self, language: Language) -> String {
+        language.settings_size().to_owned()
+    }
+}
+
+pub(super) fn text<'a>(value: &'a DeValue<'_>) -> Option<&'a str> {
+    value.as_str()
+}
+
+fn or_none(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+/// None where it is no path, and none inside where it is empty.
+fn path(value: &DeValue<'_>) -> Option<Option<PathBuf>> {
+    text(value).filter(|text| !text.contains('\0')).map(|text| or_none(text).map(PathBuf::from))
+}
+
+fn integer(value: &DeValue<'_>) -> Option<i64> {
+    let integer = value.as_integer()?;
+    i64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
