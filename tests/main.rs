@@ -45,6 +45,8 @@ mod container;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod deploy;
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod docker;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod metrics;

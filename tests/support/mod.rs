@@ -3,6 +3,8 @@
 mod client;
 #[cfg(windows)]
 pub(crate) mod control;
+#[cfg(all(target_os = "linux", feature = "app"))]
+pub(crate) mod network_namespace;
 #[cfg(feature = "app")]
 mod process;
 #[cfg(unix)]
