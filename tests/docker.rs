@@ -2,6 +2,7 @@
 //! what is kept.
 
 mod engine;
+mod swarm;
 
 use std::{net::SocketAddr, thread, time::Duration};
 

@@ -172,7 +172,7 @@ fn stop(app: App) -> Ended {
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
 
 /// A server of this test's own, run by an ordinary user: PostgreSQL refuses to be run by root.
-struct Server {
+pub(crate) struct Server {
     folder: TempDir,
     programs: PathBuf,
     as_root: bool,
@@ -181,7 +181,7 @@ struct Server {
 
 impl Server {
     /// Returns `None`, with a line that says so, if PostgreSQL is not installed.
-    fn start(test: &str) -> Option<Self> {
+    pub(crate) fn start(test: &str) -> Option<Self> {
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let Some(programs) = programs() else {
             skipped(test, "PostgreSQL's server is not installed (.ci/install does that)");
@@ -251,6 +251,21 @@ impl Server {
         };
         command.current_dir(self.folder.path()).env("LC_ALL", "C");
         command
+    }
+
+    /// Its own directory, which has its Unix socket.
+    pub(crate) fn directory(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Every key of the table.
+    pub(crate) fn keys(&self) -> std::collections::BTreeSet<String> {
+        block_on(async {
+            let mut connection = PgConnection::connect(&self.url()).await.expect("a connection");
+            let keys =
+                sqlx::query_scalar("SELECT key FROM cache").fetch_all(&mut connection).await.expect("keys");
+            keys.into_iter().collect::<std::collections::BTreeSet<String>>()
+        })
     }
 
     fn data(&self) -> PathBuf {

@@ -36,10 +36,18 @@ pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// If it is not true within [`STUCK_AFTER`].
-pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, is_true: impl FnMut() -> bool) {
+    wait_until_within(STUCK_AFTER, what, is_true);
+}
+
+/// The same for a condition that takes longer.
+///
+/// # Panics
+/// If it is not true within `limit`.
+pub(crate) fn wait_until_within(limit: Duration, what: &str, mut is_true: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_true() {
-        assert!(start.elapsed() < STUCK_AFTER, "not within {STUCK_AFTER:?}: {what}");
+        assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

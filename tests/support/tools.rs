@@ -23,6 +23,16 @@ pub(crate) fn skipped(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
+/// Whether `GRACEFUL_EXIT_LONG` asks for rows that take minutes; prints that `test` is skipped otherwise.
+#[cfg(target_os = "linux")]
+pub(crate) fn runs_long_rows(test: &str) -> bool {
+    let is_long = env::var_os("GRACEFUL_EXIT_LONG").is_some_and(|long| !long.is_empty());
+    if !is_long {
+        skipped(test, "it takes minutes (GRACEFUL_EXIT_LONG=1 runs it)");
+    }
+    is_long
+}
+
 /// Searches `PATH` and the directories of administrators' programs.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();

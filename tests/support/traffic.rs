@@ -8,10 +8,10 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use super::Client;
+use super::{Client, network_namespace::NetworkNamespace};
 
 /// Traffic that runs until it is stopped.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ struct Shared {
     /// The keys whose `PUT` was answered 204.
     stored: Mutex<Vec<String>>,
     failures: Mutex<Vec<String>>,
+    /// When the last answer came, and the longest time without one.
+    gap: Mutex<Option<(Instant, Duration)>>,
 }
 
 /// The clients' observations.
@@ -41,6 +43,8 @@ pub(crate) struct Seen {
     pub stored: Vec<String>,
     /// Every request without the expected answer.
     pub failures: Vec<String>,
+    /// The longest time in which no client had an answer.
+    pub longest_gap: Duration,
 }
 
 /// A client's pause between two requests.
@@ -49,14 +53,30 @@ const PAUSE: Duration = Duration::from_millis(20);
 impl Traffic {
     /// Starts `clients` clients with kept-alive connections, and two that connect anew for each request.
     pub(crate) fn start(to: SocketAddr, clients: usize) -> Self {
+        Self::start_with(to, clients, || ())
+    }
+
+    /// The same with clients inside a network namespace.
+    pub(crate) fn start_in(network: &NetworkNamespace, to: SocketAddr, clients: usize) -> Self {
+        let network = network.clone();
+        Self::start_with(to, clients, move || network.enter())
+    }
+
+    fn start_with(to: SocketAddr, clients: usize, prepare: impl Fn() + Clone + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
         let keeping = (0..clients).map(|client| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || send_on_kept_connection(&shared, to, client))
+            let (shared, prepare) = (Arc::clone(&shared), prepare.clone());
+            thread::spawn(move || {
+                prepare();
+                send_on_kept_connection(&shared, to, client);
+            })
         });
         let coming = (0..2).map(|_| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || send_on_new_connections(&shared, to))
+            let (shared, prepare) = (Arc::clone(&shared), prepare.clone());
+            thread::spawn(move || {
+                prepare();
+                send_on_new_connections(&shared, to);
+            })
         });
         let threads = keeping.chain(coming).collect();
         Self { shared, threads }
@@ -77,6 +97,12 @@ impl Traffic {
             new_connections: self.shared.new_connections.load(Ordering::Relaxed),
             stored: take(&self.shared.stored),
             failures: take(&self.shared.failures),
+            longest_gap: self
+                .shared
+                .gap
+                .lock()
+                .expect("no panic")
+                .map_or(Duration::ZERO, |(_, longest)| longest),
         }
     }
 }
@@ -84,6 +110,13 @@ impl Traffic {
 impl Shared {
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn answered(&self, count: &AtomicU64) {
+        count.fetch_add(1, Ordering::Relaxed);
+        let (now, mut gap) = (Instant::now(), self.gap.lock().expect("no panic"));
+        let longest = gap.map_or(Duration::ZERO, |(last, longest)| longest.max(now.duration_since(last)));
+        *gap = Some((now, longest));
     }
 
     fn failed(&self, what: String) {
@@ -100,7 +133,7 @@ fn send_on_kept_connection(shared: &Shared, to: SocketAddr, client: usize) {
         let key = (round % 8 == 7).then(|| format!("client-{client}-{round}"));
         match ask(&mut connection, to, round, key.as_deref()) {
             Ok(()) => {
-                shared.kept_alive.fetch_add(1, Ordering::Relaxed);
+                shared.answered(&shared.kept_alive);
                 if let Some(key) = key {
                     shared.stored.lock().expect("no panic").push(key);
                 }
@@ -145,7 +178,7 @@ fn send_on_new_connections(shared: &Shared, to: SocketAddr) {
         });
         match answer {
             Ok(answer) if answer.status == 200 => {
-                shared.new_connections.fetch_add(1, Ordering::Relaxed);
+                shared.answered(&shared.new_connections);
             }
             Ok(answer) => {
                 shared.failed(format!("a new connection: status {}: {}", answer.status, answer.text()))
