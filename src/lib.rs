@@ -96,7 +96,7 @@ pub mod server;
 pub mod settings;
 pub mod summary;
 
-pub use actors::{FinishWork, Job, JobContext, JobError, ReleaseResource, RunCallback, Status};
+pub use actors::{Checkpoint, FinishWork, Job, JobContext, JobError, ReleaseResource, RunCallback, Status};
 pub use drain::Rejection;
 pub use exit::{ExitHandle, GracefulExit, StartError};
 pub use locale::Language;

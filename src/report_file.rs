@@ -9,9 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::sequence::{
-    CallbackReport, EndedBy, Outcome, PhaseKind, Report, ServerReport, TaskResult, TaskStatus,
-};
+use crate::sequence::{CallbackReport, EndedBy, Outcome, PhaseKind, Report, ServerReport, TaskStatus};
 
 /// A report as it stands in a file. Durations and ages are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +28,9 @@ pub struct ReportFile {
     pub phases: Vec<PhaseEntry>,
     /// The servers.
     pub servers: Vec<ServerEntry>,
+    /// The checkpoints.
+    #[serde(default)]
+    pub checkpoints: Vec<JobEntry>,
     /// The callbacks.
     pub callbacks: Vec<JobEntry>,
     /// The resources.
@@ -136,19 +137,13 @@ impl ReportFile {
 impl ReportFile {
     /// A word that no report has, and where it stands.
     fn foreign(&self) -> Option<(&'static str, &str)> {
-        let outcomes =
-            [Outcome::Clean, Outcome::Incomplete, Outcome::TimedOut, Outcome::Forced].map(Outcome::name);
-        let phases = PhaseKind::ALL.map(PhaseKind::name);
-        let ends = [EndedBy::Done, EndedBy::Timeout, EndedBy::Deadline, EndedBy::Signal].map(EndedBy::name);
-        let results = [TaskResult::Done, TaskResult::Failed, TaskResult::Panicked, TaskResult::Unreachable]
-            .map(TaskStatus::Finished);
-        let statuses = results
-            .into_iter()
-            .chain([TaskStatus::NotStarted, TaskStatus::TimedOut, TaskStatus::CutOff])
-            .map(TaskStatus::name);
-        let statuses: Vec<_> = statuses.collect();
+        let outcomes: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.name()).collect();
+        let phases: Vec<_> = PhaseKind::ALL.iter().map(|kind| kind.name()).collect();
+        let ends: Vec<_> = EndedBy::ALL.iter().map(|by| by.name()).collect();
+        let over = TaskStatus::ALL.iter().filter(|status| **status != TaskStatus::Running);
+        let statuses: Vec<_> = over.map(|status| status.name()).collect();
 
-        let jobs = [&self.workers, &self.callbacks, &self.resources].into_iter().flatten();
+        let jobs = [&self.checkpoints, &self.workers, &self.callbacks, &self.resources].into_iter().flatten();
         let words = iter::once(("outcome", &self.outcome, &outcomes[..]))
             .chain(self.phases.iter().map(|phase| ("phases.name", &phase.name, &phases[..])))
             .chain(self.phases.iter().map(|phase| ("phases.ended_by", &phase.ended_by, &ends[..])))
@@ -175,6 +170,7 @@ impl From<&Report> for ReportFile {
             duration_ms: millis(report.duration),
             phases: phases.collect(),
             servers: report.servers.iter().map(ServerEntry::from).collect(),
+            checkpoints: jobs(&report.checkpoints),
             callbacks: jobs(&report.callbacks),
             resources: jobs(&report.resources),
             workers: jobs(&report.workers),

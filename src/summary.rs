@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     locale::{Language, rounded},
     report_file::{JobEntry, ReportFile},
-    sequence::{Kind, PhaseKind, TaskResult, TaskStatus},
+    sequence::{Kind, PhaseKind, TaskStatus},
 };
 
 /// How many are named of each sort of thing that went wrong.
@@ -91,12 +91,12 @@ pub fn failures(report: &ReportFile, language: Language) -> Vec<String> {
         }
     }
     for (kind, jobs) in [
+        (Kind::Checkpoint, &report.checkpoints),
         (Kind::Worker, &report.workers),
         (Kind::Callback, &report.callbacks),
         (Kind::Resource, &report.resources),
     ] {
-        let late: Vec<_> =
-            jobs.iter().filter(|job| job.outcome != TaskStatus::Finished(TaskResult::Done).name()).collect();
+        let late: Vec<_> = jobs.iter().filter(|job| job.outcome != TaskStatus::Done.name()).collect();
         lines.extend(late.iter().take(NAMED).map(|job| failure(kind, job, language)));
         if let Some(more) = more(late.len()) {
             lines.push(language.more(more));

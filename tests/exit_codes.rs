@@ -26,6 +26,7 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
     names.sort_unstable();
     let expected = [
         "callbacks",
+        "checkpoints",
         "duration_ms",
         "exit_code",
         "outcome",

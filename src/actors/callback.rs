@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::messages::{
-    Cancel, FinishWork, JobContext, JobError, ReleaseResource, RunCallback, RunTask, TaskFinished,
+    Cancel, Checkpoint, FinishWork, JobContext, JobError, ReleaseResource, RunCallback, RunTask, TaskFinished,
 };
 use crate::sequence::{Kind, Member, TaskId, TaskResult};
 
@@ -68,6 +68,21 @@ impl Job {
         Self::future(Kind::Resource, name.into(), work)
     }
 
+    /// A checkpoint, saved by an actor of the user's: asked as soon as the exit begins, beside everything else. All
+    /// checkpoints run side by side, and no callback begins while one runs.
+    pub fn checkpoint(name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
+        Self::asking(Kind::Checkpoint, name.into(), move || Ok(actor))
+    }
+
+    /// A checkpoint that is saved by a future, on an arbiter of its own.
+    pub fn checkpoint_fn<F, Fut>(name: impl Into<String>, work: F) -> Self
+    where
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
+    {
+        Self::future(Kind::Checkpoint, name.into(), work)
+    }
+
     /// A background worker, a queue's consumer for example: told to take no more work when the servers begin to
     /// reject, and waited for beside them.
     pub fn worker(name: impl Into<String>, actor: Recipient<FinishWork>) -> Self {
@@ -95,7 +110,7 @@ impl Job {
 
     /// What the plan knows of it.
     pub(crate) fn member(&self) -> Member {
-        Member { kind: self.kind, name: self.name.clone(), timeout: self.timeout }
+        Member::new(self.kind, self.name.as_str()).with_timeout(self.timeout)
     }
 
     pub(crate) fn into_start(self) -> JobStart {
@@ -170,7 +185,7 @@ impl Handler<RunTask> for CallbackActor {
 
     fn handle(&mut self, ask: RunTask, ctx: &mut Self::Context) {
         let cancelled = CancellationToken::new();
-        let work = (self.run)(JobContext::new(ask.bound, cancelled.clone()));
+        let work = (self.run)(JobContext::new(ask.timeout, cancelled.clone()));
         let handle = ctx.spawn(work.into_actor(self).map(move |(result, error), actor, _| {
             actor.running = None;
             ask.reply.do_send(TaskFinished { id: ask.id, result, error });
@@ -262,4 +277,4 @@ macro_rules! from_context {
     };
 }
 
-from_context!(RunCallback, ReleaseResource, FinishWork);
+from_context!(Checkpoint, RunCallback, ReleaseResource, FinishWork);

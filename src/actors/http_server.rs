@@ -82,9 +82,9 @@ impl Handler<RunTask> for HttpServerActor {
 
     fn handle(&mut self, ask: RunTask, ctx: &mut Self::Context) {
         let server = self.server.clone();
-        let (id, closes) = (ask.id, ask.phase != PhaseKind::Drain);
+        let (id, closes) = (ask.id, ask.phase != Some(PhaseKind::Drain));
         // The bound includes the keep_alive_grace, which is waited out twice at most: the rest is left for closing.
-        let keep_alive_grace = self.keep_alive_grace.min(ask.bound / 3);
+        let keep_alive_grace = self.keep_alive_grace.min(ask.timeout / 3);
         if closes {
             self.closing = true;
         } else {

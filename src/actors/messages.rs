@@ -9,7 +9,7 @@ use std::{
 use actix::prelude::*;
 use tokio_util::sync::CancellationToken;
 
-use crate::sequence::{MemberId, PhaseKind, TaskId, TaskResult};
+use crate::sequence::{MemberId, PhaseKind, SignalKind, TaskId, TaskResult};
 
 /// To the supervisor: a signal came. The first starts the exit, any later one that is not coalesced with it
 /// forces it.
@@ -20,6 +20,8 @@ pub struct SignalReceived {
     pub name: String,
     /// When it came.
     pub at: Instant,
+    /// Whether it is a hang-up, and who sent that.
+    pub kind: SignalKind,
 }
 
 /// To the supervisor: the program asks for the exit. Asking again changes nothing.
@@ -61,11 +63,11 @@ pub struct EnterLameDuck;
 pub struct RunTask {
     /// What to answer with.
     pub id: TaskId,
-    /// The phase.
-    pub phase: PhaseKind,
+    /// The phase; `None` for a checkpoint, which belongs to none.
+    pub phase: Option<PhaseKind>,
     /// How long the answer is waited for.
-    pub bound: Duration,
-    /// Whom to answer.
+    pub timeout: Duration,
+    /// Where the answer goes.
     pub reply: Recipient<TaskFinished>,
 }
 
@@ -76,6 +78,18 @@ pub struct Cancel {
     /// Which task.
     pub id: TaskId,
 }
+
+/// To a user's own actor: save what must not be lost, and answer when it is saved.
+///
+/// Sent at the first request to stop, whatever phase comes first, and bounded by `shutdown.checkpoint_timeout` from then
+/// on. It runs beside the ready delay and the drain, and delays no phase but the callbacks: none of them begins while a
+/// checkpoint runs. Requests are still served meanwhile, so what they change after the checkpoint is theirs to save.
+///
+/// What a checkpoint has saved is safe however the exit ends: by a second signal, by the deadline, or by a `SIGKILL` of a
+/// platform that does not wait.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), JobError>")]
+pub struct Checkpoint(pub JobContext);
 
 /// To a user's own actor: run your callback. All callbacks run side by side, after the servers have closed.
 #[derive(Clone, Debug, Message)]

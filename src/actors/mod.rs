@@ -19,8 +19,8 @@ pub(crate) use callback::{JobStart, Unsaved};
 pub(crate) use heartbeat::Heartbeat;
 pub use http_server::HttpServerActor;
 pub use messages::{
-    Cancel, EnterLameDuck, FinishWork, JobContext, JobError, ReleaseResource, RunCallback, RunTask,
-    ServerFailed, SignalReceived, StopRequested, TaskFinished,
+    Cancel, Checkpoint, EnterLameDuck, FinishWork, JobContext, JobError, ReleaseResource, RunCallback,
+    RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished,
 };
 pub use monitor::{MemberStatus, Monitor, Oldest, PhaseStatus, ServerStatus, Status};
 pub use supervisor::ShutdownSupervisor;

@@ -41,6 +41,8 @@ pub struct Status {
     pub resources: Vec<MemberStatus>,
     /// The background workers, in the order of registration.
     pub workers: Vec<MemberStatus>,
+    /// The checkpoints, in the order of registration.
+    pub checkpoints: Vec<MemberStatus>,
     /// The phases of the plan, as they went so far.
     pub phases: Vec<PhaseStatus>,
     /// How it ended, once it has.
@@ -130,6 +132,7 @@ impl Monitor {
             callbacks: members(Kind::Callback),
             resources: members(Kind::Resource),
             workers: members(Kind::Worker),
+            checkpoints: members(Kind::Checkpoint),
             phases: self.phases(&record),
             outcome: record.ended.map(|(outcome, _)| outcome.name()),
             exit_code: record.ended.map(|(_, code)| code),

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::{
     sequence::{
-        Abandoned, CallbackReport, EndedBy, ExitCodes, Kind, Outcome, Phase, PhaseReport, Plan, Report,
-        ServerReport, TaskId, TaskStatus,
+        Abandoned, CallbackReport, EndedBy, ExitCodes, Kind, Outcome, PerTask, Phase, PhaseReport, Plan,
+        Report, ServerReport, TaskId, TaskStatus,
     },
     server::Handle,
 };
@@ -18,7 +18,7 @@ pub(super) struct Recorder {
     pub(super) started: Option<Started>,
     pub(super) reason: Option<String>,
     pub(super) phases: Vec<PhaseRun>,
-    tasks: Vec<Vec<TaskRun>>,
+    tasks: PerTask<TaskRun>,
     servers: Vec<ServerRun>,
     pub(super) ended: Option<(Outcome, u8)>,
 }
@@ -73,7 +73,7 @@ impl Recorder {
             started: None,
             reason: None,
             phases: Vec::new(),
-            tasks: plan.phases().iter().map(|phase| vec![task.clone(); phase.tasks.len()]).collect(),
+            tasks: plan.per_task(&task),
             servers: servers.iter().map(server).collect(),
             ended: None,
         }
@@ -110,14 +110,14 @@ impl Recorder {
 
     pub(super) fn asked(&mut self, id: TaskId) {
         let now = self.elapsed();
-        let run = &mut self.tasks[id.phase][id.task];
+        let run = &mut self.tasks[id];
         run.fate = TaskStatus::Running;
         run.asked = Some(now);
     }
 
     pub(super) fn ended(&mut self, id: TaskId, fate: TaskStatus, error: Option<String>) {
         let now = self.elapsed();
-        let run = &mut self.tasks[id.phase][id.task];
+        let run = &mut self.tasks[id];
         run.fate = fate;
         run.ended = Some(now);
         run.error = error;
@@ -125,7 +125,7 @@ impl Recorder {
 
     /// What is lost with a task that was not done.
     pub(super) fn lost(&mut self, id: TaskId, lost: &str) {
-        let run = &mut self.tasks[id.phase][id.task];
+        let run = &mut self.tasks[id];
         run.error = Some(match &run.error {
             Some(error) => format!("{error}; {lost}"),
             None => lost.to_owned(),
@@ -148,16 +148,15 @@ impl Recorder {
     pub(super) fn report(
         &mut self,
         plan: &Plan,
-        statuses: &[Vec<TaskStatus>],
+        statuses: &PerTask<TaskStatus>,
         outcome: Outcome,
         codes: ExitCodes,
     ) -> Report {
         let duration = self.elapsed();
-        for (runs, statuses) in self.tasks.iter_mut().zip(statuses) {
-            for (run, &fate) in runs.iter_mut().zip(statuses) {
-                run.fate = fate;
-                run.ended = run.ended.or(run.asked.map(|_| duration));
-            }
+        for (id, &fate) in statuses.iter() {
+            let run = &mut self.tasks[id];
+            run.fate = fate;
+            run.ended = run.ended.or(run.asked.map(|_| duration));
         }
         let exit_code = codes.of(outcome);
         self.ended = Some((outcome, exit_code));
@@ -169,6 +168,7 @@ impl Recorder {
             duration,
             phases: self.phases.iter().map(|run| run.report(plan.phases(), duration)).collect(),
             servers: self.servers.iter().map(ServerRun::report).collect(),
+            checkpoints: self.members(plan, Kind::Checkpoint),
             callbacks: self.members(plan, Kind::Callback),
             resources: self.members(plan, Kind::Resource),
             workers: self.members(plan, Kind::Worker),
@@ -178,16 +178,11 @@ impl Recorder {
     /// The members of a kind that has one task each, in the order of registration.
     pub(super) fn members(&self, plan: &Plan, kind: Kind) -> Vec<CallbackReport> {
         let now = self.elapsed();
-        let mut found: Vec<_> = plan
-            .phases()
-            .iter()
-            .zip(&self.tasks)
-            .flat_map(|(phase, runs)| phase.tasks.iter().zip(runs))
-            .filter(|(task, _)| plan.members()[task.member.0].kind == kind)
-            .collect();
-        found.sort_by_key(|(task, _)| task.member);
-        let report = |(task, run): (&crate::sequence::Task, &TaskRun)| CallbackReport {
-            name: plan.members()[task.member.0].name.clone(),
+        let tasks = self.tasks.iter().filter(|&(id, _)| plan.member_of(id).kind == kind);
+        let mut found: Vec<_> = tasks.collect();
+        found.sort_by_key(|&(id, _)| plan.task(id).member);
+        let report = |(id, run): (TaskId, &TaskRun)| CallbackReport {
+            name: plan.member_of(id).name.clone(),
             fate: run.fate,
             duration: run
                 .asked

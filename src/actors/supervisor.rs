@@ -19,7 +19,7 @@ use super::{
 use crate::{
     locale::Language,
     sequence::{
-        Effect, Event, ExitCodes, Kind, Outcome, PhaseKind, Plan, Report, State, TaskId, TaskResult,
+        Effect, Event, ExitCodes, Outcome, PhaseKind, Plan, Report, Signal, State, TaskId, TaskResult,
         TaskStatus, Timer,
     },
     server::Handle,
@@ -179,11 +179,10 @@ impl ShutdownSupervisor {
     }
 
     fn ask(&mut self, id: TaskId, ctx: &mut Context<Self>) -> Option<Event> {
-        let phase = &self.plan.phases()[id.phase];
-        let task = phase.tasks[id.task];
-        let ask = RunTask { id, phase: phase.kind, bound: task.timeout, reply: ctx.address().recipient() };
+        let (task, phase) = (self.plan.task(id), self.plan.phase_of(id));
+        let ask = RunTask { id, phase, timeout: task.timeout, reply: ctx.address().recipient() };
         self.monitor.write(|record| record.asked(id));
-        if phase.kind.closes_servers() {
+        if phase.is_some_and(PhaseKind::closes_servers) {
             log::info!("{}", self.hooks.language.closing(&self.plan.member_of(id).name));
         }
         let asked = match &self.members[task.member.0].address {
@@ -242,26 +241,22 @@ impl ShutdownSupervisor {
 
     /// Names what was cut off by a sudden end, and what is lost with whoever did not do its part.
     fn finalize_unfinished(&self) {
-        for (phase, statuses) in self.state.statuses().iter().enumerate() {
-            for (task, &fate) in statuses.iter().enumerate() {
-                if fate == TaskStatus::Finished(TaskResult::Done) {
-                    continue;
-                }
-                let id = TaskId { phase, task };
-                if fate == TaskStatus::CutOff {
-                    self.tell(id);
-                }
-                // A server that failed was not waited for: whatever it still has in flight is cut off, too.
-                let was_asked =
-                    matches!(fate, TaskStatus::CutOff | TaskStatus::Finished(TaskResult::Unreachable));
-                if was_asked && self.is_draining_server(id) {
-                    self.abandon(&self.plan.member_of(id).name);
-                }
-                let member = self.member(id);
-                if let Some(lost) = member.unsaved.as_ref().and_then(lost) {
-                    log::error!("{}", self.hooks.language.lost(&member.label, &lost));
-                    self.monitor.write(|record| record.lost(id, &lost));
-                }
+        for (id, &fate) in self.state.statuses().iter() {
+            if fate == TaskStatus::Done {
+                continue;
+            }
+            if fate == TaskStatus::CutOff {
+                self.tell(id);
+            }
+            // A server that failed was not waited for: what it still has in flight is cut off, too.
+            let was_asked = matches!(fate, TaskStatus::CutOff | TaskStatus::Unreachable);
+            if was_asked && self.is_draining_server(id) {
+                self.abandon(&self.plan.member_of(id).name);
+            }
+            let member = self.member(id);
+            if let Some(lost) = member.unsaved.as_ref().and_then(lost) {
+                log::error!("{}", self.hooks.language.lost(&member.label, &lost));
+                self.monitor.write(|record| record.lost(id, &lost));
             }
         }
     }
@@ -275,7 +270,7 @@ impl ShutdownSupervisor {
         let language = self.hooks.language;
         let error = ended.error.clone().unwrap_or_default();
         match ended.result {
-            TaskResult::Done if self.plan.phases()[ended.id.phase].kind.closes_servers() => {
+            TaskResult::Done if self.plan.phase_of(ended.id).is_some_and(PhaseKind::closes_servers) => {
                 log::info!("{}", language.closed(&self.plan.member_of(ended.id).name));
             }
             TaskResult::Done => {}
@@ -283,7 +278,7 @@ impl ShutdownSupervisor {
             TaskResult::Panicked => log::error!("{}", language.panicked(&member.label, &error)),
             TaskResult::Unreachable => log::error!("{}", language.unreachable(&member.label)),
         }
-        self.monitor.write(|record| record.ended(ended.id, TaskStatus::Finished(ended.result), ended.error));
+        self.monitor.write(|record| record.ended(ended.id, ended.result.into(), ended.error));
         self.step(Event::TaskFinished { task: ended.id, result: ended.result }, ctx);
     }
 
@@ -306,10 +301,10 @@ impl ShutdownSupervisor {
     pub(super) fn progress(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let pending: Vec<_> = self.state.pending().collect();
-        let bound = |id: &TaskId| self.plan.phases()[id.phase].tasks[id.task].timeout;
-        let Some((phase, after)) = pending.iter().map(|id| (id.phase, bound(id))).max() else { return lines };
-        let left = |timer| self.timers.left(timer).unwrap_or(after);
-        let left = left(Timer::Task { phase, after }).min(left(Timer::Deadline));
+        let left = |timer| self.timers.left(timer).unwrap_or_default();
+        let longest = pending.iter().map(|&id| left(Timer::of(&self.plan, id))).max();
+        let Some(longest) = longest else { return lines };
+        let left = longest.min(left(Timer::Deadline));
         let language = self.hooks.language;
         let (servers, others): (Vec<_>, Vec<_>) =
             pending.into_iter().partition(|&id| self.is_draining_server(id));
@@ -332,13 +327,12 @@ impl ShutdownSupervisor {
     }
 
     fn member(&self, id: TaskId) -> &Member {
-        &self.members[self.plan.phases()[id.phase].tasks[id.task].member.0]
+        &self.members[self.plan.task(id).member.0]
     }
 
     /// Whether it is a server's requests that are waited for, each of which has a name of its own.
     fn is_draining_server(&self, id: TaskId) -> bool {
-        let is_server = matches!(self.plan.member_of(id).kind, Kind::ServerFirst | Kind::ServerLast);
-        is_server && self.plan.phases()[id.phase].kind == PhaseKind::Drain
+        self.plan.member_of(id).kind.is_server() && self.plan.phase_of(id) == Some(PhaseKind::Drain)
     }
 }
 
@@ -367,7 +361,8 @@ impl Handler<SignalReceived> for ShutdownSupervisor {
         let epoch = *self.epoch.get_or_insert(signal.at);
         let reason = signal.name;
         self.asked_by(reason);
-        self.step(Event::Signal { at: signal.at.saturating_duration_since(epoch) }, ctx);
+        let at = signal.at.saturating_duration_since(epoch);
+        self.step(Event::Signal(Signal { at, kind: signal.kind }), ctx);
     }
 }
 

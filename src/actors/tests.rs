@@ -4,6 +4,7 @@
 //! do. Servers have a gate and no socket; what goes over sockets is tested in `tests/drain.rs`.
 
 mod callbacks;
+mod checkpoints;
 mod crowd;
 mod ending;
 mod heartbeat;

@@ -18,7 +18,7 @@ use crate::{
         signals::ReceivedSignal,
     },
     report_file::ReportFile,
-    sequence::{Outcome, Report},
+    sequence::{Meaning, Outcome, Report, Signal, SignalKind, SignalRule},
     summary,
 };
 
@@ -39,19 +39,24 @@ impl GracefulExit {
     /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
     pub(super) fn on_signal(&self, guard: Option<HardStop>) -> impl FnMut(ReceivedSignal) + Send + use<> {
         let (timeouts, codes, shared) = (self.timeouts, self.codes, Arc::clone(&self.shared));
-        let mut first = None;
+        let mut rule = SignalRule::new(timeouts.coalesce);
+        let epoch = Instant::now();
         move |caught| {
-            let first = *first.get_or_insert(caught.at);
-            if first == caught.at {
-                let after = timeouts.timeout.saturating_add(GUARD_AFTER_DEADLINE);
-                arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
-            } else if caught.at.saturating_duration_since(first) > timeouts.coalesce {
-                // Once the outcome is settled, and may have been told, a signal can only hasten the end.
-                let (cause, code) = match shared.settled.get() {
-                    Some(&code) => (Cause::Finished, code),
-                    None => (Cause::Forced, codes.forced),
-                };
-                arm(guard.as_ref(), cause, GUARD_AFTER_SECOND_SIGNAL, code);
+            let at = caught.at.saturating_duration_since(epoch);
+            match rule.receive(Signal { at, kind: SignalKind::Other }) {
+                Meaning::First => {
+                    let after = timeouts.timeout.saturating_add(GUARD_AFTER_DEADLINE);
+                    arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
+                }
+                Meaning::Repeated => {}
+                Meaning::Second => {
+                    // Once the outcome is settled, and may have been told, a signal can only hasten the end.
+                    let (cause, code) = match shared.settled.get() {
+                        Some(&code) => (Cause::Finished, code),
+                        None => (Cause::Forced, codes.forced),
+                    };
+                    arm(guard.as_ref(), cause, GUARD_AFTER_SECOND_SIGNAL, code);
+                }
             }
             shared.request(caught.name.as_str());
         }

@@ -10,7 +10,7 @@ use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 use actix::prelude::*;
 
 use crate::{
-    actors::{Job, JobContext, JobError, ReleaseResource, RunCallback},
+    actors::{Checkpoint, Job, JobContext, JobError, ReleaseResource, RunCallback},
     drain::Rejection,
     locale::Language,
     os::{
@@ -184,10 +184,24 @@ impl GracefulExit {
         self
     }
 
-    /// Adds a job; the following four are short for it.
+    /// Adds a job; the following six are short for it.
     pub fn job(mut self, job: Job) -> Self {
         self.jobs.push(job);
         self
+    }
+
+    /// Adds a checkpoint: an actor of yours that handles [`Checkpoint`], asked as soon as the exit begins.
+    pub fn checkpoint(self, name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
+        self.job(Job::checkpoint(name, actor))
+    }
+
+    /// Adds a checkpoint that is a future; it gets a thread of its own.
+    pub fn checkpoint_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
+    where
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
+    {
+        self.job(Job::checkpoint_fn(name, work))
     }
 
     /// Adds a callback: an actor of yours that handles [`RunCallback`].

@@ -15,7 +15,7 @@ use crate::{
     },
     drain::Rejection,
     os::signals,
-    sequence::{Kind, Member, Plan, PlanError, Timeouts},
+    sequence::{Kind, Member, Plan, PlanError, SignalKind, Timeouts},
     server::{Opened, Server, Stop},
 };
 
@@ -90,7 +90,11 @@ impl GracefulExit {
         self.shared.hand_over(supervisor.clone());
         if let Some(signals) = signals {
             signals.deliver_to(move |caught| {
-                supervisor.do_send(SignalReceived { name: caught.name.as_str().to_owned(), at: caught.at });
+                supervisor.do_send(SignalReceived {
+                    name: caught.name.as_str().to_owned(),
+                    at: caught.at,
+                    kind: SignalKind::Other,
+                });
             });
         }
         Ok(())
@@ -98,13 +102,12 @@ impl GracefulExit {
 }
 
 fn plan(timeouts: &Timeouts, servers: &[Server], jobs: &[Job]) -> Result<Plan, PlanError> {
-    let servers = servers.iter().map(|server| Member {
-        kind: match server.closes() {
+    let servers = servers.iter().map(|server| {
+        let kind = match server.closes() {
             Stop::First => Kind::ServerFirst,
             Stop::Last => Kind::ServerLast,
-        },
-        name: server.name().to_owned(),
-        timeout: None,
+        };
+        Member::new(kind, server.name())
     });
     Plan::new(*timeouts, servers.chain(jobs.iter().map(Job::member)).collect())
 }

@@ -113,6 +113,7 @@ sentences! {
 
     label_of_server(name: &str) { en: "server {name}", zh: "服务器{name}", zh_hant: "伺服器{name}" }
     label_of_worker(name: &str) { en: "worker {name}", zh: "后台任务{name}", zh_hant: "背景工作{name}" }
+    label_of_checkpoint(name: &str) { en: "checkpoint {name}", zh: "检查点{name}", zh_hant: "檢查點{name}" }
     label_of_resource(name: &str) { en: "releasing {name}", zh: "释放资源{name}", zh_hant: "釋放資源{name}" }
 }
 
@@ -137,6 +138,7 @@ impl Language {
             Kind::Callback => name.to_owned(),
             Kind::Resource => self.label_of_resource(name),
             Kind::Worker => self.label_of_worker(name),
+            Kind::Checkpoint => self.label_of_checkpoint(name),
             Kind::ServerFirst | Kind::ServerLast => self.label_of_server(name),
         }
     }

@@ -83,6 +83,7 @@ impl Language {
         let kind = match kind {
             Kind::ServerFirst | Kind::ServerLast => self.pick("server ", "服务器", "伺服器"),
             Kind::Worker => self.pick("worker ", "后台任务", "背景工作"),
+            Kind::Checkpoint => self.pick("checkpoint ", "检查点", "檢查點"),
             Kind::Callback => self.pick("callback ", "回调", "回呼"),
             Kind::Resource => self.pick("resource ", "资源", "資源"),
         };

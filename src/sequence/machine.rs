@@ -2,80 +2,70 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{MemberId, Outcome, Phase, Plan, TaskId};
+use super::{
+    EndedBy, MemberId, Outcome, PerTask, Plan, TaskId, TaskResult, TaskStatus,
+    signal::{Meaning, Signal, SignalRule},
+};
 
 /// Where an exit stands. Nothing but [`State::step`] changes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// When the first signal came; any later one that is not coalesced with it forces the exit.
-    first_signal: Option<Duration>,
+    signals: SignalRule,
     /// Members that are gone: they are not asked again.
     dead: BTreeSet<MemberId>,
-    /// What became of each task, by phase; what a later phase will ask is `NotStarted`.
-    statuses: Vec<Vec<TaskStatus>>,
+    statuses: PerTask<TaskStatus>,
+    /// The tasks that are waited for: checkpoints, and those of the phase.
+    pending: BTreeSet<TaskId>,
     stage: Stage,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     Serving,
-    /// In `phase`, waiting for `pending` (or, where it has no tasks, for its hold to be over).
-    Exiting {
-        phase: usize,
-        pending: BTreeSet<usize>,
-    },
+    /// In the phase of this index, until none of its tasks is pending; or, where it has none, until its delay is
+    /// over. A phase that waits for checkpoints asks its tasks once no checkpoint is pending.
+    InPhase(usize),
     Finished,
 }
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// A signal came, so long after an instant that the shell chose once and for all.
-    Signal {
-        /// Its time; what counts is the distance between two of them.
-        at: Duration,
-    },
+    /// A signal came.
+    Signal(Signal),
     /// The program asked for the exit. Asking again changes nothing.
     Stop,
     /// A task's answer. One that comes too late changes nothing.
     TaskFinished {
-        /// Whose.
+        /// The task.
         task: TaskId,
-        /// What became of it.
+        /// How it ended.
         result: TaskResult,
     },
     /// A member is gone, and with it all that it was asked. While nothing is stopping, it starts the exit.
     MemberFailed {
-        /// Who.
+        /// The member.
         member: MemberId,
     },
     /// A timer that was armed ran out. One of an earlier phase changes nothing.
     Timer(Timer),
 }
 
-/// How a task can end by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum TaskResult {
-    /// All is well.
-    Done,
-    /// It answered with an error.
-    Failed,
-    /// It panicked.
-    Panicked,
-    /// It could not be asked: its mailbox is closed.
-    Unreachable,
-}
-
-/// A timer. It carries the phase that armed it, so a stale one is known by itself.
+/// A timer. It carries what it was armed for, so a stale one is known by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Timer {
     /// The overall deadline.
     Deadline,
-    /// The bound of all those tasks of a phase that have this one; or the phase's hold.
+    /// The timeout of all checkpoints that have this one.
+    Checkpoint {
+        /// The timeout.
+        after: Duration,
+    },
+    /// The timeout of all tasks of a phase that have this one; or the phase's delay.
     Task {
         /// Index into [`Plan::phases`].
         phase: usize,
-        /// The bound.
+        /// The timeout.
         after: Duration,
     },
 }
@@ -99,7 +89,7 @@ pub enum Effect {
     },
     /// Ask a member to do its part.
     RunTask(TaskId),
-    /// Stop waiting for a task, and tell it so: its own bound is over.
+    /// Stop waiting for a task, and tell it so: its own timeout is over.
     TimeOut(TaskId),
     /// Stop waiting for a task, and tell it so: the deadline has passed.
     CutOff(TaskId),
@@ -112,34 +102,6 @@ pub enum Effect {
     },
     /// End the process. Nothing follows.
     Exit(Outcome),
-}
-
-/// What ended a phase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EndedBy {
-    /// Nothing was left to wait for.
-    Done,
-    /// The bound of the last one waited for.
-    Timeout,
-    /// The overall deadline.
-    Deadline,
-    /// A second signal.
-    Signal,
-}
-
-/// What became of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum TaskStatus {
-    /// Its phase has not come; in an exit that is over, it never did.
-    NotStarted,
-    /// It was asked and is waited for.
-    Running,
-    /// It ended by itself.
-    Finished(TaskResult),
-    /// Its own bound ran out.
-    TimedOut,
-    /// The deadline or a second signal came first.
-    CutOff,
 }
 
 /// What [`State::step`] answers: the state that follows, and what to carry out.
@@ -156,18 +118,18 @@ impl State {
     /// Serving, with nothing asked yet.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let statuses = plan.phases().iter().map(|phase| vec![TaskStatus::NotStarted; phase.tasks.len()]);
         Self {
-            first_signal: None,
+            signals: SignalRule::new(plan.timeouts().coalesce),
             dead: BTreeSet::new(),
-            statuses: statuses.collect(),
+            statuses: plan.per_task(&TaskStatus::NotStarted),
+            pending: BTreeSet::new(),
             stage: Stage::Serving,
         }
     }
 
     /// What follows from an event. Total: every event is allowed in every state; once the exit is over, none
-    /// changes anything. An answer costs the
-    /// logarithm of the tasks waited for, so that ten thousand callbacks cost in proportion to their number.
+    /// changes anything. An answer costs the logarithm of the tasks waited for, so that ten thousand callbacks cost
+    /// in proportion to their number.
     pub fn step(mut self, plan: &Plan, event: Event) -> Step {
         let effects = self.apply(plan, event);
         Step { state: self, effects }
@@ -181,14 +143,11 @@ impl State {
             return effects;
         }
         match event {
-            Event::Signal { at } => self.signal(plan, at, &mut effects),
+            Event::Signal(signal) => self.signal(plan, signal, &mut effects),
             Event::Stop => self.begin(plan, &mut effects),
-            Event::TaskFinished { task, result } => self.ended(plan, task, result, &mut effects),
-            Event::MemberFailed { member } => self.died(plan, member, &mut effects),
-            Event::Timer(Timer::Deadline) => {
-                self.end(EndedBy::Deadline, Outcome::TimedOut, &mut effects);
-            }
-            Event::Timer(Timer::Task { phase, after }) => self.bound(plan, phase, after, &mut effects),
+            Event::TaskFinished { task, result } => self.finished(plan, task, result, &mut effects),
+            Event::MemberFailed { member } => self.failed(plan, member, &mut effects),
+            Event::Timer(timer) => self.ran_out(plan, timer, &mut effects),
         }
         effects
     }
@@ -197,51 +156,45 @@ impl State {
     #[must_use]
     pub fn phase(&self) -> Option<usize> {
         match self.stage {
-            Stage::Exiting { phase, .. } => Some(phase),
+            Stage::InPhase(phase) => Some(phase),
             Stage::Serving | Stage::Finished => None,
         }
     }
 
-    /// Whether nothing has asked for the exit yet.
+    /// True until something asks for the exit.
     #[must_use]
     pub fn is_serving(&self) -> bool {
         self.stage == Stage::Serving
     }
 
-    /// Whether the exit is over.
+    /// True once the exit is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.stage == Stage::Finished
     }
 
-    /// What became of each task, by phase.
+    /// Where each task stands, or how it ended.
     #[must_use]
-    pub fn statuses(&self) -> &[Vec<TaskStatus>] {
+    pub fn statuses(&self) -> &PerTask<TaskStatus> {
         &self.statuses
     }
 
-    /// The tasks that are waited for, in their order.
+    /// The tasks that are waited for, checkpoints first.
     pub fn pending(&self) -> impl Iterator<Item = TaskId> + '_ {
-        let (phase, pending) = match &self.stage {
-            Stage::Exiting { phase, pending } => (*phase, Some(pending)),
-            Stage::Serving | Stage::Finished => (0, None),
-        };
-        pending.into_iter().flatten().map(move |&task| TaskId { phase, task })
+        self.pending.iter().copied()
     }
 
-    /// Whether a task's answer is waited for.
+    /// True while a task's answer is waited for.
     #[must_use]
     pub fn is_waited_for(&self, id: TaskId) -> bool {
-        matches!(&self.stage, Stage::Exiting { phase, pending } if *phase == id.phase && pending.contains(&id.task))
+        self.pending.contains(&id)
     }
 
-    fn signal(&mut self, plan: &Plan, at: Duration, effects: &mut Vec<Effect>) {
-        let Some(first) = self.first_signal else {
-            self.first_signal = Some(at);
-            return self.begin(plan, effects);
-        };
-        if at.saturating_sub(first) > plan.timeouts().coalesce {
-            self.end(EndedBy::Signal, Outcome::Forced, effects);
+    fn signal(&mut self, plan: &Plan, signal: Signal, effects: &mut Vec<Effect>) {
+        match self.signals.receive(signal) {
+            Meaning::First => self.begin(plan, effects),
+            Meaning::Repeated => {}
+            Meaning::Second => self.end(EndedBy::Signal, Outcome::Forced, effects),
         }
     }
 
@@ -251,16 +204,18 @@ impl State {
         }
         effects.push(Effect::Begin);
         effects.push(Effect::Arm { timer: Timer::Deadline, after: plan.timeouts().timeout });
+        let checkpoints = (0..plan.checkpoints().len()).map(TaskId::Checkpoint);
+        self.ask(plan, checkpoints, BTreeSet::new(), effects);
         self.enter(plan, 0, effects);
     }
 
     /// Enters `phase`, or the next one after it that has anything to wait for.
     fn enter(&mut self, plan: &Plan, mut phase: usize, effects: &mut Vec<Effect>) {
-        while let Some(next) = plan.phases().get(phase) {
+        while phase < plan.phases().len() {
             effects.push(Effect::Enter { phase });
-            let pending = self.ask(phase, next, effects);
-            if !pending.is_empty() || !next.delay.is_zero() {
-                self.stage = Stage::Exiting { phase, pending };
+            self.stage = Stage::InPhase(phase);
+            self.ask_phase(plan, phase, effects);
+            if self.is_waiting(plan, phase) {
                 return;
             }
             effects.push(Effect::Leave { phase, by: EndedBy::Done });
@@ -270,97 +225,105 @@ impl State {
         effects.push(Effect::Exit(self.outcome()));
     }
 
-    fn ask(&mut self, phase: usize, next: &Phase, effects: &mut Vec<Effect>) -> BTreeSet<usize> {
-        let mut bounds = BTreeSet::new();
-        let mut pending = BTreeSet::new();
-        if !next.delay.is_zero() {
-            bounds.insert(next.delay);
-        }
-        for (task, asked) in next.tasks.iter().enumerate() {
-            if self.dead.contains(&asked.member) {
-                self.statuses[phase][task] = TaskStatus::Finished(TaskResult::Unreachable);
-            } else {
-                self.statuses[phase][task] = TaskStatus::Running;
-                pending.insert(task);
-                bounds.insert(asked.timeout);
-            }
-        }
-        // Armed before anybody is asked: whoever hangs in being asked is already bounded.
-        effects.extend(
-            bounds.into_iter().map(|after| Effect::Arm { timer: Timer::Task { phase, after }, after }),
-        );
-        effects.extend(pending.iter().map(|&task| Effect::RunTask(TaskId { phase, task })));
-        pending
-    }
-
-    fn ended(&mut self, plan: &Plan, id: TaskId, result: TaskResult, effects: &mut Vec<Effect>) {
-        let Stage::Exiting { phase, pending } = &mut self.stage else { return };
-        if id.phase != *phase || !pending.remove(&id.task) {
+    /// Asks the tasks of a phase that has just begun; where it waits for checkpoints, only once none is pending.
+    fn ask_phase(&mut self, plan: &Plan, phase: usize, effects: &mut Vec<Effect>) {
+        if self.is_held_by_checkpoints(plan, phase) {
             return;
         }
-        self.statuses[id.phase][id.task] = TaskStatus::Finished(result);
-        self.leave_if_over(plan, EndedBy::Done, effects);
+        let of = &plan.phases()[phase];
+        let mut timers = BTreeSet::new();
+        if !of.delay.is_zero() {
+            timers.insert(Timer::Task { phase, after: of.delay });
+        }
+        self.ask(plan, (0..of.tasks.len()).map(|task| TaskId::InPhase { phase, task }), timers, effects);
     }
 
-    fn died(&mut self, plan: &Plan, member: MemberId, effects: &mut Vec<Effect>) {
+    /// Asks those tasks whose member is there, once the timers are armed.
+    fn ask(
+        &mut self,
+        plan: &Plan,
+        tasks: impl Iterator<Item = TaskId>,
+        mut timers: BTreeSet<Timer>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (gone, alive): (Vec<_>, Vec<_>) =
+            tasks.partition(|&id| self.dead.contains(&plan.task(id).member));
+        for id in gone {
+            self.statuses[id] = TaskStatus::Unreachable;
+        }
+        // Armed before any task is asked: a member that hangs in being asked has a timeout already.
+        timers.extend(alive.iter().map(|&id| Timer::of(plan, id)));
+        effects.extend(timers.into_iter().map(|timer| Effect::Arm { timer, after: timer.after(plan) }));
+        for id in alive {
+            self.statuses[id] = TaskStatus::Running;
+            self.pending.insert(id);
+            effects.push(Effect::RunTask(id));
+        }
+    }
+
+    fn finished(&mut self, plan: &Plan, id: TaskId, result: TaskResult, effects: &mut Vec<Effect>) {
+        if self.pending.remove(&id) {
+            self.statuses[id] = result.into();
+            self.go_on(plan, EndedBy::Done, effects);
+        }
+    }
+
+    fn failed(&mut self, plan: &Plan, member: MemberId, effects: &mut Vec<Effect>) {
         self.dead.insert(member);
-        match &mut self.stage {
-            Stage::Serving => self.begin(plan, effects),
-            Stage::Exiting { phase, pending } => {
-                let phase = *phase;
-                let tasks = &plan.phases()[phase].tasks;
-                let gone: Vec<usize> =
-                    pending.iter().copied().filter(|&task| tasks[task].member == member).collect();
-                for task in gone {
-                    self.ended(plan, TaskId { phase, task }, TaskResult::Unreachable, effects);
-                }
-            }
-            Stage::Finished => {}
+        if self.is_serving() {
+            return self.begin(plan, effects);
+        }
+        let gone: Vec<_> = self.pending().filter(|&id| plan.task(id).member == member).collect();
+        for id in gone {
+            self.finished(plan, id, TaskResult::Unreachable, effects);
         }
     }
 
-    fn bound(&mut self, plan: &Plan, of: usize, after: Duration, effects: &mut Vec<Effect>) {
-        let Stage::Exiting { phase, pending } = &mut self.stage else { return };
-        if of != *phase {
-            return;
+    fn ran_out(&mut self, plan: &Plan, timer: Timer, effects: &mut Vec<Effect>) {
+        if let Timer::Task { phase: of, after } = timer
+            && self.stage == Stage::InPhase(of)
+            && !after.is_zero()
+            && plan.phases()[of].delay == after
+        {
+            return self.leave(plan, of, EndedBy::Done, effects);
         }
-        let asked = &plan.phases()[of];
-        if !asked.delay.is_zero() && asked.delay == after {
-            return self.leave(plan, EndedBy::Done, effects);
+        if timer == Timer::Deadline {
+            return self.end(EndedBy::Deadline, Outcome::TimedOut, effects);
         }
-        let late: Vec<usize> =
-            pending.iter().copied().filter(|&task| asked.tasks[task].timeout == after).collect();
-        for &task in &late {
-            pending.remove(&task);
-            self.statuses[of][task] = TaskStatus::TimedOut;
-            effects.push(Effect::TimeOut(TaskId { phase: of, task }));
+        let late: Vec<_> = self.pending().filter(|&id| Timer::of(plan, id) == timer).collect();
+        for &id in &late {
+            self.pending.remove(&id);
+            self.statuses[id] = TaskStatus::TimedOut;
+            effects.push(Effect::TimeOut(id));
         }
         if !late.is_empty() {
-            self.leave_if_over(plan, EndedBy::Timeout, effects);
+            self.go_on(plan, EndedBy::Timeout, effects);
         }
     }
 
-    fn leave_if_over(&mut self, plan: &Plan, by: EndedBy, effects: &mut Vec<Effect>) {
-        if matches!(&self.stage, Stage::Exiting { pending, .. } if pending.is_empty()) {
-            self.leave(plan, by, effects);
+    /// A task is over: asks those that waited for it, and leaves the phase if it was the last one.
+    fn go_on(&mut self, plan: &Plan, by: EndedBy, effects: &mut Vec<Effect>) {
+        let Stage::InPhase(phase) = self.stage else { return };
+        if self.statuses.phases[phase].first() == Some(&TaskStatus::NotStarted) {
+            self.ask_phase(plan, phase, effects);
+        }
+        if !self.is_waiting(plan, phase) {
+            self.leave(plan, phase, by, effects);
         }
     }
 
-    fn leave(&mut self, plan: &Plan, by: EndedBy, effects: &mut Vec<Effect>) {
-        if let Stage::Exiting { phase, .. } = self.stage {
-            effects.push(Effect::Leave { phase, by });
-            self.enter(plan, phase + 1, effects);
-        }
+    fn leave(&mut self, plan: &Plan, phase: usize, by: EndedBy, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Leave { phase, by });
+        self.enter(plan, phase + 1, effects);
     }
 
-    /// Ends at once. The deadline names everybody whom it cuts off; a second signal only ends.
+    /// Ends at once. The deadline names every task that it cuts off; a second signal only ends.
     fn end(&mut self, by: EndedBy, outcome: Outcome, effects: &mut Vec<Effect>) {
-        let Stage::Exiting { phase, pending } = &mut self.stage else { return };
-        let phase = *phase;
-        for task in std::mem::take(pending) {
-            self.statuses[phase][task] = TaskStatus::CutOff;
+        let Stage::InPhase(phase) = self.stage else { return };
+        for id in std::mem::take(&mut self.pending) {
+            self.statuses[id] = TaskStatus::CutOff;
             if by == EndedBy::Deadline {
-                effects.push(Effect::CutOff(TaskId { phase, task }));
+                effects.push(Effect::CutOff(id));
             }
         }
         self.stage = Stage::Finished;
@@ -368,9 +331,40 @@ impl State {
         effects.push(Effect::Exit(outcome));
     }
 
+    /// True while a phase that has begun is not over. Tasks of phases sort last, so the last one pending tells.
+    fn is_waiting(&self, plan: &Plan, phase: usize) -> bool {
+        let has_tasks = self.pending.last().is_some_and(|id| !id.is_checkpoint());
+        has_tasks || !plan.phases()[phase].delay.is_zero() || self.is_held_by_checkpoints(plan, phase)
+    }
+
+    fn is_held_by_checkpoints(&self, plan: &Plan, phase: usize) -> bool {
+        let has_checkpoints = self.pending.first().is_some_and(|id| id.is_checkpoint());
+        has_checkpoints && plan.phases()[phase].kind.waits_for_checkpoints()
+    }
+
     fn outcome(&self) -> Outcome {
-        let clean =
-            self.statuses.iter().flatten().all(|&fate| fate == TaskStatus::Finished(TaskResult::Done));
+        let clean = self.statuses.iter().all(|(_, &status)| status == TaskStatus::Done);
         if clean { Outcome::Clean } else { Outcome::Incomplete }
+    }
+}
+
+impl Timer {
+    /// The timer of a task's timeout. All tasks of a phase with the same timeout share one.
+    #[must_use]
+    pub fn of(plan: &Plan, id: TaskId) -> Self {
+        let after = plan.task(id).timeout;
+        match id {
+            TaskId::Checkpoint(_) => Self::Checkpoint { after },
+            TaskId::InPhase { phase, .. } => Self::Task { phase, after },
+        }
+    }
+
+    /// How long after being armed it runs out.
+    #[must_use]
+    pub fn after(self, plan: &Plan) -> Duration {
+        match self {
+            Self::Deadline => plan.timeouts().timeout,
+            Self::Checkpoint { after } | Self::Task { after, .. } => after,
+        }
     }
 }

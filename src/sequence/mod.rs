@@ -8,9 +8,21 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod machine;
+mod member;
+mod outcome;
+mod phase;
 mod plan;
 mod report;
+mod signal;
+mod task;
+mod timeouts;
 
-pub use machine::{Effect, EndedBy, Event, State, Step, TaskResult, TaskStatus, Timer};
-pub use plan::{Kind, Member, MemberId, Phase, PhaseKind, Plan, PlanError, Task, TaskId, Timeouts};
-pub use report::{Abandoned, CallbackReport, ExitCodes, Outcome, PhaseReport, Report, ServerReport};
+pub use machine::{Effect, Event, State, Step, Timer};
+pub use member::{Kind, Member, MemberId};
+pub use outcome::{EndedBy, ExitCodes, Outcome, TaskResult, TaskStatus};
+pub use phase::{Phase, PhaseKind};
+pub use plan::{Plan, PlanError};
+pub use report::{Abandoned, CallbackReport, PhaseReport, Report, ServerReport};
+pub use signal::{Meaning, Signal, SignalKind, SignalRule};
+pub use task::{PerTask, Task, TaskId};
+pub use timeouts::Timeouts;

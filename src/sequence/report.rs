@@ -1,8 +1,8 @@
-//! What became of every member; the outcome and its exit code.
+//! What an exit came to, member by member.
 
 use std::time::{Duration, SystemTime};
 
-use super::{EndedBy, PhaseKind, TaskResult, TaskStatus};
+use super::{EndedBy, Outcome, PhaseKind, TaskStatus};
 
 /// What an exit came to. The process ends with [`Report::exit_code`].
 #[must_use = "a report carries the exit code; end the process with it"]
@@ -22,68 +22,14 @@ pub struct Report {
     pub phases: Vec<PhaseReport>,
     /// The servers, in the order of registration.
     pub servers: Vec<ServerReport>,
+    /// The checkpoints, in the order of registration.
+    pub checkpoints: Vec<CallbackReport>,
     /// The callbacks, in the order of registration.
     pub callbacks: Vec<CallbackReport>,
     /// The resources, in the order of registration.
     pub resources: Vec<CallbackReport>,
     /// The background workers, in the order of registration.
     pub workers: Vec<CallbackReport>,
-}
-
-/// How an exit ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
-    /// Everything in flight was answered, every callback and resource finished.
-    Clean,
-    /// The sequence ran to its end, but something was abandoned or failed on the way.
-    Incomplete,
-    /// The overall deadline passed.
-    TimedOut,
-    /// A second signal came.
-    Forced,
-}
-
-impl Outcome {
-    /// The name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Clean => "clean",
-            Self::Incomplete => "incomplete",
-            Self::TimedOut => "timed_out",
-            Self::Forced => "forced",
-        }
-    }
-}
-
-/// The process's exit code for each outcome but the clean one, whose code is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExitCodes {
-    /// For [`Outcome::Forced`].
-    pub forced: u8,
-    /// For [`Outcome::TimedOut`].
-    pub timed_out: u8,
-    /// For [`Outcome::Incomplete`].
-    pub incomplete: u8,
-}
-
-impl Default for ExitCodes {
-    fn default() -> Self {
-        Self { forced: 1, timed_out: 1, incomplete: 3 }
-    }
-}
-
-impl ExitCodes {
-    /// The code for an outcome.
-    #[must_use]
-    pub const fn of(&self, outcome: Outcome) -> u8 {
-        match outcome {
-            Outcome::Clean => 0,
-            Outcome::Incomplete => self.incomplete,
-            Outcome::TimedOut => self.timed_out,
-            Outcome::Forced => self.forced,
-        }
-    }
 }
 
 /// One phase, as it went.
@@ -136,34 +82,4 @@ pub struct CallbackReport {
     pub duration: Duration,
     /// What it failed with, or what is lost because it did not finish.
     pub error: Option<String>,
-}
-
-impl TaskStatus {
-    /// The name in reports and in `/status`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NotStarted => "not_started",
-            Self::Running => "running",
-            Self::Finished(TaskResult::Done) => "done",
-            Self::Finished(TaskResult::Failed) => "failed",
-            Self::Finished(TaskResult::Panicked) => "panicked",
-            Self::Finished(TaskResult::Unreachable) => "unreachable",
-            Self::TimedOut => "timed_out",
-            Self::CutOff => "cut_off",
-        }
-    }
-}
-
-impl EndedBy {
-    /// The name in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Timeout => "timeout",
-            Self::Deadline => "deadline",
-            Self::Signal => "signal",
-        }
-    }
 }

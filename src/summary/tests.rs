@@ -31,6 +31,7 @@ fn report() -> ReportFile {
             rejected: 17,
             abandoned: vec![abandoned],
         }],
+        checkpoints: Vec::new(),
         callbacks: vec![
             job("flush-cache", "failed", 2_500, Some("disk full")),
             job("goodbye", "done", 10, None),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use graceful_exit::sequence::{
-    Event, Kind, Member, MemberId, Outcome, Plan, State, TaskId, TaskResult, Timeouts, Timer,
+    Event, Kind, Member, MemberId, Outcome, Plan, Signal, SignalKind, State, TaskId, TaskResult, Timeouts,
+    Timer,
 };
 use stateright::{Checker, Model, Property};
 
@@ -16,6 +17,8 @@ const JUST_LATER: Duration = Duration::from_nanos(1);
 /// that were not started, repeated failures of one server.
 struct AnyOrder {
     plan: Plan,
+    /// The kinds of signals that come.
+    signals: &'static [SignalKind],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,27 +40,35 @@ impl Model for AnyOrder {
             return; // A path that broke a promise is not followed: it might be infinite.
         }
         let coalesce = self.plan.timeouts().coalesce;
-        events.extend([Event::Signal { at: FIRST_SIGNAL }, Event::Stop, Event::Timer(Timer::Deadline)]);
+        let mut signal = |at| {
+            events.extend(self.signals.iter().map(|&kind| Event::Signal(Signal { at, kind })));
+        };
+        signal(FIRST_SIGNAL);
         if seen.ledger.first_signal().is_some() {
             // The time of the first signal does not distinguish paths.
-            let further = [FIRST_SIGNAL + coalesce, FIRST_SIGNAL + coalesce + JUST_LATER];
-            events.extend(further.map(|at| Event::Signal { at }));
+            [FIRST_SIGNAL + coalesce, FIRST_SIGNAL + coalesce + JUST_LATER].into_iter().for_each(signal);
         }
+        events.extend([Event::Stop, Event::Timer(Timer::Deadline)]);
         events.extend((0..self.plan.members().len()).map(|id| Event::MemberFailed { member: MemberId(id) }));
+        let results = [TaskResult::Done, TaskResult::Failed, TaskResult::Panicked, TaskResult::Unreachable];
+        let answers = |task| results.map(|result| Event::TaskFinished { task, result });
+        events.push(Event::Timer(Timer::Checkpoint { after: JUST_LATER }));
+        events.extend(answers(TaskId::Checkpoint(self.plan.checkpoints().len())));
+        for (task, asked) in self.plan.checkpoints().iter().enumerate() {
+            events.push(Event::Timer(Timer::Checkpoint { after: asked.timeout }));
+            events.extend(answers(TaskId::Checkpoint(task)));
+        }
         for (phase, of) in self.plan.phases().iter().enumerate() {
             let bound = |after| Event::Timer(Timer::Task { phase, after });
             events.extend((!of.delay.is_zero()).then(|| bound(of.delay)));
             // A timeout that no task of the phase has, and the result of a task that is not in the phase.
             events.push(bound(JUST_LATER));
-            let task = TaskId { phase, task: of.tasks.len() };
+            let task = TaskId::InPhase { phase, task: of.tasks.len() };
             events.push(Event::TaskFinished { task, result: TaskResult::Done });
             for (task, asked) in of.tasks.iter().enumerate() {
-                let task = TaskId { phase, task };
+                let task = TaskId::InPhase { phase, task };
                 events.push(bound(asked.timeout));
-                events.extend(
-                    [TaskResult::Done, TaskResult::Failed, TaskResult::Panicked, TaskResult::Unreachable]
-                        .map(|result| Event::TaskFinished { task, result }),
-                );
+                events.extend(answers(task));
             }
         }
     }
@@ -118,6 +129,15 @@ impl Model for AnyOrder {
             Property::always("the state agrees with the events", |_, seen: &Seen| {
                 seen.keeps(Promise::StateIsTrue)
             }),
+            Property::always("a checkpoint is asked at once", |_, seen: &Seen| {
+                seen.keeps(Promise::CheckpointsAreAskedAtOnce)
+            }),
+            Property::always("a checkpoint delays no phase but the callbacks", |_, seen: &Seen| {
+                seen.keeps(Promise::CheckpointsDelayOnlyTheCallbacks)
+            }),
+            Property::always("no callback begins while a checkpoint runs", |_, seen: &Seen| {
+                seen.keeps(Promise::NoCallbackBesideACheckpoint)
+            }),
             // These show that the properties above are not vacuous.
             Property::sometimes("some path ends clean", |_, seen: &Seen| seen.ended(Outcome::Clean)),
             Property::sometimes("some path ends incomplete", |_, seen: &Seen| {
@@ -141,14 +161,20 @@ impl Seen {
 
 /// Visits every reachable state, checks each against the promises, and returns their number.
 fn explore(timeouts: Timeouts, members: &[(Kind, Option<u64>)]) -> usize {
-    let member = |(id, &(kind, seconds)): (usize, &(Kind, Option<u64>))| Member {
-        kind,
-        name: format!("m{id}"),
-        timeout: seconds.map(Duration::from_secs),
+    explore_with(&[SignalKind::Other], timeouts, members)
+}
+
+fn explore_with(
+    signals: &'static [SignalKind],
+    timeouts: Timeouts,
+    members: &[(Kind, Option<u64>)],
+) -> usize {
+    let member = |(id, &(kind, seconds)): (usize, &(Kind, Option<u64>))| {
+        Member::new(kind, format!("m{id}")).with_timeout(seconds.map(Duration::from_secs))
     };
     let plan = Plan::new(timeouts, members.iter().enumerate().map(member).collect());
     let Ok(plan) = plan else { panic!("no plan: {plan:?}") };
-    let checker = AnyOrder { plan }.checker().spawn_bfs().join();
+    let checker = AnyOrder { plan, signals }.checker().spawn_bfs().join();
     checker.assert_properties();
     checker.unique_state_count()
 }
@@ -207,4 +233,39 @@ fn a_callback_then_a_resource_without_a_coalescing_time() {
 fn a_server_then_a_callback_then_a_resource() {
     let kinds = [Kind::ServerFirst, Kind::Callback, Kind::Resource];
     assert_eq!(explore(Timeouts::default(), &kinds.map(|kind| (kind, None))), 9_121);
+}
+
+// As many as two resources one after another: the callback is held until the checkpoint is over.
+#[test]
+fn one_checkpoint_and_one_callback() {
+    assert_eq!(explore(Timeouts::default(), &[(Kind::Checkpoint, None), (Kind::Callback, None)]), 181);
+}
+
+#[test]
+fn a_checkpoint_alone() {
+    assert_eq!(explore(Timeouts::default(), &[(Kind::Checkpoint, None)]), 18);
+}
+
+#[test]
+fn two_checkpoints_with_different_timeouts() {
+    assert_eq!(explore(Timeouts::default(), &[(Kind::Checkpoint, None), (Kind::Checkpoint, Some(1))]), 274);
+}
+
+#[test]
+fn a_checkpoint_beside_a_ready_delay() {
+    let timeouts = Timeouts::default().ready_delay(Duration::from_secs(2));
+    assert_eq!(explore(timeouts, &[(Kind::Checkpoint, None)]), 81);
+}
+
+#[test]
+fn a_checkpoint_beside_a_server_then_a_callback() {
+    let kinds = [Kind::ServerFirst, Kind::Checkpoint, Kind::Callback];
+    assert_eq!(explore(Timeouts::default(), &kinds.map(|kind| (kind, None))), 9_661);
+}
+
+// As `one_callback`, and once more each of the nine states that have a first signal, with the terminal gone.
+#[test]
+fn hang_ups_of_a_terminal_and_of_a_process() {
+    let kinds = &[SignalKind::Other, SignalKind::HangUp, SignalKind::TerminalGone];
+    assert_eq!(explore_with(kinds, Timeouts::default(), &[(Kind::Callback, None)]), 27);
 }

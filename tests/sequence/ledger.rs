@@ -6,8 +6,8 @@ use std::{
 };
 
 use graceful_exit::sequence::{
-    Effect, EndedBy, Event, MemberId, Outcome, Phase, Plan, State, Step, TaskId, TaskResult, TaskStatus,
-    Timer,
+    Effect, EndedBy, Event, Kind, MemberId, Outcome, Phase, PhaseKind, Plan, Signal, SignalKind, State, Step,
+    TaskId, TaskStatus, Timer,
 };
 
 /// The history of one exit, derived from events and effects, independent of the machine's own state.
@@ -23,6 +23,7 @@ pub(super) struct Ledger {
     pub(super) statuses: BTreeMap<TaskId, TaskStatus>,
     begun: bool,
     first_signal: Option<Duration>,
+    terminal_is_gone: bool,
     dead: BTreeSet<MemberId>,
     phase: Option<usize>,
     next_phase: usize,
@@ -46,6 +47,9 @@ pub(super) enum Promise {
     EndedByIsTrue,
     OutcomeIsTrue,
     StateIsTrue,
+    CheckpointsAreAskedAtOnce,
+    CheckpointsDelayOnlyTheCallbacks,
+    NoCallbackBesideACheckpoint,
 }
 
 /// What an event means, given the history.
@@ -62,6 +66,14 @@ enum Meaning {
     Force,
 }
 
+/// How many tasks of a phase were asked, or found to be unreachable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Started {
+    None,
+    Some,
+    All,
+}
+
 impl Ledger {
     pub(super) fn new() -> Self {
         Self {
@@ -71,6 +83,7 @@ impl Ledger {
             statuses: BTreeMap::new(),
             begun: false,
             first_signal: None,
+            terminal_is_gone: false,
             dead: BTreeSet::new(),
             phase: None,
             next_phase: 0,
@@ -96,7 +109,7 @@ impl Ledger {
 
     pub(super) fn observe(&mut self, plan: &Plan, before: &State, event: Event, step: &Step) {
         let meaning = self.meaning(plan, event);
-        self.hold_exact_effects(plan, meaning, before, step);
+        self.hold_exact_effects(plan, meaning, event, before, step);
         let due = self.due(plan, event);
         let hold_over = self.phase.is_some_and(|phase| {
             let hold = plan.phases()[phase].delay;
@@ -114,8 +127,9 @@ impl Ledger {
                 Effect::Begin => {
                     self.hold(Promise::RepeatedRequestChangesNothing, !self.begun);
                     self.begun = true;
+                    self.mark_unreachable(plan, checkpoints_of(plan));
                 }
-                Effect::Arm { timer, after } => self.arm(plan, entered, timer, after),
+                Effect::Arm { timer, after } => self.arm(plan, timer, after),
                 Effect::Enter { phase } => {
                     self.enter(plan, phase);
                     entered = Some(phase);
@@ -124,6 +138,7 @@ impl Ledger {
                 Effect::TimeOut(task) => {
                     self.statuses.insert(task, TaskStatus::TimedOut);
                     timed_out.push(task);
+                    self.release_callbacks(plan);
                 }
                 Effect::CutOff(task) => {
                     self.hold(Promise::DeadlineNamesThePending, meaning == Meaning::Deadline);
@@ -152,9 +167,20 @@ impl Ledger {
             return Meaning::Nothing(Promise::NothingAfterTheExit);
         }
         match event {
-            Event::Signal { at } => match self.first_signal {
+            Event::Signal(Signal { at, kind }) => match self.first_signal {
                 None if self.begun => Meaning::Remembered,
                 None => Meaning::Begin,
+                // The first repetition of the terminal's hang-up is remembered, and changes nothing else.
+                Some(first)
+                    if kind == SignalKind::TerminalGone
+                        && !self.terminal_is_gone
+                        && at <= first + plan.timeouts().coalesce =>
+                {
+                    Meaning::Remembered
+                }
+                Some(_) if self.terminal_is_gone && kind != SignalKind::Other => {
+                    Meaning::Nothing(Promise::SecondSignalOnlyForces)
+                }
                 Some(first) if at <= first + plan.timeouts().coalesce => {
                     Meaning::Nothing(Promise::SecondSignalOnlyForces)
                 }
@@ -171,12 +197,21 @@ impl Ledger {
                 Meaning::Nothing(Promise::StaleTimerChangesNothing)
             }
             Event::Timer(Timer::Deadline) => Meaning::Deadline,
-            Event::MemberFailed { .. } | Event::Timer(Timer::Task { .. }) => Meaning::Progress,
+            Event::MemberFailed { .. } | Event::Timer(Timer::Checkpoint { .. } | Timer::Task { .. }) => {
+                Meaning::Progress
+            }
         }
     }
 
     /// Compares the effects one by one where the promises determine them.
-    fn hold_exact_effects(&mut self, plan: &Plan, meaning: Meaning, before: &State, step: &Step) {
+    fn hold_exact_effects(
+        &mut self,
+        plan: &Plan,
+        meaning: Meaning,
+        event: Event,
+        before: &State,
+        step: &Step,
+    ) {
         let effects = step.effects.as_slice();
         match meaning {
             Meaning::Nothing(promise) => self.hold(promise, effects.is_empty() && step.state == *before),
@@ -184,6 +219,11 @@ impl Ledger {
             Meaning::Begin => {
                 let deadline = Effect::Arm { timer: Timer::Deadline, after: plan.timeouts().timeout };
                 self.hold(Promise::EveryWaitIsTimed, effects.starts_with(&[Effect::Begin, deadline]));
+                let before_phases = effects.split(|effect| matches!(effect, Effect::Enter { .. })).next();
+                let asked: Vec<_> = before_phases.into_iter().flatten().filter_map(asked).collect();
+                let expected: Vec<_> =
+                    checkpoints_of(plan).filter(|&id| self.will_be_asked(plan, id, event)).collect();
+                self.hold(Promise::CheckpointsAreAskedAtOnce, asked == expected);
             }
             Meaning::Progress => {}
             Meaning::Deadline => {
@@ -202,11 +242,13 @@ impl Ledger {
 
     /// The tasks whose timeout this event is.
     fn due(&self, plan: &Plan, event: Event) -> Vec<TaskId> {
-        let Event::Timer(timer @ Timer::Task { .. }) = event else { return Vec::new() };
+        let Event::Timer(timer @ (Timer::Checkpoint { .. } | Timer::Task { .. })) = event else {
+            return Vec::new();
+        };
         if self.is_over() || !self.live.contains(&timer) {
             return Vec::new();
         }
-        self.waiting().into_iter().filter(|&task| bound_of(plan, task) == timer).collect()
+        self.waiting().into_iter().filter(|&task| Timer::of(plan, task) == timer).collect()
     }
 
     fn record(&mut self, plan: &Plan, meaning: Meaning, event: Event) {
@@ -214,16 +256,19 @@ impl Ledger {
             return;
         }
         match event {
-            Event::Signal { at } => self.first_signal = self.first_signal.or(Some(at)),
+            Event::Signal(Signal { at, kind }) => {
+                self.first_signal = self.first_signal.or(Some(at));
+                self.terminal_is_gone |= kind == SignalKind::TerminalGone;
+            }
             Event::Stop => {}
             Event::TaskFinished { task, result } => {
-                self.statuses.insert(task, TaskStatus::Finished(result));
+                self.statuses.insert(task, result.into());
             }
             Event::MemberFailed { member } => {
                 self.dead.insert(member);
                 for task in self.waiting() {
-                    if member_of(plan, task) == member {
-                        self.statuses.insert(task, TaskStatus::Finished(TaskResult::Unreachable));
+                    if plan.task(task).member == member {
+                        self.statuses.insert(task, TaskStatus::Unreachable);
                     }
                 }
             }
@@ -231,13 +276,60 @@ impl Ledger {
                 self.live.remove(&timer);
             }
         }
+        self.release_callbacks(plan);
     }
 
-    fn arm(&mut self, plan: &Plan, entered: Option<usize>, timer: Timer, after: Duration) {
+    /// Tasks of members that are gone end as they would be asked.
+    fn mark_unreachable(&mut self, plan: &Plan, tasks: impl Iterator<Item = TaskId>) {
+        for task in tasks {
+            if self.dead.contains(&plan.task(task).member) {
+                self.statuses.insert(task, TaskStatus::Unreachable);
+            }
+        }
+    }
+
+    fn will_be_asked(&self, plan: &Plan, id: TaskId, event: Event) -> bool {
+        let member = plan.task(id).member;
+        !self.dead.contains(&member) && event != Event::MemberFailed { member }
+    }
+
+    /// Callbacks that waited for a checkpoint are asked when the last one is over.
+    fn release_callbacks(&mut self, plan: &Plan) {
+        if let Some(phase) = self.phase
+            && plan.phases()[phase].kind == PhaseKind::Callbacks
+            && !self.has_checkpoint_running()
+            && tasks_of(plan, phase).all(|task| !self.statuses.contains_key(&task))
+        {
+            self.mark_unreachable(plan, tasks_of(plan, phase));
+        }
+    }
+
+    fn started(&self, plan: &Plan, phase: usize) -> Started {
+        let known = tasks_of(plan, phase).filter(|task| self.statuses.contains_key(task)).count();
+        match known {
+            all if all == plan.phases()[phase].tasks.len() => Started::All,
+            0 => Started::None,
+            _ => Started::Some,
+        }
+    }
+
+    fn has_checkpoint_running(&self) -> bool {
+        self.waiting().into_iter().any(TaskId::is_checkpoint)
+    }
+
+    fn is_held(&self, plan: &Plan, phase: usize) -> bool {
+        plan.phases()[phase].kind == PhaseKind::Callbacks && self.has_checkpoint_running()
+    }
+
+    fn arm(&mut self, plan: &Plan, timer: Timer, after: Duration) {
         let right = match timer {
             Timer::Deadline => after == plan.timeouts().timeout && self.next_phase == 0,
-            Timer::Task { phase, after: bound } => {
-                after == bound && entered == Some(phase) && self.phase == Some(phase)
+            Timer::Checkpoint { after: timeout } => {
+                after == timeout && self.begun && self.next_phase == 0 && self.phase.is_none()
+            }
+            Timer::Task { phase, after: timeout } => {
+                let none_asked = self.waiting().into_iter().all(TaskId::is_checkpoint);
+                after == timeout && self.phase == Some(phase) && none_asked
             }
         };
         let new = self.live.insert(timer);
@@ -248,17 +340,21 @@ impl Ledger {
         self.hold(Promise::EveryWaitIsTimed, self.live.contains(&Timer::Deadline));
         self.hold(Promise::PhasesFollowThePlan, self.phase.is_none() && phase == self.next_phase);
         self.phase = Some(phase);
-        for task in tasks_of(plan, phase) {
-            if self.dead.contains(&member_of(plan, task)) {
-                self.statuses.insert(task, TaskStatus::Finished(TaskResult::Unreachable));
-            }
+        if !self.is_held(plan, phase) {
+            self.mark_unreachable(plan, tasks_of(plan, phase));
         }
     }
 
     fn ask(&mut self, plan: &Plan, task: TaskId) {
-        self.hold(Promise::PhasesFollowThePlan, self.phase == Some(task.phase));
-        self.hold(Promise::NoTaskForAFailedServer, !self.dead.contains(&member_of(plan, task)));
-        self.hold(Promise::EveryWaitIsTimed, self.live.contains(&bound_of(plan, task)));
+        let in_its_phase = match task {
+            TaskId::Checkpoint(_) => self.begun && self.phase.is_none() && self.next_phase == 0,
+            TaskId::InPhase { phase, .. } => self.phase == Some(phase),
+        };
+        self.hold(Promise::PhasesFollowThePlan, in_its_phase);
+        let is_callback = plan.member_of(task).kind == Kind::Callback;
+        self.hold(Promise::NoCallbackBesideACheckpoint, !is_callback || !self.has_checkpoint_running());
+        self.hold(Promise::NoTaskForAFailedServer, !self.dead.contains(&plan.task(task).member));
+        self.hold(Promise::EveryWaitIsTimed, self.live.contains(&Timer::of(plan, task)));
         // In the order of the plan.
         self.hold(Promise::PhasesFollowThePlan, self.waiting().iter().all(|&asked| asked < task));
         let before = self.statuses.insert(task, TaskStatus::Running);
@@ -275,21 +371,27 @@ impl Ledger {
             EndedBy::Deadline => self.hold(Promise::DeadlineNamesThePending, waiting.is_empty()),
             EndedBy::Done | EndedBy::Timeout => {
                 let held = plan.phases()[phase].delay.is_zero() || hold_over;
-                self.hold(Promise::PhasesFollowThePlan, waiting.is_empty() && held);
+                let none = waiting.into_iter().all(TaskId::is_checkpoint) && !self.is_held(plan, phase);
+                self.hold(Promise::PhasesFollowThePlan, none && held);
             }
         }
-        let known = tasks_of(plan, phase).all(|task| self.statuses.contains_key(&task));
-        self.hold(Promise::EachTaskStartsOnce, known);
-        self.live.retain(|timer| *timer == Timer::Deadline);
+        // A sudden end may come while the callbacks are held, and then none of them is asked.
+        let sudden = matches!(by, EndedBy::Signal | EndedBy::Deadline);
+        let started = self.started(plan, phase);
+        self.hold(
+            Promise::EachTaskStartsOnce,
+            started == Started::All || (sudden && started == Started::None),
+        );
+        self.live.retain(|timer| !matches!(timer, Timer::Task { .. }));
         self.phase = None;
         self.next_phase = phase + 1;
     }
 
     fn exit(&mut self, plan: &Plan, meaning: Meaning, outcome: Outcome) {
         let to_the_end = self.next_phase == plan.phases().len();
-        let all = plan.phases().iter().map(|phase| phase.tasks.len()).sum::<usize>();
-        let done =
-            self.statuses.values().filter(|&&fate| fate == TaskStatus::Finished(TaskResult::Done)).count();
+        let in_phases = plan.phases().iter().map(|phase| phase.tasks.len()).sum::<usize>();
+        let all = in_phases + plan.checkpoints().len();
+        let done = self.statuses.values().filter(|&&fate| fate == TaskStatus::Done).count();
         let right = match meaning {
             Meaning::Deadline => outcome == Outcome::TimedOut,
             Meaning::Force => outcome == Outcome::Forced,
@@ -298,7 +400,7 @@ impl Ledger {
         };
         self.hold(Promise::OutcomeIsTrue, right);
         if matches!(outcome, Outcome::Clean | Outcome::Incomplete) {
-            self.hold(Promise::PhasesFollowThePlan, to_the_end);
+            self.hold(Promise::PhasesFollowThePlan, to_the_end && self.waiting().is_empty());
         }
         self.exits.push(outcome);
         self.hold(Promise::ExitsOnce, self.phase.is_none() && self.exits.len() == 1);
@@ -308,23 +410,31 @@ impl Ledger {
     fn hold_at_rest(&mut self, plan: &Plan, state: &State) {
         let waiting = self.waiting();
         if let Some(phase) = self.phase {
-            let known = tasks_of(plan, phase).all(|task| self.statuses.contains_key(&task));
-            self.hold(Promise::EachTaskStartsOnce, known);
+            let expected = if self.is_held(plan, phase) { Started::None } else { Started::All };
+            let started = self.started(plan, phase);
+            let empty = plan.phases()[phase].tasks.is_empty();
+            self.hold(Promise::EachTaskStartsOnce, started == expected || empty);
             let hold = plan.phases()[phase].delay;
-            let mut needed: BTreeSet<Timer> = waiting.iter().map(|&task| bound_of(plan, task)).collect();
+            let mut needed: BTreeSet<Timer> = waiting.iter().map(|&task| Timer::of(plan, task)).collect();
             needed.extend((!hold.is_zero()).then_some(Timer::Task { phase, after: hold }));
             // A phase without a pending task or timer would never end.
             self.hold(Promise::EveryWaitIsTimed, !needed.is_empty());
+            // Only the callbacks may wait for nothing but checkpoints.
+            let own = needed.iter().any(|timer| matches!(timer, Timer::Task { .. }));
+            self.hold(Promise::CheckpointsDelayOnlyTheCallbacks, own || self.is_held(plan, phase));
             needed.insert(Timer::Deadline);
             self.hold(Promise::EveryWaitIsTimed, needed.is_subset(&self.live));
         }
+        self.live.retain(|&timer| {
+            !matches!(timer, Timer::Checkpoint { .. })
+                || waiting.iter().any(|&task| Timer::of(plan, task) == timer)
+        });
         self.hold(Promise::ExitsOnce, self.phase.is_some() || self.is_over() || !self.begun);
 
-        let statuses =
-            state.statuses().iter().zip(plan.phases()).enumerate().all(|(phase, (statuses, of))| {
-                let expected = (0..of.tasks.len()).map(|task| self.statuses.get(&TaskId { phase, task }));
-                statuses.iter().eq(expected.map(|fate| fate.unwrap_or(&TaskStatus::NotStarted)))
-            });
+        let statuses = state
+            .statuses()
+            .iter()
+            .all(|(task, status)| status == self.statuses.get(&task).unwrap_or(&TaskStatus::NotStarted));
         let agree = statuses
             && state.pending().eq(waiting)
             && state.phase() == self.phase
@@ -343,7 +453,8 @@ impl Ledger {
 /// Fires only the phases' own timers. Returns true if they alone end the exit.
 pub(super) fn ends_by_its_bounds(plan: &Plan, state: &State, ledger: &Ledger) -> bool {
     let (mut state, mut ledger) = (state.clone(), ledger.clone());
-    let timers: usize = plan.phases().iter().map(|Phase { tasks, .. }| tasks.len() + 1).sum();
+    let of_phases: usize = plan.phases().iter().map(|Phase { tasks, .. }| tasks.len() + 1).sum();
+    let timers = of_phases + plan.checkpoints().len();
     for _ in 0..=timers {
         let mut bounds = ledger.live.iter().filter(|&&timer| timer != Timer::Deadline);
         let Some(&timer) = bounds.next().filter(|_| !ledger.is_over()) else { break };
@@ -356,13 +467,17 @@ pub(super) fn ends_by_its_bounds(plan: &Plan, state: &State, ledger: &Ledger) ->
 }
 
 fn tasks_of(plan: &Plan, phase: usize) -> impl Iterator<Item = TaskId> {
-    (0..plan.phases()[phase].tasks.len()).map(move |task| TaskId { phase, task })
+    (0..plan.phases()[phase].tasks.len()).map(move |task| TaskId::InPhase { phase, task })
 }
 
-fn member_of(plan: &Plan, id: TaskId) -> MemberId {
-    plan.phases()[id.phase].tasks[id.task].member
+fn checkpoints_of(plan: &Plan) -> impl Iterator<Item = TaskId> + use<> {
+    (0..plan.checkpoints().len()).map(TaskId::Checkpoint)
 }
 
-fn bound_of(plan: &Plan, id: TaskId) -> Timer {
-    Timer::Task { phase: id.phase, after: plan.phases()[id.phase].tasks[id.task].timeout }
+/// The task that an effect asks for.
+fn asked(effect: &Effect) -> Option<TaskId> {
+    match effect {
+        Effect::RunTask(task) => Some(*task),
+        _ => None,
+    }
 }

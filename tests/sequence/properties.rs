@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use graceful_exit::sequence::{
-    Effect, Event, Kind, Member, MemberId, Outcome, PhaseKind, Plan, PlanError, State, TaskId, TaskResult,
-    Timeouts, Timer,
+    Effect, Event, Kind, Member, MemberId, Outcome, PhaseKind, Plan, PlanError, Signal, SignalKind, State,
+    Task, TaskId, TaskResult, Timeouts, Timer,
 };
 use proptest::{
     prelude::*,
@@ -52,6 +52,12 @@ proptest! {
         prop_assert!(plan.is_ok());
         let Ok(plan) = plan else { return Ok(()) };
 
+        let saves = (0..members.len()).filter(|&id| members[id].kind == Kind::Checkpoint);
+        let timeout = |id: usize| members[id].timeout.unwrap_or(timeouts.checkpoint_timeout);
+        let checkpoints: Vec<_> =
+            saves.map(|id| Task { member: MemberId(id), timeout: timeout(id) }).collect();
+        prop_assert_eq!(plan.checkpoints(), &checkpoints[..]);
+
         let mut expected = Vec::new();
         if !timeouts.ready_delay.is_zero() {
             expected.push((PhaseKind::ReadyDelay, timeouts.ready_delay, Vec::new()));
@@ -61,7 +67,7 @@ proptest! {
             let tasks: Vec<_> = ids.map(|id| (id, members[id].timeout.unwrap_or(bound))).collect();
             if kind == PhaseKind::Release {
                 expected.extend(tasks.into_iter().rev().map(|task| (kind, Duration::ZERO, vec![task])));
-            } else if !tasks.is_empty() {
+            } else if !tasks.is_empty() || (kind == PhaseKind::Callbacks && !checkpoints.is_empty()) {
                 expected.push((kind, Duration::ZERO, tasks));
             }
         };
@@ -80,7 +86,11 @@ proptest! {
         let longest = |(_, hold, tasks): &(_, Duration, Vec<(usize, Duration)>)| {
             tasks.iter().map(|&(_, bound)| bound).fold(*hold, Duration::max)
         };
-        let worst_case = expected.iter().map(longest).sum::<Duration>();
+        // The callbacks begin when everything before them and the slowest checkpoint is over.
+        let (before, from): (Vec<_>, Vec<_>) = expected.iter().partition(|(kind, ..)| *kind < PhaseKind::Callbacks);
+        let slowest = checkpoints.iter().map(|task| task.timeout).max().unwrap_or_default();
+        let before = before.into_iter().map(longest).sum::<Duration>().max(slowest);
+        let worst_case = before + from.into_iter().map(longest).sum::<Duration>();
         prop_assert_eq!(plan.worst_case(), worst_case);
         prop_assert_eq!(plan.overrun() + timeouts.timeout, worst_case.max(timeouts.timeout));
     }
@@ -115,19 +125,18 @@ fn a_plan_without_members_exits_clean_at_once() {
 
 #[test]
 fn an_invalid_plan_is_an_error() {
-    let member = |kind, name: &str| Member { kind, name: name.into(), timeout: None };
     let refused = |members: Vec<Member>| Plan::new(Timeouts::default(), members).err();
 
     let timeouts = Timeouts::default().timeout(Duration::ZERO);
     assert_eq!(Plan::new(timeouts, Vec::new()), Err(PlanError::NoTime));
-    assert_eq!(refused(vec![member(Kind::Worker, "")]), Some(PlanError::NoName { kind: Kind::Worker }));
+    assert_eq!(refused(vec![Member::new(Kind::Worker, "")]), Some(PlanError::NoName { kind: Kind::Worker }));
     assert_eq!(
-        refused(vec![member(Kind::ServerFirst, "a"), member(Kind::ServerLast, "a")]),
+        refused(vec![Member::new(Kind::ServerFirst, "a"), Member::new(Kind::ServerLast, "a")]),
         Some(PlanError::SameName { kind: Kind::ServerLast, name: "a".into() })
     );
-    assert_eq!(refused(vec![member(Kind::ServerFirst, "a"), member(Kind::Callback, "a")]), None);
-    let server = Member { timeout: Some(Duration::from_secs(1)), ..member(Kind::ServerLast, "a") };
-    assert_eq!(refused(vec![server]), Some(PlanError::OwnBound { name: "a".into() }));
+    assert_eq!(refused(vec![Member::new(Kind::ServerFirst, "a"), Member::new(Kind::Callback, "a")]), None);
+    let server = Member::new(Kind::ServerLast, "a").with_timeout(Some(Duration::from_secs(1)));
+    assert_eq!(refused(vec![server]), Some(PlanError::ServerTimeout { name: "a".into() }));
 }
 
 /// The next event, in a form that is valid in any state and that proptest can shrink.
@@ -141,7 +150,7 @@ enum Choice {
     Bound(Index),
     /// Any timer fires, armed or not.
     StrayTimer(Timer),
-    Signal(Duration),
+    Signal(Signal),
     Stop,
     Death(Index),
 }
@@ -176,7 +185,7 @@ fn event(plan: &Plan, ledger: &Ledger, choice: Choice) -> Event {
             if bounds.is_empty() { Event::Stop } else { Event::Timer(*index.get(&bounds)) }
         }
         Choice::StrayTimer(timer) => Event::Timer(timer),
-        Choice::Signal(at) => Event::Signal { at },
+        Choice::Signal(signal) => Event::Signal(signal),
         Choice::Stop => Event::Stop,
         // One more than there are: the failure of a member that the plan does not have.
         Choice::Death(index) => {
@@ -203,16 +212,21 @@ fn calm_choice() -> impl Strategy<Value = Choice> {
 }
 
 fn any_choice() -> impl Strategy<Value = Choice> {
-    let task = (0..12_usize, 0..42_usize).prop_map(|(phase, task)| TaskId { phase, task });
+    let task = (0..12_usize, 0..42_usize).prop_map(|(phase, task)| TaskId::InPhase { phase, task });
+    let task = prop_oneof![6 => task, 1 => (0..8_usize).prop_map(TaskId::Checkpoint)];
     let bound = (0..12_usize, any_bound()).prop_map(|(phase, after)| Timer::Task { phase, after });
+    let checkpoint = any_bound().prop_map(|after| Timer::Checkpoint { after });
     // Intervals below, above and equal to a coalescing time of `any_timeouts`.
+    let kind =
+        select(&[SignalKind::Other, SignalKind::Other, SignalKind::HangUp, SignalKind::TerminalGone][..]);
     let at = (0..=30_u64).prop_map(|tick| Duration::from_millis(1_000 + tick * 10));
+    let signal = (at, kind).prop_map(|(at, kind)| Signal { at, kind });
     prop_oneof![
         4 => (any::<Index>(), any_over()).prop_map(|(index, result)| Choice::Answer(index, result)),
         2 => (task, any_over()).prop_map(|(task, result)| Choice::StrayAnswer(task, result)),
         4 => any::<Index>().prop_map(Choice::Bound),
-        4 => prop_oneof![9 => bound, 1 => Just(Timer::Deadline)].prop_map(Choice::StrayTimer),
-        1 => at.prop_map(Choice::Signal),
+        4 => prop_oneof![9 => bound, 2 => checkpoint, 1 => Just(Timer::Deadline)].prop_map(Choice::StrayTimer),
+        1 => signal.prop_map(Choice::Signal),
         1 => Just(Choice::Stop),
         1 => any::<Index>().prop_map(Choice::Death),
     ]
@@ -229,12 +243,14 @@ fn any_plan() -> impl Strategy<Value = Plan> {
 
 fn any_timeouts() -> impl Strategy<Value = Timeouts> {
     let millis = |of: &'static [u64]| select(of).prop_map(Duration::from_millis);
-    let of = (millis(&[0, 50, 150]), any_bound(), any_bound(), any_bound(), any_bound(), any_bound());
+    let of =
+        (millis(&[0, 50, 150]), any_bound(), any_bound(), any_bound(), any_bound(), any_bound(), any_bound());
     (of, millis(&[1, 1_000, 25_000])).prop_map(
-        |((coalesce, ready_delay, drain, stop, callback, release), deadline)| {
+        |((coalesce, ready_delay, checkpoint, drain, stop, callback, release), deadline)| {
             Timeouts::default()
                 .coalesce(coalesce)
                 .ready_delay(ready_delay)
+                .checkpoint_timeout(checkpoint)
                 .drain_timeout(drain)
                 .stop_timeout(stop)
                 .callback_timeout(callback)
@@ -246,12 +262,12 @@ fn any_timeouts() -> impl Strategy<Value = Timeouts> {
 
 fn any_members() -> impl Strategy<Value = Vec<Member>> {
     let kinds =
-        [Kind::ServerFirst, Kind::ServerLast, Kind::Worker, Kind::Callback, Kind::Callback, Kind::Resource];
+        [Kind::ServerFirst, Kind::ServerLast, Kind::Worker, Kind::Checkpoint, Kind::Callback, Kind::Resource];
     let member = (select(kinds.to_vec()), prop::option::of(any_bound()));
     prop::collection::vec(member, 0..40).prop_map(|members| {
         let name = |(id, (kind, bound)): (usize, (Kind, Option<Duration>))| {
-            let bound = bound.filter(|_| !matches!(kind, Kind::ServerFirst | Kind::ServerLast));
-            Member { kind, name: format!("m{id}"), timeout: bound }
+            let bound = bound.filter(|_| !kind.is_server());
+            Member::new(kind, format!("m{id}")).with_timeout(bound)
         };
         members.into_iter().enumerate().map(name).collect()
     })

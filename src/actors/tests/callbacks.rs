@@ -17,7 +17,7 @@ use super::rig::{
 };
 use crate::{
     actors::{Job, JobContext, JobError, RunCallback},
-    sequence::{Outcome, PhaseKind, TaskResult, TaskStatus},
+    sequence::{Outcome, PhaseKind, TaskStatus},
 };
 
 #[actix_rt::test]
@@ -44,7 +44,7 @@ async fn each_callback_has_its_own_bound_and_is_told_when_it_is_over() {
     rig.timeouts.callback_timeout = Duration::from_mins(45);
     let report = rig.run().await;
 
-    assert_eq!(of(&report.callbacks, "half-hour").fate, TaskStatus::Finished(TaskResult::Done));
+    assert_eq!(of(&report.callbacks, "half-hour").fate, TaskStatus::Done);
     assert_took(of(&report.callbacks, "half-hour").duration, Duration::from_mins(30));
     let told = diary.entries();
     assert_eq!(told.len(), 3);
@@ -104,13 +104,13 @@ async fn whoever_fails_neither_delays_nor_hides_another() {
     rig.job(Job::resource("pool", member(|_| done_after(10 * MS)).recipient()));
     let report = rig.run().await;
 
-    let panicked = TaskStatus::Finished(TaskResult::Panicked);
-    let unreachable = TaskStatus::Finished(TaskResult::Unreachable);
-    let failed = TaskStatus::Finished(TaskResult::Failed);
+    let panicked = TaskStatus::Panicked;
+    let unreachable = TaskStatus::Unreachable;
+    let failed = TaskStatus::Failed;
     assert_eq!(
         statuses(&report.callbacks),
         [
-            ("good", TaskStatus::Finished(TaskResult::Done)),
+            ("good", TaskStatus::Done),
             ("fails", failed),
             ("panics", panicked),
             ("panics-later", panicked),
@@ -127,7 +127,7 @@ async fn whoever_fails_neither_delays_nor_hides_another() {
     assert_took(of(&report.callbacks, "good").duration, 10 * MS);
     assert_took(of(&report.callbacks, "panics-later").duration, 5 * MS);
     assert_took(of(&report.callbacks, "never").duration, 3 * SECOND);
-    assert_eq!(of(&report.resources, "pool").fate, TaskStatus::Finished(TaskResult::Done));
+    assert_eq!(of(&report.resources, "pool").fate, TaskStatus::Done);
     assert_eq!(report.outcome, Outcome::Incomplete);
 
     let log = lines.all();
@@ -182,7 +182,7 @@ async fn an_actor_that_stops_while_it_is_waited_for_is_not_waited_for_any_longer
     pass(SECOND).await;
     actor.do_send(Halt);
     let report = exit.report().await;
-    assert_eq!(report.callbacks[0].fate, TaskStatus::Finished(TaskResult::Panicked));
+    assert_eq!(report.callbacks[0].fate, TaskStatus::Panicked);
     assert_took(report.duration, SECOND);
 }
 
@@ -224,15 +224,11 @@ async fn a_callback_that_blocks_its_thread_delays_nobody() {
     let report = rig.run().await;
     assert_eq!(
         statuses(&report.callbacks),
-        [
-            ("blocks", TaskStatus::TimedOut),
-            ("panics", TaskStatus::Finished(TaskResult::Panicked)),
-            ("quick", TaskStatus::Finished(TaskResult::Done))
-        ]
+        [("blocks", TaskStatus::TimedOut), ("panics", TaskStatus::Panicked), ("quick", TaskStatus::Done)]
     );
     assert_eq!(of(&report.callbacks, "panics").error.as_deref(), Some("in a future of its own"));
     assert!(of(&report.callbacks, "quick").duration < 90 * MS, "{:?}", report.callbacks);
-    assert_eq!(report.resources[0].fate, TaskStatus::Finished(TaskResult::Done));
+    assert_eq!(report.resources[0].fate, TaskStatus::Done);
     assert!((100 * MS..SECOND).contains(&report.duration), "{:?}", report.duration);
 }
 
@@ -271,8 +267,8 @@ async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
     assert_eq!(
         callbacks,
         [
-            (TaskStatus::Finished(TaskResult::Done), None),
-            (TaskStatus::Finished(TaskResult::Failed), Some("refused; 2 writes")),
+            (TaskStatus::Done, None),
+            (TaskStatus::Failed, Some("refused; 2 writes")),
             (TaskStatus::TimedOut, Some("5 writes")),
             (TaskStatus::TimedOut, None),
             (TaskStatus::TimedOut, None),

@@ -55,7 +55,7 @@ fn assert_ended_in(report: &Report, phase: PhaseKind, by: EndedBy) {
     assert_eq!((last.kind, last.ended_by), (phase, by));
     let of = |reports: &[crate::sequence::CallbackReport]| reports[0].fate;
     let fate = |kind: PhaseKind| match kind.cmp(&phase) {
-        std::cmp::Ordering::Less => TaskStatus::Finished(crate::sequence::TaskResult::Done),
+        std::cmp::Ordering::Less => TaskStatus::Done,
         std::cmp::Ordering::Equal => TaskStatus::CutOff,
         std::cmp::Ordering::Greater => TaskStatus::NotStarted,
     };

@@ -14,13 +14,15 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     actors::{
-        FinishWork, Heartbeat, Hooks, Job, JobContext, JobError, MemberSpec, Monitor, ReleaseResource,
-        RunCallback, ServerFailed, ShutdownSupervisor, SignalReceived, StopRequested, SupervisorConfig,
+        Checkpoint, FinishWork, Heartbeat, Hooks, Job, JobContext, JobError, MemberSpec, Monitor,
+        ReleaseResource, RunCallback, ServerFailed, ShutdownSupervisor, SignalReceived, StopRequested,
+        SupervisorConfig,
     },
     drain::Drain,
     locale::Language,
     sequence::{
-        CallbackReport, ExitCodes, Kind, Member, MemberId, PhaseKind, Plan, Report, TaskStatus, Timeouts,
+        CallbackReport, ExitCodes, Kind, Member, MemberId, PhaseKind, Plan, Report, SignalKind, TaskStatus,
+        Timeouts,
     },
     server::Handle,
 };
@@ -76,11 +78,7 @@ impl Rig {
 
     /// Starts everybody on the test's own thread.
     pub(super) fn start(self) -> Exit {
-        let servers = self.servers.iter().map(|(handle, kind)| Member {
-            kind: *kind,
-            name: handle.name().to_string(),
-            timeout: None,
-        });
+        let servers = self.servers.iter().map(|(handle, kind)| Member::new(*kind, handle.name().as_ref()));
         let members = servers.chain(self.jobs.iter().map(Job::member)).collect();
         let plan = Arc::new(Plan::new(self.timeouts, members).expect("a plan"));
         let handles: Vec<_> = self.servers.into_iter().map(|(handle, _)| handle).collect();
@@ -123,7 +121,7 @@ impl Exit {
     /// A signal at this instant of the test's clock.
     pub(super) fn signal(&self, name: &str) {
         let at = self.epoch + self.clock.elapsed();
-        self.supervisor.do_send(SignalReceived { name: name.to_owned(), at });
+        self.supervisor.do_send(SignalReceived { name: name.to_owned(), at, kind: SignalKind::Other });
     }
 
     pub(super) fn died(&self, member: usize) {
@@ -213,6 +211,14 @@ impl Handler<ReleaseResource> for UserActor {
     type Result = ResponseFuture<Result<(), JobError>>;
 
     fn handle(&mut self, ReleaseResource(context): ReleaseResource, _: &mut Self::Context) -> Self::Result {
+        (self.0)(context)
+    }
+}
+
+impl Handler<Checkpoint> for UserActor {
+    type Result = ResponseFuture<Result<(), JobError>>;
+
+    fn handle(&mut self, Checkpoint(context): Checkpoint, _: &mut Self::Context) -> Self::Result {
         (self.0)(context)
     }
 }

@@ -19,20 +19,18 @@ use crate::{business, cli::Format};
 
 /// The plan that `run` carries out, without starting anything.
 pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
-    let server = |name: &str, server: &settings::Server| Member {
-        kind: match server.stop {
+    let server = |name: &str, server: &settings::Server| {
+        let kind = match server.stop {
             Stop::First => Kind::ServerFirst,
             Stop::Last => Kind::ServerLast,
-        },
-        name: name.to_owned(),
-        timeout: None,
+        };
+        Member::new(kind, name)
     };
-    let job = |kind, name: &str| Member { kind, name: name.to_owned(), timeout: None };
     let members = vec![
         server("admin", &settings.servers.admin),
         server("business", &settings.servers.business),
-        job(Kind::Callback, business::FLUSH),
-        job(Kind::Resource, business::STORE),
+        Member::new(Kind::Callback, business::FLUSH),
+        Member::new(Kind::Resource, business::STORE),
     ];
     Plan::new(settings.shutdown.timeouts, members)
 }

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     fn plan(deadline: u64) -> Plan {
-        let member = |kind, name: &str| Member { kind, name: name.into(), timeout: None };
+        let member = |kind, name: &str| Member::new(kind, name);
         let members = vec![
             member(Kind::ServerFirst, "business"),
             member(Kind::Callback, "flush"),

@@ -1,0 +1,115 @@
+//! Which signal starts an exit, which repeats the same request, and which forces the end.
+
+use std::time::Duration;
+
+/// A signal that was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Signal {
+    /// When, since an instant that the caller chose once and for all; only differences count.
+    pub at: Duration,
+    /// Which sort of signal it is.
+    pub kind: SignalKind,
+}
+
+/// What tells one signal from another here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SignalKind {
+    /// Any signal but a hang-up.
+    #[default]
+    Other,
+    /// A SIGHUP that a process sent.
+    HangUp,
+    /// A SIGHUP that the kernel sent because the terminal went away.
+    TerminalGone,
+}
+
+/// What a signal means, given those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Meaning {
+    /// The first one: it starts the exit, unless something else has started it before.
+    First,
+    /// The same request as an earlier one.
+    Repeated,
+    /// A second request: it forces the end.
+    Second,
+}
+
+/// Tells the meaning of each signal. The one rule, for the machine and for the hard stop.
+///
+/// A signal at most `coalesce` after the first one is the same request: service managers and shells send two at once.
+/// After the kernel's SIGHUP for a terminal that went away, the shell repeats it whenever it gets round to it, so no
+/// SIGHUP after that forces.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SignalRule {
+    coalesce: Duration,
+    first: Option<Duration>,
+    terminal_is_gone: bool,
+}
+
+impl SignalRule {
+    /// Before any signal.
+    #[must_use]
+    pub const fn new(coalesce: Duration) -> Self {
+        Self { coalesce, first: None, terminal_is_gone: false }
+    }
+
+    /// The meaning of the next signal.
+    pub fn receive(&mut self, signal: Signal) -> Meaning {
+        let repeats_hang_up = self.terminal_is_gone
+            && match signal.kind {
+                SignalKind::HangUp | SignalKind::TerminalGone => true,
+                SignalKind::Other => false,
+            };
+        self.terminal_is_gone |= signal.kind == SignalKind::TerminalGone;
+        let Some(first) = self.first else {
+            self.first = Some(signal.at);
+            return Meaning::First;
+        };
+        if repeats_hang_up || signal.at.saturating_sub(first) <= self.coalesce {
+            Meaning::Repeated
+        } else {
+            Meaning::Second
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COALESCE: Duration = Duration::from_millis(50);
+
+    fn meanings(signals: &[(u64, SignalKind)]) -> Vec<Meaning> {
+        let mut rule = SignalRule::new(COALESCE);
+        let signal = |&(ms, kind)| Signal { at: Duration::from_millis(ms), kind };
+        signals.iter().map(signal).map(|signal| rule.receive(signal)).collect()
+    }
+
+    #[test]
+    fn a_signal_within_the_coalescing_time_is_the_same_request() {
+        let other = SignalKind::Other;
+        let times = [(1_000, other), (1_050, other), (1_051, other), (9_000, other)];
+        assert_eq!(meanings(&times), [Meaning::First, Meaning::Repeated, Meaning::Second, Meaning::Second]);
+    }
+
+    #[test]
+    fn after_the_terminal_went_away_no_hang_up_forces_however_late() {
+        let hang_ups = [
+            (0, SignalKind::TerminalGone),
+            (3_000, SignalKind::HangUp),
+            (60_000, SignalKind::TerminalGone),
+            (61_000, SignalKind::Other),
+        ];
+        let repeated = Meaning::Repeated;
+        assert_eq!(meanings(&hang_ups), [Meaning::First, repeated, repeated, Meaning::Second]);
+    }
+
+    #[test]
+    fn a_hang_up_that_a_process_sent_is_a_request_like_any_other() {
+        let second = |first, second| meanings(&[(0, first), (1_000, second)])[1];
+        assert_eq!(second(SignalKind::HangUp, SignalKind::HangUp), Meaning::Second);
+        assert_eq!(second(SignalKind::Other, SignalKind::TerminalGone), Meaning::Second);
+        let gone = [(0, SignalKind::Other), (20, SignalKind::TerminalGone), (900, SignalKind::HangUp)];
+        assert_eq!(meanings(&gone)[2], Meaning::Repeated, "the first signal need not be the terminal's");
+    }
+}
