@@ -38,6 +38,7 @@ mod support;
 mod transcripts;
 #[cfg(all(windows, feature = "app"))]
 mod windows;
+mod words;
 
 // These need Linux: systemd, namespaces, Debian's programs.
 #[cfg(all(target_os = "linux", feature = "app"))]

@@ -32,20 +32,18 @@ use std::process::ExitCode;
 
 #[cfg(unix)]
 fn main() -> ExitCode {
-    match options::Options::from_arguments() {
-        Ok(options::Call::Serve(what)) => serve::main(&what),
-        Ok(options::Call::Measure(options)) => match measure::all(&options) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error),
-        },
-        Err(error) => fail(&error),
+    let done = match options::Options::from_arguments() {
+        Ok(options::Call::Serve(what)) => serve::main(&what).map_err(|error| error.to_string()),
+        Ok(options::Call::Measure(options)) => measure::all(&options).map_err(|error| error.to_string()),
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("exit: {error}");
+            ExitCode::FAILURE
+        }
     }
-}
-
-#[cfg(unix)]
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("exit: {error}");
-    ExitCode::FAILURE
 }
 
 #[cfg(not(unix))]

@@ -1,18 +1,16 @@
 //! Runs the measurement: every row, every run, the columns of a row one after another.
 
-use std::{fs, io, thread, time::Duration};
+use std::{fs, io, thread};
 
 use crate::{
     options::Options,
     plot,
     process::{Kind, Process, Programs},
     rows::Row,
-    scene::{Sample, Scene},
+    scene::{AGE, Sample, Scene},
     table::{self, Cell},
 };
 
-/// Idle for longer than the second within which a server counts a connection as recently used.
-pub(crate) const AGE: Duration = Duration::from_millis(1100);
 /// After this many exits that had to be killed, a column is not measured again.
 const NEVER: usize = 3;
 

@@ -5,9 +5,8 @@ use std::{error::Error, io, path::Path};
 use plotters::prelude::*;
 
 use crate::{
-    measure::AGE,
     process::{Kind, Process, Programs},
-    scene::Scene,
+    scene::{AGE, Scene},
     table::Cell,
 };
 

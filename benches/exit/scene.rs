@@ -31,6 +31,8 @@ pub(crate) struct Sample {
     pub(crate) memory_per_connection: Option<u64>,
 }
 
+/// Idle for longer than the second within which a server counts a connection as recently used.
+pub(crate) const AGE: Duration = Duration::from_millis(1100);
 /// The timeout of an exit from the last signal on: a server that takes longer counts as never ending.
 const STUCK_AFTER: Duration = Duration::from_secs(3);
 /// The time until a written request is in its handler.

@@ -1,25 +1,21 @@
 //! The servers that are compared with this crate's application, each written as its own project recommends.
 
-use std::{net::SocketAddr, process::ExitCode, thread, time::Duration};
+use std::{io, net::SocketAddr, thread, time::Duration};
 
 use actix::prelude::*;
 use graceful_exit::{GracefulExit, JobError, RunCallback, Server};
 use serde::Deserialize;
 
 /// Serves until a signal ends it: `actix`, `axum`, or `callbacks N`.
-pub(crate) fn main(what: &[String]) -> ExitCode {
-    let served = match what.first().map(String::as_str) {
+pub(crate) fn main(what: &[String]) -> io::Result<()> {
+    match what.first().map(String::as_str) {
         Some("actix") => actix_web::rt::System::new().block_on(actix()),
         Some("axum") => tokio_runtime().and_then(|runtime| runtime.block_on(axum())),
         Some("callbacks") => {
             let count = what.get(1).and_then(|count| count.parse().ok()).unwrap_or(0);
             actix_web::rt::System::new().block_on(callbacks(count))
         }
-        _ => Err(std::io::Error::other("--serve is actix, axum or callbacks N")),
-    };
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => crate::fail(&error),
+        _ => Err(io::Error::other("--serve is actix, axum or callbacks N")),
     }
 }
 
@@ -36,7 +32,7 @@ fn say(address: SocketAddr) {
     eprintln!("listens on http://{address}");
 }
 
-async fn actix() -> std::io::Result<()> {
+async fn actix() -> io::Result<()> {
     use actix_web::{App, HttpServer, web};
 
     let mut server = HttpServer::new(|| {
@@ -72,7 +68,7 @@ fn workers() -> Option<usize> {
     std::env::var("WORKERS").ok()?.parse().ok()
 }
 
-fn tokio_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+fn tokio_runtime() -> io::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = workers() {
         builder.worker_threads(workers);
@@ -80,7 +76,7 @@ fn tokio_runtime() -> std::io::Result<tokio::runtime::Runtime> {
     builder.enable_all().build()
 }
 
-async fn axum() -> std::io::Result<()> {
+async fn axum() -> io::Result<()> {
     use axum::{Router, extract::RawQuery, routing::get};
 
     fn ms(query: Option<&str>) -> u64 {
@@ -126,7 +122,7 @@ impl Handler<RunCallback> for Idle {
     }
 }
 
-async fn callbacks(count: usize) -> std::io::Result<()> {
+async fn callbacks(count: usize) -> io::Result<()> {
     let listener = std::net::TcpListener::bind(ANYWHERE)?;
     let address = listener.local_addr()?;
     let server = Server::new("web", actix_web::App::new).listen(listener);
@@ -142,5 +138,5 @@ async fn callbacks(count: usize) -> std::io::Result<()> {
         }
         say(address);
     });
-    exit.run().await.map_err(std::io::Error::other)?.exit()
+    exit.run().await.map_err(io::Error::other)?.exit()
 }

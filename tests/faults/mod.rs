@@ -33,7 +33,7 @@
 //! | the reader left (`head -1`) | [`log::the_reader_of_standard_error_leaves`] | |
 //! | the terminal went away | [`log::the_terminal_goes_away`] | |
 //! | the log file's disk full | [`log::the_disk_of_the_log_file_is_full`] | standard error says so |
-//! | dropped lines are counted and reported | `logging::tests::a_pipe_that_nobody_reads_holds_nobody_back_and_the_loss_is_told`, `logging::tests::what_an_output_refuses_is_counted_and_told_by_both` | |
+//! | dropped lines are counted and reported | `logging::tests` | |
 //! | the log's flush hangs or panics | [`threads::the_logs_flush_hangs_or_panics`] | the outcome's code and report stand, 250 ms |
 //! | **Signals** | | |
 //! | at every millisecond of the start-up ∞ | [`signals::at_every_millisecond_of_the_start_up`], `signals::a_signal_at_any_instant_of_the_start_up_ends_it_in_order` | 0, or by the signal with nothing begun; nothing left behind |

@@ -12,7 +12,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Client, STUCK_AFTER, wait_until};
+use super::{
+    client::Client,
+    files::report,
+    wait::{STUCK_AFTER, wait_until},
+};
 
 /// The reason in the report after [`App::signal_to_stop`].
 pub(crate) const STOPPED_BY: &str = if cfg!(windows) { "CTRL_BREAK" } else { "SIGTERM" };
@@ -275,7 +279,7 @@ impl Ended {
     }
 
     pub(crate) fn report(&self) -> serde_json::Value {
-        super::report(&self.folder.path().join("report.json"))
+        report(&self.folder.path().join("report.json"))
     }
 
     /// The log as text, without the times.
@@ -306,6 +310,12 @@ pub(crate) fn bare(folder: &Path) -> Command {
     #[cfg(unix)]
     super::signals::all_default(&mut command);
     command
+}
+
+/// Asks the application to stop, and waits for its end.
+pub(crate) fn stop(app: App) -> Ended {
+    app.signal_to_stop();
+    app.wait()
 }
 
 /// Runs a command that starts nothing, to its end.

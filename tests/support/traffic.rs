@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Client, network_namespace::NetworkNamespace};
+use super::{client::Client, network_namespace::NetworkNamespace};
 
 /// Traffic that runs until it is stopped.
 #[derive(Debug)]
@@ -181,7 +181,7 @@ fn send_on_new_connections(shared: &Shared, to: SocketAddr) {
                 shared.answered(&shared.new_connections);
             }
             Ok(answer) => {
-                shared.failed(format!("a new connection: status {}: {}", answer.status, answer.text()))
+                shared.failed(format!("a new connection: status {}: {}", answer.status, answer.text()));
             }
             Err(error) => shared.failed(format!("a new connection: {error}")),
         }
