@@ -102,7 +102,7 @@ impl Ledger {
     pub(super) fn waiting(&self) -> Vec<TaskId> {
         self.statuses
             .iter()
-            .filter(|&(_, &fate)| fate == TaskStatus::Running)
+            .filter(|&(_, &status)| status == TaskStatus::Running)
             .map(|(&task, _)| task)
             .collect()
     }
@@ -391,7 +391,7 @@ impl Ledger {
         let to_the_end = self.next_phase == plan.phases().len();
         let in_phases = plan.phases().iter().map(|phase| phase.tasks.len()).sum::<usize>();
         let all = in_phases + plan.checkpoints().len();
-        let done = self.statuses.values().filter(|&&fate| fate == TaskStatus::Done).count();
+        let done = self.statuses.values().filter(|&&status| status == TaskStatus::Done).count();
         let right = match meaning {
             Meaning::Deadline => outcome == Outcome::TimedOut,
             Meaning::Force => outcome == Outcome::Forced,
