@@ -6,6 +6,7 @@
 #[cfg(feature = "admin")]
 mod admin;
 mod duration;
+mod escape;
 mod exit;
 mod language;
 mod log;
@@ -17,4 +18,5 @@ mod settings;
 mod start;
 
 pub use duration::rounded;
+pub use escape::{escaped, is_misleading};
 pub use language::Language;

@@ -11,6 +11,18 @@ sentences! {
         zh_hant: "設定檔 {path} 無法讀取：{error}",
     }
 
+    pub(crate) token_unreadable(path: &dyn Display, error: &dyn Display) {
+        en: "the token file {path} (admin.token_file) cannot be read: {error}",
+        zh: "令牌文件 {path}（admin.token_file）无法读取：{error}",
+        zh_hant: "權杖檔案 {path}（admin.token_file）無法讀取：{error}",
+    }
+
+    pub(crate) token_missing(path: &dyn Display, least: usize) {
+        en: "the token file {path} (admin.token_file) holds no token in its first line: at least {least} visible ASCII characters without spaces",
+        zh: "令牌文件 {path}（admin.token_file）的第一行不是令牌：至少 {least} 个可见的 ASCII 字符，不含空格",
+        zh_hant: "權杖檔案 {path}（admin.token_file）的第一行不是權杖：至少 {least} 個可見的 ASCII 字元，不含空格",
+    }
+
     pub(crate) settings_too_large(path: &dyn Display) {
         en: "the settings file {path} cannot be read: it is larger than 1 MiB",
         zh: "设置文件 {path} 无法读取：超过 1 MiB",

@@ -27,12 +27,14 @@ mod signals;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod token;
 mod variables;
 
 pub use address::Address;
 pub use error::{Mistake, SettingsError, Source, UnusedVariable};
 pub use layers::{Entry, Layers, Loaded};
 pub use model::{Admin, Cache, Demo, Log, Reject, Report, Server, Servers, Settings, Shutdown, Tls};
+pub use token::TokenError;
 
 /// `config/default.toml`: every key with its default and a comment.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");

@@ -1,0 +1,67 @@
+//! Characters that could mislead a reader: what a client or an error sends is shown with them escaped.
+
+use std::borrow::Cow;
+
+/// Returns true for a character that is not seen, or that changes how those around it are shown: a control character
+/// (DEL and C1 included), a line separator, one of zero width, one that turns the direction of writing, a tag.
+#[must_use]
+pub fn is_misleading(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// The text with each [misleading character](is_misleading) replaced by its escape, such as `\n` or
+/// `\u{202e}`: one line, and what is seen is what is there.
+#[must_use]
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_misleading) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_misleading(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn what_is_not_seen_is_escaped_and_the_rest_stays() {
+        for (text, shown) in [
+            ("GET /cache/日本 ümlaut", "GET /cache/日本 ümlaut"),
+            ("a\nb\tc", r"a\nb\tc"),
+            ("\u{7f}\u{9b}31m", r"\u{7f}\u{9b}31m"),
+            ("evil\u{202e}gpj.exe", r"evil\u{202e}gpj.exe"),
+            ("\u{2066}x\u{2069}\u{200f}", r"\u{2066}x\u{2069}\u{200f}"),
+            ("a\u{2028}b\u{2029}", r"a\u{2028}b\u{2029}"),
+            ("a\u{200b}\u{200d}\u{feff}b\u{ad}", r"a\u{200b}\u{200d}\u{feff}b\u{ad}"),
+            ("\u{e0041}\u{e007f}", r"\u{e0041}\u{e007f}"),
+            ("😀 é", "😀 é"),
+        ] {
+            assert_eq!(escaped(text), shown);
+        }
+    }
+}
