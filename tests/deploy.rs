@@ -6,13 +6,12 @@ use std::{
     process::{Command, Stdio},
     sync::Arc,
     thread,
-    time::Duration,
 };
 
 use serde_json::Value;
 
 use crate::support::{
-    App, bare, signals,
+    App, PAST_COALESCE, bare, signals,
     tools::{find, output, project_file, skipped, tool},
 };
 
@@ -144,7 +143,7 @@ fn pid_1_needs_no_init_process() {
     let _slow = app.in_flight("/slow?ms=60000");
     kill(inside, libc::SIGINT);
     app.wait_for_phase("drain");
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(PAST_COALESCE);
     kill(inside, libc::SIGTERM);
     assert_eq!(app.wait().code(), Some(1));
 }

@@ -4,12 +4,12 @@
 mod engine;
 mod swarm;
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{net::SocketAddr, thread};
 
 use engine::{Engine, IMAGE};
 use serde_json::Value;
 
-use crate::support::{Client, network_namespace::NetworkNamespace, tools, wait_until};
+use crate::support::{Client, PAST_COALESCE, network_namespace::NetworkNamespace, tools, wait_until};
 
 /// A container of the application, in the engine's own bridge network.
 struct Container<'a> {
@@ -153,8 +153,7 @@ fn each_signal_is_one_that_the_settings_name(engine: &Engine) {
     let _hanging = container.in_flight("/slow?ms=600000");
     engine.docker(&["kill", "--signal", "INT", "signals"]);
     container.has_logged("waiting for the requests in flight");
-    // Later than `shutdown.coalesce`.
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(PAST_COALESCE);
     engine.docker(&["kill", "--signal", "TERM", "signals"]);
     assert_eq!(engine.end_of("signals"), (1, false), "{}", container.log());
 }
@@ -243,7 +242,7 @@ fn the_health_check_follows_the_exit(engine: &Engine) {
     let _hanging = container.in_flight("/slow?ms=600000");
     engine.docker(&["kill", "--signal", "TERM", "health"]);
     wait_until("the container is unhealthy", || container.health() == "unhealthy");
-    thread::sleep(Duration::from_millis(100));
+    thread::sleep(PAST_COALESCE);
     engine.docker(&["kill", "--signal", "TERM", "health"]);
     assert_eq!(engine.end_of("health"), (1, false), "{}", container.log());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::browser::Browser;
-use crate::support::{App, Client, wait_until};
+use crate::support::{App, Client, PAST_COALESCE, wait_until};
 
 const SLOW_FLUSH: &str = "demo.flush_delay=700ms";
 
@@ -134,7 +134,7 @@ fn the_page_is_accessible_and_fits_its_screen() {
     }
     app.signal_to_stop();
     wait_until("it is not coalesced", || !app.status()["reason"].is_null());
-    std::thread::sleep(Duration::from_millis(80));
+    std::thread::sleep(PAST_COALESCE);
     app.signal_to_stop();
     browser.wait_for("#headline", "Ended: forced, exit code 1");
     browser.wait_for(".server:last-child .oldest", "cut off after");
@@ -182,7 +182,7 @@ fn the_last_event_has_the_outcome_and_exit_code_of_the_process() {
         let mut events_clients = [subscribe(&app), subscribe(&app)];
         for signal in 0..signals {
             if signal > 0 {
-                std::thread::sleep(Duration::from_millis(120));
+                std::thread::sleep(PAST_COALESCE);
             }
             app.signal_to_stop();
         }

@@ -8,12 +8,9 @@ use std::{
 };
 
 use crate::support::{
-    App, Client, folder, side_by_side,
+    App, Client, PAST_COALESCE, folder, side_by_side,
     signals::{self, ALL, requests},
 };
-
-/// Longer than the default `shutdown.coalesce`, counted from when the first signal is known to be caught.
-const LATER: Duration = Duration::from_millis(80);
 
 /// The limit for the median of many forced exits; the hard stop ends each after 100 ms.
 const AT_ONCE: Duration = Duration::from_millis(200);
@@ -54,7 +51,7 @@ fn time_to_force(first: i32, second: i32) -> Duration {
     let _request = app.in_flight("/slow?ms=60000");
     app.signal(first);
     app.wait_for_phase("drain");
-    thread::sleep(LATER);
+    thread::sleep(PAST_COALESCE);
     let forced = app.signal(second);
     let ended = app.wait();
     assert_eq!(ended.code(), Some(1), "{first}, then {second}: {}", ended.text());
@@ -117,7 +114,7 @@ fn an_exit_started_over_http_is_forced_by_the_second_signal_not_by_the_first() {
     assert_eq!(request.read().expect("still graceful").status, 200);
     assert_eq!(post(), 202, "a repeated one");
     // The test cannot see when the signal was caught.
-    sleep_until(first + LATER * 5);
+    sleep_until(first + PAST_COALESCE * 5);
     assert_eq!(app.status()["phase"], "drain", "still graceful");
     app.signal(libc::SIGTERM);
     let ended = app.wait();
@@ -166,7 +163,7 @@ fn a_second_signal_forces_in_every_phase() {
             "close_last" => drop(app.wait_for("closing the last servers")),
             phase => app.wait_for_phase(phase),
         }
-        thread::sleep(LATER);
+        thread::sleep(PAST_COALESCE);
         app.signal(libc::SIGINT);
         let ended = app.wait();
         assert_eq!(ended.code(), Some(1), "{phase}: {}", ended.text());
@@ -221,7 +218,7 @@ fn hup_int_and_quit_stay_ignored_where_they_were_inherited_as_ignored_and_nothin
     }
     // The signals of one process are delivered before its next system call returns.
     assert_eq!(Client::get(app.admin, "/readyz").status, 200);
-    thread::sleep(LATER);
+    thread::sleep(PAST_COALESCE);
     assert_eq!(Client::get(app.admin, "/readyz").status, 200);
     app.signal(libc::SIGTERM);
     let ended = app.wait();

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{App, Client, control::EVENTS, folder, side_by_side, stop};
+use crate::support::{App, Client, PAST_COALESCE, control::EVENTS, folder, side_by_side, stop};
 
 const CTRL_C: u32 = 0;
 const CTRL_BREAK: u32 = 1;
@@ -54,7 +54,7 @@ fn a_second_event_of_any_kind_forces_the_exit() {
         let _request = app.in_flight("/slow?ms=60000");
         app.event(first);
         app.wait_for_phase("drain");
-        std::thread::sleep(Duration::from_millis(100)); // longer than `shutdown.coalesce`
+        std::thread::sleep(PAST_COALESCE);
         let forced = Instant::now();
         app.event(second);
         let ended = app.wait();
@@ -88,7 +88,7 @@ fn a_blocked_process_ends_at_the_second_event() {
     crate::support::wait_until("the worker is blocked", || app.count_in_flight() > 0);
     app.event(CTRL_BREAK);
     app.wait_for_phase("drain");
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(PAST_COALESCE);
     let forced = Instant::now();
     app.event(CTRL_BREAK);
     let ended = app.wait();

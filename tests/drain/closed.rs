@@ -9,8 +9,8 @@ use std::{
 use graceful_exit::{JobError, Outcome};
 use tokio::sync::oneshot;
 
-use super::service::{MS, Service};
-use crate::support::wait_until;
+use super::service::Service;
+use crate::support::{PAST_RECENT_USE, wait_until};
 
 #[test]
 fn while_callbacks_run_connections_are_refused_and_the_port_is_free() {
@@ -18,7 +18,7 @@ fn while_callbacks_run_connections_are_refused_and_the_port_is_free() {
     let work = |_| async { held.await.map_err(JobError::from) };
     let service = Service::start_with(|server| server, |exit| exit.callback_fn("held", work));
     let mut unused = service.connect();
-    thread::sleep(1100 * MS);
+    thread::sleep(PAST_RECENT_USE);
     service.exit.stop("test");
     service.reach("callbacks");
     let refused = TcpStream::connect(service.address).map_err(|error| error.kind());

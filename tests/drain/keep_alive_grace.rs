@@ -8,7 +8,7 @@ use std::{
 use graceful_exit::{Outcome, Timeouts, sequence::PhaseKind};
 
 use super::service::{MS, Service, duration_of};
-use crate::support::{Client, wait_until};
+use crate::support::{Client, PAST_RECENT_USE, wait_until};
 
 /// Timeouts with a long stop timeout, so that the keep-alive grace is not shortened to fit into it.
 fn long() -> Timeouts {
@@ -90,7 +90,7 @@ fn a_connection_idle_for_a_second_is_closed_at_once() {
     checked.send("GET", "/healthz", &[]).expect("sent");
     assert_eq!(checked.read().expect("answered").status, 200);
     let mut unused = service.connect();
-    thread::sleep(1100 * MS);
+    thread::sleep(PAST_RECENT_USE);
     let stopped = Instant::now();
     let report = service.stop();
     assert!(report.duration < 1500 * MS, "{:?}", report.duration);
@@ -120,7 +120,7 @@ fn an_idle_server_closes_in_milliseconds() {
 fn during_the_drain_a_long_idle_connection_stays_open_and_gets_its_503() {
     let service = Service::start_with(|server| server, |exit| exit.timeouts(long()));
     let mut kept = service.kept_alive();
-    thread::sleep(1100 * MS);
+    thread::sleep(PAST_RECENT_USE);
     let mut held = service.in_flight("/held");
     service.drain();
     kept.send("GET", "/", &[]).expect("sent");
@@ -135,7 +135,7 @@ fn during_the_drain_a_long_idle_connection_stays_open_and_gets_its_503() {
 fn during_the_drain_all_but_256_idle_connections_are_closed() {
     let service = Service::start_with(|server| server, |exit| exit.timeouts(long()));
     let mut unused: Vec<_> = (0..300).map(|_| service.connect()).collect();
-    thread::sleep(1100 * MS);
+    thread::sleep(PAST_RECENT_USE);
     let mut held = service.in_flight("/held");
     service.drain();
     let closed = |unused: &[Client]| unused.iter().filter(|client| is_closed_by_now(client)).count();

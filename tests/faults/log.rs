@@ -11,10 +11,10 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    stage::{Disk, FORCED, LATER, Mute, Watch, put, stored},
+    stage::{Disk, FORCED, Mute, Watch, put, stored},
     system,
 };
-use crate::support::{App, Client, folder, report, wait_until};
+use crate::support::{App, Client, PAST_COALESCE, folder, report, wait_until};
 
 /// Checks that the application serves, flushes, and exits in about the time that it needs with a working log.
 fn exits(row: &str, prepare: impl FnOnce(&mut Command), fault: impl FnOnce()) {
@@ -93,7 +93,7 @@ fn a_second_signal_with_a_full_pipe() {
     wait_until("it is in flight", || Client::get(mute.admin, "/status").text().contains("/slow"));
     system::kill(mute.id(), libc::SIGTERM);
     wait_until("it drains", || mute.log_text().contains("waiting for the requests"));
-    std::thread::sleep(LATER);
+    std::thread::sleep(PAST_COALESCE);
     let watch = Watch::start();
     let second = system::kill(mute.id(), libc::SIGTERM);
     let (status, at) = mute.wait();

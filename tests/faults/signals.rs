@@ -9,10 +9,10 @@ use std::{
 };
 
 use super::{
-    stage::{self, FORCED, GRACE, LATER, Random, Watch, child_of, put, run_by, stored, times},
+    stage::{self, FORCED, GRACE, Random, Watch, child_of, put, run_by, stored, times},
     system::kill,
 };
-use crate::support::{App, Ended, folder, side_by_side, signals::ALL};
+use crate::support::{App, Ended, PAST_COALESCE, folder, side_by_side, signals::ALL};
 
 #[test]
 fn at_every_millisecond_of_the_start_up() {
@@ -60,7 +60,7 @@ fn a_thousand_random_signals_at_random_instants() {
         let mut forced = None;
         for _ in 0..1000 {
             let at = kill(app.id(), random.of_these(&ALL).1);
-            if at - first > LATER {
+            if at - first > PAST_COALESCE {
                 forced = forced.or(Some(at));
             }
             thread::sleep(random.time_below(Duration::from_micros(300)));
@@ -106,7 +106,7 @@ fn under_nohup_only_hup_is_ignored() {
     let app = App::start_command(folder.clone(), run_by("nohup", &[], &App::command(folder.path())));
     put(app.business, "key", "value");
     app.signal(libc::SIGHUP);
-    thread::sleep(LATER);
+    thread::sleep(PAST_COALESCE);
     put(app.business, "after", "value");
     app.signal(libc::SIGTERM);
     let ended = app.wait();
@@ -134,7 +134,7 @@ fn the_first_process_of_a_namespace() {
             let _request = app.in_flight("/slow?ms=60000");
             kill(first, libc::SIGTERM);
             app.wait_for_phase("drain");
-            thread::sleep(LATER);
+            thread::sleep(PAST_COALESCE);
             let forced = kill(first, libc::SIGTERM);
             let ended = app.wait();
             watch.check("the forced exit", ended.at - forced, FORCED + GRACE);

@@ -16,10 +16,10 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    stage::{self, FORCED, GRACE, LATER, Lock, Mute, Random, Watch, descriptors, stored, times},
+    stage::{self, FORCED, GRACE, Lock, Mute, Random, Watch, descriptors, stored, times},
     system::{self, kill},
 };
-use crate::support::{App, Client, folder, report, signals::ALL, wait_until};
+use crate::support::{App, Client, PAST_COALESCE, folder, report, signals::ALL, wait_until};
 
 const DEADLINE: Duration = Duration::from_secs(4);
 const SETTINGS: [&str; 6] = [
@@ -275,7 +275,7 @@ impl Chain {
             Fault::SecondSignal => {
                 // Waits until the first is handled: the kernel merges pending signals of one kind.
                 wait_until("the exit begins", || app.log_text().contains("shutting down"));
-                thread::sleep(LATER);
+                thread::sleep(PAST_COALESCE);
                 return (staged, kill(app.id(), random.of_these(&ALL).1), FORCED);
             }
             Fault::Storm => {

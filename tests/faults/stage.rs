@@ -27,8 +27,6 @@ use crate::support::{App, Client, STUCK_AFTER, signals, wait_until};
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 /// How long after the second signal the process may end.
 pub(super) const FORCED: Duration = Duration::from_millis(200);
-/// Longer than the default `shutdown.coalesce`.
-pub(super) const LATER: Duration = Duration::from_millis(80);
 
 /// Prints to the real standard error, which the test harness does not capture.
 pub(super) fn say(what: impl Display) {

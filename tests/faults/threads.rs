@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     child::{self, DEADLINE, HANGS},
-    stage::{FORCED, GRACE, LATER, Watch},
+    stage::{FORCED, GRACE, Watch},
     system::kill,
 };
-use crate::support::{App, Client, wait_until};
+use crate::support::{App, Client, PAST_COALESCE, wait_until};
 
 const BY_THE_HARD_STOP: &str = "(by the guard)";
 
@@ -48,7 +48,7 @@ fn a_second_signal_while_the_supervisors_thread_is_blocked() {
     let app = child::start("the supervisor's thread is blocked");
     app.signal(libc::SIGTERM);
     app.wait_for("never: timed out");
-    thread::sleep(LATER);
+    thread::sleep(PAST_COALESCE);
     let watch = Watch::start();
     let second = app.signal(libc::SIGINT);
     let ended = app.wait();
@@ -89,7 +89,7 @@ fn the_allocator_hangs() {
         let watch = Watch::start();
         let signalled = app.signal(libc::SIGTERM);
         wait_until("it hangs", || app.path(HANGS).exists());
-        thread::sleep(LATER);
+        thread::sleep(PAST_COALESCE);
         let (from, bound) =
             if second { (app.signal(libc::SIGTERM), FORCED) } else { (signalled, DEADLINE + GRACE) };
         let ended = app.wait();

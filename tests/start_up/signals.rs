@@ -11,10 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::support::{App, Client, Ended, folder};
-
-/// The time that a signal needs to take effect.
-const LATER: Duration = Duration::from_millis(80);
+use crate::support::{App, Client, Ended, PAST_COALESCE, folder};
 
 fn sleep_until(at: Instant) {
     thread::sleep(at.saturating_duration_since(Instant::now()));
@@ -127,7 +124,7 @@ fn a_signal_while_the_settings_are_read_waits_until_it_can_be_handled() {
     // Returns once the application has opened the other end: it is reading its settings.
     let mut settings = File::options().write(true).open(&fifo).expect("the other end");
     app.signal(libc::SIGTERM);
-    thread::sleep(LATER);
+    thread::sleep(PAST_COALESCE);
     settings.write_all(b"[shutdown]\ntimeout = \"20s\"\n").expect("it still reads");
     drop(settings);
     let ended = app.wait();
