@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{App, Client, Ended, Response, STOPPED_BY, side_by_side, stop};
+use crate::support::{App, Client, Ended, Response, STOPPED_BY, sent_here, side_by_side, stop};
 
 fn post(address: SocketAddr, headers: &[(&str, &str)]) -> Response {
     let headers = [headers, &[("Content-Length", "0")]].concat();
@@ -67,7 +67,7 @@ fn status_tells_the_phase_the_counts_and_the_members() {
     app.signal_to_stop();
     app.wait_for_phase("drain");
     let status = app.status();
-    assert_eq!(status["reason"], STOPPED_BY);
+    assert_eq!(status["reason"], sent_here(STOPPED_BY));
     let left = status["deadline_left_ms"].as_u64().expect("a number");
     assert!((10_000..=20_000).contains(&left), "{left}");
     Client::get(app.business, "/");

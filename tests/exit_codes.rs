@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, Ended, STOPPED_BY, bare, folder, output, stop};
+use crate::support::{App, Client, Ended, STOPPED_BY, bare, folder, output, sent_here, stop};
 
 /// The names of an object's members.
 fn members(value: &Value) -> Vec<&str> {
@@ -86,7 +86,7 @@ fn a_clean_exit_is_0() {
     app.signal_to_stop();
     request.read().expect("an answer");
     let report = check(&app.wait(), "clean", 0);
-    assert_eq!(report["reason"], STOPPED_BY);
+    assert_eq!(report["reason"], sent_here(STOPPED_BY));
     let names = ["ready_delay", "drain", "close_servers", "callbacks", "release", "close_last"];
     assert_eq!(phases(&report), names.map(|name| (name, "done")));
     let none = json!([]);
@@ -186,7 +186,7 @@ fn a_second_signal_is_1() {
     app.wait_for_phase("drain");
     app.signal(libc::SIGINT);
     let report = check(&app.wait(), "forced", 1);
-    assert_eq!(report["reason"], "SIGTERM", "the first one is the reason");
+    assert_eq!(report["reason"], sent_here("SIGTERM"), "the first one is the reason");
     assert_eq!(phases(&report), [("drain", "signal")]);
     assert_eq!(report["servers"][1]["abandoned"][0]["path"], "/slow");
     assert_eq!(report["callbacks"][0]["outcome"], "not_started");

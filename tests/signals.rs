@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::support::{
-    App, Client, PAST_COALESCE, folder, side_by_side,
+    App, Client, PAST_COALESCE, folder, sent_here, side_by_side,
     signals::{self, ALL, requests},
 };
 
@@ -30,7 +30,7 @@ fn every_signal_of_the_list_starts_the_exit() {
         assert_eq!(request.read().expect("the request in flight is answered").status, 200, "{name}");
         let ended = app.wait();
         assert_eq!(ended.code(), Some(0), "{name}: {}", ended.text());
-        assert_eq!(ended.report()["reason"], name);
+        assert_eq!(ended.report()["reason"], sent_here(name));
         assert_eq!(ended.report()["outcome"], "clean", "{name}");
     });
 }
@@ -74,7 +74,7 @@ fn two_signals_within_the_coalesce_time_are_one_request() {
     assert_eq!(request.read().expect("the request in flight is answered").status, 200);
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert_eq!(ended.report()["reason"], "SIGHUP");
+    assert_eq!(ended.report()["reason"], sent_here("SIGHUP"));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_parent_that_blocked_a_signal_changes_nothing() {
     app.signal(libc::SIGTERM);
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0));
-    assert_eq!(ended.report()["reason"], "SIGTERM");
+    assert_eq!(ended.report()["reason"], sent_here("SIGTERM"));
 }
 
 #[test]
@@ -223,5 +223,5 @@ fn hup_int_and_quit_stay_ignored_where_they_were_inherited_as_ignored_and_nothin
     app.signal(libc::SIGTERM);
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0));
-    assert_eq!(ended.report()["reason"], "SIGTERM");
+    assert_eq!(ended.report()["reason"], sent_here("SIGTERM"));
 }

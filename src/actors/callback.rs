@@ -1,6 +1,13 @@
 //! [`CallbackActor`], which runs one job within its bound, and [`Job`], what a user says of that job.
 
-use std::{fmt, future::Future, io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix::{dev::ToEnvelope, prelude::*};
 use futures_core::future::LocalBoxFuture;
@@ -10,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::messages::{
     Cancel, Checkpoint, FinishWork, JobContext, JobError, ReleaseResource, RunCallback, RunTask, TaskFinished,
 };
-use crate::sequence::{Kind, Member, TaskId, TaskResult};
+use crate::{
+    os::arbiters::Arbiters,
+    sequence::{Kind, Member, TaskId, TaskResult},
+};
 
 /// Something to do at the exit: a callback, a resource to release, or a background worker to wait for.
 ///
@@ -23,18 +33,21 @@ pub struct Job {
     label: Option<String>,
     timeout: Option<Duration>,
     unsaved: Option<Unsaved>,
-    start: Box<dyn FnOnce() -> io::Result<Run> + Send>,
+    start: Start,
 }
+
+/// Starts the actor that does the job, where it gets an arbiter of its own.
+type Start = Box<dyn FnOnce(&Arc<Arbiters>) -> io::Result<Run> + Send>;
 
 pub(crate) type Unsaved = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Asks whoever does the job, and resolves to what became of it.
-type Run = Box<dyn FnMut(JobContext) -> LocalBoxFuture<'static, (TaskResult, Option<String>)>>;
+type Run = Box<dyn FnMut(JobContext) -> LocalBoxFuture<'static, (TaskResult, Option<String>)> + Send>;
 
 impl Job {
     /// A callback, run by an actor of the user's. All callbacks run side by side.
     pub fn callback(name: impl Into<String>, actor: Recipient<RunCallback>) -> Self {
-        Self::asking(Kind::Callback, name.into(), move || Ok(actor))
+        Self::asking(Kind::Callback, name.into(), move |_| Ok(actor))
     }
 
     /// A callback, run by an actor that is started on an arbiter of its own.
@@ -42,7 +55,9 @@ impl Job {
     where
         A: Actor<Context = Context<A>> + Handler<RunCallback>,
     {
-        Self::asking::<RunCallback>(Kind::Callback, name.into(), move || started_apart(actor))
+        Self::asking::<RunCallback>(Kind::Callback, name.into(), move |arbiters| {
+            started_apart(arbiters, actor)
+        })
     }
 
     /// A callback that is a future, run on an arbiter of its own.
@@ -56,7 +71,7 @@ impl Job {
 
     /// A resource, released by an actor of the user's, after all callbacks; the last registered goes first.
     pub fn resource(name: impl Into<String>, actor: Recipient<ReleaseResource>) -> Self {
-        Self::asking(Kind::Resource, name.into(), move || Ok(actor))
+        Self::asking(Kind::Resource, name.into(), move |_| Ok(actor))
     }
 
     /// A resource that is released by a future, on an arbiter of its own.
@@ -71,7 +86,7 @@ impl Job {
     /// A checkpoint, saved by an actor of the user's: asked as soon as the exit begins, beside everything else. All
     /// checkpoints run side by side, and no callback begins while one runs.
     pub fn checkpoint(name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
-        Self::asking(Kind::Checkpoint, name.into(), move || Ok(actor))
+        Self::asking(Kind::Checkpoint, name.into(), move |_| Ok(actor))
     }
 
     /// A checkpoint that is saved by a future, on an arbiter of its own.
@@ -86,7 +101,7 @@ impl Job {
     /// A background worker, a queue's consumer for example: told to take no more work when the servers begin to
     /// reject, and waited for beside them.
     pub fn worker(name: impl Into<String>, actor: Recipient<FinishWork>) -> Self {
-        Self::asking(Kind::Worker, name.into(), move || Ok(actor))
+        Self::asking(Kind::Worker, name.into(), move |_| Ok(actor))
     }
 
     /// Its own bound, in place of the plan's for its kind.
@@ -113,29 +128,26 @@ impl Job {
         Member::new(self.kind, self.name.as_str()).with_timeout(self.timeout)
     }
 
-    pub(crate) fn into_start(self) -> JobStart {
-        JobStart { label: self.label, unsaved: self.unsaved, start: self.start }
+    /// Starts the actor that does the job, where it gets an arbiter of its own: one of the calling thread's `System`.
+    ///
+    /// # Errors
+    /// When the arbiter cannot be started.
+    pub(crate) fn into_start(self, arbiters: &Arc<Arbiters>) -> io::Result<JobStart> {
+        Ok(JobStart { label: self.label, unsaved: self.unsaved, run: (self.start)(arbiters)? })
     }
 
     fn asking<M>(
         kind: Kind,
         name: String,
-        start: impl FnOnce() -> io::Result<Recipient<M>> + Send + 'static,
+        start: impl FnOnce(&Arc<Arbiters>) -> io::Result<Recipient<M>> + Send + 'static,
     ) -> Self
     where
         M: Message<Result = Result<(), JobError>> + From<JobContext> + Send + 'static,
     {
-        Self {
-            kind,
-            name,
-            label: None,
-            timeout: None,
-            unsaved: None,
-            start: Box::new(move || {
-                let actor = start()?;
-                Ok(Box::new(move |context| Box::pin(ask(actor.clone(), context))))
-            }),
-        }
+        Self::new(kind, name, move |arbiters| {
+            let actor = start(arbiters)?;
+            Ok(Box::new(move |context| Box::pin(ask(actor.clone(), context))))
+        })
     }
 
     fn future<F, Fut>(kind: Kind, name: String, work: F) -> Self
@@ -143,9 +155,32 @@ impl Job {
         F: FnOnce(JobContext) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), JobError>> + 'static,
     {
-        Self::asking::<RunCallback>(kind, name, move || {
-            started_apart(move || FutureActor { work: Some(Box::new(work)) })
+        Self::new(kind, name, move |arbiters| {
+            let work = Arc::new(Mutex::new(Some(work)));
+            let arbiters = Arc::clone(arbiters);
+            let start = move || {
+                let work = Arc::clone(&work);
+                started_apart::<_, RunCallback>(&arbiters, move || FutureActor { work })
+            };
+            let mut actor = start()?;
+            Ok(Box::new(move |context| {
+                // The program may have stopped its `System`, and the arbiter with it. The work is still here.
+                if !actor.connected() {
+                    if let Ok(another) = start() {
+                        actor = another;
+                    }
+                }
+                Box::pin(ask(actor.clone(), context))
+            }))
         })
+    }
+
+    fn new(
+        kind: Kind,
+        name: String,
+        start: impl FnOnce(&Arc<Arbiters>) -> io::Result<Run> + Send + 'static,
+    ) -> Self {
+        Self { kind, name, label: None, timeout: None, unsaved: None, start: Box::new(start) }
     }
 }
 
@@ -159,13 +194,13 @@ impl fmt::Debug for Job {
 pub(crate) struct JobStart {
     pub(crate) label: Option<String>,
     pub(crate) unsaved: Option<Unsaved>,
-    start: Box<dyn FnOnce() -> io::Result<Run> + Send>,
+    run: Run,
 }
 
 impl JobStart {
-    /// Starts the actor that does the job, where it is to be started, and the one that stands in for it.
-    pub(crate) fn start(self) -> io::Result<Addr<CallbackActor>> {
-        Ok(CallbackActor { run: (self.start)()?, running: None }.start())
+    /// Starts the actor that runs the job for the supervisor, on the calling thread.
+    pub(crate) fn start(self) -> Addr<CallbackActor> {
+        CallbackActor { run: self.run, running: None }.start()
     }
 }
 
@@ -229,19 +264,22 @@ where
     }
 }
 
-fn started_apart<A, M>(actor: impl FnOnce() -> A + Send + 'static) -> io::Result<Recipient<M>>
+fn started_apart<A, M>(
+    arbiters: &Arbiters,
+    actor: impl FnOnce() -> A + Send + 'static,
+) -> io::Result<Recipient<M>>
 where
     A: Actor<Context = Context<A>> + Handler<M>,
     A::Context: ToEnvelope<A, M>,
     M: Message<Result = Result<(), JobError>> + Send + 'static,
 {
-    let arbiter = Arbiter::try_new()?;
-    Ok(A::start_in_arbiter(&arbiter.handle(), move |_| actor()).recipient())
+    let arbiter = arbiters.start(|_| ())?;
+    Ok(A::start_in_arbiter(&arbiter, move |_| actor()).recipient())
 }
 
 /// Runs a future, once.
 struct FutureActor<F> {
-    work: Option<Box<F>>,
+    work: Arc<Mutex<Option<F>>>,
 }
 
 impl<F: 'static> Actor for FutureActor<F> {
@@ -256,7 +294,7 @@ where
     type Result = ResponseFuture<Result<(), JobError>>;
 
     fn handle(&mut self, RunCallback(context): RunCallback, _: &mut Self::Context) -> Self::Result {
-        let Some(work) = self.work.take() else {
+        let Some(work) = self.work.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return Box::pin(async { Err(JobError::new("it was asked a second time")) });
         };
         let work = AssertUnwindSafe(async move { work(context).await });

@@ -85,11 +85,8 @@ enum Address {
 }
 
 impl ShutdownSupervisor {
-    /// Starts it and its members on the current arbiter.
-    ///
-    /// # Errors
-    /// When a member that was to have an arbiter of its own cannot be given one.
-    pub(crate) fn start_here(setup: SupervisorConfig) -> std::io::Result<Addr<Self>> {
+    /// Starts it and its members on the calling thread.
+    pub(crate) fn start_here(setup: SupervisorConfig) -> Addr<Self> {
         let context = Context::new();
         let address = context.address();
         let mut members = Vec::new();
@@ -107,7 +104,7 @@ impl ShutdownSupervisor {
                 MemberSpec::Job(parts) => {
                     let label = parts.label.clone().unwrap_or(label);
                     let unsaved = parts.unsaved.clone();
-                    Member { label, unsaved, address: Address::Job(parts.start()?) }
+                    Member { label, unsaved, address: Address::Job(parts.start()) }
                 }
             });
         }
@@ -121,7 +118,7 @@ impl ShutdownSupervisor {
             released: false,
             hooks: setup.hooks,
         };
-        Ok(context.run(supervisor))
+        context.run(supervisor)
     }
 
     /// Takes an event through the machine, and carries out what it says.

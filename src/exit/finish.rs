@@ -1,140 +1,222 @@
-//! How the process ends: what arms the guard, what happens once the outcome is settled, and the end itself.
+//! How the process ends: what arms the hard stop, what happens once the outcome is settled, and the end itself.
 
 use std::{
     path::PathBuf,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
 use actix::prelude::*;
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
-use super::{GracefulExit, OnFinish, handle::Shared};
+use super::{
+    GracefulExit,
+    builder::{Armed, OnFinish},
+    handle::{RunState, Shared},
+};
 use crate::{
     actors::Monitor,
     locale::Language,
     os::{
+        arbiters::Arbiters,
         hard_stop::{self, Cause, HardStop},
-        signals::ReceivedSignal,
+        signals::{ReceivedSignal, Sender, SignalName},
     },
     report_file::ReportFile,
-    sequence::{Meaning, Outcome, Report, Signal, SignalKind, SignalRule},
+    sequence::{ExitCodes, Meaning, Outcome, Report, Signal, SignalKind, SignalRule},
     summary,
 };
 
-/// How much later than the deadline the guard ends a process that did not end by itself.
-const GUARD_AFTER_DEADLINE: Duration = Duration::from_millis(250);
+/// How long after a signal during the start the process ends, whatever blocks it.
+const HARD_STOP_DURING_START: Duration = Duration::from_millis(500);
+/// How much later than the deadline the hard stop ends a process that did not end by itself.
+const HARD_STOP_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 /// The same after a second signal.
-const GUARD_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
+const HARD_STOP_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
 /// The same once the exit is over, and nothing is left but to end the process.
-const GUARD_AFTER_THE_END: Duration = Duration::from_millis(250);
-/// How long those who look at the exit are waited for, to be told how it ended; and those who got in at the last moment.
-const LAST_WORD: Duration = Duration::from_millis(50);
-/// How often it is seen whether they have been.
-const LAST_WORD_LOOK: Duration = Duration::from_millis(1);
+const HARD_STOP_AFTER_FINISH: Duration = Duration::from_millis(250);
+/// What the program has for its own work after `run`, however little of the timeout is left.
+const AFTER_RUN: Duration = Duration::from_secs(5);
+/// How long the end waits for responses that are still to be sent: to status streams, and to connections that were
+/// accepted at the last moment.
+const FINAL_RESPONSE_GRACE: Duration = Duration::from_millis(50);
+/// How often it looks whether they have been sent.
+const FINAL_RESPONSE_CHECK: Duration = Duration::from_millis(1);
 /// How long the log's last lines are waited for.
 const LOG_FLUSH: Duration = Duration::from_millis(50);
+/// How long the threads of an exit that is over are waited for. One that is blocked is left behind.
+const ARBITERS_END: Duration = Duration::from_millis(200);
 
 impl GracefulExit {
     /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
-    pub(super) fn on_signal(&self, guard: Option<HardStop>) -> impl FnMut(ReceivedSignal) + Send + use<> {
+    pub(super) fn on_signal(&self, hard_stop: Option<HardStop>) -> impl FnMut(ReceivedSignal) + Send + use<> {
         let (timeouts, codes, shared) = (self.timeouts, self.codes, Arc::clone(&self.shared));
+        let ends_by_itself = self.on_finish == OnFinish::Exit;
         let mut rule = SignalRule::new(timeouts.coalesce);
         let epoch = Instant::now();
         move |caught| {
             let at = caught.at.saturating_duration_since(epoch);
-            match rule.receive(Signal { at, kind: SignalKind::Other }) {
+            match rule.receive(Signal { at, kind: kind(caught) }) {
+                Meaning::First if matches!(*shared.run.borrow(), RunState::Starting) => {
+                    arm(hard_stop.as_ref(), Cause::Finished, HARD_STOP_DURING_START, 0);
+                }
                 Meaning::First => {
-                    let after = timeouts.timeout.saturating_add(GUARD_AFTER_DEADLINE);
-                    arm(guard.as_ref(), Cause::Deadline, after, codes.timed_out);
+                    let after = timeouts.timeout.saturating_add(HARD_STOP_AFTER_DEADLINE);
+                    arm(hard_stop.as_ref(), Cause::Deadline, after, codes.timed_out);
                 }
                 Meaning::Repeated => {}
                 Meaning::Second => {
-                    // Once the outcome is settled, and may have been told, a signal can only hasten the end.
+                    // Once the outcome is settled, and may have been told, a signal can only hasten the end; but not of
+                    // what the program does after it.
                     let (cause, code) = match shared.settled.get() {
-                        Some(&code) => (Cause::Finished, code),
-                        None => (Cause::Forced, codes.forced),
+                        Some(&code) if ends_by_itself => (Cause::Finished, code),
+                        _ => (Cause::Forced, codes.forced),
                     };
-                    arm(guard.as_ref(), cause, GUARD_AFTER_SECOND_SIGNAL, code);
+                    arm(hard_stop.as_ref(), cause, HARD_STOP_AFTER_SECOND_SIGNAL, code);
                 }
             }
-            shared.request(caught.name.as_str());
+            // Only now: it allocates, and reads a file.
+            shared.request(&caught.describe());
         }
     }
 }
 
-pub(super) fn at_begin(guard: Option<HardStop>, deadline: Duration, code: u8) -> impl FnMut() + Send {
-    move || arm(guard.as_ref(), Cause::Deadline, deadline.saturating_add(GUARD_AFTER_DEADLINE), code)
+/// What the rule of the second signal has to know of this one.
+pub(super) fn kind(caught: ReceivedSignal) -> SignalKind {
+    match (caught.name, caught.sender) {
+        (SignalName::Hup, Sender::Kernel) => SignalKind::TerminalGone,
+        (SignalName::Hup, _) => SignalKind::HangUp,
+        _ => SignalKind::Other,
+    }
 }
 
-pub(super) fn at_exit(
-    guard: Option<HardStop>,
-    report_path: Option<PathBuf>,
-    summary: bool,
-    mut flush_log: Box<dyn FnMut(Duration) + Send>,
-    language: Language,
-    on_finish: OnFinish,
-    shared: &Arc<Shared>,
-) -> impl FnMut(Report) + Send + use<> {
-    let shared = Arc::clone(shared);
-    move |report| {
-        // Whoever set it before said the same: an exit ends once.
-        let _ = shared.settled.set(report.exit_code);
-        let file = ReportFile::from(&report);
-        if summary {
-            for line in summary::lines(&file, language) {
+/// What happens when the exit begins.
+pub(super) fn at_begin(hard_stop: Option<HardStop>, deadline: Duration, code: u8) -> impl FnMut() + Send {
+    move || {
+        if let Some(hard_stop) = &hard_stop {
+            // In place of the one for a signal during the start.
+            hard_stop.rearm(Cause::Deadline, deadline.saturating_add(HARD_STOP_AFTER_DEADLINE), code);
+        }
+    }
+}
+
+fn arm(hard_stop: Option<&HardStop>, cause: Cause, after: Duration, code: u8) {
+    if let Some(hard_stop) = hard_stop {
+        hard_stop.arm(cause, after, code);
+    }
+}
+
+/// The end of an exit: what is left to do once the supervisor has settled the outcome.
+pub(super) struct Finish {
+    pub(super) armed: Armed,
+    pub(super) codes: ExitCodes,
+    pub(super) timeout: Duration,
+    pub(super) report_path: Option<PathBuf>,
+    pub(super) report_keep: u32,
+    pub(super) summary: bool,
+    pub(super) flush_log: Box<dyn FnMut(Duration) + Send>,
+    pub(super) language: Language,
+    pub(super) on_finish: OnFinish,
+    pub(super) shared: Arc<Shared>,
+    /// The one that the workers belong to.
+    pub(super) system: System,
+    pub(super) arbiters: Arc<Arbiters>,
+}
+
+impl Finish {
+    /// Waits for the outcome, and carries out the end. Runs on the exit's own thread, where the supervisor has nothing
+    /// left to do by then: only here may the thread wait for a disk.
+    pub(super) async fn carry_out(mut self, settled: oneshot::Receiver<Report>) {
+        let Ok(report) = settled.await else {
+            if self.on_finish != OnFinish::Continue {
+                // The service goes on until it is asked to stop, and the hard stop ends it then.
+                std::future::pending::<()>().await;
+            }
+            return self.resolve(None).await;
+        };
+        self.tell(&report);
+        final_responses(&self.shared, report.outcome).await;
+        // Before the log's flush: that is the user's code, and the exit is what it is by now.
+        arm(self.armed.hard_stop.as_ref(), Cause::Finished, HARD_STOP_AFTER_FINISH, report.exit_code);
+        (self.flush_log)(LOG_FLUSH);
+        if self.on_finish == OnFinish::Exit && report.outcome != Outcome::Forced {
+            report.exit();
+        }
+        if let Some(monitor) = self.shared.monitor.get() {
+            monitor.put_servers_away();
+        }
+        if self.on_finish != OnFinish::Continue {
+            self.system.stop_with_code(i32::from(report.exit_code));
+        }
+        let after_run = self.timeout.saturating_sub(report.duration).max(AFTER_RUN);
+        self.resolve(Some(report)).await;
+        if self.on_finish == OnFinish::Return {
+            self.limit_after_run(after_run).await;
+        }
+    }
+
+    /// Ends the process when the program takes longer than `limit` for what it does after the exit; never with 0.
+    async fn limit_after_run(mut self, limit: Duration) {
+        self.shared.returned.notified().await;
+        if let Some(hard_stop) = &self.armed.hard_stop {
+            let after = limit.saturating_add(HARD_STOP_AFTER_DEADLINE);
+            hard_stop.rearm(Cause::AfterRun, after, self.codes.timed_out);
+        }
+        sleep(limit).await;
+        log::error!("{}", self.language.after_run());
+        (self.flush_log)(LOG_FLUSH);
+        hard_stop::exit_immediately(self.codes.timed_out);
+    }
+
+    /// The last lines of the log, and the report's file.
+    fn tell(&self, report: &Report) {
+        let file = ReportFile::from(report);
+        if self.summary {
+            for line in summary::lines(&file, self.language) {
                 log::info!("{line}");
             }
         }
-        if let Some(path) = &report_path
-            && let Err(error) = file.write(path)
-        {
-            log::error!("{}", language.report_failed(&path.display(), &error));
+        if let Some(path) = &self.report_path {
+            let _ = self.report_keep;
+            if let Err(error) = file.write(path) {
+                log::error!("{}", self.language.report_failed(&path.display(), &error));
+            }
         }
-        last_word(&shared, report.outcome);
-        // Before the log's flush: that is the user's code, and the exit is what it is by now.
-        arm(guard.as_ref(), Cause::Finished, GUARD_AFTER_THE_END, report.exit_code);
-        flush_log(LOG_FLUSH);
-        if on_finish == OnFinish::Exit {
-            report.exit();
+    }
+
+    /// Lets [`GracefulExit::run`] resolve. Where the process goes on, nothing is left of the exit by then but what is
+    /// blocked.
+    async fn resolve(&self, report: Option<Report>) {
+        if self.on_finish == OnFinish::Continue {
+            self.arbiters.stop();
+            let _ = timeout(ARBITERS_END, self.arbiters.ended()).await; // a blocked one is left behind
+            self.armed.clone().retire();
         }
-        if let Some(monitor) = shared.monitor.get() {
-            monitor.put_servers_away();
-        }
-        let code = i32::from(report.exit_code);
-        shared.finished.send_replace(Some(report));
-        if guard.is_some()
-            && let Some(system) = System::try_current()
-        {
-            system.stop_with_code(code);
-        }
+        self.shared.run.send_replace(RunState::Over(report));
     }
 }
 
-fn arm(guard: Option<&HardStop>, cause: Cause, after: Duration, code: u8) {
-    if let Some(guard) = guard {
-        guard.arm(cause, after, code);
-    }
-}
-
-/// Waits for those who are to have an answer still, but not for long.
-fn last_word(shared: &Shared, outcome: Outcome) {
+/// Waits for the responses that are still to be sent, but not for long.
+async fn final_responses(shared: &Shared, outcome: Outcome) {
     let Some(monitor) = shared.monitor.get() else { return };
     let begun = Instant::now();
-    while is_awaited(monitor, outcome) && begun.elapsed() < LAST_WORD {
-        thread::sleep(LAST_WORD_LOOK);
+    while is_awaited(monitor, outcome) && begun.elapsed() < FINAL_RESPONSE_GRACE {
+        sleep(FINAL_RESPONSE_CHECK).await;
     }
 }
 
-/// Whether somebody looks at the exit through a connection that outlives its server, and is to know how it ended; or,
-/// where all servers have closed, was in the middle of a handshake by then, and has got in.
+/// True if a status stream is still open, which is to show how the exit ended; or if, after a clean exit, a connection
+/// was in the middle of its handshake when its server closed, and is being answered.
 fn is_awaited(monitor: &Monitor, outcome: Outcome) -> bool {
     monitor.outliving() > 0 || (outcome == Outcome::Clean && !monitor.servers_are_empty())
 }
 
 impl Report {
-    /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: whatever
-    /// still hangs is left behind. If even that hangs, the guard ends the process 250 ms later, with the same code.
+    /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: what still hangs
+    /// is left behind. If even that hangs, the hard stop ends the process 250 ms later, with the same code.
     pub fn exit(self) -> ! {
         hard_stop::exit(self.exit_code)
     }
@@ -150,7 +232,7 @@ mod tests {
     };
 
     #[test]
-    fn whoever_gets_in_at_the_last_moment_is_waited_for_unless_the_end_is_sudden() {
+    fn a_connection_of_the_last_moment_is_waited_for_unless_the_end_is_sudden() {
         let handle = Handle::new("web".into(), Arc::new(Drain::new(1)), 1);
         let plan = Plan::new(Timeouts::default(), Vec::new()).expect("it may be empty");
         let monitor = Monitor::new(Arc::new(plan), std::slice::from_ref(&handle));

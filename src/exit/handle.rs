@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use actix::prelude::*;
-use tokio::sync::watch as channel;
+use tokio::sync::{Notify, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{Monitor, ShutdownSupervisor, Status, StopRequested},
     sequence::Report,
+    server::Address,
 };
 
-/// A hold on the exit from anywhere in the program. Cheap to clone.
+/// The way to the exit from anywhere in the program. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ExitHandle {
     pub(super) shared: Arc<Shared>,
@@ -22,12 +23,27 @@ pub(super) struct Shared {
     /// Cancelled when rejecting begins.
     pub(super) streams: CancellationToken,
     pub(super) monitor: OnceLock<Arc<Monitor>>,
-    /// The first to ask for the exit.
+    /// Each server's name and addresses, once all are bound.
+    pub(super) addresses: OnceLock<Vec<(String, Vec<Address>)>>,
+    /// The first reason for which the exit was requested.
     pub(super) requested: channel::Sender<Option<String>>,
     supervisor: Mutex<Supervisor>,
-    /// The exit code, once nothing can change it any more.
+    /// The exit code, once nothing can change it.
     pub(super) settled: OnceLock<u8>,
-    pub(super) finished: channel::Sender<Option<Report>>,
+    pub(super) run: channel::Sender<RunState>,
+    /// Notified when [`GracefulExit::run`](crate::GracefulExit::run) has resolved.
+    pub(super) returned: Notify,
+}
+
+/// How far [`GracefulExit::run`](crate::GracefulExit::run) has come.
+#[derive(Debug)]
+pub(super) enum RunState {
+    /// It binds and starts its servers, or has not been called.
+    Starting,
+    /// Every server accepts connections.
+    Serving,
+    /// The exit is over; without a report, if it never began because the start failed.
+    Over(Option<Report>),
 }
 
 /// Where requests from code go.
@@ -43,10 +59,12 @@ impl Default for Shared {
         Self {
             streams: CancellationToken::new(),
             monitor: OnceLock::new(),
+            addresses: OnceLock::new(),
             requested: channel::Sender::new(None),
             supervisor: Mutex::new(Supervisor::NotYet(None)),
             settled: OnceLock::new(),
-            finished: channel::Sender::new(None),
+            run: channel::Sender::new(RunState::Starting),
+            returned: Notify::new(),
         }
     }
 }
@@ -67,11 +85,15 @@ impl Shared {
         }
         *supervisor = Supervisor::Here(address);
     }
-}
 
-impl From<&ExitHandle> for ExitHandle {
-    fn from(handle: &ExitHandle) -> Self {
-        handle.clone()
+    /// Resolves when the exit is over; to nothing, if it never began.
+    pub(super) async fn over(&self) -> Option<Report> {
+        let mut run = self.run.subscribe();
+        let over = run.wait_for(|state| matches!(state, RunState::Over(_))).await;
+        match over.as_deref() {
+            Ok(RunState::Over(report)) => report.clone(),
+            _ => None,
+        }
     }
 }
 
@@ -97,44 +119,76 @@ impl ExitHandle {
         self.shared.streams.clone()
     }
 
-    /// Whether the program is serving, and nothing has asked for the exit.
+    /// Resolves to true when every server accepts connections; to false when that will not happen any more, because
+    /// the start has failed or the exit is over.
+    ///
+    /// ```
+    /// # use actix_web::{App, web};
+    /// # use graceful_exit::{GracefulExit, Server};
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::new("web", || App::new().route("/", web::get().to(|| async { "hello\n" })));
+    /// let exit = GracefulExit::for_tests().server(server.bind("127.0.0.1:8080"));
+    /// let handle = exit.handle();
+    /// let run = actix_web::rt::spawn(exit.run());
+    /// assert!(handle.ready().await);
+    /// println!("http://{}/", handle.addrs("web")[0]);
+    /// handle.stop("done");
+    /// assert_eq!(run.await??.exit_code, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn ready(&self) -> bool {
+        let mut run = self.shared.run.subscribe();
+        let state = run.wait_for(|state| !matches!(state, RunState::Starting)).await;
+        matches!(state.as_deref(), Ok(RunState::Serving))
+    }
+
+    /// The addresses that the server of this name listens on, in the order in which they were bound; the port in use,
+    /// where port 0 was asked for. Empty for a name that no server has, and before all servers are bound.
+    #[must_use]
+    pub fn addrs(&self, server: &str) -> Vec<Address> {
+        let all = self.shared.addresses.get().into_iter().flatten();
+        all.filter(|(name, _)| name == server).flat_map(|(_, addresses)| addresses.clone()).collect()
+    }
+
+    /// Returns true if every server accepts connections, and nothing has requested the exit.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.shared.requested.borrow().is_none()
+            && matches!(*self.shared.run.borrow(), RunState::Serving)
             && self.shared.monitor.get().is_some_and(|monitor| monitor.is_ready())
     }
 
-    /// How things stand; nothing before [`GracefulExit::run`](crate::GracefulExit::run) has bound its servers.
+    /// The state of the exit; `None` before [`GracefulExit::run`](crate::GracefulExit::run) has bound its servers.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         self.shared.monitor.get().map(|monitor| monitor.status())
     }
 
-    /// [`Status::phase`] alone: for whoever looks often. `running` before [`GracefulExit::run`](crate::GracefulExit::run), too.
+    /// [`Status::phase`] alone: cheap enough to poll. `running` before [`GracefulExit::run`](crate::GracefulExit::run), too.
     #[must_use]
     pub fn phase(&self) -> &'static str {
         self.shared.monitor.get().map_or("running", |monitor| monitor.phase())
     }
 
-    /// Told at each change of [`ExitHandle::status`] but the counts of requests.
+    /// Changes its value at each change of [`ExitHandle::status`], except for the counts of requests.
     #[must_use]
     pub fn changes(&self) -> Option<channel::Receiver<u64>> {
         self.shared.monitor.get().map(|monitor| monitor.changes())
     }
 
-    /// Resolves to the reason as soon as anything asks for the exit: for work that is done before serving, and
-    /// need not be done then.
+    /// Resolves to the reason as soon as anything requests the exit: for work that is done before serving, and need
+    /// not be done then.
     pub async fn requested(&self) -> String {
         let mut requested = self.shared.requested.subscribe();
         let reason = requested.wait_for(Option::is_some).await;
         reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
     }
 
-    /// Resolves to the report when the exit is over.
+    /// Resolves to the report when the exit is over. Never, if the start has failed: there was no exit.
     pub async fn report(&self) -> Report {
-        let mut finished = self.shared.finished.subscribe();
-        let report = finished.wait_for(Option::is_some).await;
-        match report.ok().and_then(|report| report.clone()) {
+        match self.shared.over().await {
             Some(report) => report,
             None => std::future::pending().await,
         }

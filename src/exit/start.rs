@@ -1,4 +1,4 @@
-//! The wiring: what is bound, started and told of what, in that order.
+//! The wiring: what is bound and started, in that order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,41 +6,53 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use super::{
-    Armed, GracefulExit, StartError,
-    finish::{at_begin, at_exit},
+    GracefulExit, StartError,
+    builder::Armed,
+    finish::{Finish, at_begin, kind},
+    handle::RunState,
+    thread::ExitThread,
 };
 use crate::{
     actors::{
         Heartbeat, Hooks, Job, MemberSpec, Monitor, ShutdownSupervisor, SignalReceived, SupervisorConfig,
     },
     drain::Rejection,
-    os::signals,
-    sequence::{Kind, Member, Plan, PlanError, SignalKind, Timeouts},
-    server::{Opened, Server, Stop},
+    os::{arbiters::Arbiters, signals},
+    sequence::{Kind, Member, Plan, PlanError, Timeouts},
+    server::{Address, BoundServer, Server, Stop},
 };
 
 #[cfg(all(unix, feature = "systemd"))]
 use crate::os::systemd::Systemd;
 
 impl GracefulExit {
-    pub(super) async fn start(self) -> Result<(), StartError> {
-        let Some(Armed { guard, signals }) = self.armed else { return Err(StartError::Supervisor) };
+    /// Binds and starts everything on the calling thread, which belongs to `system`; the supervisor on `thread`.
+    pub(super) async fn start(self, thread: ExitThread, system: System) -> Result<(), StartError> {
+        let Some(Armed { hard_stop, signals }) = self.armed else { return Err(StartError::Supervisor) };
         let plan = Arc::new(plan(&self.timeouts, &self.servers, &self.jobs).map_err(StartError::Plan)?);
-        let opened = self.servers.into_iter().map(Server::open).collect::<Result<Vec<_>, _>>();
-        let opened = opened.map_err(StartError::Bind)?;
+        let free_ports = self.free_ports;
+        let servers = self.servers.into_iter();
+        let servers = servers.map(|server| if free_ports { server.use_free_ports() } else { server });
+        let opened = servers.map(Server::open).collect::<Result<Vec<_>, _>>().map_err(StartError::Bind)?;
         let handles: Vec<_> = opened.iter().map(|server| server.handle.clone()).collect();
+        let _ = self.shared.addresses.set(opened.iter().map(addresses).collect()); // an exit starts once
         let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles));
-        let _ = self.shared.monitor.set(Arc::clone(&monitor));
+        let _ = self.shared.monitor.set(Arc::clone(&monitor)); // as above
 
-        let (language, summary) = (self.language, self.details);
+        let language = self.language;
         if !plan.overrun().is_zero() {
             log::warn!("{}", language.overrun(plan.worst_case(), self.timeouts.timeout));
         }
         if let Some((names, wait)) = signals::cut_short(&self.signals, self.timeouts.timeout) {
             log::warn!("{}", language.cut_short(&names, wait, self.timeouts.timeout));
         }
+        let arbiters = Arc::new(Arbiters::default());
         let servers = handles.iter().cloned().map(MemberSpec::Server);
-        let jobs = self.jobs.into_iter().map(|job| MemberSpec::Job(Box::new(job.into_start())));
+        let jobs = self.jobs.into_iter().map(|job| Ok(MemberSpec::Job(Box::new(job.into_start(&arbiters)?))));
+        let members = servers.map(Ok).chain(jobs).collect::<std::io::Result<_>>();
+        let members = members.map_err(StartError::Thread)?;
+        let (settled, report) = oneshot::channel();
+        let mut settled = Some((settled, Arc::clone(&self.shared)));
         let hooks = Hooks {
             language,
             codes: self.codes,
@@ -51,35 +63,30 @@ impl GracefulExit {
             watch: self.systemd.clone().map(watch),
             #[cfg(not(all(unix, feature = "systemd")))]
             watch: None::<Heartbeat>,
-            on_begin: Box::new(at_begin(guard.clone(), self.timeouts.timeout, self.codes.timed_out)),
-            on_exit: Box::new(at_exit(
-                guard,
-                self.report_path,
-                summary,
-                self.flush_log,
-                language,
-                self.on_finish,
-                &self.shared,
-            )),
+            on_begin: Box::new(at_begin(hard_stop.clone(), self.timeouts.timeout, self.codes.timed_out)),
+            on_exit: Box::new(move |report| {
+                if let Some((settled, shared)) = settled.take() {
+                    let _ = shared.settled.set(report.exit_code); // an exit ends once
+                    let _ = settled.send(report); // the process is about to end
+                }
+            }),
         };
-        let members = servers.chain(jobs).collect();
-        let supervisor = supervise(SupervisorConfig { plan, monitor, members, hooks }).await?;
+        let supervisor = supervise(&thread, SupervisorConfig { plan, monitor, members, hooks }).await?;
 
         let rejection = self
             .rejection
             .unwrap_or_else(|| Rejection { body: language.rejection().into(), ..Rejection::default() });
-        let listening: Vec<_> =
-            opened.iter().map(|server| (server.handle.name().clone(), server.addresses.clone())).collect();
-        if let Err(error) = serve(opened, &rejection).await {
+        if let Err(error) = serve(opened, &arbiters, &rejection).await {
             for handle in &handles {
                 handle.close(Duration::ZERO).await;
                 handle.put_away();
             }
+            arbiters.stop();
             return Err(error);
         }
-        for (name, addresses) in listening {
+        for (name, addresses) in self.shared.addresses.get().into_iter().flatten() {
             for address in addresses {
-                log::info!("{}", language.listening(&name, &address));
+                log::info!("{}", language.listening(name, address));
             }
         }
         log::info!("{}", language.started());
@@ -87,16 +94,32 @@ impl GracefulExit {
         if let Some(systemd) = &self.systemd {
             systemd.ready(language.started());
         }
+        self.shared.run.send_replace(RunState::Serving);
         self.shared.hand_over(supervisor.clone());
-        if let Some(signals) = signals {
+        if let Some(signals) = &signals {
+            let shared = Arc::clone(&self.shared);
             signals.deliver_to(move |caught| {
-                supervisor.do_send(SignalReceived {
-                    name: caught.name.as_str().to_owned(),
-                    at: caught.at,
-                    kind: SignalKind::Other,
-                });
+                // The sender's command was looked up while it was there.
+                let reason = shared.requested.borrow().clone();
+                let name = reason.unwrap_or_else(|| caught.name.to_string());
+                supervisor.do_send(SignalReceived { name, at: caught.at, kind: kind(caught) });
             });
         }
+        let finish = Finish {
+            armed: Armed { hard_stop, signals },
+            codes: self.codes,
+            timeout: self.timeouts.timeout,
+            report_path: self.report_path,
+            report_keep: self.report_keep,
+            summary: self.details,
+            flush_log: self.flush_log,
+            language,
+            on_finish: self.on_finish,
+            shared: self.shared,
+            system,
+            arbiters,
+        };
+        thread.end_with(move || finish.carry_out(report));
         Ok(())
     }
 }
@@ -112,27 +135,36 @@ fn plan(timeouts: &Timeouts, servers: &[Server], jobs: &[Job]) -> Result<Plan, P
     Plan::new(*timeouts, servers.chain(jobs.iter().map(Job::member)).collect())
 }
 
-/// Starts the supervisor on an arbiter of its own.
-async fn supervise(setup: SupervisorConfig) -> Result<Addr<ShutdownSupervisor>, StartError> {
-    // It reads and writes nothing: a runtime that waits for timers alone is woken sooner, and has less to take apart.
-    let timers_alone = || tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let arbiter = Arbiter::try_with_tokio_rt(timers_alone).map_err(StartError::Thread)?;
-    let (started, start) = oneshot::channel();
-    arbiter.spawn_fn(move || {
-        // The receiver is gone only if the program has given up starting.
-        let _ = started.send(ShutdownSupervisor::start_here(setup));
-    });
-    start.await.map_err(|_| StartError::Supervisor)?.map_err(StartError::Thread)
+fn addresses(server: &BoundServer) -> (String, Vec<Address>) {
+    (server.handle.name().to_string(), server.addresses.clone())
 }
 
-async fn serve(opened: Vec<Opened>, rejection: &Rejection) -> Result<(), StartError> {
+/// Starts the supervisor on the exit's own thread.
+async fn supervise(
+    thread: &ExitThread,
+    config: SupervisorConfig,
+) -> Result<Addr<ShutdownSupervisor>, StartError> {
+    let (started, start) = oneshot::channel();
+    thread.system().arbiter().spawn_fn(move || {
+        // The receiver is gone only if the program has given up starting.
+        let _ = started.send(ShutdownSupervisor::start_here(config));
+    });
+    start.await.map_err(|_| StartError::Supervisor)
+}
+
+async fn serve(
+    opened: Vec<BoundServer>,
+    arbiters: &Arbiters,
+    rejection: &Rejection,
+) -> Result<(), StartError> {
     for server in opened {
         let name = server.handle.name().clone();
-        let served = server.serve(rejection.clone()).await;
+        let served = server.serve(arbiters, rejection.clone()).await;
         served.map_err(|source| StartError::Serve { server: name.to_string(), source })?;
     }
     Ok(())
 }
+
 /// The supervisor's own heartbeat is what the watchdog hears.
 #[cfg(all(unix, feature = "systemd"))]
 fn watch(mut systemd: Systemd) -> Heartbeat {

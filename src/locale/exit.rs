@@ -40,14 +40,28 @@ fixed_sentences! {
 
     /// What the hard stop writes when the deadline has passed and no other thread can write.
     pub hard_stop_deadline {
-        en: "out of time: forced to exit (by the guard)\n",
+        en: "out of time: forced to exit (by the hard stop)\n",
         zh: "超时强制退出（由守护线程执行）\n",
         zh_hant: "超時強制退出（由守護執行緒執行）\n",
     }
 
+    /// The exit is over, and what the program does after it takes too long.
+    pub after_run {
+        en: "out of time after the exit: forced to exit",
+        zh: "关闭之后的工作超时：强制退出",
+        zh_hant: "關閉之後的工作超時：強制退出",
+    }
+
+    /// What the hard stop writes when the program takes too long after the exit and no other thread can write.
+    pub hard_stop_after_run {
+        en: "out of time after the exit: forced to exit (by the hard stop)\n",
+        zh: "关闭之后的工作超时：强制退出（由守护线程执行）\n",
+        zh_hant: "關閉之後的工作超時：強制退出（由守護執行緒執行）\n",
+    }
+
     /// What the hard stop writes when a second signal came and no other thread can write.
     pub hard_stop_forced {
-        en: "forced to exit (by the guard)\n",
+        en: "forced to exit (by the hard stop)\n",
         zh: "强制退出（由守护线程执行）\n",
         zh_hant: "強制退出（由守護執行緒執行）\n",
     }

@@ -1,33 +1,36 @@
-//! The end of the process: at once, and by a guard when nothing else brings it about.
+//! The end of the process: at once, and by the hard stop when nothing else brings it about.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// A thread that ends the process at an instant, whatever the rest of it is doing.
+/// A thread that ends the process at an instant, whatever the rest of the process does.
 ///
-/// It is started while all is well and sleeps until it is armed. From then on it needs nothing that can be missing or held: it allocates nothing, takes no lock,
-/// writes no report and runs no destructor. Dropping every handle leaves it as it is.
+/// It is started while all is well, and sleeps until it is armed. From then on it needs nothing that can be missing or
+/// held: it allocates nothing, takes no lock, writes no report and runs no destructor. Dropping every handle leaves it
+/// as it is; [`HardStop::retire`] ends it.
 #[derive(Clone, Debug)]
 pub struct HardStop {
     due: Arc<Due>,
     thread: Thread,
 }
 
-/// Why the guard ends the process.
+/// Why the hard stop ends the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The overall deadline has passed.
     Deadline,
-    /// A second signal has asked for the end.
+    /// A second signal has forced the end.
     Forced,
-    /// The exit is done, but the process does not end. There is nothing to say about it.
+    /// The exit is over, or was none, but the process does not end. There is nothing to say about it.
     Finished,
+    /// The exit is over, and what the program does after it takes too long.
+    AfterRun,
 }
 
-/// What the guard says as it ends the process, one ready-made line a cause, line end included; empty is nothing.
+/// What the hard stop writes as it ends the process, one ready-made line a cause, line end included; empty is nothing.
 ///
 /// What goes beyond 512 bytes is cut off: the least that a pipe with room takes at once.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +39,8 @@ pub struct Messages {
     pub deadline: Vec<u8>,
     /// For [`Cause::Forced`].
     pub forced: Vec<u8>,
+    /// For [`Cause::AfterRun`].
+    pub after_run: Vec<u8>,
 }
 
 impl HardStop {
@@ -44,22 +49,44 @@ impl HardStop {
     /// # Errors
     ///
     /// The system's, when it has no thread left.
-    pub fn start(lines: Messages) -> io::Result<Self> {
-        let due = Arc::new(Due { epoch: Instant::now(), earliest: AtomicU64::new(DISARMED) });
+    pub fn start(messages: Messages) -> io::Result<Self> {
+        epoch();
+        let due = Arc::new(Due { earliest: AtomicU64::new(DISARMED) });
         let inner = Arc::clone(&due);
-        let guard = thread::Builder::new().name("exit-guard".to_owned()).spawn(move || inner.keep(&lines))?;
-        Ok(Self { due, thread: guard.thread().clone() })
+        let thread =
+            thread::Builder::new().name("hard-stop".to_owned()).spawn(move || inner.keep(&messages))?;
+        Ok(Self { due, thread: thread.thread().clone() })
     }
 
     /// Ends the process with `code` when `after` has passed, unless it was armed for something earlier.
     ///
-    /// The earliest instant wins, with its cause and its code, in whatever order the calls come. It never blocks, and cannot be taken back.
-    /// The clock is monotonic; an `after` past the end of time (some 570 years) is the end of time.
+    /// The earliest instant wins, with its cause and its code, in whatever order the calls come. It never blocks. The
+    /// clock is monotonic; an `after` past the end of time (some 570 years) is the end of time.
     pub fn arm(&self, cause: Cause, after: Duration, code: u8) {
-        let deadline = Deadline { at: self.due.epoch.elapsed().saturating_add(after), cause, code }.pack();
-        let before = self.due.earliest.fetch_min(deadline, Ordering::AcqRel);
-        // Waking it takes time from whoever exits: once it was armed, it looks in time by itself.
-        if deadline < before && (before == DISARMED || after < LOOK) {
+        let before =
+            self.due.earliest.fetch_min(Deadline::after(after, cause, code).pack(), Ordering::AcqRel);
+        self.wake(before, after);
+    }
+
+    /// Puts this in place of what it was armed for, earlier or later; but not in place of [`Cause::Forced`], which
+    /// nothing takes back.
+    pub fn rearm(&self, cause: Cause, after: Duration, code: u8) {
+        let deadline = Deadline::after(after, cause, code).pack();
+        let replace = |before| (before != RETIRED && !Deadline::is_forced(before)).then_some(deadline);
+        if let Ok(before) = self.due.earliest.fetch_update(Ordering::AcqRel, Ordering::Acquire, replace) {
+            self.wake(before, after);
+        }
+    }
+
+    /// Ends the thread: nothing is left of it, and arming it has no effect from now on.
+    pub fn retire(&self) {
+        self.due.earliest.store(RETIRED, Ordering::Release);
+        self.thread.unpark();
+    }
+
+    /// Waking it takes time from the exit: once it was armed, it looks in time by itself.
+    fn wake(&self, before: u64, after: Duration) {
+        if before == DISARMED || after < LOOK {
             self.thread.unpark();
         }
     }
@@ -70,34 +97,50 @@ pub fn exit_immediately(code: u8) -> ! {
     platform::end(code)
 }
 
-/// Ends the process as the end of `main` does, as far as the guard can still end it when something in that hangs.
+/// Ends the process as the end of `main` does, as far as the hard stop can still end it when something in that hangs:
+/// every hard stop of the process is armed for it, 250 ms from now.
 ///
 /// On Unix handlers of `atexit` run, once standard output is flushed; only the first call gets that far, any other
 /// waits for the end. On Windows it is [`exit_immediately`], once standard output is flushed: the system's own
-/// orderly end would first end every other thread, the guard's among them, and only then run what can hang.
+/// orderly end would first end every other thread, the hard stop's among them, and only then run what can hang.
 pub fn exit(code: u8) -> ! {
+    ENDING.fetch_min(Deadline::after(HARD_STOP_AFTER_EXIT, Cause::Finished, code).pack(), Ordering::AcqRel);
     platform::end_in_order(code)
+}
+
+/// How much later than [`exit`] the process ends at the latest.
+const HARD_STOP_AFTER_EXIT: Duration = Duration::from_millis(250);
+
+/// When the process that [`exit`] ends is gone at the latest; for every hard stop.
+static ENDING: AtomicU64 = AtomicU64::new(DISARMED);
+
+/// What packed instants are counted from.
+fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
 }
 
 #[derive(Debug)]
 struct Due {
-    epoch: Instant,
     /// A packed [`Deadline`], so that one atomic minimum decides between two calls.
     earliest: AtomicU64,
 }
 
 impl Due {
-    fn keep(&self, lines: &Messages) -> ! {
+    fn keep(&self, messages: &Messages) {
         loop {
             let packed = self.earliest.load(Ordering::Acquire);
+            if packed == RETIRED {
+                return;
+            }
             if packed == DISARMED {
                 thread::park();
                 continue;
             }
-            let deadline = Deadline::unpack(packed);
-            let left = deadline.at.saturating_sub(self.epoch.elapsed());
+            let deadline = Deadline::unpack(packed.min(ENDING.load(Ordering::Acquire)));
+            let left = deadline.at.saturating_sub(epoch().elapsed());
             if left.is_zero() {
-                deadline.carry_out(lines);
+                deadline.carry_out(messages);
             }
             thread::park_timeout(left.min(LOOK));
         }
@@ -105,26 +148,37 @@ impl Due {
 }
 
 const DISARMED: u64 = u64::MAX;
+/// The thread has ended, or is about to.
+const RETIRED: u64 = u64::MAX - 1;
 
-/// How often the guard looks, from when it was first armed, whether it is due sooner by now.
+/// How often the hard stop looks, from when it was first armed, whether it is due sooner by now.
 const LOOK: Duration = Duration::from_millis(50);
 
 struct Deadline {
-    /// Since the guard's epoch; packed in whole microseconds.
+    /// Since the process's epoch; packed in whole microseconds.
     at: Duration,
     cause: Cause,
     code: u8,
 }
 
 impl Deadline {
+    fn after(after: Duration, cause: Cause, code: u8) -> Self {
+        Self { at: epoch().elapsed().saturating_add(after), cause, code }
+    }
+
+    fn is_forced(packed: u64) -> bool {
+        packed < RETIRED && Self::unpack(packed).cause == Cause::Forced
+    }
+
     /// The instant in the upper bits, so that the smallest number is the earliest.
     fn pack(&self) -> u64 {
-        let latest = (u64::MAX >> 10) - 1;
+        let latest = (u64::MAX >> 10) - 1; // below RETIRED with every cause and code
         let micros = u64::try_from(self.at.as_micros()).map_or(latest, |micros| micros.min(latest));
         let cause = match self.cause {
             Cause::Forced => 0,
             Cause::Deadline => 1,
             Cause::Finished => 2,
+            Cause::AfterRun => 3,
         };
         micros << 10 | cause << 8 | u64::from(self.code)
     }
@@ -134,16 +188,18 @@ impl Deadline {
         let cause = match packed >> 8 & 0b11 {
             0 => Cause::Forced,
             1 => Cause::Deadline,
-            _ => Cause::Finished,
+            2 => Cause::Finished,
+            _ => Cause::AfterRun,
         };
         Self { at: Duration::from_micros(packed >> 10), cause, code }
     }
 
-    fn carry_out(&self, lines: &Messages) -> ! {
+    fn carry_out(&self, messages: &Messages) -> ! {
         let line: &[u8] = match self.cause {
-            Cause::Deadline => &lines.deadline,
-            Cause::Forced => &lines.forced,
+            Cause::Deadline => &messages.deadline,
+            Cause::Forced => &messages.forced,
             Cause::Finished => &[],
+            Cause::AfterRun => &messages.after_run,
         };
         platform::say(&line[..line.len().min(512)]);
         exit_immediately(self.code)
@@ -157,7 +213,7 @@ mod platform {
         thread,
     };
 
-    /// One write to standard error, if there is room for it and somebody to read it.
+    /// One write to standard error, if it has a reader, and room.
     pub(super) fn say(line: &[u8]) {
         if line.is_empty() {
             return;
@@ -186,7 +242,7 @@ mod platform {
                 thread::park();
             }
         }
-        let _ = std::io::Write::flush(&mut std::io::stdout()); // nobody is left to be told
+        let _ = std::io::Write::flush(&mut std::io::stdout()); // there is nothing left to tell of it
         // SAFETY: no other thread gets here, and nothing else in this crate calls it.
         unsafe { libc::exit(i32::from(code)) }
     }
@@ -196,7 +252,7 @@ mod platform {
 mod platform {
     use windows_sys::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
 
-    /// Nothing: Windows cannot tell whether a write would wait, and one does while somebody marks text in the console.
+    /// Nothing: Windows cannot tell whether a write would wait, and one does while text is marked in the console.
     pub(super) fn say(_line: &[u8]) {}
 
     pub(super) fn end(code: u8) -> ! {
@@ -207,7 +263,7 @@ mod platform {
     }
 
     pub(super) fn end_in_order(code: u8) -> ! {
-        let _ = std::io::Write::flush(&mut std::io::stdout()); // nobody is left to be told
+        let _ = std::io::Write::flush(&mut std::io::stdout()); // there is nothing left to tell of it
         end(code)
     }
 }

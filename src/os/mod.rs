@@ -1,5 +1,6 @@
 //! What each operating system does in its own way: one file a subject, one module an operating system.
 //!
+//! - `arbiters`: threads with an event loop, started without a panic and stopped with their exit.
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
 //! - [`hard_stop`]: the guard, which ends the process when nothing else does.
 //! - [`listener`]: closing a listening socket without resetting who is in its queue.
@@ -32,6 +33,7 @@
 //! | Windows' old console shows colours as characters, and `TERM` says nothing there | `logging/handle.rs`, `progress.rs` of the application |
 #![expect(unsafe_code, reason = "system calls live here and nowhere else; each block says why it is sound")]
 
+pub(crate) mod arbiters;
 pub mod hard_stop;
 pub mod listener;
 pub mod signals;

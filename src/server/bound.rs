@@ -10,7 +10,10 @@ use super::{
     options::Options,
     worker::{self, Seat, StartWorker},
 };
-use crate::drain::{AlwaysAnswer, Drain, Policy, Rejection};
+use crate::{
+    drain::{AlwaysAnswer, Drain, Policy, Rejection},
+    os::arbiters::Arbiters,
+};
 
 /// A server whose sockets are bound. Nothing is accepted before [`BoundServer::serve`].
 pub(crate) struct BoundServer {
@@ -60,13 +63,13 @@ impl Server {
 
 impl BoundServer {
     /// Starts its workers, each on an arbiter of its own. Ready when every one of them accepts.
-    pub(crate) async fn serve(self, rejection: Rejection) -> io::Result<()> {
+    pub(crate) async fn serve(self, arbiters: &Arbiters, rejection: Rejection) -> io::Result<()> {
         let policy = Policy { rejection, always_answer: self.always_answer };
         let mut starting = Vec::new();
         for lane in 0..self.handle.drain().gate.lanes() {
             let listeners = self.listeners.iter().map(Listener::try_clone).collect::<io::Result<Vec<_>>>()?;
             let seat = Seat::new(&self.handle, lane, listeners, policy.clone(), self.options.clone());
-            starting.push(worker::spawn(self.handle.name(), seat, (self.start)())?);
+            starting.push(worker::spawn(arbiters, self.handle.name(), seat, (self.start)())?);
         }
         for worker in starting {
             let started =

@@ -106,7 +106,7 @@ impl Server {
             #[cfg(unix)]
             Some(path) => self.bind_uds(path),
             #[cfg(not(unix))]
-            Some(_) => self.refuse(address, io::ErrorKind::Unsupported.into()),
+            Some(_) => self.refuse(address, io::ErrorKind::Unsupported.into(), Transport::Plain),
             None => self.bind_with(address, address, Transport::Plain),
         }
     }
@@ -118,7 +118,7 @@ impl Server {
                 self.listeners.extend(specs);
                 self
             }
-            Err((address, error)) => self.refuse(&address, error),
+            Err((address, error)) => self.refuse(&address, error, transport),
         }
     }
 
@@ -173,8 +173,8 @@ impl Server {
     }
 
     /// Remembers an error for `run`.
-    pub(super) fn refuse(mut self, address: &str, error: io::Error) -> Self {
-        self.listeners.push(ListenerSpec::Failed(address.to_owned(), error));
+    pub(super) fn refuse(mut self, address: &str, error: io::Error, transport: Transport) -> Self {
+        self.listeners.push(ListenerSpec::Failed { address: address.to_owned(), error, transport });
         self
     }
 
@@ -306,6 +306,13 @@ impl Server {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Binds port 0 in place of each TCP port that was asked for, so that tests of a service run side by side.
+    pub(crate) fn use_free_ports(mut self) -> Self {
+        let specs = self.listeners.into_iter();
+        self.listeners = specs.map(|spec| spec.on_free_port(self.backlog)).collect();
+        self
     }
 
     pub(crate) fn closes(&self) -> Stop {

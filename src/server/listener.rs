@@ -38,8 +38,8 @@ pub(super) enum ListenerSpec {
     /// A Unix socket, bound by `run`: its permissions may still be set.
     #[cfg(unix)]
     Uds(PathBuf),
-    /// It cannot be had: an address, and why.
-    Failed(String, io::Error),
+    /// It cannot be had.
+    Failed { address: String, error: io::Error, transport: Transport },
 }
 
 /// A listening socket.
@@ -86,7 +86,24 @@ impl ListenerSpec {
             Self::Socket { socket, .. } => socket.local_addr().ok()?.as_socket(),
             #[cfg(unix)]
             Self::Uds(_) => None,
-            Self::Failed(..) => None,
+            Self::Failed { .. } => None,
+        }
+    }
+
+    /// The same on a free port, if it is a TCP port that this crate binds. The port that was asked for may be in use.
+    pub(super) fn on_free_port(self, backlog: u32) -> Self {
+        let (asked, transport) = match &self {
+            Self::Socket { socket, transport, ours: true, .. } => {
+                (socket.local_addr().ok().and_then(|address| address.as_socket()), transport.clone())
+            }
+            Self::Failed { address, transport, .. } => (address.parse().ok(), transport.clone()),
+            _ => return self,
+        };
+        let Some(mut address) = asked else { return self };
+        address.set_port(0);
+        match listener::bind(address, backlog) {
+            Ok(socket) => Self::bound(socket, transport),
+            Err(error) => Self::Failed { address: address.to_string(), error, transport },
         }
     }
 
@@ -97,7 +114,7 @@ impl ListenerSpec {
         #[cfg(unix)] uds_mode: u32,
     ) -> Result<Listener, (String, io::Error)> {
         match self {
-            Self::Failed(address, error) => Err((address, error)),
+            Self::Failed { address, error, .. } => Err((address, error)),
             #[cfg(unix)]
             Self::Uds(path) => {
                 let failed = |error| (format!("unix:{}", path.display()), error);

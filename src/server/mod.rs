@@ -23,7 +23,7 @@ mod tls;
 mod worker;
 
 pub use address::{Address, BindError};
-pub(crate) use bound::BoundServer as Opened;
+pub(crate) use bound::BoundServer;
 pub use builder::{Server, Stop};
 pub use door::{Closed, Handle, ServerName};
 pub use io::Io;

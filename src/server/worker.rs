@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_http::{HttpService, Protocol, Request, Response};
-use actix_rt::{Arbiter, time::Instant};
+use actix_rt::time::Instant;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{body::MessageBody, dev::AppConfig};
 use futures_core::future::LocalBoxFuture;
@@ -28,7 +28,10 @@ use super::{
 };
 use crate::{
     drain::{Connection, Drain, GuardedFactory, Policy},
-    os::listener::{self, Accepted, AsyncListener},
+    os::{
+        arbiters::Arbiters,
+        listener::{self, Accepted, AsyncListener},
+    },
 };
 
 /// Starts the application on one worker; a fresh one for each.
@@ -71,16 +74,15 @@ const BACKOFF: Duration = Duration::from_millis(500);
 
 /// Starts a worker on an arbiter of its own. The receiver tells when it accepts, or why it does not.
 pub(super) fn spawn(
+    arbiters: &Arbiters,
     name: &str,
     mut seat: Seat,
     start: Box<dyn FnOnce(Seat) -> LocalBoxFuture<'static, Result<(), String>> + Send>,
 ) -> io::Result<oneshot::Receiver<Result<(), String>>> {
     let blocking_threads = seat.options.blocking_threads();
-    let runtime = move || {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_all().max_blocking_threads(blocking_threads).build()
-    };
-    let arbiter = Arbiter::try_with_tokio_rt(runtime)?;
+    let arbiter = arbiters.start(|runtime| {
+        runtime.max_blocking_threads(blocking_threads);
+    })?;
     let (ready, started) = oneshot::channel();
     seat.ready = Some(ready);
     let name = name.to_owned();

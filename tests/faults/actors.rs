@@ -79,6 +79,6 @@ fn the_supervisor_panics() {
     let ended = app.wait();
     watch.check("the hard stop", ended.at - signalled, DEADLINE + GRACE);
     assert_eq!(ended.code(), Some(1), "{}", ended.text());
-    assert!(ended.has("out of time: forced to exit (by the guard)"), "{}", ended.text());
+    assert!(ended.has("out of time: forced to exit (by the hard stop)"), "{}", ended.text());
     assert!(!ended.folder.path().join("report.json").exists(), "the hard stop writes no report");
 }

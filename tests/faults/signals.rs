@@ -12,7 +12,7 @@ use super::{
     stage::{self, FORCED, GRACE, Random, Watch, child_of, put, run_by, stored, times},
     system::kill,
 };
-use crate::support::{App, Ended, PAST_COALESCE, folder, side_by_side, signals::ALL};
+use crate::support::{App, Ended, PAST_COALESCE, folder, sent_here, side_by_side, signals::ALL};
 
 #[test]
 fn at_every_millisecond_of_the_start_up() {
@@ -78,7 +78,11 @@ fn in_report(ended: &Ended, outcome: &str) {
     if ended.folder.path().join("report.json").exists() {
         assert_eq!(ended.report()["outcome"], outcome);
     } else {
-        assert!(ended.has("(by the guard)"), "neither a report nor the hard stop's line: {}", ended.text());
+        assert!(
+            ended.has("(by the hard stop)"),
+            "neither a report nor the hard stop's line: {}",
+            ended.text()
+        );
     }
 }
 
@@ -111,7 +115,7 @@ fn under_nohup_only_hup_is_ignored() {
     app.signal(libc::SIGTERM);
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert_eq!(ended.report()["reason"], "SIGTERM");
+    assert_eq!(ended.report()["reason"], sent_here("SIGTERM"));
     assert_eq!(stored(&folder.path().join("data/cache.db")).len(), 2);
 }
 
@@ -145,7 +149,7 @@ fn the_first_process_of_a_namespace() {
             let ended = app.wait();
             watch.check("the exit", ended.at - asked, Duration::from_secs(2));
             assert_eq!(ended.code(), Some(0), "{}", ended.text());
-            assert_eq!(ended.report()["reason"], "SIGABRT");
+            assert_eq!(ended.report()["reason"], "SIGABRT", "the sender is outside of its PID namespace");
             assert_eq!(stored(&folder.path().join("data/cache.db"))["key"], "value");
         }
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::support::{App, Client, PAST_COALESCE, wait_until};
 
-const BY_THE_HARD_STOP: &str = "(by the guard)";
+const BY_THE_HARD_STOP: &str = "(by the hard stop)";
 
 #[test]
 fn the_systems_own_thread_is_blocked() {
@@ -54,7 +54,7 @@ fn a_second_signal_while_the_supervisors_thread_is_blocked() {
     let ended = app.wait();
     watch.check("the hard stop", ended.at - second, FORCED);
     assert_eq!(ended.code(), Some(1), "{}", ended.text());
-    assert!(ended.has("forced to exit (by the guard)"), "{}", ended.text());
+    assert!(ended.has("forced to exit (by the hard stop)"), "{}", ended.text());
 }
 
 #[test]

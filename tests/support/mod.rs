@@ -19,7 +19,7 @@ mod wait;
 pub(crate) use client::{Client, Response, resets_are_told};
 pub(crate) use files::{folder, report, side_by_side};
 #[cfg(feature = "app")]
-pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output, stop};
+pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output, sent_here, stop};
 #[cfg(all(target_os = "linux", feature = "app"))]
 pub(crate) use traffic::Traffic;
 #[cfg(all(target_os = "linux", feature = "app"))]

@@ -268,6 +268,18 @@ impl Line {
     }
 }
 
+/// What the reason of an exit says of a signal that this test sent: `SIGTERM from COMMAND (pid PID)`.
+pub(crate) fn sent_here(signal: &str) -> String {
+    if cfg!(target_os = "linux") {
+        let command = std::fs::read_to_string("/proc/self/comm").expect("this process has a command");
+        format!("{signal} from {} (pid {})", command.trim_end(), std::process::id())
+    } else if cfg!(unix) {
+        format!("{signal} from pid {}", std::process::id())
+    } else {
+        signal.to_owned()
+    }
+}
+
 impl Ended {
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()

@@ -98,10 +98,11 @@ impl Rig {
                 sender.send(report).expect("the test waits for it");
             }),
         };
-        let jobs = self.jobs.into_iter().map(|job| MemberSpec::Job(Box::new(job.into_start())));
+        let start = |job: Job| job.into_start(&Arc::default()).expect("its thread starts");
+        let jobs = self.jobs.into_iter().map(|job| MemberSpec::Job(Box::new(start(job))));
         let members = handles.into_iter().map(MemberSpec::Server).chain(jobs).collect();
         let setup = SupervisorConfig { plan, monitor: Arc::clone(&monitor), members, hooks };
-        let supervisor = ShutdownSupervisor::start_here(setup).expect("no threads are started");
+        let supervisor = ShutdownSupervisor::start_here(setup);
         Exit { supervisor, monitor, epoch: std::time::Instant::now(), clock: Instant::now(), report }
     }
 

@@ -7,7 +7,7 @@ use super::{Cause, Deadline, HardStop, Messages, exit_immediately};
 use crate::os::process::{Process, TestResult, part, say, wait_for_order};
 
 const CHILD: &str = "os::hard_stop::tests::child";
-const LATER: Duration = Duration::from_hours(1);
+const LATER: Duration = Duration::from_secs(3600);
 
 #[test]
 fn child() -> TestResult {
@@ -17,34 +17,55 @@ fn child() -> TestResult {
     unsafe {
         libc::atexit(hang);
     }
-    let guard =
-        HardStop::start(Messages { deadline: b"deadline passed\n".to_vec(), forced: b"forced\n".to_vec() })?;
+    let hard_stop = HardStop::start(Messages {
+        deadline: b"deadline passed\n".to_vec(),
+        forced: b"forced\n".to_vec(),
+        after_run: b"after run\n".to_vec(),
+    })?;
     let soon = Duration::from_millis(50);
     match part.as_str() {
         "now" => exit_immediately(7),
         "not armed" => {}
-        "deadline" => guard.arm(Cause::Deadline, soon, 1),
-        "finished" => guard.arm(Cause::Finished, soon, 3),
+        "deadline" => hard_stop.arm(Cause::Deadline, soon, 1),
+        "finished" => hard_stop.arm(Cause::Finished, soon, 3),
         "earlier last" => {
-            guard.arm(Cause::Deadline, LATER, 1);
+            hard_stop.arm(Cause::Deadline, LATER, 1);
             say("armed");
             thread::yield_now();
-            guard.arm(Cause::Forced, soon, 5);
+            hard_stop.arm(Cause::Forced, soon, 5);
         }
         "earlier first" => {
-            guard.arm(Cause::Forced, soon, 5);
-            guard.arm(Cause::Deadline, LATER, 1);
+            hard_stop.arm(Cause::Forced, soon, 5);
+            hard_stop.arm(Cause::Deadline, LATER, 1);
         }
         "handle dropped" => {
-            guard.arm(Cause::Forced, soon, 5);
-            drop(guard);
+            hard_stop.arm(Cause::Forced, soon, 5);
+            drop(hard_stop);
+        }
+        "rearmed later" => {
+            hard_stop.arm(Cause::Deadline, soon, 1);
+            hard_stop.rearm(Cause::AfterRun, 2 * soon, 5);
+        }
+        "rearmed when forced" => {
+            hard_stop.arm(Cause::Forced, soon, 5);
+            hard_stop.rearm(Cause::AfterRun, LATER, 1);
+        }
+        "exit that hangs" => {
+            hard_stop.arm(Cause::AfterRun, LATER, 1);
+            say("exits");
+            super::exit(5);
+        }
+        "retired" => {
+            hard_stop.retire();
+            hard_stop.arm(Cause::Forced, soon, 5);
+            say("retired");
         }
         "no end of time" => {
-            guard.arm(Cause::Deadline, Duration::MAX, 1);
-            guard.arm(Cause::Forced, soon, 5);
+            hard_stop.arm(Cause::Deadline, Duration::MAX, 1);
+            hard_stop.arm(Cause::Forced, soon, 5);
         }
         "locks held" => {
-            guard.arm(Cause::Forced, soon, 5);
+            hard_stop.arm(Cause::Forced, soon, 5);
             // `process::exit` would wait for these.
             let _locks = (io::stdout().lock(), io::stderr().lock());
             loop {
@@ -54,7 +75,7 @@ fn child() -> TestResult {
         _ => return Err("an unknown part".into()),
     }
     say("blocked");
-    if part == "not armed" {
+    if part == "not armed" || part == "retired" {
         wait_for_order();
         exit_immediately(9);
     }
@@ -90,7 +111,7 @@ fn ending_at_once_gives_the_code() -> TestResult {
 }
 
 #[test]
-fn the_guard_ends_a_blocked_process_with_the_causes_code_and_line() -> TestResult {
+fn the_hard_stop_ends_a_blocked_process_with_the_causes_code_and_line() -> TestResult {
     assert_eq!(played("deadline")?, (Some(1), line("deadline passed\n")));
     assert_eq!(played("finished")?, (Some(3), String::new()));
     assert_eq!(played("handle dropped")?, (Some(5), line("forced\n")));
@@ -107,7 +128,47 @@ fn the_earliest_wins_in_whatever_order_it_is_armed() -> TestResult {
 }
 
 #[test]
-fn a_guard_that_is_not_armed_does_nothing() -> TestResult {
+fn rearming_puts_it_off_but_nothing_puts_off_a_second_signal() -> TestResult {
+    assert_eq!(played("rearmed later")?, (Some(5), line("after run\n")));
+    assert_eq!(played("rearmed when forced")?, (Some(5), line("forced\n")));
+    Ok(())
+}
+
+/// On Unix the handler of `atexit` hangs.
+#[test]
+fn an_exit_that_hangs_is_ended_with_its_own_code() -> TestResult {
+    assert_eq!(played("exit that hangs")?, (Some(5), String::new()));
+    Ok(())
+}
+
+/// Its thread has ended by the time at which the process would.
+#[test]
+fn a_retired_hard_stop_does_nothing() -> TestResult {
+    let mut process = Process::start(CHILD, "retired", |_| {})?;
+    assert_eq!(process.line()?, "retired");
+    #[cfg(target_os = "linux")]
+    while has_thread(process.id(), "hard-stop")? {
+        thread::yield_now();
+    }
+    process.order()?;
+    assert_eq!(process.wait()?.code(), Some(9));
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn has_thread(process: u32, name: &str) -> io::Result<bool> {
+    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // One that ends meanwhile cannot be read.
+        let found = std::fs::read_to_string(task?.path().join("comm")).unwrap_or_default();
+        if found.trim_end() == name {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[test]
+fn a_hard_stop_that_is_not_armed_does_nothing() -> TestResult {
     let mut process = Process::start(CHILD, "not armed", |_| {})?;
     process.line()?;
     process.order()?;
@@ -115,10 +176,10 @@ fn a_guard_that_is_not_armed_does_nothing() -> TestResult {
     Ok(())
 }
 
-/// A full pipe that nobody reads, and one whose reader has left.
+/// A full pipe that is not read, and one whose reader has left.
 #[cfg(unix)]
 #[test]
-fn standard_error_cannot_hold_the_guard_up() -> TestResult {
+fn standard_error_cannot_delay_the_hard_stop() -> TestResult {
     use std::io::Write;
     use std::time::Instant;
 
@@ -138,7 +199,7 @@ fn standard_error_cannot_hold_the_guard_up() -> TestResult {
     assert!(blocked.elapsed() < Duration::from_secs(5), "took {:?}", blocked.elapsed());
     drop(unread);
     assert!(filling.join().is_ok_and(|written| written.is_err()));
-    assert!(full.write_all(b".").is_err(), "somebody still reads");
+    assert!(full.write_all(b".").is_err(), "it still has a reader");
 
     let mut process = Process::start(CHILD, "deadline", |command: &mut Command| {
         command.stderr(full);
@@ -170,7 +231,7 @@ fn an_order_survives_packing_and_the_earlier_one_is_the_smaller_number() {
                             .pack()
                 );
             }
-            assert!(Deadline { at: Duration::MAX, cause, code }.pack() < super::DISARMED);
+            assert!(Deadline { at: Duration::MAX, cause, code }.pack() < super::RETIRED);
         }
     }
 }

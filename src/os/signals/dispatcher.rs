@@ -1,35 +1,30 @@
+//! [`Signals`]: what is caught, in order, and where it goes.
+
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
 
-use super::SignalName;
-use super::platform;
+use super::{ReceivedSignal, SignalName, platform};
 
 /// The signals that this process has caught, in the order in which they came.
 ///
-/// Handlers stay for the life of the process: dropping this changes nothing.
+/// Handlers stay until [`Signals::uninstall`]: dropping this changes nothing.
 #[derive(Clone)]
 pub struct Signals {
     dispatcher: Arc<Dispatcher>,
 }
 
-/// A signal, and when it reached the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReceivedSignal {
-    /// Which one.
-    pub name: SignalName,
-    /// When the handler ran, not when somebody came to read of it.
-    pub at: Instant,
-}
-
 impl Signals {
-    /// Catches `names` from now on, and unblocks them in the calling thread, with everything that [`block`](super::block) holds.
+    /// Catches `names` from now on, and unblocks them in the calling thread, with everything that
+    /// [`block`](super::block) holds. Handlers that were installed earlier for the same signals still run, after
+    /// those of this module.
     ///
-    /// `on_signal` is called for each on a thread named `signals`, one after another, before anybody else hears of it: it is
-    /// the place to arm the exit guard. It should return soon. A panic in it costs nothing but that call.
+    /// `on_signal` is called for each on a thread named `signals`, one after another, before the signal goes anywhere
+    /// else: it is the place to arm the hard stop. Up to it nothing is allocated. It should return soon. A panic in it
+    /// costs nothing but that call.
     ///
     /// To be called in `main` before any other thread starts, because a thread keeps the signals blocked that its parent had blocked.
     /// HUP, INT and QUIT stay ignored where they were inherited as ignored (`nohup`, a shell's `&`); the others are always caught.
@@ -37,20 +32,42 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// [`InstallError`]; nothing is caught then, and what is held stays held.
+    /// [`InstallError`]; nothing is caught then, and what is blocked stays blocked.
     pub fn install(
         names: &[SignalName],
-        mut on_signal: impl FnMut(ReceivedSignal) + Send + 'static,
+        on_signal: impl FnMut(ReceivedSignal) + Send + 'static,
     ) -> Result<Self, InstallError> {
-        let dispatcher = Arc::new(Dispatcher::default());
+        let dispatcher = Arc::new(Dispatcher::new(on_signal));
         let inner = Arc::clone(&dispatcher);
-        platform::start(names, move |caught| {
-            let _ = inner.first.set(caught); // only the first one stays
-            // A panic must not take the thread along: the signal that forces the exit comes through it too.
-            let _ = catch_unwind(AssertUnwindSafe(|| on_signal(caught)));
-            let _ = catch_unwind(AssertUnwindSafe(|| inner.hand_over(caught)));
-        })?;
+        platform::start(names, move |caught| inner.receive(caught))?;
         Ok(Self { dispatcher })
+    }
+
+    /// Catches exactly `names` from now on, in place of those that were given before, and calls `on_signal` in place
+    /// of the function that was given before: for everything caught so far, on the calling thread, and then for each
+    /// signal as it comes.
+    ///
+    /// A signal that was caught so far and is not among `names` takes its default effect now.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError`], when the system refuses a handler.
+    pub fn replace(
+        &self,
+        names: &[SignalName],
+        mut on_signal: impl FnMut(ReceivedSignal) + Send + 'static,
+    ) -> Result<(), InstallError> {
+        platform::change(names)?;
+        let mut inner = self.dispatcher.inner();
+        if let Sink::Keeping(kept) = &mut inner.sink {
+            let (wanted, unwanted) =
+                mem::take(kept).into_iter().partition(|caught: &ReceivedSignal| names.contains(&caught.name));
+            *kept = wanted;
+            unwanted.iter().for_each(|caught| platform::raise(caught.name));
+            kept.iter().copied().for_each(&mut on_signal);
+        }
+        inner.on_signal = Box::new(on_signal);
+        Ok(())
     }
 
     /// The first signal caught so far: what the start looks at between its steps.
@@ -63,13 +80,21 @@ impl Signals {
     /// What is kept is handed over on the calling thread, the rest on the thread `signals`. A further call replaces the sink.
     /// `sink` must not call `deliver_to` itself: it would wait for its own end.
     pub fn deliver_to(&self, mut sink: impl FnMut(ReceivedSignal) + Send + 'static) {
-        let mut current = self.dispatcher.sink();
-        if let Sink::Keeping(kept) = &mut *current {
+        let mut inner = self.dispatcher.inner();
+        if let Sink::Keeping(kept) = &mut inner.sink {
             for caught in kept.drain(..) {
                 sink(caught);
             }
         }
-        *current = Sink::Delivering(Box::new(sink));
+        inner.sink = Sink::Delivering(Box::new(sink));
+    }
+
+    /// Ends the thread, and restores the handlers that were in force before. Where a handler was installed later for
+    /// the same signal, it stays, and what it calls of this module does nothing.
+    pub fn uninstall(&self) {
+        platform::stop();
+        // Its sink may hold what holds this.
+        self.dispatcher.inner().sink = Sink::Keeping(Vec::new());
     }
 }
 
@@ -79,43 +104,54 @@ impl fmt::Debug for Signals {
     }
 }
 
-#[derive(Default)]
 struct Dispatcher {
     first: OnceLock<ReceivedSignal>,
-    sink: Mutex<Sink>,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    on_signal: Box<dyn FnMut(ReceivedSignal) + Send>,
+    sink: Sink,
 }
 
 /// Where a caught signal goes.
 enum Sink {
-    /// Nobody carries out the exit yet: each is kept.
+    /// Nothing carries out the exit yet: each is kept.
     Keeping(Vec<ReceivedSignal>),
     Delivering(Box<dyn FnMut(ReceivedSignal) + Send>),
 }
 
-impl Default for Sink {
-    fn default() -> Self {
-        Self::Keeping(Vec::new())
-    }
-}
-
 impl Dispatcher {
-    fn hand_over(&self, caught: ReceivedSignal) {
-        match &mut *self.sink() {
+    fn new(on_signal: impl FnMut(ReceivedSignal) + Send + 'static) -> Self {
+        let inner = Inner { on_signal: Box::new(on_signal), sink: Sink::Keeping(Vec::new()) };
+        Self { first: OnceLock::new(), inner: Mutex::new(inner) }
+    }
+
+    fn receive(&self, caught: ReceivedSignal) {
+        let _ = self.first.set(caught); // only the first one stays
+        let mut inner = self.inner();
+        // A panic must not take the thread along: the signal that forces the exit comes through it too.
+        let _ = catch_unwind(AssertUnwindSafe(|| (inner.on_signal)(caught)));
+        match &mut inner.sink {
             Sink::Keeping(kept) => kept.push(caught),
-            Sink::Delivering(sink) => sink(caught),
+            Sink::Delivering(sink) => {
+                let _ = catch_unwind(AssertUnwindSafe(|| sink(caught)));
+            }
         }
     }
 
-    /// A sink that panicked has left nothing half done here.
-    fn sink(&self) -> MutexGuard<'_, Sink> {
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A function that panicked has left nothing half done here.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Why signals cannot be caught.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum InstallError {
-    /// A process has one set of handlers, and this one installed it before.
+    /// A process has one set of handlers, and another exit in it has installed them. They are free again when that exit
+    /// is over, if the process goes on after it.
     AlreadyInstalled,
     /// The pipe between handler and thread cannot be made.
     Pipe(io::Error),
@@ -134,20 +170,28 @@ impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyInstalled => {
-                f.write_str("signals are caught already; a process can install its handlers only once")
+                f.write_str("signals are caught already; only one exit at a time can catch them in a process")
             }
-            Self::Pipe(_) => f.write_str("the pipe for signals cannot be made"),
-            Self::Thread(_) => f.write_str("the thread for signals cannot be started"),
-            Self::Handler { of, .. } => write!(f, "no handler can be installed for {of}"),
+            Self::Pipe(source) => write!(f, "the pipe for signals cannot be made: {source}"),
+            Self::Thread(source) => write!(f, "the thread for signals cannot be started: {source}"),
+            Self::Handler { of, source } => write!(f, "no handler can be installed for {of}: {source}"),
+        }
+    }
+}
+
+impl InstallError {
+    /// The operating system's error, where one is the cause.
+    #[must_use]
+    pub fn system(&self) -> Option<&io::Error> {
+        match self {
+            Self::AlreadyInstalled => None,
+            Self::Pipe(source) | Self::Thread(source) | Self::Handler { source, .. } => Some(source),
         }
     }
 }
 
 impl Error for InstallError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::AlreadyInstalled => None,
-            Self::Pipe(source) | Self::Thread(source) | Self::Handler { source, .. } => Some(source),
-        }
+        self.system().map(|error| error as _)
     }
 }

@@ -1,30 +1,56 @@
 //! Signals by a self-pipe: the handler writes a record of fixed size, a thread reads it.
 //!
 //! The handlers are installed by plain `sigaction` rather than through signal-hook-registry: a fault must get its default action back
-//! from within the handler, which the registry would not know of, and the handler then touches nothing but two of the statics below.
+//! from within the handler, which the registry would not know of, and the handler then touches nothing but the statics below.
 
-use std::io::{self, PipeReader, Read};
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use libc::{c_int, c_void, pid_t, siginfo_t, sigset_t};
 
-use super::{InstallError, ReceivedSignal, SignalName};
+use super::received::{ReceivedSignal, Sender};
+use super::{InstallError, SignalName};
 
-/// The pipe's writing end. It is never closed once it is here: a handler may run at any time.
+/// The writing end of a pair of sockets, or -1.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
+/// How many handlers may be using [`PIPE`] at this instant.
+static WRITING: AtomicUsize = AtomicUsize::new(0);
 /// The process that reads the pipe. A fork of it shares pipe and handlers, but has no reader.
 static OWNER: AtomicI32 = AtomicI32::new(0);
-static INSTALLED: AtomicBool = AtomicBool::new(false);
 /// What [`block`] has blocked, a bit a signal number.
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
+/// The handler that was in force before, by signal number.
+static PREVIOUS: [Previous; 65] = [const { Previous::none() }; 65];
+/// The handlers that are installed; `None` where no signal is caught.
+static INSTALLED: Mutex<Option<Vec<Installed>>> = Mutex::new(None);
 
-/// A record in the pipe: nanoseconds of the monotonic clock, then the signal's number. Far below `PIPE_BUF`, so it arrives whole.
-type Record = [u8; 16];
+/// A handler to call after ours.
+struct Previous {
+    /// Its address; 0 is none.
+    handler: AtomicUsize,
+    with_info: AtomicBool,
+    /// Ours could not be removed, because a handler that was installed later calls it.
+    still_called: AtomicBool,
+}
+
+/// A signal that is caught.
+struct Installed {
+    name: SignalName,
+    signal: c_int,
+    /// What to restore; `None` if no handler was installed for it.
+    before: Option<libc::sigaction>,
+}
+
+/// What the handler writes: nanoseconds of the monotonic clock, the signal's number, its sender's process id or -1, and
+/// 1 if the kernel sent it. So little arrives whole.
+type Record = [u8; 20];
 
 /// Blocks every signal that could start the exit in the calling thread, so that one which arrives before
 /// [`Signals::install`](super::Signals::install) stays pending instead of killing the process.
@@ -35,24 +61,25 @@ pub fn block() {
         let Some(signal) = number(name) else { continue };
         let was_blocked = change_mask(libc::SIG_BLOCK, signal);
         if !was_blocked {
-            BLOCKED.fetch_or(1 << signal, Ordering::Relaxed);
+            BLOCKED.fetch_or(1 << signal, SeqCst);
         }
     }
 }
 
 /// Takes [`block`] back without catching anything, for a program that only prints something and ends: what is pending takes its default effect.
 pub fn unblock() {
-    let held = BLOCKED.swap(0, Ordering::Relaxed);
+    let held = BLOCKED.swap(0, SeqCst);
     for &name in SignalName::ALL {
-        if let Some(signal) = number(name)
-            && held & (1 << signal) != 0
-        {
-            change_mask(libc::SIG_UNBLOCK, signal);
+        match number(name) {
+            Some(signal) if held & (1 << signal) != 0 => {
+                change_mask(libc::SIG_UNBLOCK, signal);
+            }
+            _ => {}
         }
     }
 }
 
-/// Nobody here ends a process by force because of a signal that it has handled.
+/// Nothing here ends a process by force because of a signal that it has handled.
 pub(super) const fn grace_period(_name: SignalName) -> Option<Duration> {
     None
 }
@@ -88,71 +115,165 @@ pub(super) fn start(
     names: &[SignalName],
     on_caught: impl FnMut(ReceivedSignal) + Send + 'static,
 ) -> Result<(), InstallError> {
-    if INSTALLED.swap(true, Ordering::SeqCst) {
+    let mut installed = installed();
+    if installed.is_some() {
         return Err(InstallError::AlreadyInstalled);
     }
-    let started = try_start(names, on_caught);
-    if started.is_err() {
-        INSTALLED.store(false, Ordering::SeqCst);
-    }
-    started
-}
-
-fn try_start(
-    names: &[SignalName],
-    on_caught: impl FnMut(ReceivedSignal) + Send + 'static,
-) -> Result<(), InstallError> {
-    let wanted: Vec<(SignalName, c_int)> =
-        names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
-    let (reader, writer) = io::pipe().map_err(InstallError::Pipe)?;
-    never_wait(&writer).map_err(InstallError::Pipe)?;
-    let known = wanted.clone();
+    // No child inherits them. Writing must not wait for the thread that the handler may have interrupted.
+    let pair = UnixStream::pair().and_then(|(reader, writer)| {
+        writer.set_nonblocking(true)?;
+        Ok((reader, writer))
+    });
+    let (reader, writer) = pair.map_err(InstallError::Pipe)?;
     thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || read_all(reader, &known, on_caught))
+        .spawn(move || read_all(reader, on_caught))
         .map_err(InstallError::Thread)?;
 
     // SAFETY: `getpid` only returns a number.
-    OWNER.store(unsafe { libc::getpid() }, Ordering::SeqCst);
-    PIPE.store(writer.into_raw_fd(), Ordering::SeqCst);
-    let mut replaced = Vec::new();
-    for &(name, signal) in &wanted {
-        match install(signal) {
-            Ok(before) => replaced.push((signal, before)),
-            Err(source) => {
-                for (signal, before) in replaced {
-                    let _ = set_action(signal, &before); // it was in force a moment ago
-                }
-                return Err(InstallError::Handler { of: name.as_str(), source });
-            }
-        }
+    OWNER.store(unsafe { libc::getpid() }, SeqCst);
+    PIPE.store(writer.into_raw_fd(), SeqCst);
+    let mut list = Vec::new();
+    let changed = change_list(&mut list, names);
+    if changed.is_err() {
+        close_pipe();
+        return changed;
     }
-    for (_, signal) in wanted {
+    *installed = Some(list);
+    for signal in names.iter().filter_map(|&name| number(name)) {
         change_mask(libc::SIG_UNBLOCK, signal); // the parent may have blocked it
     }
     unblock();
     Ok(())
 }
 
-/// Installs the handler for `signal`, unless it was inherited as ignored and should stay so. Returns what was in force.
-fn install(signal: c_int) -> io::Result<libc::sigaction> {
+/// Installs and restores handlers, so that exactly `names` are caught.
+pub(super) fn change(names: &[SignalName]) -> Result<(), InstallError> {
+    match &mut *installed() {
+        Some(list) => change_list(list, names),
+        None => Ok(()),
+    }
+}
+
+/// Restores all handlers, and ends the thread.
+pub(super) fn stop() {
+    if let Some(list) = installed().take() {
+        list.iter().for_each(restore);
+        close_pipe();
+    }
+}
+
+/// Sends a signal to this process, which has its default effect once it is not caught.
+pub(super) fn raise(name: SignalName) {
+    if let Some(signal) = number(name) {
+        // SAFETY: it only sends.
+        unsafe { libc::raise(signal) };
+    }
+}
+
+fn installed() -> MutexGuard<'static, Option<Vec<Installed>>> {
+    INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// On an error the list is as it was before.
+fn change_list(list: &mut Vec<Installed>, names: &[SignalName]) -> Result<(), InstallError> {
+    let mut added = Vec::new();
+    for &name in names {
+        let Some(signal) = number(name) else { continue };
+        if list.iter().chain(&added).any(|installed| installed.signal == signal) {
+            continue;
+        }
+        match install(signal) {
+            Ok(before) => added.push(Installed { name, signal, before }),
+            Err(source) => {
+                added.iter().for_each(restore);
+                return Err(InstallError::Handler { of: name.as_str(), source });
+            }
+        }
+    }
+    list.retain(|installed| {
+        let stays = names.contains(&installed.name);
+        if !stays {
+            restore(installed);
+        }
+        stays
+    });
+    list.extend(added);
+    Ok(())
+}
+
+/// Installs the handler for `signal`, unless it was inherited as ignored and should stay so, or is called already.
+/// Returns what to restore.
+fn install(signal: c_int) -> io::Result<Option<libc::sigaction>> {
     let before = action(signal)?;
     let may_stay_ignored = matches!(signal, libc::SIGHUP | libc::SIGINT | libc::SIGQUIT);
     if may_stay_ignored && before.sa_sigaction == libc::SIG_IGN {
-        return Ok(before);
+        return Ok(None);
+    }
+    if let Some(previous) = previous(signal) {
+        let is_function = !matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+        // A handler that was installed after an earlier one of ours calls that: with ours on top of it, each would call
+        // the other without end.
+        if is_function && previous.still_called.load(SeqCst) {
+            return Ok(None);
+        }
+        previous.still_called.store(false, SeqCst);
+        previous.with_info.store(before.sa_flags & libc::SA_SIGINFO != 0, SeqCst);
+        previous.handler.store(if is_function { before.sa_sigaction } else { 0 }, SeqCst);
     }
     let mut ours = blank_action();
-    ours.sa_sigaction = on_signal as *const () as libc::sighandler_t;
+    ours.sa_sigaction = our_handler();
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     // No handler interrupts another, so that the records are in the order in which the signals were handed over.
     // SAFETY: the set is ours and valid.
     unsafe { libc::sigfillset(&raw mut ours.sa_mask) };
     set_action(signal, &ours)?;
-    Ok(before)
+    Ok(Some(before))
 }
 
-/// Async-signal-safe: it allocates nothing, takes no lock and calls only what POSIX lists.
-extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, _context: *mut c_void) {
+/// Puts back what was in force before, if our handler is the one in force now.
+fn restore(installed: &Installed) {
+    let Some(before) = &installed.before else { return };
+    if action(installed.signal).is_ok_and(|current| current.sa_sigaction == our_handler()) {
+        let _ = set_action(installed.signal, before); // it was in force before
+    } else if let Some(previous) = previous(installed.signal) {
+        previous.still_called.store(true, SeqCst);
+    }
+}
+
+impl Previous {
+    const fn none() -> Self {
+        Self {
+            handler: AtomicUsize::new(0),
+            with_info: AtomicBool::new(false),
+            still_called: AtomicBool::new(false),
+        }
+    }
+}
+
+fn our_handler() -> libc::sighandler_t {
+    on_signal as *const () as libc::sighandler_t
+}
+
+fn previous(signal: c_int) -> Option<&'static Previous> {
+    PREVIOUS.get(usize::try_from(signal).ok()?)
+}
+
+/// Closes the pipe, which ends the thread, once no handler uses it.
+fn close_pipe() {
+    let pipe = PIPE.swap(-1, SeqCst);
+    while WRITING.load(SeqCst) > 0 {
+        thread::yield_now(); // a handler takes microseconds
+    }
+    if pipe != -1 {
+        // SAFETY: the descriptor is ours, and nothing can use it from now on.
+        drop(unsafe { OwnedFd::from_raw_fd(pipe) });
+    }
+}
+
+/// Async-signal-safe: it allocates nothing, takes no lock and calls only what POSIX lists, besides the handler that was
+/// there before it.
+extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the pointer is to this thread's own errno, which the interrupted code must find unchanged.
     let errno = unsafe { errno() };
     // SAFETY: as above.
@@ -160,15 +281,46 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, _context: *mut c_vo
     // SAFETY: `getpid` only returns a number.
     let process = unsafe { libc::getpid() };
     // SAFETY: the handler is installed with SA_SIGINFO, so the kernel passes a valid `info`.
-    if process != OWNER.load(Ordering::Relaxed) || unsafe { is_own_end(signal, info, process) } {
+    let is_own_end = unsafe { is_own_end(signal, info, process) };
+    if is_own_end || process != OWNER.load(SeqCst) {
+        if is_own_end {
+            // A crash reporter, for example.
+            call_previous(signal, info, context);
+        }
         die_by(signal);
     }
-    write_record(signal);
+    WRITING.fetch_add(1, SeqCst);
+    let pipe = PIPE.load(SeqCst);
+    if pipe != -1 {
+        // SAFETY: as above.
+        write_record(pipe, signal, unsafe { &*info });
+    }
+    WRITING.fetch_sub(1, SeqCst);
+    call_previous(signal, info, context);
     // SAFETY: as above.
     unsafe { *errno = before };
 }
 
-/// Whether `signal` is a fault of this process, or its own `abort`, rather than a request that somebody sent.
+/// Calls the handler that was in force before ours, if there was one.
+fn call_previous(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let Some(previous) = previous(signal) else { return };
+    let handler = previous.handler.load(SeqCst);
+    if handler == 0 {
+        return;
+    }
+    if previous.with_info.load(SeqCst) {
+        // SAFETY: the address is that of a handler which the program installed with SA_SIGINFO for this signal.
+        let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
+            unsafe { std::mem::transmute(handler) };
+        handler(signal, info, context);
+    } else {
+        // SAFETY: as above, without SA_SIGINFO.
+        let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
+        handler(signal);
+    }
+}
+
+/// True if `signal` is a fault of this process, or its own `abort`, rather than a request that was sent to it.
 ///
 /// A fault has one of its signal's own codes, which are small and positive on every system. Requests have codes at or below zero
 /// (Linux, NetBSD, OpenBSD) or above 0x10000 (FreeBSD, Apple). A sender outside our PID namespace has the process id 0.
@@ -204,27 +356,67 @@ fn die_by(signal: c_int) {
     }
 }
 
-fn write_record(signal: c_int) {
+fn write_record(pipe: c_int, signal: c_int, info: &siginfo_t) {
+    // Queued and directed signals are sent by processes, too; timers and the like have other codes.
+    let is_from_process = matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE) || is_directed(info.si_code);
+    // SAFETY: with these codes the union holds the sender.
+    let pid = if is_from_process { unsafe { info.si_pid() } } else { -1 };
     let mut record = Record::default();
     record[..8].copy_from_slice(&monotonic_nanos().to_ne_bytes());
     record[8..12].copy_from_slice(&signal.to_ne_bytes());
-    // A full pipe has some thousand signals in it that nobody has read: one more makes no difference.
-    // SAFETY: the record is valid for its length; the descriptor is open for the life of the process.
-    unsafe { libc::write(PIPE.load(Ordering::Relaxed), record.as_ptr().cast(), record.len()) };
+    record[12..16].copy_from_slice(&pid.to_ne_bytes());
+    record[16] = u8::from(is_from_kernel(info.si_code));
+    // A full pipe has some thousand signals in it that were not read: one more makes no difference.
+    // SAFETY: the record is valid for its length; the descriptor is open while `WRITING` counts this handler.
+    unsafe { libc::write(pipe, record.as_ptr().cast(), record.len()) };
 }
 
-fn read_all(mut pipe: PipeReader, known: &[(SignalName, c_int)], mut on_caught: impl FnMut(ReceivedSignal)) {
+/// The kernel's own code for what it sends by itself, such as a terminal's signals.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_from_kernel(code: c_int) -> bool {
+    code == libc::SI_KERNEL
+}
+
+/// Other systems do not tell.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_from_kernel(_code: c_int) -> bool {
+    false
+}
+
+/// `tgkill`'s code.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_directed(code: c_int) -> bool {
+    code == libc::SI_TKILL
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_directed(_code: c_int) -> bool {
+    false
+}
+
+fn read_all(mut pipe: UnixStream, mut on_caught: impl FnMut(ReceivedSignal)) {
     let mut record = Record::default();
     while pipe.read_exact(&mut record).is_ok() {
-        let (mut nanos, mut signal) = ([0; 8], [0; 4]);
+        let (mut nanos, mut signal, mut pid) = ([0; 8], [0; 4], [0; 4]);
         nanos.copy_from_slice(&record[..8]);
         signal.copy_from_slice(&record[8..12]);
+        pid.copy_from_slice(&record[12..16]);
         let signal = c_int::from_ne_bytes(signal);
+        let Some(&name) = SignalName::ALL.iter().find(|name| number(**name) == Some(signal)) else {
+            continue;
+        };
+        let is_caught = installed().iter().flatten().any(|installed| installed.signal == signal);
+        if !is_caught {
+            continue;
+        }
+        let sender = match u32::try_from(pid_t::from_ne_bytes(pid)) {
+            Ok(pid) if pid > 0 => Sender::Process(pid),
+            _ if record[16] == 1 => Sender::Kernel,
+            _ => Sender::Unknown,
+        };
         let age = Duration::from_nanos(monotonic_nanos().saturating_sub(u64::from_ne_bytes(nanos)));
         let now = Instant::now();
-        if let Some(&(name, _)) = known.iter().find(|(_, number)| *number == signal) {
-            on_caught(ReceivedSignal { name, at: now.checked_sub(age).unwrap_or(now) });
-        }
+        on_caught(ReceivedSignal { name, at: now.checked_sub(age).unwrap_or(now), sender });
     }
 }
 
@@ -273,16 +465,6 @@ fn set_action(signal: c_int, new: &libc::sigaction) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-/// A handler must not wait for the thread that it may have interrupted.
-fn never_wait(pipe: &impl AsRawFd) -> io::Result<()> {
-    // SAFETY: the descriptor is open, and these commands touch no memory.
-    let done = unsafe {
-        let flags = libc::fcntl(pipe.as_raw_fd(), libc::F_GETFL);
-        flags != -1 && libc::fcntl(pipe.as_raw_fd(), libc::F_SETFL, flags | libc::O_NONBLOCK) != -1
-    };
-    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Where this thread's `errno` is: each C library has its own name for it.

@@ -2,29 +2,32 @@
 
 use std::io;
 use std::ptr;
-use std::sync::OnceLock;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{self, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use windows_sys::Win32::Foundation::{ERROR_SUCCESS, FALSE, TRUE};
+use windows_sys::Win32::Foundation::{ERROR_SUCCESS, FALSE, STATUS_CONTROL_C_EXIT, TRUE};
 use windows_sys::Win32::System::Console::{
     CTRL_BREAK_EVENT, CTRL_C_EVENT, CTRL_CLOSE_EVENT, CTRL_LOGOFF_EVENT, CTRL_SHUTDOWN_EVENT,
     SetConsoleCtrlHandler,
 };
 use windows_sys::Win32::System::Registry::{HKEY_CURRENT_USER, RRF_RT_REG_SZ, RegGetValueW};
+use windows_sys::Win32::System::Threading::ExitProcess;
 use windows_sys::core::{BOOL, w};
 
-use super::{InstallError, ReceivedSignal, SignalName};
+use super::received::{ReceivedSignal, Sender};
+use super::{InstallError, SignalName};
 
-static DISPATCHER: OnceLock<Dispatcher> = OnceLock::new();
+/// `None` where no event is caught.
+static DISPATCHER: Mutex<Option<Dispatcher>> = Mutex::new(None);
 
 /// What Windows waits where the registry does not say.
-const PATIENCE: Duration = Duration::from_secs(5);
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 struct Dispatcher {
     events: Vec<(SignalName, u32)>,
-    caught: Sender<ReceivedSignal>,
+    caught: mpsc::Sender<ReceivedSignal>,
 }
 
 /// Does nothing on Windows: an event that comes before [`Signals::install`](super::Signals::install) ends the process.
@@ -66,7 +69,7 @@ pub(super) fn grace_period(name: SignalName) -> Option<Duration> {
         SignalName::CtrlLogoff | SignalName::CtrlShutdown => w!("WaitToKillAppTimeout"),
         _ => return None,
     };
-    Some(desktop_setting(value).map_or(PATIENCE, Duration::from_millis))
+    Some(desktop_setting(value).map_or(GRACE_PERIOD, Duration::from_millis))
 }
 
 /// A number of `HKEY_CURRENT_USER\Control Panel\Desktop`, which is there as text.
@@ -93,39 +96,73 @@ pub(super) fn start(
     names: &[SignalName],
     mut on_caught: impl FnMut(ReceivedSignal) + Send + 'static,
 ) -> Result<(), InstallError> {
-    let events = names.iter().filter_map(|&name| Some((name, number(name)?))).collect();
-    let (caught, read) = channel();
-    if DISPATCHER.set(Dispatcher { events, caught }).is_err() {
+    let mut current = dispatcher();
+    if current.is_some() {
         return Err(InstallError::AlreadyInstalled);
     }
+    let (caught, read) = channel();
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || read.into_iter().for_each(&mut on_caught))
         .map_err(InstallError::Thread)?;
-    // SAFETY: the handler is a plain function that lives as long as the process, and uses only what is set above.
+    // SAFETY: the handler is a plain function that lives as long as the process.
     if unsafe { SetConsoleCtrlHandler(Some(on_event), TRUE) } == FALSE {
         return Err(InstallError::Handler {
             of: "console control events",
             source: io::Error::last_os_error(),
         });
     }
+    *current = Some(Dispatcher { events: events(names), caught });
     Ok(())
 }
 
+/// From now on exactly `names` are caught.
+#[expect(clippy::unnecessary_wraps, reason = "on Unix the system may refuse a handler")]
+pub(super) fn change(names: &[SignalName]) -> Result<(), InstallError> {
+    if let Some(dispatcher) = &mut *dispatcher() {
+        dispatcher.events = events(names);
+    }
+    Ok(())
+}
+
+/// Removes the handler, and ends the thread.
+pub(super) fn stop() {
+    if dispatcher().take().is_some() {
+        // SAFETY: as where it was installed.
+        unsafe { SetConsoleCtrlHandler(Some(on_event), FALSE) };
+    }
+}
+
+/// Ends the process as the default handler of an event does.
+pub(super) fn raise(_name: SignalName) {
+    // SAFETY: it does not return.
+    unsafe { ExitProcess(STATUS_CONTROL_C_EXIT.cast_unsigned()) };
+}
+
+fn events(names: &[SignalName]) -> Vec<(SignalName, u32)> {
+    names.iter().filter_map(|&name| Some((name, number(name)?))).collect()
+}
+
+fn dispatcher() -> MutexGuard<'static, Option<Dispatcher>> {
+    DISPATCHER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 unsafe extern "system" fn on_event(event: u32) -> BOOL {
-    let Some(dispatcher) = DISPATCHER.get() else {
-        return FALSE;
-    };
-    let Some(&(name, _)) = dispatcher.events.iter().find(|(_, number)| *number == event) else {
-        return FALSE; // not in the settings' list: it has its default effect
-    };
-    let _ = dispatcher.caught.send(ReceivedSignal { name, at: Instant::now() }); // the reader lives as long as the process
+    {
+        let dispatcher = dispatcher();
+        let Some(dispatcher) = &*dispatcher else { return FALSE };
+        let Some(&(name, _)) = dispatcher.events.iter().find(|(_, number)| *number == event) else {
+            return FALSE; // not in the settings' list: it has its default effect
+        };
+        // The reader lives as long as the dispatcher.
+        let _ = dispatcher.caught.send(ReceivedSignal { name, at: Instant::now(), sender: Sender::Unknown });
+    }
     if matches!(event, CTRL_C_EVENT | CTRL_BREAK_EVENT) {
         return TRUE;
     }
     // Windows ends the process as soon as the handler of a close, log-off or shutdown event returns. It never does: the exit ends it.
     // The system calls handlers one at a time, so no further event comes through meanwhile: what forces the exit then is
-    // the system itself, when its patience is over.
+    // the system itself, when its grace period is over.
     loop {
         thread::park();
     }

@@ -1,0 +1,318 @@
+//! [`GracefulExit`]: what takes part in the exit, and how long each part may take.
+
+use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use actix::prelude::*;
+
+use super::handle::{ExitHandle, Shared};
+use crate::{
+    actors::{Checkpoint, Job, JobContext, JobError, ReleaseResource, RunCallback},
+    drain::Rejection,
+    locale::Language,
+    os::{
+        hard_stop::HardStop,
+        signals::{SignalName, Signals},
+    },
+    sequence::{ExitCodes, Timeouts},
+    server::Server,
+};
+
+#[cfg(all(unix, feature = "systemd"))]
+use crate::os::systemd::Systemd;
+
+/// A graceful exit around actix-web servers: the builder. [`GracefulExit::run`] serves until the exit is over.
+#[must_use = "nothing is served until it runs"]
+pub struct GracefulExit {
+    pub(super) timeouts: Timeouts,
+    pub(super) progress_interval: Duration,
+    pub(super) codes: ExitCodes,
+    pub(super) language: Language,
+    pub(super) details: bool,
+    pub(super) rejection: Option<Rejection>,
+    pub(super) report_path: Option<PathBuf>,
+    pub(super) report_keep: u32,
+    pub(super) signals: Vec<SignalName>,
+    pub(super) on_finish: OnFinish,
+    /// Every server listens on a port that is free, in place of the one that it asks for.
+    pub(super) free_ports: bool,
+    pub(super) servers: Vec<Server>,
+    pub(super) jobs: Vec<Job>,
+    pub(super) flush_log: Box<dyn FnMut(Duration) + Send>,
+    pub(super) shared: Arc<Shared>,
+    #[cfg(all(unix, feature = "systemd"))]
+    pub(super) systemd: Option<Systemd>,
+    pub(super) armed: Option<Armed>,
+}
+
+/// What catches signals, and what ends the process when nothing else does.
+#[derive(Clone)]
+pub(super) struct Armed {
+    /// None where the process goes on after the exit.
+    pub(super) hard_stop: Option<HardStop>,
+    /// None where no signal is to be caught.
+    pub(super) signals: Option<Signals>,
+}
+
+/// What happens when the exit is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnFinish {
+    /// The process goes on.
+    Continue,
+    /// [`GracefulExit::run`] resolves; the process is to end soon, and the hard stop sees to it.
+    Return,
+    /// The process ends.
+    Exit,
+}
+
+macro_rules! timeout_setters {
+    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
+        /// The timeouts of the exit, each under its setting's name.
+        impl GracefulExit {
+            $($(#[doc = $doc])+
+            pub fn $name(mut self, $name: Duration) -> Self {
+                self.timeouts.$name = $name;
+                self
+            })+
+        }
+
+        /// Does not compile when a timeout has no setter.
+        const _: fn(Timeouts) = |timeouts| {
+            let Timeouts { $($name: _,)+ } = timeouts;
+        };
+    };
+}
+
+timeout_setters! {
+    /// A further signal at most this long after the first one is the same request. 50 ms by default.
+    coalesce;
+    /// How long the service is not ready but still serves, with `Connection: close` on each answer: time for load
+    /// balancers to turn away. Zero, the default, leaves the phase out.
+    ready_delay;
+    /// The limit of each checkpoint, from the first request to stop. 2 s by default.
+    checkpoint_timeout;
+    /// How long requests in flight are waited for. 10 s by default; ends the moment none is left.
+    drain_timeout;
+    /// How long a closing server keeps a connection open that was opened or used within the last second, because a
+    /// request may be on its way. Ends early when each such connection has had its last answer. 50 ms by default.
+    keep_alive_grace;
+    /// How long the servers may take to close, the keep-alive grace included. 1 s by default.
+    stop_timeout;
+    /// The timeout of each callback that has none of its own. 3 s by default.
+    callback_timeout;
+    /// The timeout of each resource that has none of its own. 1 s by default.
+    release_timeout;
+    /// The overall deadline, from the first request to stop until the exit is forced. 25 s by default, because
+    /// Kubernetes kills after 30 s.
+    timeout;
+}
+
+impl GracefulExit {
+    /// With the defaults of `config/default.toml`.
+    pub fn builder() -> Self {
+        Self {
+            timeouts: Timeouts::default(),
+            progress_interval: Duration::from_secs(1),
+            codes: ExitCodes::default(),
+            language: Language::default(),
+            details: true,
+            rejection: None,
+            report_path: None,
+            report_keep: 0,
+            signals: SignalName::DEFAULT.to_vec(),
+            on_finish: OnFinish::Return,
+            free_ports: false,
+            servers: Vec::new(),
+            jobs: Vec::new(),
+            flush_log: Box::new(|_| ()),
+            shared: Arc::default(),
+            #[cfg(all(unix, feature = "systemd"))]
+            systemd: None,
+            armed: None,
+        }
+    }
+
+    /// For tests of a service: no signal is caught, the process goes on after the exit, the log has no progress lines,
+    /// and each server listens on a free port in place of the one that it asks for; [`ExitHandle::addrs`] tells
+    /// which. Any number can run side by side, and nothing of one is left once its exit is over.
+    ///
+    /// ```
+    /// use actix_web::{App, web};
+    /// use graceful_exit::{GracefulExit, Outcome, Server};
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::new("web", || App::new().route("/", web::get().to(|| async { "hello\n" })));
+    /// let exit = GracefulExit::for_tests().server(server.bind("127.0.0.1:8080"));
+    /// let handle = exit.handle();
+    /// let run = actix_web::rt::spawn(exit.run());
+    /// assert!(handle.ready().await);
+    /// // Requests go to `handle.addrs("web")[0]`.
+    /// handle.stop("the test is over");
+    /// assert_eq!(run.await??.outcome, Outcome::Clean);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn for_tests() -> Self {
+        let exit = Self::builder().signals(Vec::new()).ends_process(false).progress_interval(Duration::ZERO);
+        Self { free_ports: true, ..exit }
+    }
+
+    /// All timeouts at once. Each has a setter of its own, too.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// How often the log says what is waited for: each second by default, never with zero.
+    pub fn progress_interval(mut self, interval: Duration) -> Self {
+        self.progress_interval = interval;
+        self
+    }
+
+    /// The exit code of each outcome but the clean one, whose code is 0.
+    pub fn exit_codes(mut self, codes: ExitCodes) -> Self {
+        self.codes = codes;
+        self
+    }
+
+    /// The language of the log's lines and of the default rejection: English by default.
+    pub fn language(mut self, language: Language) -> Self {
+        self.language = language;
+        self
+    }
+
+    /// Whether the log also names each request that is cut off, and ends with a summary: it does by default.
+    pub fn details(mut self, details: bool) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// The answer to a request that comes too late: by default a 503 with a line of text.
+    pub fn rejection(mut self, rejection: Rejection) -> Self {
+        self.rejection = Some(rejection);
+        self
+    }
+
+    /// Where the report is written at the end, as JSON: nowhere by default.
+    pub fn report_to(mut self, path: impl Into<PathBuf>) -> Self {
+        self.report_path = Some(path.into());
+        self
+    }
+
+    /// How many earlier reports are kept beside it: `report.1.json` is the last one. None by default.
+    pub fn report_keep(mut self, keep: u32) -> Self {
+        self.report_keep = keep;
+        self
+    }
+
+    /// The signals that start the exit, and force it: by default [`SignalName::DEFAULT`]. With none, the exit
+    /// starts by [`ExitHandle::stop`] alone. Handlers are the process's: only one builder in it can have signals.
+    pub fn signals(mut self, signals: Vec<SignalName>) -> Self {
+        self.signals = signals;
+        self
+    }
+
+    /// Whether the process ends with the exit, as it does by default. A process that goes on, such as a test of
+    /// an application, says no: no guard ends it then, and the actix `System` is not stopped. Threads that were
+    /// started for the exit stay until the process ends.
+    pub fn ends_process(mut self, ends: bool) -> Self {
+        self.on_finish = if ends { OnFinish::Return } else { OnFinish::Continue };
+        self
+    }
+
+    /// Ends the process at the exit's end from the supervisor's own thread, as [`Report::exit`] would: sooner than that
+    /// by the time which it takes to wake whoever awaits [`GracefulExit::run`]. That does not resolve then, and
+    /// nothing after it runs.
+    pub fn exits_at_once(mut self) -> Self {
+        self.on_finish = OnFinish::Exit;
+        self
+    }
+
+    /// Called when the last line has been logged, with the time that it may take, so that the log's lines are out
+    /// before the process ends.
+    pub fn flush_log(mut self, flush: impl FnMut(Duration) + Send + 'static) -> Self {
+        self.flush_log = Box::new(flush);
+        self
+    }
+
+    /// Tells systemd when everything is up, how the exit goes, and that the supervisor lives; see
+    /// [`Systemd::from_environment`].
+    #[cfg(all(unix, feature = "systemd"))]
+    pub fn systemd(mut self, systemd: Systemd) -> Self {
+        self.systemd = Some(systemd);
+        self
+    }
+
+    /// Adds a server.
+    pub fn server(mut self, server: Server) -> Self {
+        self.servers.push(server);
+        self
+    }
+
+    /// Adds a job; the following six are short for it.
+    pub fn job(mut self, job: Job) -> Self {
+        self.jobs.push(job);
+        self
+    }
+
+    /// Adds a checkpoint: an actor of yours that handles [`Checkpoint`], asked as soon as the exit begins.
+    pub fn checkpoint(self, name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
+        self.job(Job::checkpoint(name, actor))
+    }
+
+    /// Adds a checkpoint that is a future; it gets a thread of its own.
+    pub fn checkpoint_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
+    where
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
+    {
+        self.job(Job::checkpoint_fn(name, work))
+    }
+
+    /// Adds a callback: an actor of yours that handles [`RunCallback`].
+    pub fn callback(self, name: impl Into<String>, actor: Recipient<RunCallback>) -> Self {
+        self.job(Job::callback(name, actor))
+    }
+
+    /// Adds a callback that is a future; it gets a thread of its own.
+    pub fn callback_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
+    where
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
+    {
+        self.job(Job::callback_fn(name, work))
+    }
+
+    /// Adds a resource: an actor of yours that handles [`ReleaseResource`].
+    pub fn resource(self, name: impl Into<String>, actor: Recipient<ReleaseResource>) -> Self {
+        self.job(Job::resource(name, actor))
+    }
+
+    /// Adds a resource that is released by a future; it gets a thread of its own.
+    pub fn resource_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
+    where
+        F: FnOnce(JobContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), JobError>> + 'static,
+    {
+        self.job(Job::resource_fn(name, work))
+    }
+
+    /// The exit's handle, for handlers and other code: clone it into them.
+    pub fn handle(&self) -> ExitHandle {
+        ExitHandle { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl From<&GracefulExit> for ExitHandle {
+    fn from(exit: &GracefulExit) -> Self {
+        exit.handle()
+    }
+}
+
+impl fmt::Debug for GracefulExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("GracefulExit");
+        debug.field("timeouts", &self.timeouts).field("servers", &self.servers).field("jobs", &self.jobs);
+        debug.finish_non_exhaustive()
+    }
+}
