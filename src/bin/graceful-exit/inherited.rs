@@ -40,7 +40,7 @@ impl Inherited {
         self.sockets = others;
         let its: Vec<(String, TcpListener)> = its;
         if its.is_empty() {
-            return bind.iter().fold(server, |server, address| server.bind(address.to_string()));
+            return bind.iter().fold(server, |server, address| server.bind_address(&address.to_string()));
         }
         its.into_iter().fold(server, |server, (_, socket)| server.listen_inherited(socket))
     }
