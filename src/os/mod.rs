@@ -3,6 +3,7 @@
 //! - `arbiters`: threads with an event loop, started without a panic and stopped with their exit.
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
 //! - [`hard_stop`]: the guard, which ends the process when nothing else does.
+//! - `limits`: what happens at a limit of files or descriptors (on Unix).
 //! - [`listener`]: closing a listening socket without resetting who is in its queue.
 //! - [`socket`]: whether anything waits in a socket, whoever owns it.
 //! - `socket_file`: a Unix socket's file, which appears whole and goes away with its server.
@@ -27,14 +28,16 @@
 //! | only Linux can turn newcomers away before that | [`listener::refuse_newcomers`], [`listener::ignore_newcomers`] |
 //! | systemd and its sockets are Unix's | `systemd.rs`, and `inherited.rs` of the application |
 //! | Windows has a service manager: `graceful-exit service` | `service.rs` of the application |
-//! | Windows syncs no folder: a rename is as durable as it makes it | `business/folder.rs` of the application |
-//! | Windows lets go of a file's lock some time after its process has ended: the start waits for it | `business/spool.rs` of the application |
+//! | Windows syncs no folder: a rename is as durable as it makes it | `business/directory.rs` of the application |
+//! | Windows lets go of a file's lock some time after its process has ended: the start waits for it | `business/spool/` of the application |
 //! | Windows neither deletes nor moves a file that is open: nothing here does so with a file that it has open | the rows for it in `tests/` are Unix's |
 //! | Windows' old console shows colours as characters, and `TERM` says nothing there | `logging/handle.rs`, `progress.rs` of the application |
 #![expect(unsafe_code, reason = "system calls live here and nowhere else; each block says why it is sound")]
 
 pub(crate) mod arbiters;
 pub mod hard_stop;
+#[cfg(unix)]
+pub mod limits;
 pub mod listener;
 pub mod signals;
 pub mod socket;

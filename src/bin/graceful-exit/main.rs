@@ -15,6 +15,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // First of all: a signal that comes while the settings are read waits until it can be handled.
     graceful_exit::os::signals::block();
+    #[cfg(unix)]
+    {
+        graceful_exit::os::limits::report_file_size_limit();
+        graceful_exit::os::limits::raise_descriptor_limit();
+    }
     cli::main()
 }
 

@@ -26,12 +26,15 @@ pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
         };
         Member::new(kind, name)
     };
-    let members = vec![
+    let mut members = vec![
         server("admin", &settings.servers.admin),
         server("business", &settings.servers.business),
-        Member::new(Kind::Callback, business::FLUSH),
-        Member::new(Kind::Resource, business::STORE),
+        Member::new(Kind::Callback, business::jobs::FLUSH),
+        Member::new(Kind::Resource, business::jobs::STORE),
     ];
+    if settings.cache.checkpoint {
+        members.push(Member::new(Kind::Checkpoint, business::jobs::CHECKPOINT));
+    }
     Plan::new(settings.shutdown.timeouts, members)
 }
 

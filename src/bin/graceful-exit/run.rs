@@ -21,7 +21,7 @@ use graceful_exit::{
 use crate::{
     business::{
         self, Business,
-        cache::{Cache, OpenError},
+        cache::{Cache, Limits, OpenError, Options},
     },
     cli::fail,
     exit_code,
@@ -95,7 +95,7 @@ async fn serve(
     exit: GracefulExit,
 ) -> u8 {
     let handle = exit.handle();
-    let mut opening = pin!(open(&settings));
+    let mut opening = pin!(open(&settings, language));
     let opened = tokio::select! {
         biased;
         _ = handle.requested() => {
@@ -115,10 +115,11 @@ async fn serve(
         Ok(cache) => cache,
         Err(error) => return complain(&error),
     };
-    if !settings.cache.flush_interval.is_zero() {
-        business::flush::every(settings.cache.flush_interval, cache.clone());
-    }
-    let [flush, release] = business::flush::jobs(&cache, language, settings.demo.release_delay);
+    business::jobs::keep_flushed(cache.clone(), settings.cache.flush_interval, language);
+    let jobs = match business::jobs::start(&cache, &settings, language) {
+        Ok(jobs) => jobs,
+        Err(error) => return complain(&format!("the cache's thread cannot be started: {error}")),
+    };
 
     let dropped = move || logging.dropped();
     let mut admin = Admin::new(&exit).stop(settings.servers.admin.stop).counter(
@@ -131,24 +132,31 @@ async fn serve(
     }
     let admin = configured(admin.unbound_server(), &settings.servers.admin, &mut inherited);
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
-    let business = Server::new("business", move || App::new().configure(|config| business.configure(config)));
+    let business = Server::new("business", move || {
+        App::new().wrap(Business::headers()).configure(|config| business.configure(config))
+    });
     let business = configured(business, &settings.servers.business, &mut inherited);
 
-    match exit.server(admin).server(business).job(flush).job(release).run().await {
+    let exit = jobs.into_iter().fold(exit.server(admin).server(business), GracefulExit::job);
+    match exit.run().await {
         Ok(report) => report.exit_code,
         Err(error) => complain(&error),
     }
 }
 
-async fn open(settings: &Settings) -> Result<Cache, OpenError> {
-    let (cache, recovered) =
-        Cache::open(&settings.cache.store, &settings.cache.spool, settings.demo.flush_delay).await?;
-    if recovered > 0 {
-        log::info!(
-            "{recovered} writes of an earlier run were brought in from {}",
-            settings.cache.spool.display()
-        );
-    }
+async fn open(settings: &Settings, language: Language) -> Result<Cache, OpenError> {
+    let spool = &settings.cache.spool;
+    let (cache, recovered) = Cache::open(Options {
+        store: &settings.cache.store,
+        spool,
+        limits: Limits {
+            entries: settings.cache.max_dirty,
+            bytes: usize::try_from(settings.cache.max_dirty_bytes).unwrap_or(usize::MAX),
+        },
+        flush_delay: settings.demo.flush_delay,
+    })
+    .await?;
+    business::jobs::tell_recovered(recovered, spool, language);
     Ok(cache)
 }
 

@@ -1,11 +1,11 @@
-//! Folders, created and made durable.
+//! Folders: created for their owner alone, and made durable.
 //!
-//! A file is only as safe as its entry in its folder, and that folder's entry in the next one: a
-//! synced file in a folder that a power cut forgets is gone all the same.
+//! A file survives a power cut only together with its entry in its folder, and that folder only with
+//! its own entry in the next one. So every folder that gains or loses an entry is synced.
 
-use std::fs::{self, File};
+use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The folder that `path` lies in; `.` for a bare file name.
 pub(crate) fn of(path: &Path) -> &Path {
@@ -15,7 +15,8 @@ pub(crate) fn of(path: &Path) -> &Path {
     }
 }
 
-/// Creates `folder` and what is missing above it, and syncs every folder that gained an entry.
+/// Creates `folder` and what is missing above it, and syncs every folder that gained an entry. What
+/// it creates has mode 0700; a folder that is there already keeps its mode.
 ///
 /// # Errors
 ///
@@ -28,27 +29,53 @@ pub(crate) fn create(folder: &Path) -> io::Result<()> {
     if parent != folder {
         create(parent)?;
     }
-    match fs::create_dir(folder) {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(folder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
         result => result?,
     }
-    sync(parent)
+    Directory::open(parent)?.sync()
 }
 
-/// Makes the entries of `folder` durable: what was created, renamed or removed in it.
-///
-/// Nothing is done where the platform or the file system knows no such thing (Windows, which opens no folder as a
-/// file, and some network file systems, which answer `EINVAL`): there the rename is as durable as they make it.
-///
-/// # Errors
-///
-/// The folder cannot be opened, or its device fails.
-pub(crate) fn sync(folder: &Path) -> io::Result<()> {
-    if cfg!(windows) {
-        return Ok(());
+/// An open folder. It is opened in advance, so that syncing it at the exit needs no descriptor.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    /// None on Windows, which opens no folder as a file.
+    file: Option<File>,
+}
+
+impl Directory {
+    /// Opens `path` for [`Directory::sync`].
+    ///
+    /// # Errors
+    ///
+    /// The file system's own.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = if cfg!(windows) { None } else { Some(File::open(path)?) };
+        Ok(Self { file })
     }
-    match File::open(folder)?.sync_all() {
-        Err(error) if error.kind() != ErrorKind::InvalidInput => Err(error),
-        _ => Ok(()),
+
+    /// Makes the folder's entries durable: what was created, renamed or removed in it.
+    ///
+    /// Does nothing on Windows and on network file systems that answer `EINVAL`: a rename is as
+    /// durable there as the system makes it.
+    ///
+    /// # Errors
+    ///
+    /// The device fails.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match self.file.as_ref().map(File::sync_all) {
+            Some(Err(error)) if error.kind() != ErrorKind::InvalidInput => Err(error),
+            _ => Ok(()),
+        }
     }
+}
+
+/// `data/cache.spool` and `.lock` make `data/cache.spool.lock`.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }

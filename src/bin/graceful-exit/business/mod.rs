@@ -1,23 +1,20 @@
-//! The business server's state: a write-behind cache over a store, with a spool between the two.
+//! The business server: its routes, and its write-behind cache with a spool and a store.
 //!
 //! ```text
 //! PUT ─▶ memory ─▶ spool (fsync) ─▶ store (one transaction) ─▶ spool removed
 //!        dirty     safe             stored
 //! ```
 //!
-//! [`cache`] decides what happens when, [`spool`] and [`store`] keep bytes, and [`folder`] makes a
-//! folder's entries survive a power cut.
+//! [`cache`] decides what happens when; [`spool`] and [`store`] keep bytes; [`directory`] and
+//! [`private_file`] are how they reach the disk. [`jobs`] is the cache's part in the exit.
 
 pub(crate) mod cache;
-pub(crate) mod directory;
-pub(crate) mod flush;
+mod directory;
+pub(crate) mod jobs;
+mod locale;
+mod private_file;
 mod routes;
-pub(crate) mod spool;
-pub(crate) mod store;
+mod spool;
+mod store;
 
 pub(crate) use routes::Business;
-
-/// The flush's name in reports.
-pub(crate) const FLUSH: &str = "flush-cache";
-/// The store's name in reports.
-pub(crate) const STORE: &str = "store";

@@ -1,124 +1,270 @@
-//! What the store does not have yet, in memory. Nothing here waits, and everything is total.
+//! The writes that the store does not have yet, in memory. Nothing here waits.
+//!
+//! ```text
+//!           take           spooled            store           stored
+//! put ─▶ dirty ─▶ taken ─▶ spooled ─▶ storing ─▶ forgotten
+//!            ◀────────        ◀──────────────
+//!             untake              not_stored
+//! ```
+
+use std::collections::btree_map::Entry;
+use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::error::PutError;
 use crate::business::store::Writes;
 
-/// Three generations of writes, newest first. A write moves down as it becomes safer and is
-/// forgotten when the store has it, so memory holds what is not stored and nothing else.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    /// Put since the last flush took its snapshot.
-    fresh: Writes,
-    /// In a flush's snapshot, and not known to be safe.
-    taken: Writes,
-    /// In the spool.
-    spooled: Writes,
-    /// How many keys `fresh` and `taken` have between them: what a kill would lose.
-    unsaved: usize,
-    /// Set by the exit's snapshot: what came after it would never be flushed.
-    closed: bool,
+/// The longest key in bytes. PostgreSQL's index takes about 2,700, and a key that the store refuses
+/// would make every later flush fail.
+pub(crate) const MAX_KEY_BYTES: usize = 1024;
+
+/// How much may wait for the store: above it a flush is due, above twice of it a write is refused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) entries: usize,
+    /// Of keys and values.
+    pub(crate) bytes: usize,
 }
 
-/// What a flush has to bring into the store.
-#[derive(Debug)]
-pub(super) struct Snapshot {
-    /// All that is not stored, what was spooled before included.
-    pub(super) writes: Writes,
-    /// Whether some of it is not in the spool.
-    pub(super) unspooled: bool,
+/// What a write is acknowledged by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Mode {
+    /// By memory.
+    #[default]
+    WriteBehind,
+    /// By the spool: the exit has begun.
+    WriteThrough,
+    /// Writes are refused: the exit's flush has begun, and would not take them along.
+    Closed,
+}
+
+/// A write that was taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// It is to be acknowledged only when it is in the spool.
+    pub(super) needs_spool: bool,
+    /// More waits for the store than the limits say.
+    pub(super) is_flush_due: bool,
+}
+
+/// Four generations of writes, newest first. A write moves down as it becomes safer and is forgotten
+/// when the store has it: memory holds what is not stored and nothing else.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    mode: Mode,
+    /// Neither spooled nor stored.
+    dirty: Generation,
+    /// On its way into the spool.
+    taken: Arc<Generation>,
+    /// In the spool.
+    spooled: Generation,
+    /// In the spool, and on its way into the store.
+    storing: Arc<Generation>,
+    /// How many keys `dirty` and `taken` have between them: what a kill would lose.
+    unsaved: usize,
+    /// A spool is on the disk.
+    pub(super) has_spool: bool,
+}
+
+/// Writes, and how many bytes their keys and values have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Generation {
+    writes: Writes,
+    bytes: usize,
 }
 
 impl Memory {
-    /// Takes a write, or says `false` once the exit has taken its snapshot.
-    pub(super) fn put(&mut self, key: String, value: Bytes) -> bool {
-        if self.closed {
-            return false;
+    /// Takes a write.
+    pub(super) fn put(&mut self, key: String, value: Bytes, limits: Limits) -> Result<Accepted, PutError> {
+        if self.mode == Mode::Closed {
+            return Err(PutError::Closed);
         }
-        let known = self.taken.contains_key(&key);
-        let replaced = self.fresh.insert(key, value).is_some();
-        self.unsaved += usize::from(!known && !replaced);
-        true
+        let (entries, bytes) = self.size();
+        let (entries, bytes) = (entries + 1, bytes + key.len() + value.len());
+        if entries > limits.entries.saturating_mul(2) || bytes > limits.bytes.saturating_mul(2) {
+            return Err(PutError::Full);
+        }
+        let was_at_risk = self.taken.writes.contains_key(&key);
+        let is_new = self.dirty.insert(key, value);
+        self.unsaved += usize::from(is_new && !was_at_risk);
+        Ok(Accepted {
+            needs_spool: self.mode == Mode::WriteThrough,
+            is_flush_due: entries > limits.entries || bytes > limits.bytes,
+        })
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Bytes> {
-        [&self.fresh, &self.taken, &self.spooled].into_iter().find_map(|writes| writes.get(key))
+        let generations = [&self.dirty, &*self.taken, &self.spooled, &*self.storing];
+        generations.into_iter().find_map(|generation| generation.writes.get(key))
     }
 
-    /// Takes the snapshot, and with `close` ends [`Memory::put`] in the same step. What an earlier
-    /// flush took and could not make safe is part of it.
-    pub(super) fn take(&mut self, close: bool) -> Snapshot {
-        self.closed |= close;
-        self.taken.append(&mut self.fresh);
-        let mut writes = self.spooled.clone();
-        writes.extend(self.taken.clone());
-        Snapshot { writes, unspooled: !self.taken.is_empty() }
+    /// From here on a write is to be acknowledged by the spool.
+    pub(super) fn write_through(&mut self) {
+        if self.mode == Mode::WriteBehind {
+            self.mode = Mode::WriteThrough;
+        }
     }
 
-    /// The snapshot is in the spool.
+    /// From here on writes are refused.
+    pub(super) fn close(&mut self) {
+        self.mode = Mode::Closed;
+    }
+
+    /// Takes what is to be spooled next; nothing if nothing is dirty.
+    pub(super) fn take(&mut self) -> Option<Arc<Generation>> {
+        debug_assert!(self.taken.writes.is_empty(), "only the spooler takes, one generation at a time");
+        if self.dirty.writes.is_empty() {
+            return None;
+        }
+        self.taken = Arc::new(mem::take(&mut self.dirty));
+        Some(Arc::clone(&self.taken))
+    }
+
+    /// What was taken is in the spool.
     pub(super) fn spooled(&mut self) {
-        self.spooled.append(&mut self.taken);
-        self.unsaved = self.fresh.len();
+        let taken = mem::take(&mut self.taken);
+        self.spooled.overlay(Arc::unwrap_or_clone(taken));
+        self.unsaved = self.dirty.writes.len();
     }
 
-    /// The snapshot is in the store.
+    /// What was taken could not be spooled.
+    pub(super) fn untake(&mut self) {
+        let newer = mem::take(&mut self.dirty);
+        self.dirty = Arc::unwrap_or_clone(mem::take(&mut self.taken));
+        self.dirty.overlay(newer);
+    }
+
+    /// All that the spool has to hold, what was taken included.
+    pub(super) fn all_for_spool(&self) -> Writes {
+        let mut all = self.storing.writes.clone();
+        for generation in [&self.spooled, &*self.taken] {
+            all.extend(generation.writes.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+        all
+    }
+
+    /// Takes what is to be stored next: all that is in the spool.
+    pub(super) fn begin_storing(&mut self) -> Arc<Generation> {
+        debug_assert!(self.storing.writes.is_empty(), "only one flush stores at a time");
+        self.storing = Arc::new(mem::take(&mut self.spooled));
+        Arc::clone(&self.storing)
+    }
+
+    /// What was being stored is in the store.
     pub(super) fn stored(&mut self) {
-        self.taken.clear();
-        self.spooled.clear();
-        self.unsaved = self.fresh.len();
+        self.storing = Arc::default();
     }
 
-    /// How many keys a kill would lose.
+    /// What was being stored may not be in the store.
+    pub(super) fn not_stored(&mut self) {
+        let newer = mem::take(&mut self.spooled);
+        self.spooled = Arc::unwrap_or_clone(mem::take(&mut self.storing));
+        self.spooled.overlay(newer);
+    }
+
+    /// What is dirty, to be stored past a spool that cannot be written.
+    pub(super) fn copy_of_dirty(&self) -> Writes {
+        self.dirty.writes.clone()
+    }
+
+    /// The store has these, which may have been dirty.
+    pub(super) fn stored_past_the_spool(&mut self, writes: &Writes) {
+        for (key, value) in writes {
+            let is_gone = self.dirty.remove_if(key, value);
+            self.unsaved -= usize::from(is_gone && !self.taken.writes.contains_key(key));
+        }
+    }
+
+    /// True if a flush would have nothing to do.
+    pub(super) fn is_settled(&self) -> bool {
+        self.size().0 == 0 && !self.has_spool
+    }
+
+    /// True if the spool holds nothing that the store does not have.
+    pub(super) fn is_spool_outdated(&self) -> bool {
+        [&*self.taken, &self.spooled, &*self.storing].iter().all(|generation| generation.writes.is_empty())
+    }
+
+    /// How many entries of how many bytes are not stored.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let generations = [&self.dirty, &*self.taken, &self.spooled, &*self.storing];
+        let entries = generations.iter().map(|generation| generation.writes.len()).sum();
+        (entries, generations.iter().map(|generation| generation.bytes).sum())
+    }
+}
+
+impl Generation {
+    pub(super) fn writes(&self) -> &Writes {
+        &self.writes
+    }
+
+    /// Returns true if the key was not there.
+    fn insert(&mut self, key: String, value: Bytes) -> bool {
+        self.bytes += value.len();
+        match self.writes.entry(key) {
+            Entry::Vacant(entry) => {
+                self.bytes += entry.key().len();
+                entry.insert(value);
+                true
+            }
+            Entry::Occupied(mut entry) => {
+                self.bytes -= entry.insert(value).len();
+                false
+            }
+        }
+    }
+
+    /// Lays newer writes over these.
+    fn overlay(&mut self, newer: Self) {
+        if self.writes.is_empty() {
+            *self = newer;
+            return;
+        }
+        for (key, value) in newer.writes {
+            self.insert(key, value);
+        }
+    }
+
+    fn remove_if(&mut self, key: &str, value: &Bytes) -> bool {
+        if self.writes.get(key) != Some(value) {
+            return false;
+        }
+        self.writes.remove(key);
+        self.bytes -= key.len() + value.len();
+        true
+    }
+}
+
+/// The memory as the threads share it.
+#[derive(Debug, Default)]
+pub(super) struct SharedMemory {
+    memory: Mutex<Memory>,
+    unsaved: AtomicUsize,
+}
+
+impl SharedMemory {
+    /// Changes the memory, and publishes how many keys a kill would lose.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memory = self.lock();
+        let result = change(&mut memory);
+        self.unsaved.store(memory.unsaved, Ordering::Release);
+        result
+    }
+
+    /// Looks at the memory.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Memory> {
+        // A panic leaves no step of the memory half done.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many keys a kill would lose. Takes no lock.
     pub(super) fn unsaved(&self) -> usize {
-        self.unsaved
+        self.unsaved.load(Ordering::Acquire)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn put(memory: &mut Memory, key: &str, value: &'static str) -> bool {
-        memory.put(key.into(), Bytes::from_static(value.as_bytes()))
-    }
-
-    #[test]
-    fn the_newest_value_is_read_and_taken_in_every_generation() {
-        let mut memory = Memory::default();
-        for value in ["1", "2", "3"] {
-            assert!(put(&mut memory, "a", value));
-            assert_eq!(memory.unsaved(), 1);
-            assert_eq!(memory.get("a").unwrap(), value);
-            let snapshot = memory.take(false);
-            assert!(snapshot.unspooled);
-            assert_eq!(snapshot.writes["a"], value);
-            assert_eq!(memory.unsaved(), 1);
-        }
-        put(&mut memory, "a", "4");
-        assert_eq!(memory.unsaved(), 1, "one key is at risk, however often it was put");
-        put(&mut memory, "b", "1");
-        memory.spooled();
-        assert_eq!(memory.unsaved(), 2);
-        memory.take(false);
-        memory.spooled();
-        assert_eq!(memory.unsaved(), 0);
-        let snapshot = memory.take(false);
-        assert!(!snapshot.unspooled);
-        assert_eq!((&snapshot.writes["a"][..], snapshot.writes.len()), (&b"4"[..], 2));
-        put(&mut memory, "b", "2");
-        memory.stored();
-        assert_eq!(memory.get("a"), None);
-        assert_eq!(memory.get("b").unwrap(), "2");
-        assert_eq!(memory.unsaved(), 1, "what is put after the snapshot stays dirty");
-    }
-
-    #[test]
-    fn nothing_is_taken_in_after_the_exits_snapshot() {
-        let mut memory = Memory::default();
-        memory.take(true);
-        assert!(!put(&mut memory, "a", "1"));
-        memory.take(false);
-        assert!(!put(&mut memory, "a", "1"));
-        assert_eq!((memory.unsaved(), memory.get("a")), (0, None));
-    }
-}
+mod tests;

@@ -1,14 +1,21 @@
-//! What a spool looks like on the disk.
+//! The bytes of a spool.
 //!
 //! ```text
-//! "graceful-exit spool 1\n"
-//! length of the entries in bytes   8 bytes, little endian
-//! entries                          each: length, key, length, value; lengths as above
-//! CRC-32 of all of the above       4 bytes, little endian
+//! "graceful-exit spool 2\n"
+//! groups, one after another, each:
+//!   length of the entries in bytes    8 bytes, little endian
+//!   checksum of the length            4 bytes, little endian
+//!   entries                           each: length, key, length, value; lengths as above
+//!   checksum of length and entries    4 bytes, little endian
 //! ```
 //!
-//! The checksum finds every change within any four bytes in a row for certain, and any other
-//! damage but for one case in four thousand million. It is no protection against a forger.
+//! A checksum is a CRC-32 that continues the one of the group before, so that a group counts in its
+//! own place only. It finds every change within four bytes in a row, and any other damage but for one
+//! case in four thousand million. It is no protection against a forger.
+//!
+//! The first group is put in place whole, by a rename: a file that ends within it is damaged. The
+//! later ones are appended: a file that ends within its last group was cut off by a kill before that
+//! group was acknowledged, and the group does not count. Anything else that is wrong is damage.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -18,14 +25,16 @@ use bytes::{Buf, Bytes};
 use crate::business::store::Writes;
 
 const FAMILY: &[u8] = b"graceful-exit spool ";
-const HEADER: &[u8] = b"graceful-exit spool 1\n";
-const CHECKSUM_BYTES: usize = 4;
+const HEADER: &[u8] = b"graceful-exit spool 2\n";
+const LENGTH_BYTES: usize = size_of::<u64>();
+const CHECKSUM_BYTES: usize = size_of::<u32>();
 
 /// Why the content of a file is not taken for a spool.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
     NotASpool,
     UnknownVersion,
+    CutOff,
     WrongChecksum,
     WrongLength,
     NotUtf8,
@@ -36,69 +45,116 @@ impl fmt::Display for Damage {
         f.write_str(match self {
             Self::NotASpool => "it does not begin as a spool does",
             Self::UnknownVersion => "it is of a version that this program does not know",
-            Self::WrongChecksum => "its checksum does not match",
+            Self::CutOff => "its end is missing",
+            Self::WrongChecksum => "a checksum in it does not match",
             Self::WrongLength => "a length in it does not match",
             Self::NotUtf8 => "a key in it is not UTF-8",
         })
     }
 }
 
-/// Writes the whole file, entry by entry, so that a large spool is not held in memory twice.
-pub(super) fn encode(writes: &Writes, out: &mut impl Write) -> io::Result<()> {
-    let length: usize =
-        writes.iter().map(|(key, value)| 2 * size_of::<u64>() + key.len() + value.len()).sum();
-    let mut out = Summing { out, sum: crc32fast::Hasher::new() };
-    out.put(HEADER)?;
-    out.put(&(length as u64).to_le_bytes())?;
+/// Where the next group goes, and what its checksum continues.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) length: u64,
+    checksum: u32,
+}
+
+/// Writes the header and a first group. Returns where the next group goes.
+pub(super) fn begin(writes: &Writes, out: &mut impl Write) -> io::Result<End> {
+    out.write_all(HEADER)?;
+    append(End { length: HEADER.len() as u64, checksum: 0 }, writes, out)
+}
+
+/// Writes a group behind `end`, entry by entry: a large spool is not held in memory twice.
+pub(super) fn append(end: End, writes: &Writes, out: &mut impl Write) -> io::Result<End> {
+    let entries: usize = writes.iter().map(|(key, value)| 2 * LENGTH_BYTES + key.len() + value.len()).sum();
+    let length = (entries as u64).to_le_bytes();
+    let mut out = Summing { out, sum: crc32fast::Hasher::new_with_initial(end.checksum) };
+    out.put(&length)?;
+    out.checksum()?;
     for (key, value) in writes {
         for part in [key.as_bytes(), value] {
             out.put(&(part.len() as u64).to_le_bytes())?;
             out.put(part)?;
         }
     }
-    let sum = out.sum.finalize();
-    out.out.write_all(&sum.to_le_bytes())
+    let checksum = out.checksum()?;
+    let group = LENGTH_BYTES + CHECKSUM_BYTES + entries + CHECKSUM_BYTES;
+    Ok(End { length: end.length + group as u64, checksum })
 }
 
-/// Reads what [`encode`] wrote. The values share `file`'s memory.
-pub(super) fn decode(mut file: Bytes) -> Result<Writes, Damage> {
+/// Reads a whole file, which may go on behind the end that is returned if its last group was cut off.
+/// The values share its memory.
+pub(super) fn decode(mut file: Bytes) -> Result<(Writes, End), Damage> {
+    let whole = file.len();
     if !file.starts_with(HEADER) {
         return Err(if file.starts_with(FAMILY) { Damage::UnknownVersion } else { Damage::NotASpool });
     }
-    let Some(summed) = file.len().checked_sub(CHECKSUM_BYTES).filter(|n| *n >= HEADER.len()) else {
-        return Err(Damage::WrongLength);
-    };
-    let sum = file.split_off(summed);
-    if sum[..] != crc32fast::hash(&file).to_le_bytes() {
-        return Err(Damage::WrongChecksum);
-    }
     file.advance(HEADER.len());
-    if take_length(&mut file)? != file.len() {
-        return Err(Damage::WrongLength);
-    }
-    let mut writes = Writes::new();
+    let (mut writes, checksum) = take_group(&mut file, 0)?;
+    let mut end = End { length: (whole - file.len()) as u64, checksum };
     while !file.is_empty() {
-        let key = take_part(&mut file)?;
+        match take_group(&mut file, end.checksum) {
+            Ok((newer, checksum)) => {
+                writes.extend(newer);
+                end = End { length: (whole - file.len()) as u64, checksum };
+            }
+            Err(Damage::CutOff) => break,
+            Err(damage) => return Err(damage),
+        }
+    }
+    Ok((writes, end))
+}
+
+/// How long a file is that holds so many entries, of so many bytes, in one group.
+pub(super) fn length(entries: usize, bytes: usize) -> u64 {
+    let frame = HEADER.len() + LENGTH_BYTES + 2 * CHECKSUM_BYTES;
+    (frame + 2 * LENGTH_BYTES * entries + bytes) as u64
+}
+
+/// Takes a group off the front of `file`. Returns its writes and its checksum.
+fn take_group(file: &mut Bytes, before: u32) -> Result<(Writes, u32), Damage> {
+    let mut sum = crc32fast::Hasher::new_with_initial(before);
+    let length = take(file, LENGTH_BYTES)?;
+    sum.update(&length);
+    check(file, &sum)?;
+    // Its checksum is right: a length that leads beyond the end means that the end is missing.
+    let length = to_length(&length)?;
+    let mut entries = take(file, length)?;
+    sum.update(&entries);
+    let checksum = check(file, &sum)?;
+    let mut writes = Writes::new();
+    while !entries.is_empty() {
+        let key = take_part(&mut entries)?;
         let key = std::str::from_utf8(&key).map_err(|_| Damage::NotUtf8)?.to_owned();
-        writes.insert(key, take_part(&mut file)?);
+        writes.insert(key, take_part(&mut entries)?);
     }
-    Ok(writes)
+    Ok((writes, checksum))
 }
 
-fn take_part(file: &mut Bytes) -> Result<Bytes, Damage> {
-    let length = take_length(file)?;
-    if length > file.len() {
-        return Err(Damage::WrongLength);
-    }
-    Ok(file.split_to(length))
+fn take_part(entries: &mut Bytes) -> Result<Bytes, Damage> {
+    let length = take(entries, LENGTH_BYTES).map_err(|_| Damage::WrongLength)?;
+    take(entries, to_length(&length)?).map_err(|_| Damage::WrongLength)
 }
 
-fn take_length(file: &mut Bytes) -> Result<usize, Damage> {
-    let length = file.try_get_u64_le().map_err(|_| Damage::WrongLength)?;
+fn take(file: &mut Bytes, bytes: usize) -> Result<Bytes, Damage> {
+    if bytes > file.len() { Err(Damage::CutOff) } else { Ok(file.split_to(bytes)) }
+}
+
+fn to_length(mut bytes: &[u8]) -> Result<usize, Damage> {
+    let length = bytes.try_get_u64_le().map_err(|_| Damage::WrongLength)?;
     usize::try_from(length).map_err(|_| Damage::WrongLength)
 }
 
-/// Sums up what passes through it.
+/// Takes a checksum off the front of `file`, which must be that of `sum`.
+fn check(file: &mut Bytes, sum: &crc32fast::Hasher) -> Result<u32, Damage> {
+    let expected = sum.clone().finalize();
+    let found = take(file, CHECKSUM_BYTES)?;
+    if found[..] == expected.to_le_bytes() { Ok(expected) } else { Err(Damage::WrongChecksum) }
+}
+
+/// Sums up what passes through it, but for the checksums themselves.
 struct Summing<'a, W> {
     out: &'a mut W,
     sum: crc32fast::Hasher,
@@ -109,95 +165,13 @@ impl<W: Write> Summing<'_, W> {
         self.sum.update(bytes);
         self.out.write_all(bytes)
     }
+
+    fn checksum(&mut self) -> io::Result<u32> {
+        let sum = self.sum.clone().finalize();
+        self.out.write_all(&sum.to_le_bytes())?;
+        Ok(sum)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn encoded(writes: &Writes) -> Vec<u8> {
-        let mut file = Vec::new();
-        encode(writes, &mut file).unwrap();
-        file
-    }
-
-    fn sample() -> Writes {
-        [("a", &b"1"[..]), ("empty", b""), ("\u{7f13}\u{5b58}", b"\0\xff")]
-            .map(|(key, value)| (key.to_owned(), Bytes::from_static(value)))
-            .into()
-    }
-
-    #[test]
-    fn every_changed_byte_is_found() {
-        let whole = encoded(&sample());
-        for at in 0..whole.len() {
-            for flip in 1..=u8::MAX {
-                let mut damaged = whole.clone();
-                damaged[at] ^= flip;
-                assert!(decode(damaged.into()).is_err(), "byte {at} ^ {flip:#x}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_shortened_or_lengthened_file_is_refused() {
-        let whole = encoded(&sample());
-        for length in 0..whole.len() {
-            assert!(decode(whole[..length].to_vec().into()).is_err(), "cut to {length}");
-        }
-        for more in 1..64 {
-            let mut longer = whole.clone();
-            longer.resize(whole.len() + more, 0);
-            assert!(decode(longer.into()).is_err(), "{more} zeros appended");
-        }
-    }
-
-    /// A length that lies beneath a right checksum is the one thing the checksum cannot catch.
-    #[test]
-    fn lying_lengths_beneath_a_right_checksum_are_refused() {
-        let whole = encoded(&sample());
-        let body = whole.len() - CHECKSUM_BYTES;
-        for at in HEADER.len()..body {
-            let mut lying = whole.clone();
-            lying[at] = 0xff;
-            let sum = crc32fast::hash(&lying[..body]);
-            lying[body..].copy_from_slice(&sum.to_le_bytes());
-            // A changed value byte is a spool like any other: only a panic would be wrong here.
-            let _ = decode(lying.into());
-        }
-        let mut lying = whole;
-        lying[HEADER.len()] ^= 1;
-        let sum = crc32fast::hash(&lying[..body]);
-        lying[body..].copy_from_slice(&sum.to_le_bytes());
-        assert_eq!(decode(lying.into()), Err(Damage::WrongLength));
-    }
-
-    #[test]
-    fn another_version_is_named_as_such() {
-        assert_eq!(decode(Bytes::from_static(b"graceful-exit spool 2\n")), Err(Damage::UnknownVersion));
-        assert_eq!(decode(Bytes::from_static(b"hello")), Err(Damage::NotASpool));
-        assert_eq!(decode(Bytes::new()), Err(Damage::NotASpool));
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_encoded_is_decoded(
-            writes in proptest::collection::btree_map(".*", proptest::collection::vec(any::<u8>(), 0..300), 0..20)
-        ) {
-            let writes: Writes = writes.into_iter().map(|(key, value)| (key, value.into())).collect();
-            prop_assert_eq!(decode(encoded(&writes).into()), Ok(writes));
-        }
-
-        #[test]
-        fn nothing_read_makes_it_panic(file in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let mut behind_a_header = HEADER.to_vec();
-            behind_a_header.extend(&file);
-            let sum = crc32fast::hash(&behind_a_header);
-            behind_a_header.extend(sum.to_le_bytes());
-            let _ = decode(behind_a_header.into());
-            let _ = decode(file.into());
-        }
-    }
-}
+mod tests;

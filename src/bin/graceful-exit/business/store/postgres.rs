@@ -1,60 +1,68 @@
 //! The store in a PostgreSQL database.
+//!
+//! # TLS
+//!
+//! `sslmode` means what it means to libpq. Where the URL does not give it, a password goes to a host
+//! that is not local through TLS alone: the mode is then `require` instead of `prefer`.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use super::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, StoreError, Writes, statements};
+use super::any::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, StoreError, Writes, statements};
 
-/// Any number, the same in every instance: who creates the table holds the lock of that number.
+/// Any number, the same in every instance: the lock of that number is held while the table is created.
 const CREATING: i64 = 0x6361_6368_6500;
 
-/// How long the pool's connections may take to say goodbye.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// How long closing a connection in order may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How long the connection that was kept may take to answer, before another one is opened.
+const PING_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Reads the store. A connection of its pool is served by the thread that has opened it, a server's
+/// worker for example, whichever thread uses it.
 #[derive(Debug)]
-pub(crate) struct Postgres {
-    name: String,
-    options: Box<PgConnectOptions>,
-    /// For reads. A connection of it hears what comes in on the thread that has opened it, a server's worker for
-    /// example, whoever uses it: it is not for a flush, which has to work beside a worker that is blocked.
+pub(super) struct Reader {
     pool: PgPool,
 }
 
-impl Postgres {
-    pub(super) async fn open(url: &str) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|source| StoreError::sql("the postgres: URL", "use", source))?
-            .disable_statement_logging();
-        // Put together from what was understood, so that no password gets into it by any way.
-        let name = format!(
-            "postgres://{}@{}:{}/{}",
-            options.get_username(),
-            options.get_host(),
-            options.get_port(),
-            options.get_database().unwrap_or(options.get_username()),
-        );
-        let failed = |source| StoreError::sql(&name, "open", source);
-        // The pool would keep trying a server that refuses, and then tell of its own patience alone.
-        tokio::time::timeout(CONNECT_TIMEOUT, prepare(&options))
-            .await
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(failed)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .connect_with(options.clone())
-            .await
-            .map_err(failed)?;
-        Ok(Self { name, options: Box::new(options), pool })
-    }
+/// Writes the store, by a connection of its own: a blocked worker does not hold it back.
+#[derive(Debug)]
+pub(super) struct Writer {
+    options: PgConnectOptions,
+    /// None after an error: the next write opens another.
+    connection: Option<PgConnection>,
+}
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
+/// Opens the store that `url` names, and creates its table where it is missing. Also returns what
+/// errors are to call it.
+pub(super) async fn open(url: &str) -> Result<(String, Reader, Writer), StoreError> {
+    let unusable = |source| StoreError::sql("the postgres: URL", "use", source);
+    let options = PgConnectOptions::from_str(url).map_err(unusable)?.disable_statement_logging();
+    let options = if has_ssl_mode(url) { options } else { encrypted(options) };
+    // Put together from what was understood, so that no password gets into it by any way.
+    let name = format!(
+        "postgres://{}@{}:{}/{}",
+        options.get_username(),
+        options.get_host(),
+        options.get_port(),
+        options.get_database().unwrap_or(options.get_username()),
+    );
+    let failed = |source| StoreError::sql(&name, "open", source);
+    let connection = prepared(&options).await.map_err(failed)?;
+    // It is opened by the first use: the exit's flush needs none of its connections.
+    let pool = PgPoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_lazy_with(options.clone());
+    Ok((name, Reader { pool }, Writer { options, connection: Some(connection) }))
+}
 
+impl Reader {
     pub(super) async fn get(&self, key: &str) -> sqlx::Result<Option<Vec<u8>>> {
         sqlx::query_scalar("SELECT value FROM cache WHERE key = $1")
             .bind(key)
@@ -62,42 +70,117 @@ impl Postgres {
             .await
     }
 
-    pub(super) async fn write_all(&self, writes: &Writes) -> sqlx::Result<()> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect());
-        let mut connection = connecting.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-        let mut transaction = connection.begin().await?;
-        limit_locks(&mut transaction).await?;
-        // The spool is removed after the commit: it must be on the disk then, even where the
-        // server's own default is to answer sooner.
-        sqlx::query("SET LOCAL synchronous_commit = on").execute(&mut *transaction).await?;
-        for rows in statements(writes) {
-            let (keys, values): (Vec<&str>, Vec<&[u8]>) = rows.into_iter().unzip();
-            sqlx::query(
-                "INSERT INTO cache (key, value) SELECT * FROM unnest($1::text[], $2::bytea[]) \
-                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            )
-            .bind(keys)
-            .bind(values)
-            .execute(&mut *transaction)
-            .await?;
-        }
-        transaction.commit().await?;
-        // What counts is stored; the server notices a connection that did not say goodbye.
-        let _ = connection.close().await;
-        Ok(())
-    }
-
     pub(super) async fn close(&self) {
-        // A connection that a blocked worker has opened cannot say goodbye. Only reads can still run on any: nothing is
-        // lost by letting go of them.
-        let _ = tokio::time::timeout(GOODBYE, self.pool.close()).await;
+        // A connection that a blocked worker has opened cannot be closed in order. Nothing is lost with it: it reads.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await;
     }
 }
 
-/// Creates the table where it is missing, and finds out now what a flush would stumble over.
-async fn prepare(options: &PgConnectOptions) -> sqlx::Result<()> {
-    let mut connection = options.connect().await?;
-    let encoding: String = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut connection).await?;
+impl Writer {
+    pub(super) async fn write_all(&mut self, writes: &Writes) -> sqlx::Result<()> {
+        let mut connection = self.connect().await?;
+        transact(&mut connection, writes).await?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// The connection that was kept, if it still answers.
+    async fn connect(&mut self) -> sqlx::Result<PgConnection> {
+        if let Some(mut kept) = self.connection.take()
+            && let Ok(Ok(())) = tokio::time::timeout(PING_TIMEOUT, kept.ping()).await
+        {
+            return Ok(kept);
+        }
+        connect(&self.options).await
+    }
+
+    pub(super) async fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // The server notices a connection that is gone.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
+        }
+    }
+}
+
+async fn transact(connection: &mut PgConnection, writes: &Writes) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    limit_locks(&mut transaction).await?;
+    // The spool is removed after the commit: it must be on the disk then, even where the server's own
+    // default is to answer sooner.
+    sqlx::query("SET LOCAL synchronous_commit = on").execute(&mut *transaction).await?;
+    for rows in statements(writes) {
+        let (keys, values): (Vec<&str>, Vec<&[u8]>) = rows.into_iter().unzip();
+        sqlx::query(
+            "INSERT INTO cache (key, value) SELECT * FROM unnest($1::text[], $2::bytea[]) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .bind(keys)
+        .bind(values)
+        .execute(&mut *transaction)
+        .await?;
+    }
+    transaction.commit().await
+}
+
+/// Opens a connection. `allow` and `prefer` try it without or with TLS first, and then the other way,
+/// as libpq does and sqlx does not.
+async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let connecting = async {
+        let (first, second) = match options.get_ssl_mode() {
+            PgSslMode::Allow => (PgSslMode::Disable, PgSslMode::Require),
+            PgSslMode::Prefer => (PgSslMode::Prefer, PgSslMode::Disable),
+            _ => return options.connect().await,
+        };
+        match options.clone().ssl_mode(first).connect().await {
+            // The server is there, and does not want it this way.
+            Err(error @ (sqlx::Error::Tls(_) | sqlx::Error::Database(_))) => {
+                options.clone().ssl_mode(second).connect().await.map_err(|_| error)
+            }
+            connected => connected,
+        }
+    };
+    // A server that does not answer is not waited for longer.
+    tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
+/// True if the URL says whether the connection is encrypted.
+fn has_ssl_mode(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|pair| pair.starts_with("sslmode=") || pair.starts_with("ssl-mode="))
+}
+
+/// Asks for TLS where a password would go to another host in clear.
+fn encrypted(options: PgConnectOptions) -> PgConnectOptions {
+    let may_be_clear =
+        matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer);
+    let has_password = options.to_url_lossy().password().is_some();
+    if may_be_clear && has_password && !is_local(&options) {
+        options.ssl_mode(PgSslMode::Require)
+    } else {
+        options
+    }
+}
+
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// A connection to a database whose table can be written.
+async fn prepared(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let mut connection = connect(options).await?;
+    let preparing = tokio::time::timeout(CONNECT_TIMEOUT, prepare(&mut connection));
+    preparing.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+    Ok(connection)
+}
+
+/// Creates the table where it is missing, and finds out now what a flush would fail of.
+async fn prepare(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let encoding: String = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut *connection).await?;
     if !matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
         // One key that it has no characters for would make every flush fail from then on.
         let why = format!("the database's encoding is {encoding}, and keys need UTF8");
@@ -118,8 +201,7 @@ async fn prepare(options: &PgConnectOptions) -> sqlx::Result<()> {
     let try_out = "INSERT INTO cache (key, value) SELECT key, value FROM cache WHERE false \
                    ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     sqlx::query(try_out).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    connection.close().await
+    transaction.commit().await
 }
 
 /// A lock that another session holds is an error after a while, not a wait without end.
@@ -129,4 +211,36 @@ async fn limit_locks(transaction: &mut PgConnection) -> sqlx::Result<()> {
         .execute(transaction)
         .await
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(url: &str) -> PgSslMode {
+        let options = PgConnectOptions::from_str(url).unwrap();
+        if has_ssl_mode(url) { options.get_ssl_mode() } else { encrypted(options).get_ssl_mode() }
+    }
+
+    #[test]
+    fn a_password_goes_to_another_host_through_tls_unless_the_url_says_otherwise() {
+        for (url, is_required) in [
+            ("postgres://me:secret@db.example/shop", true),
+            ("postgres://me@db.example/shop?password=secret", true),
+            ("postgres://me:secret@192.0.2.1/shop?application_name=x", true),
+            ("postgres://me:secret@[2001:db8::1]/shop", true),
+            ("postgres://me:secret@db.example/shop?sslmode=prefer", false),
+            ("postgres://me:secret@db.example/shop?application_name=x&sslmode=disable", false),
+            ("postgres://me@db.example/shop", false),
+            ("postgres://me:secret@localhost/shop", false),
+            ("postgres://me:secret@127.0.0.2/shop", false),
+            ("postgres://me:secret@[::1]/shop", false),
+            ("postgres://me:secret@%2Frun%2Fpostgresql/shop", false),
+            ("postgres://me:secret@ignored/shop?host=/run/postgresql", false),
+        ] {
+            let mode = mode(url);
+            assert_eq!(matches!(mode, PgSslMode::Require), is_required, "{url}: {mode:?}");
+        }
+        assert!(matches!(mode("postgres://me:x@db.example/shop?sslmode=verify-full"), PgSslMode::VerifyFull));
+    }
 }

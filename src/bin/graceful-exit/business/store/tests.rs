@@ -1,11 +1,16 @@
+//! Both stores as far as no server is needed.
+
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
+use bytes::Bytes;
+
+use super::any::{STATEMENT_BYTES, STATEMENT_ROWS, statements};
 use super::*;
 
 fn url(file: &Path) -> String {
@@ -26,9 +31,9 @@ async fn what_is_written_is_read_and_the_last_write_of_a_key_wins() {
     let file = folder.path().join("deep/er/cache.db");
     let store = Store::open(&url(&file)).await.unwrap();
     assert_eq!(store.get("a").await.unwrap(), None);
-    store.write_all(&writes([("a", "1"), ("\u{7f13}", "")])).await.unwrap();
-    store.write_all(&writes([("a", "2")])).await.unwrap();
-    store.write_all(&Writes::new()).await.unwrap();
+    store.turn().await.write_all(&writes([("a", "1"), ("\u{7f13}", "")])).await.unwrap();
+    store.turn().await.write_all(&writes([("a", "2")])).await.unwrap();
+    store.turn().await.write_all(&Writes::new()).await.unwrap();
     store.close().await;
     assert!(store.get("a").await.is_err());
 
@@ -43,7 +48,7 @@ async fn ten_thousand_writes_take_well_under_a_second() {
     let store = Store::open(&url(&folder.path().join("cache.db"))).await.unwrap();
     let many: Writes = (0..10_000).map(|n| (format!("key-{n}"), vec![b'x'; 100].into())).collect();
     let began = Instant::now();
-    store.write_all(&many).await.unwrap();
+    store.turn().await.write_all(&many).await.unwrap();
     let took = began.elapsed();
     eprintln!("10,000 writes took {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
@@ -59,12 +64,12 @@ async fn a_lock_is_waited_for_a_second_and_then_named() {
     for lock in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"] {
         sqlx::query(lock).execute(&mut other).await.unwrap();
         let began = Instant::now();
-        let error = store.write_all(&writes([("a", "1")])).await.unwrap_err().to_string();
+        let error = store.turn().await.write_all(&writes([("a", "1")])).await.unwrap_err().to_string();
         assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
         assert!(error.contains("cache.db") && error.ends_with("database is locked"), "{error}");
         sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
     }
-    store.write_all(&writes([("a", "1")])).await.unwrap();
+    store.turn().await.write_all(&writes([("a", "1")])).await.unwrap();
 }
 
 #[tokio::test]
@@ -89,13 +94,13 @@ async fn a_file_that_was_deleted_or_moved_is_not_written() {
     let store = Store::open(&url(&file)).await.unwrap();
     assert_eq!(store.get("a").await.unwrap(), None);
     fs::rename(&file, &moved).unwrap();
-    let error = store.write_all(&writes([("a", "1")])).await.unwrap_err().to_string();
+    let error = store.turn().await.write_all(&writes([("a", "1")])).await.unwrap_err().to_string();
     assert!(error.ends_with("its file was moved or deleted while in use"), "{error}");
-    let error = unused.write_all(&writes([("a", "1")])).await.unwrap_err().to_string();
+    let error = unused.turn().await.write_all(&writes([("a", "1")])).await.unwrap_err().to_string();
     assert!(error.ends_with("its file was moved or deleted while in use"), "{error}");
     assert!(!file.exists(), "an empty file took the place of the moved one");
     fs::remove_file(&moved).unwrap();
-    store.write_all(&writes([("a", "1")])).await.unwrap_err();
+    store.turn().await.write_all(&writes([("a", "1")])).await.unwrap_err();
     assert!(!file.exists(), "an empty file took the place of the deleted one");
 }
 
@@ -111,7 +116,7 @@ async fn a_transaction_that_fails_half_way_leaves_nothing() {
         .unwrap();
     other.close().await.unwrap();
     let many: Writes = (0..10_000).map(|n| (format!("key-{n}"), Bytes::new())).collect();
-    let error = store.write_all(&many).await.unwrap_err().to_string();
+    let error = store.turn().await.write_all(&many).await.unwrap_err().to_string();
     assert!(error.ends_with("disk full"), "{error}");
     assert_eq!(store.get("key-0").await.unwrap(), None);
 }

@@ -9,8 +9,8 @@ async fn what_a_locked_store_refuses_is_spooled_and_brought_in_by_the_next_start
     let place = Place::new();
     let (cache, _) = place.open().await;
     let lock = place.lock_store().await;
-    put(&cache, "a", "1");
-    put(&cache, "b", "1");
+    put(&cache, "a", "1").await;
+    put(&cache, "b", "1").await;
     let began = Instant::now();
     let error = cache.flush_for_exit(never()).await.unwrap_err();
     assert!(began.elapsed() < Duration::from_secs(3), "no callback would live to tell");
@@ -18,7 +18,7 @@ async fn what_a_locked_store_refuses_is_spooled_and_brought_in_by_the_next_start
     assert!(matches!(error, FlushError::NotStored { writes: 2, .. }), "{text}");
     assert!(text.starts_with("2 writes are safe in ") && text.ends_with("database is locked"), "{text}");
     assert!(text.contains(place.path("cache.spool").to_str().unwrap()), "{text}");
-    assert_eq!(cache.dirty(), 0, "a kill would lose nothing");
+    assert_eq!(cache.unsaved(), 0, "a kill would lose nothing");
     assert_eq!(get(&cache, "a").await.as_deref(), Some("1"), "what is spooled is still read");
     drop((cache, lock));
     assert!(place.stored().await.is_empty() && place.is_spooled());
@@ -34,10 +34,12 @@ async fn what_a_locked_store_refuses_is_spooled_and_brought_in_by_the_next_start
 async fn a_start_that_cannot_bring_the_spool_in_fails_and_keeps_it() {
     let place = Place::new();
     drop(place.open().await);
-    let path = place.path("cache.spool");
-    Spool::open(&path).unwrap().0.write(&writes([("a", "1")])).unwrap();
+    let (url, path) = (place.url(), place.path("cache.spool"));
+    Spool::open(&path).unwrap().0.append(&writes([("a", "1")])).unwrap();
     let lock = place.lock_store().await;
-    let error = Cache::open(&place.url(), &path, Duration::ZERO).await.unwrap_err().to_string();
+    let options =
+        Options { store: &url, spool: &path, limits: NO_LIMITS, flush_delay: Duration::ZERO };
+    let error = Cache::open(options).await.unwrap_err().to_string();
     assert!(error.starts_with("1 write that an earlier run left in ") && error.contains("locked"), "{error}");
     drop(lock);
     assert_eq!(place.open().await.1, 1);
@@ -49,18 +51,16 @@ async fn a_store_that_is_down_for_some_flushes_loses_none_of_their_writes() {
     let place = Place::new();
     let (cache, _) = place.open().await;
     let lock = place.lock_store().await;
-    put(&cache, "a", "old");
-    put(&cache, "b", "old");
+    put(&cache, "a", "old").await;
+    put(&cache, "b", "old").await;
     cache.flush().await.unwrap_err();
-    put(&cache, "a", "new");
-    put(&cache, "c", "new");
-    assert_eq!(cache.dirty(), 2);
+    put(&cache, "a", "new").await;
+    put(&cache, "c", "new").await;
+    assert_eq!(cache.unsaved(), 2);
     cache.flush().await.unwrap_err();
-    assert_eq!(cache.dirty(), 0);
+    assert_eq!(cache.unsaved(), 0);
     let all = [("a", "new"), ("b", "old"), ("c", "new")];
-    let spooled = place.path("copy.spool");
-    fs::copy(place.path("cache.spool"), &spooled).unwrap();
-    assert_eq!(Spool::open(&spooled).unwrap().1, writes(all));
+    assert_eq!(place.spooled(), writes(all));
     drop(lock);
     // Nothing is dirty, and there is something to bring in all the same.
     assert_eq!(cache.flush().await.unwrap().writes, 3);
@@ -75,7 +75,7 @@ async fn a_store_whose_file_is_gone_leaves_the_writes_in_the_spool() {
     let place = Place::new();
     let (cache, _) = place.open().await;
     fs::remove_file(place.path("cache.db")).unwrap();
-    put(&cache, "a", "1");
+    put(&cache, "a", "1").await;
     let error = cache.flush_for_exit(never()).await.unwrap_err();
     assert!(matches!(error, FlushError::NotStored { writes: 1, .. }), "{error}");
     assert!(error.to_string().ends_with("moved or deleted while in use"), "{error}");
@@ -90,7 +90,7 @@ async fn a_store_that_can_make_no_journal_leaves_the_writes_in_the_spool() {
     let place = Place::new();
     let (cache, _) = place.open().await;
     fs::create_dir(place.path("cache.db-journal")).unwrap();
-    put(&cache, "a", "1");
+    put(&cache, "a", "1").await;
     let error = cache.flush_for_exit(never()).await.unwrap_err();
     assert!(matches!(error, FlushError::NotStored { writes: 1, .. }), "{error}");
     drop(cache);
@@ -102,64 +102,102 @@ async fn a_store_that_can_make_no_journal_leaves_the_writes_in_the_spool() {
 async fn without_a_spool_the_store_is_the_place_that_is_left() {
     let place = Place::new();
     let (cache, _) = place.open().await;
-    fs::create_dir(place.path("cache.spool.tmp")).unwrap();
-    put(&cache, "a", "1");
+    place.break_spool();
+    put(&cache, "a", "1").await;
     let flushed = cache.flush().await.unwrap();
     assert!(flushed.writes == 1 && flushed.unspooled.is_some());
-    assert_eq!((place.stored().await, cache.dirty()), (pairs([("a", "1")]), 0));
+    assert_eq!((place.stored().await, cache.unsaved()), (pairs([("a", "1")]), 0));
 
     let lock = place.lock_store().await;
-    put(&cache, "a", "2");
-    put(&cache, "b", "2");
+    put(&cache, "a", "2").await;
+    put(&cache, "b", "2").await;
     let error = cache.flush().await.unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, FlushError::NotSpooled { writes: 2, .. }), "{text}");
     assert!(text.contains("only in memory") && text.ends_with("database is locked"), "{text}");
-    assert_eq!(cache.dirty(), 2);
+    assert_eq!(cache.unsaved(), 2);
     drop(lock);
-    fs::remove_dir(place.path("cache.spool.tmp")).unwrap();
+    place.mend_spool();
     assert_eq!(cache.flush().await.unwrap().writes, 2);
     assert_eq!(place.stored().await, pairs([("a", "2"), ("b", "2")]));
 }
 
 /// Stored past an older spool, the newer value would be overwritten by the next start.
+#[cfg(unix)]
 #[tokio::test]
 async fn nothing_newer_is_stored_past_an_older_spool() {
     let place = Place::new();
     let (cache, _) = place.open().await;
     let lock = place.lock_store().await;
-    put(&cache, "a", "1");
+    put(&cache, "a", "1").await;
     cache.flush().await.unwrap_err();
     drop(lock);
-    fs::create_dir(place.path("cache.spool.tmp")).unwrap();
-    put(&cache, "a", "2");
+    // The spool is out of reach, and no other can be put in its place.
+    fs::rename(place.path("cache.spool"), place.path("elsewhere")).unwrap();
+    place.break_spool();
+    put(&cache, "a", "2").await;
     let error = cache.flush().await.unwrap_err();
     assert!(matches!(error, FlushError::NotSpooled { writes: 1, store: None, .. }), "{error}");
     assert!(place.stored().await.is_empty());
-    fs::remove_dir(place.path("cache.spool.tmp")).unwrap();
+    place.mend_spool();
+    fs::rename(place.path("elsewhere"), place.path("cache.spool")).unwrap();
     cache.flush().await.unwrap();
     assert_eq!(place.stored().await, pairs([("a", "2")]));
 }
 
+/// Appended to the file that is gone, the writes would be acknowledged and lost.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_spool_that_is_gone_from_its_place_is_written_anew_with_all_that_it_held() {
+    let place = Place::new();
+    let (cache, _) = place.open().await;
+    let lock = place.lock_store().await;
+    put(&cache, "a", "1").await;
+    put(&cache, "b", "1").await;
+    cache.flush().await.unwrap_err();
+    fs::remove_file(place.path("cache.spool")).unwrap();
+    put(&cache, "a", "2").await;
+    cache.flush().await.unwrap_err();
+    assert_eq!(place.spooled(), writes([("a", "2"), ("b", "1")]));
+    drop((cache, lock));
+    assert_eq!(place.open().await.1, 2);
+}
+
+/// A store that is down for long must not fill the disk with values that are out of date.
+#[tokio::test]
+async fn a_spool_grows_no_longer_than_what_it_has_to_hold_and_some_megabytes() {
+    let place = Place::new();
+    let (cache, _) = place.open().await;
+    let _lock = place.lock_store().await;
+    cache.checkpoint().await.unwrap();
+    let value = "x".repeat(300_000);
+    for round in 0..40 {
+        put(&cache, "a", &value).await;
+        put(&cache, "b", &round.to_string()).await;
+    }
+    let length = fs::metadata(place.path("cache.spool")).unwrap().len();
+    assert!((300_000..6_000_000).contains(&length), "{length} bytes");
+    assert_eq!(place.spooled(), writes([("a", &value), ("b", "39")]));
+}
+
+#[cfg(unix)]
 #[tokio::test]
 async fn a_spool_that_cannot_be_removed_is_told_and_tried_again() {
     let place = Place::new();
     let (cache, _) = place.open().await;
-    let path = place.path("cache.spool");
-    put(&cache, "a", "1");
-    // A folder takes the spool's place between its rename and its removal.
-    cache.shared.spool.lock().await.write(&writes([("a", "1")])).unwrap();
-    cache.shared.change(|memory| {
-        memory.take(false);
-        memory.spooled();
-    });
-    fs::remove_file(&path).unwrap();
+    let lock = place.lock_store().await;
+    put(&cache, "a", "1").await;
+    cache.flush().await.unwrap_err();
+    drop(lock);
+    // A folder takes the spool's place, which is spooled already, before its removal.
+    let (path, elsewhere) = (place.path("cache.spool"), place.path("elsewhere"));
+    fs::rename(&path, &elsewhere).unwrap();
     fs::create_dir(&path).unwrap();
     let error = cache.flush().await.unwrap_err();
     assert!(matches!(error, FlushError::NotRemoved { writes: 1, .. }), "{error}");
     assert_eq!(place.stored().await, pairs([("a", "1")]));
     fs::remove_dir(&path).unwrap();
-    fs::write(&path, "what could not be removed").unwrap();
-    assert_eq!(cache.flush().await.unwrap().writes, 0);
+    fs::rename(&elsewhere, &path).unwrap();
+    assert_eq!(cache.flush_for_exit(never()).await.unwrap().writes, 0);
     assert!(!path.exists());
 }

@@ -16,17 +16,23 @@ async fn whatever_step_a_kill_comes_after_the_next_start_has_each_write_once() {
     for (step, expected) in [
         ("temporary file", pairs(old)),
         ("rename", merged.clone()),
+        ("half appended", merged.clone()),
         ("half stored", merged.clone()),
         ("stored", merged),
     ] {
         let place = Place::new();
         let store = Store::open(&place.url()).await.unwrap();
-        store.write_all(&writes(old)).await.unwrap();
+        store.turn().await.write_all(&writes(old)).await.unwrap();
         let (mut spool, _) = Spool::open(&place.path("cache.spool")).unwrap();
-        spool.write(&writes(new)).unwrap();
+        spool.append(&writes(new)).unwrap();
         match step {
             "temporary file" => {
                 fs::rename(place.path("cache.spool"), place.path("cache.spool.tmp")).unwrap();
+            }
+            "half appended" => {
+                spool.append(&writes([("c", "later")])).unwrap();
+                let file = fs::OpenOptions::new().write(true).open(place.path("cache.spool")).unwrap();
+                file.set_len(file.metadata().unwrap().len() - 1).unwrap();
             }
             "half stored" => {
                 let mut other = place.another_connection().await;
@@ -34,11 +40,11 @@ async fn whatever_step_a_kill_comes_after_the_next_start_has_each_write_once() {
                 let half = sqlx::query("UPDATE cache SET value = 'new' WHERE key = 'a'");
                 half.execute(&mut *transaction).await.unwrap();
             }
-            "stored" => store.write_all(&writes(new)).await.unwrap(),
+            "stored" => store.turn().await.write_all(&writes(new)).await.unwrap(),
             _ => {}
         }
         store.close().await;
-        drop(spool);
+        drop((store, spool));
         // Twice: a kill may also come after the start has stored and before it removed the spool.
         for start in 0..2 {
             let left = fs::read(place.path("cache.spool"));
@@ -64,10 +70,12 @@ async fn every_put_that_races_the_exits_flush_is_stored_or_refused() {
         let threads = [(); THREADS].map(|()| {
             let (cache, barrier) = (cache.clone(), Arc::clone(&barrier));
             thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 let id = thread::current().id();
                 barrier.wait();
                 let keys = (0..MOST).map(|n| format!("{id:?}-{n}"));
-                keys.take_while(|key| cache.put(key.clone(), b"x").is_ok()).collect::<Vec<_>>()
+                keys.take_while(|key| runtime.block_on(cache.put(key.clone(), b"x")).is_ok())
+                    .collect::<Vec<_>>()
             })
         });
         barrier.wait();
@@ -77,9 +85,12 @@ async fn every_put_that_races_the_exits_flush_is_stored_or_refused() {
             async move { cache.flush().await }
         });
         tokio::task::yield_now().await;
+        if round % 2 == 0 {
+            cache.checkpoint().await.unwrap();
+        }
         cache.flush_for_exit(never()).await.unwrap();
         let _ = soon(periodic).await.unwrap();
-        assert_eq!(cache.dirty(), 0);
+        assert_eq!(cache.unsaved(), 0);
         let stored = place.stored().await;
         let mut acknowledged = 0;
         for thread in threads {
@@ -100,11 +111,13 @@ const CHILD: &str = "GRACEFUL_EXIT_TEST_KILLED_CHILD";
 async fn killed_child() {
     let Ok(folder) = std::env::var(CHILD) else { return };
     let url = format!("sqlite://{folder}/cache.db");
-    let (cache, _) =
-        Cache::open(&url, &Path::new(&folder).join("cache.spool"), Duration::ZERO).await.unwrap();
+    let spool = Path::new(&folder).join("cache.spool");
+    let options =
+        Options { store: &url, spool: &spool, limits: NO_LIMITS, flush_delay: Duration::ZERO };
+    let (cache, _) = Cache::open(options).await.unwrap();
     for n in 0.. {
-        put(&cache, "newest", &n.to_string());
-        put(&cache, &format!("key-{n}"), &n.to_string());
+        put(&cache, "newest", &n.to_string()).await;
+        put(&cache, &format!("key-{n}"), &n.to_string()).await;
         cache.flush().await.unwrap();
         println!("\nflushed {n}");
     }

@@ -1,3 +1,6 @@
+//! The cache over a real spool and a real SQLite file.
+
+mod checkpoint;
 mod faults;
 mod kills;
 mod turns;
@@ -10,8 +13,18 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::error::{FlushError, PutError};
 use super::*;
-use crate::business::store::Writes;
+use crate::business::spool::Spool;
+use crate::business::store::{Store, Writes};
+
+const NO_LIMITS: Limits = Limits { entries: usize::MAX, bytes: usize::MAX };
 
 /// A folder with a store and a spool, as one run after another finds it.
 struct Place {
@@ -32,7 +45,12 @@ impl Place {
     }
 
     async fn open_delayed(&self, flush_delay: Duration) -> (Cache, usize) {
-        Cache::open(&self.url(), &self.path("cache.spool"), flush_delay).await.unwrap()
+        self.open_with(flush_delay, NO_LIMITS).await
+    }
+
+    async fn open_with(&self, flush_delay: Duration, limits: Limits) -> (Cache, usize) {
+        let (store, spool) = (self.url(), self.path("cache.spool"));
+        Cache::open(Options { store: &store, spool: &spool, limits, flush_delay }).await.unwrap()
     }
 
     async fn open(&self) -> (Cache, usize) {
@@ -65,6 +83,23 @@ impl Place {
     fn is_spooled(&self) -> bool {
         self.path("cache.spool").exists()
     }
+
+    /// Has the spool fail: a folder lies where its temporary file would.
+    fn break_spool(&self) {
+        fs::remove_file(self.path("cache.spool.tmp")).unwrap_or_default();
+        fs::create_dir(self.path("cache.spool.tmp")).unwrap();
+    }
+
+    fn mend_spool(&self) {
+        fs::remove_dir(self.path("cache.spool.tmp")).unwrap();
+    }
+
+    /// What the next start would bring in.
+    fn spooled(&self) -> Writes {
+        let copy = self.path("copy.spool");
+        fs::copy(self.path("cache.spool"), &copy).unwrap();
+        Spool::open(&copy).unwrap().1
+    }
 }
 
 fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -93,8 +128,8 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future).await.expect("within 20 s")
 }
 
-fn put(cache: &Cache, key: &str, value: &str) {
-    cache.put(key.into(), value.as_bytes()).unwrap();
+async fn put(cache: &Cache, key: &str, value: &str) {
+    soon(cache.put(key.into(), value.as_bytes())).await.unwrap();
 }
 
 async fn get(cache: &Cache, key: &str) -> Option<String> {
@@ -105,17 +140,17 @@ async fn get(cache: &Cache, key: &str) -> Option<String> {
 async fn a_write_is_read_before_and_after_its_flush_and_by_the_next_run() {
     let place = Place::new();
     let (cache, recovered) = place.open().await;
-    assert_eq!((recovered, cache.dirty()), (0, 0));
+    assert_eq!((recovered, cache.unsaved()), (0, 0));
     assert_eq!(get(&cache, "a").await, None);
-    put(&cache, "a", "1");
-    put(&cache, "a", "2");
-    put(&cache, "b", "1");
-    assert_eq!(cache.dirty(), 2);
+    put(&cache, "a", "1").await;
+    put(&cache, "a", "2").await;
+    put(&cache, "b", "1").await;
+    assert_eq!(cache.unsaved(), 2);
     assert_eq!(get(&cache, "a").await.as_deref(), Some("2"));
     assert_eq!(cache.flush().await.unwrap().writes, 2);
-    assert_eq!(cache.dirty(), 0);
+    assert_eq!(cache.unsaved(), 0);
     assert_eq!(get(&cache, "a").await.as_deref(), Some("2"));
-    put(&cache, "a", "3");
+    put(&cache, "a", "3").await;
     assert_eq!(get(&cache, "a").await.as_deref(), Some("3"));
     assert_eq!(cache.flush_for_exit(never()).await.unwrap().writes, 1);
     cache.close().await;
@@ -133,7 +168,7 @@ async fn without_dirty_entries_neither_spool_nor_store_is_touched() {
     let (cache, _) = place.open().await;
     // A store that is locked and a spool that cannot be written would both show.
     let _lock = place.lock_store().await;
-    fs::create_dir(place.path("cache.spool.tmp")).unwrap();
+    place.break_spool();
     assert_eq!(cache.flush().await.unwrap().writes, 0);
     let flushed = cache.flush_for_exit(never()).await.unwrap();
     assert!(flushed.writes == 0 && flushed.unspooled.is_none());
@@ -143,10 +178,10 @@ async fn without_dirty_entries_neither_spool_nor_store_is_touched() {
 async fn nothing_is_taken_in_from_the_exits_snapshot_on() {
     let place = Place::new();
     let (cache, _) = place.open().await;
-    put(&cache, "a", "1");
+    put(&cache, "a", "1").await;
     cache.flush_for_exit(never()).await.unwrap();
-    assert_eq!(cache.put("b".into(), b"1"), Err(PutError::Closed));
-    assert_eq!(cache.dirty(), 0);
+    assert!(matches!(cache.put("b".into(), b"1").await, Err(PutError::Closed)));
+    assert_eq!(cache.unsaved(), 0);
     assert_eq!(get(&cache, "a").await.as_deref(), Some("1"), "reading goes on");
 }
 
@@ -154,10 +189,10 @@ async fn nothing_is_taken_in_from_the_exits_snapshot_on() {
 async fn keys_that_a_store_would_refuse_never_reach_a_flush() {
     let place = Place::new();
     let (cache, _) = place.open().await;
-    for key in ["nul\0".to_owned(), "x".repeat(MAX_KEY_BYTES + 1)] {
-        assert_eq!(cache.put(key.clone(), b""), Err(PutError::Key));
+    for key in ["nul\0".to_owned(), "x".repeat(memory::MAX_KEY_BYTES + 1)] {
+        assert!(matches!(cache.put(key.clone(), b"").await, Err(PutError::Key)));
         assert_eq!(get(&cache, &key).await, None);
     }
-    put(&cache, &"x".repeat(MAX_KEY_BYTES), "");
+    put(&cache, &"x".repeat(memory::MAX_KEY_BYTES), "").await;
     assert_eq!(cache.flush().await.unwrap().writes, 1);
 }

@@ -1,0 +1,171 @@
+//! Files with users' data: mode 0600, regular, and reached through no link of another user.
+//!
+//! A link that another user can place in a shared folder would make this process, which may be
+//! root, read or overwrite a file of the link's choice. A pipe would block the start.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// Opens the file at `path` for reading and writing, and creates it with mode 0600 if it is missing.
+///
+/// # Errors
+///
+/// It is no regular file, it is a link of another user, or the file system's own.
+pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
+    let path = resolve(path)?;
+    regular(options().truncate(false).create(true).open(path)?)
+}
+
+/// Opens the file at `path` for reading and writing.
+///
+/// # Errors
+///
+/// As [`open_or_create`], and `NotFound`.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let path = resolve(path)?;
+    regular(options().open(path)?)
+}
+
+/// Creates the file at `path` with mode 0600, for reading and writing.
+///
+/// # Errors
+///
+/// Anything is at `path`, be it a link that leads nowhere; or the file system's own.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    options().create_new(true).open(path)
+}
+
+/// Refuses what [`open`] would refuse at `path`, if anything is there.
+///
+/// # Errors
+///
+/// As [`open`], but for `NotFound`.
+pub(crate) fn check(path: &Path) -> io::Result<()> {
+    resolve(path).map(drop)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600).custom_flags(UNFOLLOWED);
+    }
+    options
+}
+
+/// The last component is not followed if it is a link, and a pipe does not block.
+#[cfg(unix)]
+const UNFOLLOWED: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+
+/// Links of this process's own user and of root are followed.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    /// As many as Linux follows.
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match fs::symlink_metadata(&path) {
+            Ok(link) if link.is_symlink() => {
+                refuse_foreign(&link)?;
+                path = path.parent().unwrap_or(Path::new("")).join(fs::read_link(&path)?);
+            }
+            Ok(file) if !file.is_file() => return Err(not_regular()),
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(path),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+#[cfg(unix)]
+fn refuse_foreign(link: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let own = graceful_exit::os::limits::effective_user();
+    if link.uid() == own || link.uid() == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(ErrorKind::PermissionDenied, "it is a symbolic link that another user has made"))
+}
+
+/// Windows lets only administrators make links.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
+fn refuse_foreign(_: &fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("it is not a regular file")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn what_is_created_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, created) in [
+            ("either", open_or_create(&folder.path().join("either"))),
+            ("new", create_new(&folder.path().join("new"))),
+        ] {
+            let mode = created.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_and_a_pipe_blocks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let linked = folder.path().join("linked");
+        symlink(&pipe, &linked).unwrap();
+        for path in [&pipe, &linked, Path::new("/dev/null"), folder.path()] {
+            for error in [open_or_create(path).unwrap_err(), open(path).unwrap_err()] {
+                assert_eq!(error.to_string(), "it is not a regular file", "{}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn links_are_followed_when_they_are_our_own_and_never_where_a_file_is_to_be_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        symlink("file", &link).unwrap();
+        assert_eq!(open(&link).unwrap_err().kind(), ErrorKind::NotFound);
+        create_new(&link).unwrap_err();
+        assert!(!file.exists());
+        open_or_create(&link).unwrap();
+        assert!(file.exists());
+        open(&link).unwrap();
+        create_new(&link).unwrap_err();
+        if std::os::unix::fs::lchown(&link, Some(65_534), Some(65_534)).is_err() {
+            return; // only root can give a link away
+        }
+        for error in [open_or_create(&link).unwrap_err(), open(&link).unwrap_err()] {
+            assert!(error.to_string().contains("another user"), "{error}");
+        }
+        chown(&file, Some(65_534), Some(65_534)).unwrap();
+        open(&file).unwrap();
+    }
+
+    #[test]
+    fn links_that_lead_to_each_other_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        symlink(&one, &other).unwrap();
+        symlink(&other, &one).unwrap();
+        assert!(open(&one).unwrap_err().to_string().contains("too many"));
+    }
+}

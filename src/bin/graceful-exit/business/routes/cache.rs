@@ -1,0 +1,55 @@
+//! `GET` and `PUT /cache/{key}`.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use percent_encoding::percent_decode_str;
+
+use super::mount::Business;
+use crate::business::cache::PutError;
+
+/// After what time a write that was refused may be tried again, in seconds.
+const RETRY_AFTER: &str = "1";
+
+pub(super) async fn get(request: HttpRequest, business: web::Data<Business>) -> HttpResponse {
+    let Some(key) = key(&request) else { return not_utf8() };
+    match business.cache.get(&key).await {
+        Ok(Some(value)) => HttpResponse::Ok().content_type("application/octet-stream").body(value),
+        Ok(None) => text(HttpResponse::NotFound(), "no such key"),
+        Err(error) => {
+            log::error!("GET /cache/{key}: {error}");
+            text(HttpResponse::ServiceUnavailable(), "the store cannot be read")
+        }
+    }
+}
+
+pub(super) async fn put(
+    request: HttpRequest,
+    business: web::Data<Business>,
+    value: web::Bytes,
+) -> HttpResponse {
+    let Some(key) = key(&request) else { return not_utf8() };
+    match business.cache.put(key, &value).await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(error @ PutError::Key) => text(HttpResponse::BadRequest(), &error.to_string()),
+        Err(error) => {
+            let mut response = HttpResponse::ServiceUnavailable();
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            text(response, &error.to_string())
+        }
+    }
+}
+
+/// The key in the path; none if it is not UTF-8. What actix-web decodes has other characters in the
+/// place of wrong ones: two keys could become one.
+fn key(request: &HttpRequest) -> Option<String> {
+    let segment = request.uri().path().rsplit('/').next()?;
+    percent_decode_str(segment).decode_utf8().ok().map(String::from)
+}
+
+fn not_utf8() -> HttpResponse {
+    text(HttpResponse::BadRequest(), "a key is UTF-8")
+}
+
+fn text(mut response: HttpResponseBuilder, line: &str) -> HttpResponse {
+    response.content_type("text/plain; charset=utf-8").body(format!("{line}\n"))
+}

@@ -1,0 +1,54 @@
+//! [`Business`]: what the routes work on, and where each is.
+
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{Route, guard, http::header, web};
+use graceful_exit::ExitHandle;
+
+use super::{cache, requests, streams};
+use crate::business::cache::Cache;
+
+/// What the routes work on.
+#[derive(Clone, Debug)]
+pub(crate) struct Business {
+    pub(crate) cache: Cache,
+    pub(crate) exit: ExitHandle,
+    /// The harmful routes are there as well.
+    pub(crate) chaos: bool,
+}
+
+/// The largest value that the cache takes, in bytes.
+const MAX_VALUE: usize = 256 * 1024;
+
+impl Business {
+    /// Mounts the routes.
+    pub(crate) fn configure(&self, config: &mut web::ServiceConfig) {
+        config
+            .app_data(web::Data::new(self.clone()))
+            .app_data(web::PayloadConfig::new(MAX_VALUE))
+            .service(web::resource("/").route(read().to(requests::index)))
+            .service(web::resource("/slow").route(read().to(requests::slow)))
+            .service(web::resource("/stream").route(read().to(streams::numbered)))
+            .service(web::resource("/events").route(read().to(streams::events)))
+            .service(web::resource("/ws").route(read().to(streams::echo)))
+            .service(
+                web::resource("/cache/{key}")
+                    .route(read().to(cache::get))
+                    .route(web::put().to(cache::put)),
+            );
+        if self.chaos {
+            config
+                .service(web::resource("/chaos/block").route(read().to(requests::block)))
+                .service(web::resource("/chaos/panic").route(read().to(requests::panic)));
+        }
+    }
+
+    /// What every answer has: a browser takes it for nothing but what it says it is.
+    pub(crate) fn headers() -> DefaultHeaders {
+        DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+    }
+}
+
+/// A route that answers GET and HEAD.
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}

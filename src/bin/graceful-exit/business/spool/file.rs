@@ -1,0 +1,306 @@
+//! The spool's file: what is open, what is appended, what replaces what.
+
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::format::{self, Damage, End};
+use crate::business::directory::{self, Directory, beside};
+use crate::business::private_file;
+use crate::business::store::Writes;
+
+/// How long the lock of a process that has just ended is waited for: Windows releases it some time
+/// after the end, and on Unix a child of that process holds a copy until it has executed its program.
+const LOCK_WAIT: Duration = Duration::from_millis(250);
+
+/// How much longer a spool may grow than what it has to hold: writing it anew costs more than
+/// appending until then.
+const MAX_OUTDATED_BYTES: u64 = 4 << 20;
+
+/// An open spool, locked for as long as it lives. Every method blocks on the disk.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    path: PathBuf,
+    temporary: PathBuf,
+    folder: Directory,
+    /// The spool on the disk, if there is one.
+    current: Option<Current>,
+    /// An empty file under the temporary name, open for the next spool.
+    spare: Option<File>,
+    _lock: File,
+}
+
+/// The spool on the disk.
+#[derive(Debug)]
+struct Current {
+    file: File,
+    end: End,
+    /// A part of a group that could not be appended may lie behind `end`: it is cut off before
+    /// anything else is appended.
+    is_cut: bool,
+}
+
+impl Spool {
+    /// Locks the spool at `path` and reads what an earlier run left in it, which stays on the disk
+    /// until [`Spool::clear`]. Missing folders are created.
+    ///
+    /// # Errors
+    ///
+    /// It is held by another process, damaged, unreadable or no regular file. Nothing is removed or
+    /// changed then.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Writes), SpoolError> {
+        let failed = |doing| move |source| SpoolError::Io { path: path.to_owned(), doing, source };
+        let folder = directory::of(path);
+        directory::create(folder).map_err(failed("have its folder created"))?;
+        let folder = Directory::open(folder).map_err(failed("have its folder opened"))?;
+        let lock = private_file::open_or_create(&beside(path, ".lock")).map_err(failed("be locked"))?;
+        try_lock_for(LOCK_WAIT, &lock).map_err(|error| match error {
+            TryLockError::WouldBlock => SpoolError::Held { path: path.to_owned() },
+            TryLockError::Error(source) => failed("be locked")(source),
+        })?;
+        let (current, left) = match private_file::open(path).and_then(read) {
+            Ok((file, content)) => {
+                let length = content.len() as u64;
+                let (writes, end) = format::decode(content.into())
+                    .map_err(|damage| SpoolError::Damaged { path: path.to_owned(), damage })?;
+                (Some(Current { file, end, is_cut: length > end.length }), writes)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => (None, Writes::new()),
+            Err(error) => return Err(failed("be read")(error)),
+        };
+        let temporary = beside(path, ".tmp");
+        let spare = create_anew(&temporary).map_err(failed("have its temporary file created"))?;
+        let spool =
+            Self { path: path.to_owned(), temporary, folder, current, spare: Some(spare), _lock: lock };
+        Ok((spool, left))
+    }
+
+    /// Adds `writes` to what the spool holds, durable on `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// The disk's. What the spool held before is still in it.
+    pub(crate) fn append(&mut self, writes: &Writes) -> Result<(), SpoolError> {
+        match &mut self.current {
+            None => self.replace(writes),
+            Some(current) => current.append(writes).map_err(|source| self.failed("be written", source)),
+        }
+    }
+
+    /// Replaces the spool by one that holds `writes` alone, durable on `Ok`. The caller hands over
+    /// everything that is not in the store.
+    ///
+    /// # Errors
+    ///
+    /// The disk's. Either the earlier spool is then still there, or this one is.
+    pub(crate) fn replace(&mut self, writes: &Writes) -> Result<(), SpoolError> {
+        let spare = self.spare.take().filter(|spare| is_at(spare, &self.temporary));
+        let mut file = match spare {
+            Some(spare) => spare,
+            None => create_anew(&self.temporary).map_err(|source| self.failed("be created", source))?,
+        };
+        let (doing, result) = match write_synced(&mut file, writes) {
+            Ok(end) => ("be put in place", fs::rename(&self.temporary, &self.path).map(|()| end)),
+            Err(error) => ("be written", Err(error)),
+        };
+        match result {
+            Ok(end) => {
+                self.current = Some(Current { file, end, is_cut: false });
+                self.folder.sync().map_err(|source| self.failed("be synced", source))
+            }
+            Err(source) => {
+                // What it takes up may be needed elsewhere on a full disk.
+                self.spare = file.set_len(0).is_ok().then_some(file);
+                Err(self.failed(doing, source))
+            }
+        }
+    }
+
+    /// Removes the spool, once the store has all that it holds. Its file becomes the next spool's
+    /// temporary one, so that no other has to be opened.
+    ///
+    /// # Errors
+    ///
+    /// The disk's. The spool then [is still occupied](Spool::is_occupied).
+    pub(crate) fn clear(&mut self) -> Result<(), SpoolError> {
+        let Some(current) = &self.current else { return Ok(()) };
+        if !is_at(&current.file, &self.path) && fs::symlink_metadata(&self.path).is_ok() {
+            let source = io::Error::other("another file has taken its place");
+            return Err(self.failed("be removed", source));
+        }
+        self.spare = None;
+        match fs::rename(&self.path, &self.temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(self.failed("be removed", error)),
+            _ => {}
+        }
+        self.folder.sync().map_err(|source| self.failed("be removed", source))?;
+        self.spare = self.current.take().map(|current| current.file).filter(|file| file.set_len(0).is_ok());
+        Ok(())
+    }
+
+    /// True if a spool is on the disk: the next start brings it in, so nothing newer may be written
+    /// to the store past it.
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// True if the spool has gone from its place, and is to be replaced.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| !is_at(&current.file, &self.path))
+    }
+
+    /// True if the spool should be replaced, because most of it is out of date: it has to hold so many
+    /// `entries` of so many `bytes`.
+    pub(crate) fn is_outdated(&self, entries: usize, bytes: usize) -> bool {
+        let most = format::length(entries, bytes).saturating_add(MAX_OUTDATED_BYTES);
+        self.current.as_ref().is_some_and(|current| current.end.length > most)
+    }
+
+    /// Removes the temporary file. A later spool has to create one.
+    pub(crate) fn release(&mut self) {
+        if let Some(spare) = self.spare.take()
+            && is_at(&spare, &self.temporary)
+        {
+            // If it stays, the next start removes it.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+
+    fn failed(&self, doing: &'static str, source: io::Error) -> SpoolError {
+        SpoolError::Io { path: self.path.clone(), doing, source }
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Current {
+    fn append(&mut self, writes: &Writes) -> io::Result<()> {
+        if self.is_cut {
+            self.file.set_len(self.end.length)?;
+            self.is_cut = false;
+        }
+        match append_synced(&mut self.file, self.end, writes) {
+            Ok(end) => {
+                self.end = end;
+                Ok(())
+            }
+            Err(error) => {
+                self.is_cut = self.file.set_len(self.end.length).is_err();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Why a spool cannot be used. Its text names the path.
+#[derive(Debug)]
+pub(crate) enum SpoolError {
+    /// Another process has it.
+    Held { path: PathBuf },
+    /// What it holds cannot be trusted. It is left as it is, to be looked at.
+    Damaged { path: PathBuf, damage: Damage },
+    /// The disk failed while the spool was to `doing`.
+    Io { path: PathBuf, doing: &'static str, source: io::Error },
+}
+
+impl fmt::Display for SpoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held { path } => {
+                write!(f, "the spool {} is held by another process", path.display())
+            }
+            Self::Damaged { path, damage } => {
+                write!(f, "the spool {} is damaged, and was left as it is: {damage}", path.display())
+            }
+            Self::Io { path, doing, source } => {
+                write!(f, "the spool {} cannot {doing}: {source}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for SpoolError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            Self::Held { .. } | Self::Damaged { .. } => None,
+        }
+    }
+}
+
+fn try_lock_for(wait: Duration, lock: &File) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < wait => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn read(mut file: File) -> io::Result<(File, Vec<u8>)> {
+    let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok((file, content))
+}
+
+fn write_synced(file: &mut File, writes: &Writes) -> io::Result<End> {
+    file.rewind()?;
+    let end = written(file, |out| format::begin(writes, out))?;
+    file.sync_all()?;
+    Ok(end)
+}
+
+fn append_synced(file: &mut File, end: End, writes: &Writes) -> io::Result<End> {
+    file.seek(SeekFrom::Start(end.length))?;
+    let end = written(file, |out| format::append(end, writes, out))?;
+    file.sync_data()?;
+    Ok(end)
+}
+
+fn written(
+    file: &mut File,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<End>,
+) -> io::Result<End> {
+    let mut out = BufWriter::with_capacity(64 << 10, file);
+    let end = write(&mut out)?;
+    out.flush()?;
+    Ok(end)
+}
+
+/// Creates an empty file at `path` in place of whatever a killed process left there: nothing is
+/// written through a link.
+fn create_anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => private_file::create_new(path),
+    }
+}
+
+/// True if `path` is the name of this open file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// Windows lets no other process remove or replace a file that is open here.
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+#[cfg(test)]
+mod tests;

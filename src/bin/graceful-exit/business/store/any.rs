@@ -1,0 +1,204 @@
+//! [`Store`]: either of the two, and what both do alike.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{postgres, sqlite};
+
+/// What is written together: each key once, and in the same order everywhere, so that two instances
+/// that write to one PostgreSQL cannot lock each other out.
+pub(crate) type Writes = BTreeMap<String, Bytes>;
+
+/// How long a lock that another program holds is waited for. Several such waits still fit into a
+/// callback's 3 s, so that the error of the store is told and not a timeout.
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection is waited for, a new one's login included.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An upper bound on connections that read, whatever the load; a flush has one of its own.
+pub(super) const MAX_CONNECTIONS: u32 = 4;
+
+/// Rows and bytes that one statement carries at most: few round trips, little memory.
+pub(super) const STATEMENT_ROWS: usize = 500;
+pub(super) const STATEMENT_BYTES: usize = 4 << 20;
+
+/// An open store. It is read by any number of tasks, and written by one at a time.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// How errors call it: without its password.
+    name: String,
+    reader: Reader,
+    writer: Mutex<Writer>,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Sqlite(sqlite::Reader),
+    Postgres(postgres::Reader),
+}
+
+#[derive(Debug)]
+enum Writer {
+    Sqlite(sqlite::Writer),
+    Postgres(Box<postgres::Writer>),
+}
+
+/// The right to write.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    name: &'a str,
+    writer: MutexGuard<'a, Writer>,
+}
+
+impl Store {
+    /// Opens the store that `url` names (`sqlite://data/cache.db`, `postgres://user@host/database`)
+    /// and creates its table, and for SQLite its file and the folders above it, where missing. The
+    /// connection for [`Turn::write_all`] is open on `Ok`, and served by the calling runtime.
+    ///
+    /// # Errors
+    ///
+    /// The URL names no store, or the store cannot be reached, or its table cannot be used.
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        let (name, reader, writer) = match url.split_once(':') {
+            Some(("sqlite", _)) => {
+                let (reader, writer) = sqlite::open(url).await?;
+                (url.to_owned(), Reader::Sqlite(reader), Writer::Sqlite(writer))
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                let (name, reader, writer) = postgres::open(url).await?;
+                (name, Reader::Postgres(reader), Writer::Postgres(Box::new(writer)))
+            }
+            // The rest of it may be a password.
+            Some((scheme, _)) => {
+                return Err(StoreError::url(format!("{scheme}:"), "it is neither sqlite: nor postgres:"));
+            }
+            None => {
+                let why = "its URL begins with neither sqlite: nor postgres:";
+                return Err(StoreError::url("the store".into(), why));
+            }
+        };
+        Ok(Self { name, reader, writer: Mutex::new(writer) })
+    }
+
+    /// True if `url` names a store in a file, which needs no network.
+    pub(crate) fn is_file(url: &str) -> bool {
+        url.starts_with("sqlite:")
+    }
+
+    /// Returns what `key` has in the store.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read, or is locked for longer than a second.
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let value = match &self.reader {
+            Reader::Sqlite(store) => store.get(key).await,
+            Reader::Postgres(store) => store.get(key).await,
+        };
+        let value = value.map_err(|source| StoreError::sql(&self.name, "read", source))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    /// Waits until nothing else writes.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        Turn { name: &self.name, writer: self.writer.lock().await }
+    }
+
+    /// Closes every connection, once what is running on it has ended. Later calls fail.
+    pub(crate) async fn close(&self) {
+        let mut turn = self.turn().await;
+        match &self.reader {
+            Reader::Sqlite(store) => store.close().await,
+            Reader::Postgres(store) => store.close().await,
+        }
+        match &mut *turn.writer {
+            Writer::Sqlite(_) => {}
+            Writer::Postgres(store) => store.close().await,
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Writes all of `writes` in one transaction, each over what its key had.
+    ///
+    /// Dropping the future gives up between two statements; whether the transaction was committed
+    /// is then unknown, as it is when the connection is lost at that moment.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written, or is locked for longer than a second.
+    pub(crate) async fn write_all(&mut self, writes: &Writes) -> Result<(), StoreError> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        // Each future is tens of kilobytes large, which a flush of nothing would clear on its stack.
+        match &mut *self.writer {
+            Writer::Sqlite(store) => Box::pin(store.write_all(writes)).await,
+            Writer::Postgres(store) => Box::pin(store.write_all(writes)).await,
+        }
+        .map_err(|source| StoreError::sql(self.name, "write", source))
+    }
+}
+
+/// What went wrong with the store. Its text names the file or the server, and no password.
+#[derive(Debug)]
+pub(crate) struct StoreError {
+    store: String,
+    doing: &'static str,
+    why: Box<dyn Error + Send + Sync>,
+}
+
+impl StoreError {
+    pub(super) fn url(store: String, why: &'static str) -> Self {
+        Self { store, doing: "use", why: why.into() }
+    }
+
+    pub(super) fn sql(store: &str, doing: &'static str, source: sqlx::Error) -> Self {
+        Self { store: store.to_owned(), doing, why: source.into() }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: ", self.doing, self.store)?;
+        match self.why.downcast_ref() {
+            Some(sqlx::Error::PoolTimedOut) => {
+                write!(f, "no connection within {} s", CONNECT_TIMEOUT.as_secs())
+            }
+            Some(sqlx::Error::Database(error)) => f.write_str(error.message()),
+            Some(sqlx::Error::Configuration(error)) => write!(f, "{error}"),
+            Some(sqlx::Error::Io(error)) => write!(f, "{error}"),
+            _ => write!(f, "{}", self.why),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.why.as_ref())
+    }
+}
+
+/// Splits `writes` into what one statement carries: at least one row, then up to both limits.
+pub(super) fn statements(writes: &Writes) -> impl Iterator<Item = Vec<(&str, &[u8])>> {
+    let mut rows = writes.iter().map(|(key, value)| (key.as_str(), &value[..])).peekable();
+    std::iter::from_fn(move || {
+        let mut statement = vec![rows.next()?];
+        let size = |(key, value): &(&str, &[u8])| key.len() + value.len();
+        let mut bytes = size(&statement[0]);
+        while statement.len() < STATEMENT_ROWS
+            && let Some(row) = rows.next_if(|row| bytes + size(row) <= STATEMENT_BYTES)
+        {
+            bytes += size(&row);
+            statement.push(row);
+        }
+        Some(statement)
+    })
+}

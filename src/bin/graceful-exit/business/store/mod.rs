@@ -1,0 +1,13 @@
+//! The store: the table `cache (key, value)` in SQLite or PostgreSQL.
+//!
+//! What is written together is written in one transaction, durable when it is reported: the spool is
+//! removed on the strength of it.
+
+mod any;
+mod postgres;
+mod sqlite;
+
+pub(crate) use any::{Store, StoreError, Writes};
+
+#[cfg(test)]
+mod tests;

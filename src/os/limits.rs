@@ -1,0 +1,39 @@
+//! What the system lets this process have, and what happens at a limit. Windows has neither limit.
+
+/// Makes a file that reaches the limit of its size (`ulimit -f`, `RLIMIT_FSIZE`) an error of the write
+/// (`EFBIG`), like a full disk. By default the system ends the process by `SIGXFSZ`.
+///
+/// Programs that this one starts inherit it.
+#[cfg(unix)]
+pub fn report_file_size_limit() {
+    // SAFETY: ignoring a signal installs no handler. It cannot fail for a signal that exists.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// Lets this process have as many descriptors as its hard limit allows: the soft one, 1,024 by default,
+/// is for programs that use `select`. Programs that this one starts inherit it.
+#[cfg(unix)]
+pub fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is valid for both calls.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 || limit.rlim_cur == limit.rlim_max {
+            return;
+        }
+        // Apple's kernel refuses more than this (`OPEN_MAX`), whatever the hard limit says.
+        let most = if cfg!(target_vendor = "apple") { 10_240 } else { limit.rlim_max };
+        limit.rlim_cur = limit.rlim_max.min(most);
+        // What the process has is enough to start, or the start says what it lacks.
+        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+    }
+}
+
+/// The user whose rights the process has.
+#[cfg(unix)]
+#[must_use]
+pub fn effective_user() -> u32 {
+    // SAFETY: it only reads, and cannot fail.
+    unsafe { libc::geteuid() }
+}
