@@ -138,8 +138,28 @@ fn it_is_flushed_at_each_interval() {
 
 #[cfg(unix)]
 #[test]
-fn a_forced_exit_before_the_flush_reports_what_is_lost() {
+fn a_forced_exit_after_the_checkpoint_loses_nothing() {
     let app = App::start(&["shutdown.drain_timeout=60s", "shutdown.coalesce=0s"]);
+    put(&app, 7);
+    let _request = app.in_flight("/slow?ms=60000");
+    app.signal(libc::SIGTERM);
+    wait_until("the checkpoint is done", || app.status()["checkpoints"][0]["state"] == "done");
+    app.signal(libc::SIGTERM);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(1));
+    let report = ended.report();
+    assert_eq!(report["checkpoints"][0]["outcome"], "done", "{report}");
+    let callback = &report["callbacks"][0];
+    assert_eq!((&callback["outcome"], &callback["error"]), (&"not_started".into(), &Value::Null));
+    let app = App::start_in(ended.folder, &[]);
+    has(&app, 7);
+    assert!(app.log_text().contains("7 writes of an earlier run were brought in"), "{}", app.log_text());
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_checkpoint_a_forced_exit_before_the_flush_reports_what_is_lost() {
+    let app = App::start(&["cache.checkpoint=false", "shutdown.drain_timeout=60s", "shutdown.coalesce=0s"]);
     put(&app, 7);
     let _request = app.in_flight("/slow?ms=60000");
     app.signal(libc::SIGTERM);
@@ -159,8 +179,9 @@ fn a_forced_exit_before_the_flush_reports_what_is_lost() {
 
 #[cfg(unix)]
 #[test]
-fn a_forced_exit_during_the_flush_reports_what_is_not_spooled_as_lost() {
+fn without_a_checkpoint_a_forced_exit_during_the_flush_reports_what_is_not_spooled_as_lost() {
     let app = App::start(&[
+        "cache.checkpoint=false",
         "demo.flush_delay=60s",
         "shutdown.callback_timeout=60s",
         "shutdown.timeout=100s",
@@ -178,6 +199,25 @@ fn a_forced_exit_during_the_flush_reports_what_is_not_spooled_as_lost() {
     let lost = callback["error"] == "1 cached write was not flushed";
     let app = App::start_in(ended.folder, &[]);
     assert_eq!(Client::get(app.business, "/cache/key-0").status, if lost { 404 } else { 200 }, "{callback}");
+}
+
+/// From the checkpoint on, a write is acknowledged by the spool: whatever is acknowledged is there after a kill.
+#[test]
+fn a_kill_after_the_checkpoint_loses_no_write_that_was_acknowledged_before_or_after_it() {
+    let app = App::start(&["shutdown.ready_delay=60s", "shutdown.timeout=100s"]);
+    put(&app, 100);
+    app.signal_to_stop();
+    wait_until("the checkpoint is done", || app.status()["checkpoints"][0]["state"] == "done");
+    for key in 0..20 {
+        assert_eq!(Client::put(app.business, &format!("/cache/late-{key}"), b"late").status, 204);
+    }
+    assert_eq!(Client::put(app.business, "/cache/key-0", b"newer").status, 204);
+    let app = App::start_in(app.kill(), &[]);
+    for key in 0..20 {
+        assert_eq!(Client::get(app.business, &format!("/cache/late-{key}")).text(), "late");
+    }
+    assert_eq!(Client::get(app.business, "/cache/key-0").text(), "newer");
+    assert_eq!(Client::get(app.business, "/cache/key-99").text(), "value-99");
 }
 
 #[test]

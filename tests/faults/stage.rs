@@ -303,7 +303,7 @@ pub(super) fn put(business: SocketAddr, key: &str, value: &str) {
 }
 
 /// Part of the log line of a start that imports a spool.
-pub(super) const BROUGHT_IN: &str = "were brought in";
+pub(super) const BROUGHT_IN: &str = "brought in";
 
 /// Starts again in the directory, and checks that every value is there and no spool is left. Returns true if the
 /// start imported a spool.

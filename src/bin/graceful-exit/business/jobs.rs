@@ -38,8 +38,14 @@ impl Handler<Checkpoint> for CacheActor {
     type Result = ResponseFuture<Result<(), JobError>>;
 
     fn handle(&mut self, _: Checkpoint, _: &mut Self::Context) -> Self::Result {
-        let cache = self.cache.clone();
-        Box::pin(async move { Ok(cache.checkpoint().await?) })
+        let (cache, sentences) = (self.cache.clone(), self.sentences);
+        Box::pin(async move {
+            // The flush is another chance to save the writes: it decides whether the exit has failed.
+            if let Err(error) = cache.checkpoint().await {
+                log::warn!("{}", sentences.no_checkpoint(&error));
+            }
+            Ok(())
+        })
     }
 }
 
@@ -91,9 +97,10 @@ pub(crate) fn start(cache: &Cache, settings: &Settings, language: Language) -> i
         .label(sentences.flush())
         .unsaved(move || Some(unsaved.unsaved()).filter(|&lost| lost > 0).map(|lost| sentences.lost(lost)));
     let release = Job::resource(STORE, actor.clone().recipient()).label(sentences.release());
-    let checkpoint = settings.cache.checkpoint.then(|| {
-        Job::checkpoint(CHECKPOINT, actor.recipient()).label(sentences.checkpoint())
-    });
+    let checkpoint = settings
+        .cache
+        .checkpoint
+        .then(|| Job::checkpoint(CHECKPOINT, actor.recipient()).label(sentences.checkpoint()));
     Ok([flush, release].into_iter().chain(checkpoint).collect())
 }
 

@@ -31,9 +31,7 @@ impl Business {
             .service(web::resource("/events").route(read().to(streams::events)))
             .service(web::resource("/ws").route(read().to(streams::echo)))
             .service(
-                web::resource("/cache/{key}")
-                    .route(read().to(cache::get))
-                    .route(web::put().to(cache::put)),
+                web::resource("/cache/{key}").route(read().to(cache::get)).route(web::put().to(cache::put)),
             );
         if self.chaos {
             config

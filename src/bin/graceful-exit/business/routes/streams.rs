@@ -109,7 +109,8 @@ fn is_same_origin(headers: &HeaderMap, target: &Uri) -> bool {
     let Some(origin) = origins.next() else { return true };
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
     let host = host.or_else(|| target.authority().map(|authority| authority.as_str().as_bytes()));
-    let authority = [&b"http://"[..], b"https://"].iter().find_map(|scheme| origin.as_bytes().strip_prefix(*scheme));
+    let authority =
+        [&b"http://"[..], b"https://"].iter().find_map(|scheme| origin.as_bytes().strip_prefix(*scheme));
     let is_same = matches!((host, authority), (Some(host), Some(of)) if host.eq_ignore_ascii_case(of));
     is_same && origins.next().is_none()
 }

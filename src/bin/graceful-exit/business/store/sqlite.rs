@@ -169,9 +169,7 @@ fn is_gone(error: &sqlx::Error, file: &Path) -> bool {
 fn create(file: &Path) -> io::Result<()> {
     private_file::check(&beside(file, "-journal"))?;
     match private_file::open(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            private_file::open_or_create(file).map(drop)
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => private_file::open_or_create(file).map(drop),
         // SQLite says more about a file that cannot be written.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => private_file::check(file),
         opened => opened.map(drop),

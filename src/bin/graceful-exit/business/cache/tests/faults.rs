@@ -37,8 +37,7 @@ async fn a_start_that_cannot_bring_the_spool_in_fails_and_keeps_it() {
     let (url, path) = (place.url(), place.path("cache.spool"));
     Spool::open(&path).unwrap().0.append(&writes([("a", "1")])).unwrap();
     let lock = place.lock_store().await;
-    let options =
-        Options { store: &url, spool: &path, limits: NO_LIMITS, flush_delay: Duration::ZERO };
+    let options = Options { store: &url, spool: &path, limits: NO_LIMITS, flush_delay: Duration::ZERO };
     let error = Cache::open(options).await.unwrap_err().to_string();
     assert!(error.starts_with("1 write that an earlier run left in ") && error.contains("locked"), "{error}");
     drop(lock);

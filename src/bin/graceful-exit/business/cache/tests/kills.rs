@@ -112,8 +112,7 @@ async fn killed_child() {
     let Ok(folder) = std::env::var(CHILD) else { return };
     let url = format!("sqlite://{folder}/cache.db");
     let spool = Path::new(&folder).join("cache.spool");
-    let options =
-        Options { store: &url, spool: &spool, limits: NO_LIMITS, flush_delay: Duration::ZERO };
+    let options = Options { store: &url, spool: &spool, limits: NO_LIMITS, flush_delay: Duration::ZERO };
     let (cache, _) = Cache::open(options).await.unwrap();
     for n in 0.. {
         put(&cache, "newest", &n.to_string()).await;

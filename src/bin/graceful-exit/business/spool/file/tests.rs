@@ -187,9 +187,12 @@ fn spool_lock_and_folder_are_for_their_owner_alone() {
     let path = folder.path().join("data/deep/cache.spool");
     let (mut spool, _) = Spool::open(&path).unwrap();
     spool.append(&writes([("a", "1")])).unwrap();
-    for (name, mode) in
-        [("data", 0o700), ("data/deep", 0o700), ("data/deep/cache.spool", 0o600), ("data/deep/cache.spool.lock", 0o600)]
-    {
+    for (name, mode) in [
+        ("data", 0o700),
+        ("data/deep", 0o700),
+        ("data/deep/cache.spool", 0o600),
+        ("data/deep/cache.spool.lock", 0o600),
+    ] {
         let found = fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{name}: {found:o}");
     }
@@ -199,7 +202,8 @@ fn spool_lock_and_folder_are_for_their_owner_alone() {
 #[cfg(unix)]
 #[test]
 fn a_pipe_in_the_place_of_any_of_its_files_is_refused_or_removed_and_blocks_nothing() {
-    for (name, is_refused) in [("cache.spool", true), ("cache.spool.lock", true), ("cache.spool.tmp", false)] {
+    for (name, is_refused) in [("cache.spool", true), ("cache.spool.lock", true), ("cache.spool.tmp", false)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let made = std::process::Command::new("mkfifo").arg(folder.path().join(name)).status().unwrap();
         assert!(made.success());
