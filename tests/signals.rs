@@ -62,7 +62,7 @@ fn time_to_force(first: i32, second: i32) -> Duration {
 
 #[test]
 fn two_signals_within_the_coalesce_time_are_one_request() {
-    let app = App::start(&["shutdown.coalesce=500ms"]);
+    let app = App::start(&["shutdown.coalesce=10s"]);
     let mut request = app.in_flight("/slow?ms=800");
     let first = app.signal(libc::SIGHUP);
     thread::sleep(Duration::from_millis(5));
@@ -70,7 +70,6 @@ fn two_signals_within_the_coalesce_time_are_one_request() {
     app.signal(libc::SIGCONT);
     sleep_until(first + Duration::from_millis(100));
     app.signal(libc::SIGHUP);
-    assert!(first.elapsed() < Duration::from_millis(450), "the machine is too busy to tell anything");
     assert_eq!(request.read().expect("the request in flight is answered").status, 200);
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
@@ -81,9 +80,10 @@ fn two_signals_within_the_coalesce_time_are_one_request() {
 fn the_two_signals_of_a_closing_terminal_are_one_request() {
     let app = App::start(&[]);
     let mut request = app.in_flight("/slow?ms=400");
-    let first = app.signal(libc::SIGINT);
-    app.signal(libc::SIGHUP);
-    assert!(first.elapsed() < Duration::from_millis(40), "the machine is too busy to tell anything");
+    // Both are pending when the process runs again, however busy the machine is.
+    for signal in [libc::SIGSTOP, libc::SIGINT, libc::SIGHUP, libc::SIGCONT] {
+        app.signal(signal);
+    }
     assert_eq!(request.read().expect("the request in flight is answered").status, 200);
     assert_eq!(app.wait().code(), Some(0));
 }
