@@ -1,23 +1,27 @@
-//! The command line.
+//! The command line: which command, with which settings.
 
-use std::{
-    env,
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+mod help;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{env, future::Future, path::PathBuf, process::ExitCode};
+
+use actix_web::rt::System;
+use clap::{Args, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 use graceful_exit::{
     Language,
-    settings::{Layers, Settings, SettingsError},
+    os::signals,
+    settings::{Layers, Loaded},
 };
 
-use crate::{exit_code, plan, report, run};
+use crate::{
+    client::{self, Target},
+    config,
+    output::{exit_code, fail, print},
+    plan, report, run,
+};
 
-/// An admin and a business server that stop without losing an answer or a cached write.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "graceful-exit", version)]
 struct Arguments {
     #[command(flatten)]
     layers: LayerArguments,
@@ -27,112 +31,179 @@ struct Arguments {
 
 /// What may stand before the subcommand and after it, and counts in that order. (clap's `global` would let what
 /// stands after replace what stands before.)
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 struct LayerArguments {
-    /// Lay FILE over the built-in defaults; later ones win.
     #[arg(short, long, value_name = "FILE")]
     config: Vec<PathBuf>,
-    /// Set one key, as in `shutdown.timeout=8s`; later ones win, and all of them over files and environment.
     #[arg(short, long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 }
 
+// The texts of the help are in `help.rs`, in each language; a test finds what has none.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run both servers until asked to stop (this is the default).
     Run {
         #[command(flatten)]
         layers: LayerArguments,
     },
-    /// Run both servers as a Windows service, which the service manager starts and stops.
     #[cfg(windows)]
     Service {
         #[command(flatten)]
         layers: LayerArguments,
     },
-    /// Start nothing: check the settings, and print the shutdown that they lead to.
     Plan {
         #[command(flatten)]
         layers: LayerArguments,
-        /// How to print it.
         #[arg(long, value_enum, default_value = "text")]
-        format: Format,
+        format: plan::Format,
         #[command(flatten)]
-        patience: plan::Patience,
+        grace_period: plan::GracePeriod,
     },
-    /// Print a report file as a person reads it.
     Report {
-        /// The file that `report.path` named.
         file: PathBuf,
-        /// Draw its timeline to OUT as well.
         #[arg(long, value_name = "OUT")]
         svg: Option<PathBuf>,
     },
+    Config {
+        #[command(flatten)]
+        layers: LayerArguments,
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    Status {
+        #[command(flatten)]
+        layers: LayerArguments,
+        #[arg(long, value_enum, default_value = "text")]
+        format: client::Format,
+        #[arg(long)]
+        url: Option<String>,
+    },
+    Stop {
+        #[command(flatten)]
+        layers: LayerArguments,
+        #[arg(long)]
+        wait: bool,
+        #[arg(long)]
+        url: Option<String>,
+    },
+    Completions {
+        shell: Shell,
+    },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Format {
-    Text,
-    Json,
-    /// The block of a Deployment.
-    Kubernetes,
-    /// The block of a unit.
-    Systemd,
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    Show {
+        #[command(flatten)]
+        layers: LayerArguments,
+        #[arg(long, value_enum, default_value = "toml")]
+        format: config::Format,
+    },
+    Check {
+        #[command(flatten)]
+        layers: LayerArguments,
+    },
+    Default,
 }
 
+/// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
-    let Arguments { layers, command } = match Arguments::try_parse() {
+    let language = Language::from_environment();
+    let matches = help::command::<Arguments>(language).try_get_matches();
+    let Arguments { layers, command } = match matches.and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no errors; an output that is closed is not ours to complain about.
+            // Help and version are no errors. An output that is closed cannot be told so.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit_code::USAGE } else { 0 });
         }
     };
-    match command.unwrap_or(Command::Run { layers: LayerArguments::default() }) {
-        Command::Run { layers: more } => match load(layers, more) {
-            Ok(settings) => run::main(settings),
-            Err(error) => fail(exit_code::USAGE, &error),
-        },
+    let command = command.unwrap_or(Command::Run { layers: LayerArguments::default() });
+    if !command.handles_signals() {
+        signals::unblock();
+    }
+    match command {
+        Command::Run { layers: more } => with_settings(layers.and(more), run::main),
         #[cfg(windows)]
-        Command::Service { layers: more } => match load(layers, more) {
-            Ok(settings) => crate::service::main(settings),
+        Command::Service { layers: more } => with_settings(layers.and(more), crate::service::main),
+        Command::Plan { layers: more, format, grace_period } => {
+            with_settings(layers.and(more), |loaded| print(&plan::print(&loaded, format, grace_period)))
+        }
+        Command::Report { file, svg } => match report::print(&file, svg.as_deref(), language) {
+            Ok(text) => print(&text),
             Err(error) => fail(exit_code::USAGE, &error),
         },
-        Command::Plan { layers: more, format, patience } => {
-            graceful_exit::os::signals::unblock();
-            match load(layers, more) {
-                Ok(settings) => print(&plan::print(&settings, format, patience)),
-                Err(error) => fail(exit_code::USAGE, &error),
+        Command::Config { layers: middle, command } => {
+            let layers = layers.and(middle);
+            match command {
+                ConfigCommand::Show { layers: more, format } => {
+                    config::show(&layers.and(more).layers(), format)
+                }
+                ConfigCommand::Check { layers: more } => config::check(&layers.and(more).layers()),
+                ConfigCommand::Default => config::default(),
             }
         }
-        Command::Report { file, svg } => {
-            graceful_exit::os::signals::unblock();
-            match report::print(&file, svg.as_deref(), Language::from_environment()) {
-                Ok(text) => print(&text),
-                Err(error) => fail(exit_code::USAGE, &error),
-            }
+        Command::Status { layers: more, format, url } => {
+            with_target(layers.and(more), url.as_deref(), async |target| {
+                client::status(&target, format).await
+            })
+        }
+        Command::Stop { layers: more, wait, url } => {
+            with_target(layers.and(more), url.as_deref(), async |target| client::stop(&target, wait).await)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut command = help::command::<Arguments>(language);
+            clap_complete::generate(shell, &mut command, "graceful-exit", &mut script);
+            print(&String::from_utf8_lossy(&script))
         }
     }
 }
 
-fn load(mut layers: LayerArguments, more: LayerArguments) -> Result<Settings, SettingsError> {
-    layers.config.extend(more.config);
-    layers.set.extend(more.set);
-    Settings::load(&Layers { files: layers.config, set: layers.set, environment: env::vars_os().collect() })
-}
-
-/// Prints to standard output; a reader that has left has read enough.
-fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+impl Command {
+    /// True if it serves, and catches signals by itself. Any other command is ended by them as usual.
+    fn handles_signals(&self) -> bool {
+        match self {
+            Self::Run { .. } => true,
+            #[cfg(windows)]
+            Self::Service { .. } => true,
+            Self::Plan { .. }
+            | Self::Report { .. }
+            | Self::Config { .. }
+            | Self::Status { .. }
+            | Self::Stop { .. }
+            | Self::Completions { .. } => false,
+        }
     }
 }
 
-/// One message on standard error, and the exit code.
-pub(crate) fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    let _ = writeln!(io::stderr(), "graceful-exit: {error}");
-    ExitCode::from(code)
+impl LayerArguments {
+    /// These, and more that win over them.
+    fn and(mut self, more: Self) -> Self {
+        self.config.extend(more.config);
+        self.set.extend(more.set);
+        self
+    }
+
+    fn layers(self) -> Layers {
+        Layers { files: self.config, set: self.set, environment: env::vars_os().collect() }
+    }
+}
+
+fn with_settings(layers: LayerArguments, go: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
+    match layers.layers().load() {
+        Ok(loaded) => go(loaded),
+        Err(error) => fail(exit_code::USAGE, &error),
+    }
+}
+
+fn with_target<F: Future<Output = ExitCode>>(
+    layers: LayerArguments,
+    url: Option<&str>,
+    go: impl FnOnce(Target) -> F,
+) -> ExitCode {
+    with_settings(layers, |loaded| match Target::new(&loaded.settings, url) {
+        Ok(target) => System::new().block_on(go(target)),
+        Err(error) => fail(exit_code::USAGE, &error),
+    })
 }

@@ -2,13 +2,19 @@
 
 mod business;
 mod cli;
+mod client;
+mod config;
 mod inherited;
+mod locale;
+mod output;
 mod plan;
 mod progress;
 mod report;
 mod run;
+mod servers;
 #[cfg(windows)]
 mod service;
+mod view;
 
 use std::process::ExitCode;
 
@@ -21,12 +27,4 @@ fn main() -> ExitCode {
         graceful_exit::os::limits::raise_descriptor_limit();
     }
     cli::main()
-}
-
-/// The exit codes that stand for no outcome of an exit.
-mod exit_code {
-    /// The command line or the settings are wrong; nothing was started.
-    pub(crate) const USAGE: u8 = 2;
-    /// Start-up failed.
-    pub(crate) const START: u8 = 4;
 }

@@ -5,17 +5,27 @@ mod timeline;
 
 use std::{fmt::Write, time::Duration};
 
+use clap::ValueEnum;
 use graceful_exit::{
     Stop,
     locale::rounded,
     sequence::{Kind, Member, Phase, Plan, PlanError},
-    settings::{self, Settings},
+    settings::{self, Loaded, Settings},
 };
 use serde_json::{Value, json};
 
-pub(crate) use self::platform::Patience;
+pub(crate) use self::platform::GracePeriod;
 use self::timeline::Canvas;
-use crate::{business, cli::Format};
+use crate::business;
+
+/// How the plan is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Kubernetes,
+    Systemd,
+}
 
 /// The plan that `run` carries out, without starting anything.
 pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
@@ -38,20 +48,21 @@ pub(crate) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
     Plan::new(settings.shutdown.timeouts, members)
 }
 
-pub(crate) fn print(settings: &Settings, format: Format, patience: Patience) -> String {
+pub(crate) fn print(loaded: &Loaded, format: Format, grace_period: GracePeriod) -> String {
+    let settings = &loaded.settings;
     match plan(settings) {
         Ok(plan) => match format {
-            Format::Text => text(&plan, settings, patience),
-            Format::Json => format!("{:#}\n", as_json(&plan, settings, patience)),
-            Format::Kubernetes => platform::kubernetes(&plan, settings, patience),
-            Format::Systemd => platform::systemd(&plan, settings, patience),
+            Format::Text => text(&plan, settings, grace_period),
+            Format::Json => format!("{:#}\n", as_json(&plan, settings, grace_period)),
+            Format::Kubernetes => platform::kubernetes(&plan, settings, grace_period),
+            Format::Systemd => platform::systemd(&plan, settings, grace_period),
         },
         // The settings allow no such plan: their bounds are checked, the members are ours.
         Err(error) => format!("{error}\n"),
     }
 }
 
-fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
+fn text(plan: &Plan, settings: &Settings, grace_period: GracePeriod) -> String {
     let mut text = match Canvas::of_stdout() {
         Canvas::None => listed(plan),
         canvas => timeline::draw(plan, |phase| members(plan, phase), canvas),
@@ -66,10 +77,10 @@ fn text(plan: &Plan, settings: &Settings, patience: Patience) -> String {
         format!("-{}", rounded(overrun))
     };
     let _ = writeln!(text, "slack          {slack:>9}");
-    let grace = platform::grace_period_seconds(plan, patience);
+    let grace = platform::grace_period_seconds(plan, grace_period);
     let _ = writeln!(text, "\nKubernetes: terminationGracePeriodSeconds: {grace}");
     let _ = writeln!(text, "systemd:    TimeoutStopSec={}", platform::timeout_stop_seconds(plan));
-    for warning in platform::warnings(plan, settings, patience) {
+    for warning in platform::warnings(plan, settings, grace_period) {
         let _ = writeln!(text, "\nwarning: {warning}");
     }
     text
@@ -92,7 +103,7 @@ fn listed(plan: &Plan) -> String {
     text
 }
 
-fn as_json(plan: &Plan, settings: &Settings, patience: Patience) -> Value {
+fn as_json(plan: &Plan, settings: &Settings, grace_period: GracePeriod) -> Value {
     let phases = plan.phases().iter().map(|phase| {
         json!({
             "name": phase.kind.name(),
@@ -106,9 +117,9 @@ fn as_json(plan: &Plan, settings: &Settings, patience: Patience) -> Value {
         "worst_case_ms": worst,
         "timeout_ms": deadline,
         "slack_ms": deadline - worst,
-        "terminationGracePeriodSeconds": platform::grace_period_seconds(plan, patience),
+        "terminationGracePeriodSeconds": platform::grace_period_seconds(plan, grace_period),
         "TimeoutStopSec": platform::timeout_stop_seconds(plan),
-        "warnings": platform::warnings(plan, settings, patience),
+        "warnings": platform::warnings(plan, settings, grace_period),
     })
 }
 

@@ -7,14 +7,20 @@ use std::{
     time::Duration,
 };
 
-use graceful_exit::{ExitHandle, Language, Status};
+use graceful_exit::{ExitHandle, Language, locale::escaped};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The bar. Nothing waits for the terminal but the thread that draws and the log's own writer: one that hangs
+use crate::view::View;
+
+/// The bar of an exit that is watched from another process.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar(ProgressBar);
+
+/// The bar of the own exit, under the log. Nothing waits for the terminal but the thread that draws and the log's own writer: one that hangs
 /// (Ctrl-S) holds up no exit.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
-    bar: ProgressBar,
+    bar: Bar,
     stage: Arc<Stage>,
 }
 
@@ -40,14 +46,12 @@ const REDRAW: Duration = Duration::from_millis(100);
 impl Progress {
     /// Nothing where standard error is no terminal, or one that cannot move its cursor.
     pub(crate) fn on_terminal() -> Option<Self> {
-        let can_move = std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty());
-        let shown = io::stderr().is_terminal() && (can_move || cfg!(windows));
-        shown.then(|| Self { bar: ProgressBar::hidden(), stage: Arc::default() })
+        is_terminal().then(|| Self { bar: Bar(ProgressBar::hidden()), stage: Arc::default() })
     }
 
     /// Standard error, for the log: its lines go above the bar.
     pub(crate) fn above(&self) -> Above {
-        Above { bar: self.bar.clone() }
+        Above { bar: self.bar.0.clone() }
     }
 
     /// Shows it as soon as the exit starts.
@@ -73,19 +77,13 @@ impl Progress {
     }
 
     fn draw(&self, exit: &ExitHandle, language: Language) {
-        let style = ProgressStyle::with_template("{bar:12.cyan} {wide_msg}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
-        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        self.bar.draw();
         let mut state = self.stage.lock();
         *state = State::Shown;
         while *state == State::Shown && exit.phase() != "exited" {
             drop(state);
-            if let Some(now) = exit.status().and_then(|status| Moment::of(&status, language)) {
-                self.bar.set_length(now.bound);
-                self.bar.set_position(now.elapsed);
-                self.bar.set_message(now.text);
-                self.bar.tick();
+            if let Some(view) = exit.status().and_then(|status| View::of(&status)) {
+                self.bar.show(&view, language);
             }
             state = self.stage.lock();
             if *state == State::Shown {
@@ -94,11 +92,49 @@ impl Progress {
             }
         }
         drop(state);
-        self.bar.finish_and_clear();
-        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        self.bar.clear();
         *self.stage.lock() = State::Hidden;
         self.stage.changed.notify_all();
     }
+}
+
+impl Bar {
+    /// Nothing where standard error is no terminal, or one that cannot move its cursor.
+    pub(crate) fn on_terminal() -> Option<Self> {
+        is_terminal().then(|| {
+            let bar = Self(ProgressBar::hidden());
+            bar.draw();
+            bar
+        })
+    }
+
+    fn draw(&self) {
+        let style = ProgressStyle::with_template("{bar:12.cyan} {wide_msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.0.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
+        self.0.set_draw_target(ProgressDrawTarget::stderr());
+    }
+
+    /// Shows the phase that is running.
+    pub(crate) fn show(&self, view: &View, language: Language) {
+        if let Some(now) = Moment::of(view, language) {
+            self.0.set_length(now.bound);
+            self.0.set_position(now.elapsed);
+            self.0.set_message(now.text);
+            self.0.tick();
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.finish_and_clear();
+        self.0.set_draw_target(ProgressDrawTarget::hidden());
+    }
+}
+
+/// True if standard error is a terminal that can move its cursor.
+fn is_terminal() -> bool {
+    let can_move = std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty());
+    io::stderr().is_terminal() && (can_move || cfg!(windows))
 }
 
 impl Stage {
@@ -135,7 +171,7 @@ struct Moment {
 }
 
 impl Moment {
-    fn of(status: &Status, language: Language) -> Option<Self> {
+    fn of(status: &View, language: Language) -> Option<Self> {
         let since = status.timeout_ms.saturating_sub(status.deadline_left_ms?);
         let phase = status
             .phases
@@ -159,11 +195,11 @@ impl Moment {
                 jobs.filter(|job| job.state == "running").map(|job| job.name.clone()).collect();
             let shown = running.len().min(3);
             if shown == 0 {
-                language.phase_name(phase.name).to_owned()
+                language.phase_name(&phase.name).to_owned()
             } else {
                 language.progress_members(&running[..shown], running.len() - shown, left)
             }
         };
-        Some(Self { elapsed, bound: phase.bound_ms.max(1), text: text.replace(char::is_control, "\u{fffd}") })
+        Some(Self { elapsed, bound: phase.bound_ms.max(1), text: escaped(&text).into_owned() })
     }
 }

@@ -15,7 +15,7 @@ use graceful_exit::{
     admin::Admin,
     logging::{self, Logging},
     os,
-    settings::{self, Settings},
+    settings::{self, Loaded, Settings, TokenError},
 };
 
 use crate::{
@@ -23,10 +23,10 @@ use crate::{
         self, Business,
         cache::{Cache, Limits, OpenError, Options},
     },
-    cli::fail,
-    exit_code,
     inherited::Inherited,
+    output::{exit_code, fail},
     progress::Progress,
+    servers::configured,
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -34,13 +34,14 @@ use crate::{
 const FINISH_OPENING: Duration = Duration::from_millis(500);
 
 /// Starts, serves, exits.
-pub(crate) fn main(settings: Settings) -> ExitCode {
-    os::hard_stop::exit(run(settings, GracefulExit::exits_at_once))
+pub(crate) fn main(loaded: Loaded) -> ExitCode {
+    os::hard_stop::exit(run(loaded, GracefulExit::exits_at_once))
 }
 
 /// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit before anything
 /// else is begun.
-pub(crate) fn run(settings: Settings, adopt: impl FnOnce(GracefulExit) -> GracefulExit) -> u8 {
+pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulExit) -> u8 {
+    let Loaded { settings, unused, .. } = loaded;
     // Before any thread is started, since it takes variables out of the environment.
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
@@ -57,6 +58,9 @@ pub(crate) fn run(settings: Settings, adopt: impl FnOnce(GracefulExit) -> Gracef
         Ok(logging) => logging,
         Err(error) => return give_up(&error),
     };
+    for unused in unused {
+        log::warn!("{}", unused.message(language));
+    }
     // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
     let mut exit = exit(&settings, language, &logging, progress.clone());
@@ -115,6 +119,21 @@ async fn serve(
         Ok(cache) => cache,
         Err(error) => return complain(&error),
     };
+    let token = tokio::select! {
+        biased;
+        _ = handle.requested() => {
+            cache.close().await;
+            return 0;
+        }
+        token = read_token(settings.admin.clone()) => token,
+    };
+    let token = match token {
+        Ok(token) => token,
+        Err(error) => {
+            cache.close().await;
+            return complain(&error.message(language));
+        }
+    };
     business::jobs::keep_flushed(cache.clone(), settings.cache.flush_interval, language);
     let jobs = match business::jobs::start(&cache, &settings, language) {
         Ok(jobs) => jobs,
@@ -127,7 +146,8 @@ async fn serve(
         "Log lines that no output took.",
         dropped,
     );
-    if let Some(token) = &settings.admin.token {
+    admin = admin.token_for_reads(settings.admin.token_for_reads).max_streams(settings.admin.max_streams);
+    if let Some(token) = token {
         admin = admin.token(token);
     }
     let admin = configured(admin.unbound_server(), &settings.servers.admin, &mut inherited);
@@ -141,6 +161,15 @@ async fn serve(
     match exit.run().await {
         Ok(report) => report.exit_code,
         Err(error) => complain(&error),
+    }
+}
+
+/// Reads the token on a thread of its own: its file may block.
+async fn read_token(admin: settings::Admin) -> Result<Option<String>, TokenError> {
+    match tokio::task::spawn_blocking(move || admin.read_token()).await {
+        Ok(token) => token,
+        // It is not cancelled, and reading does not panic.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
@@ -207,13 +236,5 @@ fn rejection(settings: &Settings, language: Language) -> Rejection {
         status: StatusCode::from_u16(reject.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
         body: Bytes::from(body),
         retry_after_seconds: reject.retry_after.as_secs() + u64::from(reject.retry_after.subsec_nanos() > 0),
-    }
-}
-
-fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
-    let server = inherited.give(server, &settings.bind).stop(settings.stop);
-    match settings.workers {
-        None => server,
-        Some(workers) => server.workers(workers.get()),
     }
 }

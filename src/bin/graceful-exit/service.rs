@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use graceful_exit::{ExitHandle, os::hard_stop, settings::Settings};
+use graceful_exit::{ExitHandle, os::hard_stop, settings::Loaded};
 use windows_service::{
     define_windows_service,
     service::{
@@ -38,7 +38,10 @@ use windows_service::{
     service_dispatcher,
 };
 
-use crate::{cli::fail, exit_code, run};
+use crate::{
+    output::{exit_code, fail},
+    run,
+};
 
 /// A process with one service in it may give any name; the manager goes by its own.
 const NAME: &str = "graceful-exit";
@@ -50,12 +53,12 @@ const TICK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// For the thread that the manager's dispatcher starts, which can be handed nothing.
-static SETTINGS: Mutex<Option<Settings>> = Mutex::new(None);
+static SETTINGS: Mutex<Option<Loaded>> = Mutex::new(None);
 
 /// Serves until the manager says to stop, or `POST /shutdown` does.
-pub(crate) fn main(mut settings: Settings) -> ExitCode {
-    settings.shutdown.signals.clear();
-    *SETTINGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+pub(crate) fn main(mut loaded: Loaded) -> ExitCode {
+    loaded.settings.shutdown.signals.clear();
+    *SETTINGS.lock().unwrap_or_else(PoisonError::into_inner) = Some(loaded);
     match service_dispatcher::start(NAME, entry) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(
@@ -91,14 +94,15 @@ enum Event {
     Ended(u8),
 }
 
-fn serve(settings: Settings) -> windows_service::Result<u8> {
+fn serve(loaded: Loaded) -> windows_service::Result<u8> {
     let (sender, events) = mpsc::channel();
     let controls = sender.clone();
     let status = service_control_handler::register(NAME, move |control| answer(&control, &controls))?;
-    let mut manager = Manager { status, exit_takes: settings.shutdown.timeouts.timeout, checkpoint: 0 };
+    let mut manager =
+        Manager { status, exit_takes: loaded.settings.shutdown.timeouts.timeout, checkpoint: 0 };
     manager.tell(Stage::Starting)?;
     let application = thread::Builder::new().name("application".to_owned()).spawn(move || {
-        let code = run::run(settings, |exit| {
+        let code = run::run(loaded, |exit| {
             tell(&sender, Event::Starting(exit.handle()));
             exit
         });

@@ -13,7 +13,7 @@ use graceful_exit::{
 
 /// How patient the platform is.
 #[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct Patience {
+pub(crate) struct GracePeriod {
     /// How long the platform waits before it kills: Kubernetes' terminationGracePeriodSeconds, 30 s unless it is set.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     grace_period: Duration,
@@ -31,13 +31,13 @@ pub(super) fn timeout_stop_seconds(plan: &Plan) -> u64 {
 }
 
 /// Kubernetes' `terminationGracePeriodSeconds`: a preStop hook runs within it.
-pub(super) fn grace_period_seconds(plan: &Plan, patience: Patience) -> u64 {
-    whole_seconds(plan.timeouts().timeout.saturating_add(RESERVE).saturating_add(patience.pre_stop))
+pub(super) fn grace_period_seconds(plan: &Plan, grace: GracePeriod) -> u64 {
+    whole_seconds(plan.timeouts().timeout.saturating_add(RESERVE).saturating_add(grace.pre_stop))
 }
 
 /// Where the plan does not fit into its deadline, or the deadline into the patience of the platform or of this system.
-pub(super) fn warnings(plan: &Plan, settings: &Settings, patience: Patience) -> Vec<String> {
-    let mut warnings = misfits(plan, patience);
+pub(super) fn warnings(plan: &Plan, settings: &Settings, grace: GracePeriod) -> Vec<String> {
+    let mut warnings = misfits(plan, grace);
     let deadline = plan.timeouts().timeout;
     let cut_short = cut_short(&settings.shutdown.signals, deadline);
     warnings.extend(cut_short.map(|(names, wait)| Language::En.cut_short(&names, wait, deadline)));
@@ -45,7 +45,7 @@ pub(super) fn warnings(plan: &Plan, settings: &Settings, patience: Patience) -> 
 }
 
 /// The same on whatever system it is planned: a block for Linux may be printed on Windows.
-fn misfits(plan: &Plan, patience: Patience) -> Vec<String> {
+fn misfits(plan: &Plan, grace: GracePeriod) -> Vec<String> {
     let mut warnings = Vec::new();
     let deadline = plan.timeouts().timeout;
     let overrun = plan.overrun();
@@ -57,18 +57,18 @@ fn misfits(plan: &Plan, patience: Patience) -> Vec<String> {
         ));
     }
     warnings.extend(never_used_up(plan));
-    let left = patience.grace_period.saturating_sub(patience.pre_stop);
+    let left = grace.grace_period.saturating_sub(grace.pre_stop);
     if deadline >= left {
         warnings.push(format!(
             "shutdown.timeout ({}) reaches past the platform's patience of {}: it kills before the exit is over. In \
              Kubernetes set terminationGracePeriodSeconds: {}; another platform's is told with --grace-period",
             rounded(deadline),
-            if patience.pre_stop.is_zero() {
+            if grace.pre_stop.is_zero() {
                 rounded(left)
             } else {
-                format!("{} less {} for preStop", rounded(patience.grace_period), rounded(patience.pre_stop))
+                format!("{} less {} for preStop", rounded(grace.grace_period), rounded(grace.pre_stop))
             },
-            grace_period_seconds(plan, patience)
+            grace_period_seconds(plan, grace)
         ));
     }
     warnings
@@ -100,9 +100,9 @@ fn signals(settings: &Settings) -> Vec<&str> {
 }
 
 /// The block of a Deployment.
-pub(super) fn kubernetes(plan: &Plan, settings: &Settings, patience: Patience) -> String {
+pub(super) fn kubernetes(plan: &Plan, settings: &Settings, grace: GracePeriod) -> String {
     let mut text = String::new();
-    for warning in misfits(plan, Patience { grace_period: Duration::MAX, ..patience }) {
+    for warning in misfits(plan, GracePeriod { grace_period: Duration::MAX, ..grace }) {
         let _ = writeln!(text, "# warning: {warning}");
     }
     let (admin, business) = (first(&settings.servers.admin), first(&settings.servers.business));
@@ -165,7 +165,7 @@ spec:
             timeoutSeconds: 5
             failureThreshold: 3
 ",
-        grace = grace_period_seconds(plan, patience),
+        grace = grace_period_seconds(plan, grace),
         business = port(&business),
         admin = port(&admin),
         // As many looks as fit into the delay, the time that the last one takes included.
@@ -175,9 +175,9 @@ spec:
 }
 
 /// The block of a unit.
-pub(super) fn systemd(plan: &Plan, settings: &Settings, patience: Patience) -> String {
+pub(super) fn systemd(plan: &Plan, settings: &Settings, grace: GracePeriod) -> String {
     let mut text = String::new();
-    for warning in misfits(plan, Patience { grace_period: Duration::MAX, ..patience }) {
+    for warning in misfits(plan, GracePeriod { grace_period: Duration::MAX, ..grace }) {
         let _ = writeln!(text, "# warning: {warning}");
     }
     let mut ours = signals(settings);
@@ -245,8 +245,8 @@ mod tests {
     fn warned(set: &[&str], grace_period: u32, pre_stop: u32) -> Vec<String> {
         let settings = settings(set);
         let plan = super::super::plan(&settings).unwrap();
-        let patience = Patience { grace_period: SECOND * grace_period, pre_stop: SECOND * pre_stop };
-        misfits(&plan, patience)
+        let grace = GracePeriod { grace_period: SECOND * grace_period, pre_stop: SECOND * pre_stop };
+        misfits(&plan, grace)
     }
 
     #[test]

@@ -1,0 +1,90 @@
+//! `graceful-exit stop`: starts the running application's exit, and follows it to its end.
+
+use std::process::ExitCode;
+
+use graceful_exit::locale::escaped;
+use hyper::{Method, StatusCode};
+
+use super::{
+    connection::{Answer, ClientError},
+    target::Target,
+};
+use crate::{
+    locale::say,
+    output::{exit_code, fail, print},
+    progress::Bar,
+    view::View,
+};
+
+/// Starts the exit. With `wait` it ends with the application's own exit code, and with 4 where the application ends
+/// without telling one.
+pub(crate) async fn stop(target: &Target, wait: bool) -> ExitCode {
+    match ask(target, wait).await {
+        Ok(None) => {
+            let language = target.language;
+            print(&say!(language, en: "the exit has begun\n", zh: "退出已开始\n", zh_hant: "退出已開始\n"))
+        }
+        Ok(Some(events)) => follow(target, events).await,
+        Err(error) => fail(exit_code::NO_ANSWER, &error),
+    }
+}
+
+/// Asks for the exit; with its events where they are waited for.
+async fn ask(target: &Target, wait: bool) -> Result<Option<Answer>, ClientError> {
+    // The events first: an exit can be over before a second connection is made.
+    let events = if wait { Some(target.request(Method::GET, "/events").await?) } else { None };
+    if let Some(events) = &events
+        && events.status() != StatusCode::OK
+    {
+        return Err(target.refused(events.status()));
+    }
+    let answer = target.request(Method::POST, "/shutdown").await?;
+    if answer.status() == StatusCode::ACCEPTED { Ok(events) } else { Err(target.refused(answer.status())) }
+}
+
+/// Shows the events until the last one, which has the exit code.
+async fn follow(target: &Target, mut events: Answer) -> ExitCode {
+    let language = target.language;
+    let bar = Bar::on_terminal();
+    let mut text = Vec::new();
+    let mut last: Option<View> = None;
+    while let Some(piece) = events.piece().await {
+        text.extend_from_slice(&piece);
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            let view = line.strip_prefix(b"data:").and_then(|data| serde_json::from_slice::<View>(data).ok());
+            let Some(view) = view else { continue };
+            if let Some(bar) = &bar {
+                bar.show(&view, language);
+            }
+            last = Some(view);
+        }
+    }
+    if let Some(bar) = &bar {
+        bar.clear();
+    }
+    let ended = last.and_then(|view| Some((view.exit_code?, view)));
+    let Some((code, view)) = ended else {
+        return fail(
+            exit_code::NO_ANSWER,
+            &say!(language,
+                en: "the admin server has closed before it told how the exit ends: servers.admin.stop = \"last\" keeps it until then",
+                zh: "管理服务器在告知退出结果之前已关闭：设置 servers.admin.stop = \"last\" 可使它保持到最后",
+                zh_hant: "管理伺服器在告知退出結果之前已關閉：設定 servers.admin.stop = \"last\" 可使它保持到最後",
+            ),
+        );
+    };
+    let verdict = match &view.verdict {
+        Some(verdict) => escaped(verdict).into_owned(),
+        None => {
+            let outcome = view.outcome.as_deref().unwrap_or_default();
+            say!(language,
+                en: "{outcome}, exit code {code}",
+                zh: "{outcome}，退出码 {code}",
+                zh_hant: "{outcome}，退出碼 {code}",
+            )
+        }
+    };
+    print(&format!("{verdict}\n"));
+    ExitCode::from(code)
+}

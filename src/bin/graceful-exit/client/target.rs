@@ -1,0 +1,179 @@
+//! Where the running application's admin server is.
+
+use std::{
+    error::Error,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use graceful_exit::{
+    Language,
+    settings::{Address, Settings, TokenError},
+};
+
+use crate::locale::say;
+
+/// The admin server, and the token that it may need.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(super) transport: Transport,
+    pub(super) token: Option<String>,
+    /// What the messages are written in.
+    pub(super) language: Language,
+}
+
+/// How the admin server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// `host:port`.
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+impl Target {
+    /// The server that `url` names, or the one of the settings. Both with the settings' token.
+    pub(crate) fn new(settings: &Settings, url: Option<&str>) -> Result<Self, TargetError> {
+        let language = settings.log.language();
+        let refused = |reason| TargetError { reason, language };
+        let transport = match url {
+            Some(url) => Transport::of_url(url).ok_or_else(|| refused(Reason::Url(url.to_owned()))),
+            None => Transport::of_settings(settings).map_err(refused),
+        }?;
+        let token = settings.admin.read_token().map_err(|error| refused(Reason::Token(error)))?;
+        Ok(Self { transport, token, language })
+    }
+}
+
+impl Transport {
+    fn of_url(url: &str) -> Option<Self> {
+        let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        let address = if address.contains(':') { address.to_owned() } else { format!("{address}:80") };
+        Address::parse(&address).map(Self::of_address)
+    }
+
+    fn of_settings(settings: &Settings) -> Result<Self, Reason> {
+        let server = &settings.servers.admin;
+        if server.tls.certificate.is_some() {
+            return Err(Reason::Tls);
+        }
+        // A port that the system chose is not known here.
+        let known = server
+            .bind
+            .iter()
+            .find(|address| !matches!(address, Address::Tcp(address) if address.ends_with(":0")));
+        known.cloned().map(Self::of_address).ok_or(Reason::Port)
+    }
+
+    fn of_address(address: Address) -> Self {
+        match address {
+            Address::Unix(path) => Self::Unix(path),
+            Address::Tcp(address) => Self::Tcp(match address.parse::<SocketAddr>() {
+                // A server that listens on all addresses is reached on loopback.
+                Ok(bound) if bound.ip().is_unspecified() => {
+                    let loopback = match bound.ip() {
+                        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+                    };
+                    SocketAddr::new(loopback, bound.port()).to_string()
+                }
+                Ok(_) | Err(_) => address,
+            }),
+        }
+    }
+
+    /// What the `Host` header names: of a Unix socket, this machine.
+    pub(super) fn host(&self) -> &str {
+        match self {
+            Self::Tcp(address) => address,
+            Self::Unix(_) => "localhost",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why it is not known whom to ask.
+#[derive(Debug)]
+pub(crate) struct TargetError {
+    reason: Reason,
+    language: Language,
+}
+
+#[derive(Debug)]
+enum Reason {
+    /// This is no address.
+    Url(String),
+    /// The settings leave the port to the system.
+    Port,
+    /// The admin server speaks TLS.
+    Tls,
+    /// The token's file cannot be used.
+    Token(TokenError),
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match &self.reason {
+            Reason::Url(url) => {
+                let url = format!("{url:?}");
+                say!(self.language,
+                    en: "--url {url}: no address; allowed: http://HOST:PORT or unix:/path",
+                    zh: "--url {url}：不是地址；允许：http://HOST:PORT 或 unix:/path",
+                    zh_hant: "--url {url}：不是位址；允許：http://HOST:PORT 或 unix:/path",
+                )
+            }
+            Reason::Port => say!(self.language,
+                en: "servers.admin.bind leaves the port to the system: name the address with --url (the log of the application has it)",
+                zh: "servers.admin.bind 的端口由系统选择：请用 --url 指定地址（见应用的日志）",
+                zh_hant: "servers.admin.bind 的連接埠由系統選擇：請用 --url 指定位址（見應用程式的日誌）",
+            ),
+            Reason::Tls => say!(self.language,
+                en: "the admin server speaks TLS (servers.admin.tls), which this command does not: give servers.admin.bind a unix: address too",
+                zh: "管理服务器使用 TLS（servers.admin.tls），本命令不支持：请为 servers.admin.bind 另加一个 unix: 地址",
+                zh_hant: "管理伺服器使用 TLS（servers.admin.tls），本命令不支援：請為 servers.admin.bind 另加一個 unix: 位址",
+            ),
+            Reason::Token(error) => error.message(self.language),
+        })
+    }
+}
+
+impl Error for TargetError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.reason {
+            Reason::Token(error) => Some(error),
+            Reason::Url(_) | Reason::Port | Reason::Tls => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_with_and_without_a_scheme() {
+        let tcp = |address: &str| Some(Transport::Tcp(address.to_owned()));
+        for (url, transport) in [
+            ("http://127.0.0.1:8081", tcp("127.0.0.1:8081")),
+            ("http://127.0.0.1:8081/", tcp("127.0.0.1:8081")),
+            ("localhost:8081", tcp("localhost:8081")),
+            ("http://admin.example", tcp("admin.example:80")),
+            ("http://0.0.0.0:8081", tcp("127.0.0.1:8081")),
+            ("[::]:8081", tcp("[::1]:8081")),
+            ("unix:/run/admin.sock", Some(Transport::Unix("/run/admin.sock".into()))),
+            ("https://127.0.0.1:8081", None),
+            ("http://127.0.0.1:8081/status", None),
+            ("", None),
+        ] {
+            assert_eq!(Transport::of_url(url), transport, "{url}");
+        }
+    }
+}

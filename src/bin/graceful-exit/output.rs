@@ -1,0 +1,43 @@
+//! What the commands print, and the exit codes that are no outcome of an exit.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// The exit codes that are no outcome of an exit.
+pub(crate) mod exit_code {
+    /// Standard output cannot be written.
+    pub(crate) const OUTPUT: u8 = 1;
+    /// The command line or the settings are wrong; nothing was started.
+    pub(crate) const USAGE: u8 = 2;
+    /// `status`: it is exiting.
+    pub(crate) const EXITING: u8 = 3;
+    /// Start-up failed.
+    pub(crate) const START: u8 = 4;
+    /// `status` and `stop`: nothing answers that is this application.
+    pub(crate) const NO_ANSWER: u8 = 4;
+}
+
+/// Prints to standard output. A reader that has closed it has read enough.
+pub(crate) fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(exit_code::OUTPUT, &error),
+    }
+}
+
+/// Prints a message to standard error, each line with the program's name, and gives the exit code.
+pub(crate) fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    warn(error);
+    ExitCode::from(code)
+}
+
+/// Prints a message to standard error, each line with the program's name. Nothing can be done where that fails.
+pub(crate) fn warn(message: &dyn Display) {
+    for line in message.to_string().lines() {
+        let _ = writeln!(io::stderr(), "graceful-exit: {line}");
+    }
+}

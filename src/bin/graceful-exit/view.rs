@@ -1,0 +1,90 @@
+//! The status as `/status` tells it: what the commands and the progress bar show of it.
+
+use graceful_exit::Status;
+use serde::Deserialize;
+
+/// A status. Fields that an older application does not tell are empty.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct View {
+    pub(crate) phase: String,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) verdict: Option<String>,
+    #[serde(default)]
+    pub(crate) deadline_left_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) timeout_ms: u64,
+    #[serde(default)]
+    pub(crate) servers: Vec<Server>,
+    #[serde(default)]
+    pub(crate) callbacks: Vec<Member>,
+    #[serde(default)]
+    pub(crate) resources: Vec<Member>,
+    #[serde(default)]
+    pub(crate) workers: Vec<Member>,
+    #[serde(default)]
+    pub(crate) checkpoints: Vec<Member>,
+    #[serde(default)]
+    pub(crate) phases: Vec<Phase>,
+    #[serde(default)]
+    pub(crate) outcome: Option<String>,
+    #[serde(default)]
+    pub(crate) exit_code: Option<u8>,
+    #[serde(default)]
+    pub(crate) version: Option<String>,
+    #[serde(default)]
+    pub(crate) pid: Option<u32>,
+    #[serde(default)]
+    pub(crate) started_at: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) in_flight: u64,
+    #[serde(default)]
+    pub(crate) completed: u64,
+    #[serde(default)]
+    pub(crate) rejected: u64,
+    #[serde(default)]
+    pub(crate) oldest: Vec<Request>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) age_ms: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) name: String,
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Phase {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) bound_ms: u64,
+    #[serde(default)]
+    pub(crate) start_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) duration_ms: Option<u64>,
+}
+
+impl View {
+    /// The same of this process.
+    pub(crate) fn of(status: &Status) -> Option<Self> {
+        serde_json::from_value(serde_json::to_value(status).ok()?).ok()
+    }
+
+    /// True before the exit has begun.
+    pub(crate) fn is_running(&self) -> bool {
+        self.phase == "running"
+    }
+}
