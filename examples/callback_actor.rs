@@ -4,6 +4,7 @@
 //! counter is saved, and the process ends with 0. A second Ctrl-C ends it at once, with 1.
 
 use std::{
+    env,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -42,6 +43,7 @@ impl Handler<RunCallback> for SaveVisits {
 
 #[actix_web::main]
 async fn main() -> Result<(), StartError> {
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let visits = Arc::new(AtomicU64::new(0));
     let save = SaveVisits(Arc::clone(&visits)).start();
 
@@ -60,7 +62,7 @@ async fn main() -> Result<(), StartError> {
     });
 
     let report = GracefulExit::builder()
-        .server(server.bind("127.0.0.1:8080"))
+        .server(server.bind(address))
         .callback("save-visits", save.recipient())
         .run()
         .await?;

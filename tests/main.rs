@@ -48,6 +48,8 @@ mod deploy;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod docker;
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod examples;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod metrics;
@@ -57,5 +59,3 @@ mod postgres;
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;
-#[cfg(all(target_os = "linux", feature = "app"))]
-mod worker;
