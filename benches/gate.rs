@@ -116,16 +116,16 @@ fn child(layer: &str, kind: &str, requests: u32) {
         };
         let (kind, once) = (kind.to_owned(), kind == "rejected");
         match layer {
-            "none" => serve(app(), Arc::new(Drain::new(1)), kind, requests).await,
-            "nothing" => serve(nothing(app()), Arc::new(Drain::new(1)), kind, requests).await,
+            "none" => serve(app(), Drain::new(1), kind, requests).await,
+            "nothing" => serve(nothing(app()), Drain::new(1), kind, requests).await,
             "wrap_fn" => {
                 let app = app().wrap_fn(|request, app| actix_web::dev::Service::call(app, request));
-                serve(app, Arc::new(Drain::new(1)), kind, requests).await;
+                serve(app, Drain::new(1), kind, requests).await;
             }
             _ => {
-                let drain = Arc::new(Drain::new(1));
+                let drain = Drain::new(1);
                 let policy = Policy { rejection: Rejection::default(), always_answer: None };
-                let app = GuardedFactory::new(app(), Arc::clone(&drain), 0, policy);
+                let app = GuardedFactory::new(app(), Arc::clone(&drain.gate), 0, policy);
                 if once {
                     drain.gate.reject();
                 }
@@ -135,7 +135,7 @@ fn child(layer: &str, kind: &str, requests: u32) {
     });
 }
 
-async fn serve<S, B>(app: impl IntoServiceFactory<S, Request>, drain: Arc<Drain>, kind: String, requests: u32)
+async fn serve<S, B>(app: impl IntoServiceFactory<S, Request>, drain: Drain, kind: String, requests: u32)
 where
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
     S::Future: 'static,
@@ -158,9 +158,13 @@ where
     while !client.is_finished() {
         let accepted = tokio::time::timeout(std::time::Duration::from_millis(100), listener.accept()).await;
         let Ok(Ok((socket, peer))) = accepted else { continue };
-        let (_, connection) = drain.opened(0);
-        let served = service.call((Stream::new(Io::Tcp(socket), connection), Protocol::Http1, Some(peer)));
-        actix_web::rt::spawn(Counted(Box::pin(async move { drop(served.await) })));
+        let guard = drain.connections.register(0);
+        let stream = Stream::new(Io::Tcp(socket), Arc::clone(guard.connection()));
+        let served = service.call((stream, Protocol::Http1, Some(peer)));
+        actix_web::rt::spawn(Counted(Box::pin(async move {
+            drop(served.await);
+            drop(guard);
+        })));
     }
     client.join().expect("every request is answered");
 }

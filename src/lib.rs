@@ -95,6 +95,7 @@ pub mod server;
 #[cfg(feature = "settings")]
 pub mod settings;
 pub mod summary;
+mod sync;
 
 pub use actors::{Checkpoint, FinishWork, Job, JobContext, JobError, ReleaseResource, RunCallback, Status};
 pub use drain::Rejection;

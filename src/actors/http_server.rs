@@ -1,39 +1,41 @@
-//! [`HttpServerActor`]: toggles rejection, reports the drain's end, closes its server.
+//! [`HttpServerActor`]: one server. It accepts its connections, toggles rejection, reports the drain's end, and closes.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use actix::prelude::*;
 
 use super::messages::{Cancel, EnterLameDuck, RunTask, ServerFailed, TaskFinished};
 use crate::{
     sequence::{MemberId, PhaseKind, TaskId, TaskResult},
-    server::Handle,
+    server::{Lifecycle, RunningServer, StartedServer},
 };
 
-/// Speaks for one server. It never touches a request: it sets the gate, and waits.
+/// One server. It never touches a request: it accepts connections, sets the gate, and waits.
 #[derive(Debug)]
 pub struct HttpServerActor {
-    server: Handle,
+    server: Rc<RunningServer>,
     keep_alive_grace: Duration,
     member: MemberId,
     supervisor: Recipient<ServerFailed>,
     /// What it is waiting for on behalf of the supervisor.
     running: HashMap<TaskId, SpawnHandle>,
-    closing: bool,
 }
 
-/// A closed server is put away so much later. That wakes every worker, and whoever the exit waits for next would have
-/// to share the processors with them; and whoever is in the middle of a handshake has time to end it.
-const BREATH: Duration = Duration::from_millis(5);
+/// How much later a closed server is disposed of. That wakes every worker, which would compete for the processors with
+/// what the exit waits for next; and a client in the middle of a handshake has time to end it.
+const DISPOSE_DELAY: Duration = Duration::from_millis(5);
 
 impl HttpServerActor {
+    /// # Errors
+    /// When the runtime of this thread cannot watch its sockets.
     pub(crate) fn new(
-        server: Handle,
+        server: StartedServer,
         keep_alive_grace: Duration,
         member: MemberId,
         supervisor: Recipient<ServerFailed>,
-    ) -> Self {
-        Self { server, keep_alive_grace, member, supervisor, running: HashMap::new(), closing: false }
+    ) -> std::io::Result<Self> {
+        let server = RunningServer::new(server)?;
+        Ok(Self { server, keep_alive_grace, member, supervisor, running: HashMap::new() })
     }
 }
 
@@ -41,29 +43,28 @@ impl Actor for HttpServerActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let server = self.server.clone();
-        let failed = async move { server.failed().await }.into_actor(self).map(|(), actor, ctx| {
-            if !actor.closing {
+        ctx.spawn(Rc::clone(&self.server).accept().into_actor(self));
+        let mut changes = self.server.handle().changes();
+        let failed = async move { changes.wait_for(|state| *state == Lifecycle::Failed).await.is_ok() };
+        ctx.spawn(failed.into_actor(self).map(|failed, actor, ctx| {
+            if failed {
                 actor.supervisor.do_send(ServerFailed { member: actor.member });
                 actor.take_down(ctx);
             }
-        });
-        ctx.spawn(failed);
+        }));
     }
 }
 
 impl HttpServerActor {
-    /// What is left of a server that has failed takes no more requests, answers those in flight, and closes.
-    /// Nobody waits for it: it does so beside the rest of the exit.
+    /// What is left of a server that has failed takes no more requests, answers those in flight, and closes. It does so
+    /// beside the rest of the exit, which does not wait for it.
     fn take_down(&self, ctx: &mut Context<Self>) {
-        let (server, keep_alive_grace) = (self.server.clone(), self.keep_alive_grace);
-        if !server.drain().gate.is_rejecting() {
-            server.reject();
-        }
+        let (server, keep_alive_grace) = (Rc::clone(&self.server), self.keep_alive_grace);
+        server.reject();
         let work = async move {
-            server.drain().gate.drained().await;
+            server.handle().drain().gate.drained().await;
             server.close(keep_alive_grace).await;
-            server.put_away();
+            server.handle().dispose();
         };
         ctx.spawn(work.into_actor(self));
     }
@@ -73,35 +74,33 @@ impl Handler<EnterLameDuck> for HttpServerActor {
     type Result = ();
 
     fn handle(&mut self, _: EnterLameDuck, _: &mut Self::Context) {
-        self.server.drain().gate.close_connections();
+        self.server.enter_lame_duck();
     }
 }
 
 impl Handler<RunTask> for HttpServerActor {
     type Result = ();
 
-    fn handle(&mut self, ask: RunTask, ctx: &mut Self::Context) {
-        let server = self.server.clone();
-        let (id, closes) = (ask.id, ask.phase != Some(PhaseKind::Drain));
-        // The bound includes the keep_alive_grace, which is waited out twice at most: the rest is left for closing.
-        let keep_alive_grace = self.keep_alive_grace.min(ask.timeout / 3);
-        if closes {
-            self.closing = true;
-        } else {
+    fn handle(&mut self, task: RunTask, ctx: &mut Self::Context) {
+        let server = Rc::clone(&self.server);
+        let (id, closes) = (task.id, task.phase != Some(PhaseKind::Drain));
+        // The timeout includes the keep-alive grace, which is waited out twice at most: the rest is left for closing.
+        let keep_alive_grace = self.keep_alive_grace.min(task.timeout / 3);
+        if !closes {
             server.reject();
         }
         let work = async move {
             if closes {
                 server.close(keep_alive_grace).await;
             } else {
-                server.drain().gate.drained().await;
+                server.handle().drain().gate.drained().await;
             }
         };
         let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, ctx| {
             actor.running.remove(&id);
-            ask.reply.do_send(TaskFinished { id, result: TaskResult::Done, error: None });
+            task.reply.do_send(TaskFinished { id, result: TaskResult::Done, error: None });
             if closes {
-                ctx.run_later(BREATH, |actor, _| actor.server.put_away());
+                ctx.run_later(DISPOSE_DELAY, |actor, _| actor.server.handle().dispose());
             }
         }));
         self.running.insert(id, handle);
@@ -114,8 +113,8 @@ impl Handler<Cancel> for HttpServerActor {
     fn handle(&mut self, cancel: Cancel, ctx: &mut Self::Context) {
         if let Some(handle) = self.running.remove(&cancel.id) {
             ctx.cancel_future(handle);
-            if self.closing {
-                self.server.put_away();
+            if self.server.handle().lifecycle() >= Lifecycle::Closing {
+                self.server.handle().dispose();
             }
         }
     }

@@ -159,7 +159,7 @@ impl Monitor {
 
     /// How many connections outlive their servers: they are to be told how the exit ended.
     pub(crate) fn outliving(&self) -> usize {
-        self.lock().servers().map(|server| server.drain().connections.outliving()).sum()
+        self.lock().servers().map(|server| server.pinned()).sum()
     }
 
     /// Whether every server [is empty](Handle::is_empty).
@@ -169,7 +169,7 @@ impl Monitor {
 
     /// Puts every server away, however far it has come.
     pub(crate) fn put_servers_away(&self) {
-        self.lock().servers().for_each(Handle::put_away);
+        self.lock().servers().for_each(Handle::dispose);
     }
 
     /// Changes the record, and tells whoever looks.

@@ -22,7 +22,7 @@ use crate::{
         Effect, Event, ExitCodes, Outcome, PhaseKind, Plan, Report, Signal, State, TaskId, TaskResult,
         TaskStatus, Timer,
     },
-    server::Handle,
+    server::StartedServer,
 };
 
 /// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence); it keeps no
@@ -50,7 +50,7 @@ pub(crate) struct SupervisorConfig {
 
 /// A member that has not been started.
 pub(crate) enum MemberSpec {
-    Server(Handle),
+    Server(Box<StartedServer>),
     Job(Box<JobStart>),
 }
 
@@ -86,7 +86,10 @@ enum Address {
 
 impl ShutdownSupervisor {
     /// Starts it and its members on the calling thread.
-    pub(crate) fn start_here(setup: SupervisorConfig) -> Addr<Self> {
+    ///
+    /// # Errors
+    /// When the thread's runtime cannot watch a server's socket.
+    pub(crate) fn start_here(setup: SupervisorConfig) -> std::io::Result<Addr<Self>> {
         let context = Context::new();
         let address = context.address();
         let mut members = Vec::new();
@@ -98,7 +101,7 @@ impl ShutdownSupervisor {
                     let id = crate::sequence::MemberId(index);
                     let died = address.clone().recipient();
                     let actor =
-                        HttpServerActor::new(server, setup.plan.timeouts().keep_alive_grace, id, died);
+                        HttpServerActor::new(*server, setup.plan.timeouts().keep_alive_grace, id, died)?;
                     Member { label, unsaved: None, address: Address::Server(actor.start()) }
                 }
                 MemberSpec::Job(parts) => {
@@ -118,7 +121,7 @@ impl ShutdownSupervisor {
             released: false,
             hooks: setup.hooks,
         };
-        context.run(supervisor)
+        Ok(context.run(supervisor))
     }
 
     /// Takes an event through the machine, and carries out what it says.

@@ -170,7 +170,7 @@ async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpRes
     };
     // It ends by itself, and the last event has to be out before the process is gone.
     if let Some(connection) = request.conn_data::<Arc<Connection>>() {
-        connection.outlive();
+        connection.pin_until_exit();
     }
     Ok(response.streaming(events))
 }

@@ -1,15 +1,13 @@
 //! The gate: admits or rejects a request in one atomic step, and counts those inside.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Notify, Ordering, until};
 
-use tokio::sync::Notify;
-
-/// Admits or rejects requests. A lane's state packs two flags and the count of requests in flight into one
+/// Admits or rejects requests. A shard's state packs two flags and the count of requests in flight into one
 /// number, so that one `fetch_add` both counts a request in and tells whether it came too late.
 #[derive(Debug)]
 pub struct Gate {
-    lanes: Box<[Lane]>,
-    /// Told when, with the gate closed, a lane's count reaches zero.
+    shards: Box<[Shard]>,
+    /// Told when, with the gate closed, a shard's count reaches zero.
     emptied: Notify,
     /// Requests in flight when rejecting began.
     at_reject: AtomicU64,
@@ -18,7 +16,7 @@ pub struct Gate {
 /// A worker's share, on cache lines of its own (two of them: processors prefetch in pairs).
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Lane {
+struct Shard {
     state: AtomicU64,
     completed: AtomicU64,
     rejected: AtomicU64,
@@ -36,75 +34,77 @@ const ONE: u64 = 0b100;
 pub struct Rejected;
 
 impl Gate {
-    /// Open, with a lane for each worker.
+    /// Open, with a shard for each worker.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        let lanes = (0..workers.max(1)).map(|_| Lane::default()).collect();
-        Self { lanes, emptied: Notify::new(), at_reject: AtomicU64::new(0) }
+        let shards = (0..workers.max(1)).map(|_| Shard::default()).collect();
+        Self { shards, emptied: Notify::new(), at_reject: AtomicU64::new(0) }
     }
 
-    /// How many lanes there are.
+    /// How many shards there are: one a worker.
     #[must_use]
-    pub fn lanes(&self) -> usize {
-        self.lanes.len()
+    pub fn shards(&self) -> usize {
+        self.shards.len()
     }
 
     /// Counts a request in.
     ///
     /// # Errors
     /// [`Rejected`] once [`Gate::reject`] was called; the request is counted as rejected then.
-    pub fn admit(&self, lane: usize) -> Result<(), Rejected> {
-        let lane = &self.lanes[lane];
-        // Acquire: whoever is rejected sees all that was done before rejecting began.
-        if lane.state.fetch_add(ONE, Ordering::Acquire) & REJECTING == 0 {
+    pub fn admit(&self, shard: usize) -> Result<(), Rejected> {
+        let shard = &self.shards[shard];
+        // Acquire: a request that is rejected sees all that was done before rejecting began.
+        if shard.state.fetch_add(ONE, Ordering::Acquire) & REJECTING == 0 {
             return Ok(());
         }
-        lane.rejected.fetch_add(1, Ordering::Relaxed);
-        self.count_out(lane, 1);
+        shard.rejected.fetch_add(1, Ordering::Relaxed);
+        self.count_out(shard, 1);
         Err(Rejected)
     }
 
-    /// Counts a request out: its last byte is with the kernel (`answered`), or it was given up.
-    pub fn leave(&self, lane: usize, answered: bool) {
-        let lane = &self.lanes[lane];
+    /// Counts requests out: their last bytes are with the kernel (`answered`), or they were given up.
+    pub fn leave(&self, shard: usize, requests: u32, answered: bool) {
+        let (shard, requests) = (&self.shards[shard], u64::from(requests));
         if answered {
-            lane.completed.fetch_add(1, Ordering::Relaxed);
+            shard.completed.fetch_add(requests, Ordering::Relaxed);
         }
-        self.count_out(lane, 1);
+        self.count_out(shard, requests);
     }
 
-    /// Counts several requests out, whose last bytes are with the kernel.
-    pub(super) fn leave_answered(&self, lane: usize, requests: u32) {
-        let (lane, requests) = (&self.lanes[lane], u64::from(requests));
-        lane.completed.fetch_add(requests, Ordering::Relaxed);
-        self.count_out(lane, requests);
-    }
-
-    fn count_out(&self, lane: &Lane, requests: u64) {
-        // Release: who sees the zero sees all that the request did.
-        let before = lane.state.fetch_sub(requests * ONE, Ordering::AcqRel);
+    fn count_out(&self, shard: &Shard, requests: u64) {
+        // Release: the thread that sees the zero sees all that the requests did.
+        let before = shard.state.fetch_sub(requests * ONE, Ordering::AcqRel);
         if before & REJECTING != 0 && before < (requests + 1) * ONE {
             self.emptied.notify_waiters();
         }
     }
 
+    /// A number that changes whenever the worker begins, answers or gives up a request.
+    #[must_use]
+    pub(crate) fn progress(&self, shard: usize) -> u64 {
+        let Shard { state, completed, rejected } = &self.shards[shard];
+        let done = completed.load(Ordering::Relaxed).wrapping_add(rejected.load(Ordering::Relaxed));
+        // One that was answered and followed by the next leaves the count in flight as it was.
+        (state.load(Ordering::Relaxed) / ONE).wrapping_add(done.wrapping_mul(3))
+    }
+
     /// Whether an answer has to say `Connection: close`.
     #[must_use]
-    pub fn is_closing(&self, lane: usize) -> bool {
-        self.lanes[lane].state.load(Ordering::Relaxed) & CLOSING != 0
+    pub fn is_closing(&self, shard: usize) -> bool {
+        self.shards[shard].state.load(Ordering::Relaxed) & CLOSING != 0
     }
 
     /// From now on each answer says `Connection: close`; requests are still admitted.
     pub fn close_connections(&self) {
-        for lane in &self.lanes {
-            lane.state.fetch_or(CLOSING, Ordering::AcqRel);
+        for shard in &self.shards {
+            shard.state.fetch_or(CLOSING, Ordering::AcqRel);
         }
     }
 
     /// From now on requests are rejected.
     pub fn reject(&self) {
-        let close = |lane: &Lane| lane.state.fetch_or(REJECTING | CLOSING, Ordering::AcqRel) / ONE;
-        self.at_reject.store(self.lanes.iter().map(close).sum(), Ordering::Relaxed);
+        let close = |shard: &Shard| shard.state.fetch_or(REJECTING | CLOSING, Ordering::AcqRel) / ONE;
+        self.at_reject.store(self.shards.iter().map(close).sum(), Ordering::Relaxed);
     }
 
     /// Requests in flight when rejecting began.
@@ -116,39 +116,31 @@ impl Gate {
     /// Whether requests are rejected.
     #[must_use]
     pub fn is_rejecting(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.state.load(Ordering::Relaxed) & REJECTING != 0)
+        self.shards.iter().all(|shard| shard.state.load(Ordering::Relaxed) & REJECTING != 0)
     }
 
     /// Requests in flight.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.state.load(Ordering::Acquire) / ONE).sum()
+        self.shards.iter().map(|shard| shard.state.load(Ordering::Acquire) / ONE).sum()
     }
 
     /// Requests answered to their last byte, since the start.
     #[must_use]
     pub fn completed(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.completed.load(Ordering::Relaxed)).sum()
+        self.shards.iter().map(|shard| shard.completed.load(Ordering::Relaxed)).sum()
     }
 
     /// Requests that came too late, since the start.
     #[must_use]
     pub fn rejected(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.rejected.load(Ordering::Relaxed)).sum()
+        self.shards.iter().map(|shard| shard.rejected.load(Ordering::Relaxed)).sum()
     }
 
-    /// Resolves when no request is in flight. Meaningful only once [`Gate::reject`] was called: no lane's count
-    /// can rise for good from then on, so the lanes may be looked at one after another.
+    /// Resolves when no request is in flight. Meaningful only once [`Gate::reject`] was called: no shard's count
+    /// can rise for good from then on, so the shards may be looked at one after another.
     pub async fn drained(&self) {
-        loop {
-            let emptied = self.emptied.notified();
-            let mut emptied = std::pin::pin!(emptied);
-            emptied.as_mut().enable();
-            if self.in_flight() == 0 {
-                return;
-            }
-            emptied.await;
-        }
+        until(&self.emptied, || self.in_flight() == 0).await;
     }
 }
 
@@ -167,8 +159,8 @@ mod tests {
         assert_eq!(gate.in_flight_at_reject(), 2);
         assert!(gate.admit(1).is_err());
         assert_eq!((gate.in_flight(), gate.completed(), gate.rejected()), (2, 0, 1));
-        gate.leave(0, true);
-        gate.leave(1, false);
+        gate.leave(0, 1, true);
+        gate.leave(1, 1, false);
         assert_eq!((gate.in_flight(), gate.completed(), gate.rejected()), (0, 1, 1));
     }
 
@@ -187,13 +179,13 @@ mod tests {
         for round in 0..200 {
             let gate = Arc::new(Gate::new(2));
             let threads: Vec<_> = (0..2)
-                .map(|lane| {
+                .map(|shard| {
                     let gate = Arc::clone(&gate);
                     thread::spawn(move || {
                         let mut admitted = 0_u64;
-                        while gate.admit(lane).is_ok() {
+                        while gate.admit(shard).is_ok() {
                             admitted += 1;
-                            gate.leave(lane, true);
+                            gate.leave(shard, 1, true);
                         }
                         admitted
                     })

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
-use super::{Connection, Drain};
+use super::{connection::Connection, gate::Gate};
 
 /// What a server answers when it is draining.
 #[derive(Clone)]
@@ -67,21 +67,21 @@ impl Default for Rejection {
 }
 
 impl Rejection {
-    fn response<B: MessageBody + 'static>(&self, ticket: Option<Ticket>) -> Response<GuardedBody<B>> {
+    fn response<B: MessageBody + 'static>(&self, guard: Option<InFlightGuard>) -> Response<GuardedBody<B>> {
         let mut response = Response::with_body(self.status, ());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
-        close_after(&mut response, ticket.as_ref());
-        response.set_body(GuardedBody::new(None, Some(self.body.clone()), ticket))
+        close_after(&mut response, guard.as_ref());
+        response.set_body(GuardedBody::new(None, Some(self.body.clone()), guard))
     }
 }
 
 /// Makes a [`Guarded`] of an application's service.
 pub struct GuardedFactory<S, B> {
     inner: S,
-    drain: Arc<Drain>,
-    lane: usize,
+    gate: Arc<Gate>,
+    shard: usize,
     policy: Policy,
     body: PhantomData<B>,
 }
@@ -90,14 +90,14 @@ impl<S, B> GuardedFactory<S, B>
 where
     S: ServiceFactory<Request, Config = AppConfig>,
 {
-    /// Around an application, on a worker's lane.
+    /// Around an application, on a worker's shard.
     pub fn new(
         app: impl IntoServiceFactory<S, Request>,
-        drain: Arc<Drain>,
-        lane: usize,
+        gate: Arc<Gate>,
+        shard: usize,
         policy: Policy,
     ) -> Self {
-        Self { inner: app.into_factory(), drain, lane, policy, body: PhantomData }
+        Self { inner: app.into_factory(), gate, shard, policy, body: PhantomData }
     }
 }
 
@@ -118,8 +118,8 @@ where
 
     fn new_service(&self, config: AppConfig) -> Self::Future {
         let inner = self.inner.new_service(config);
-        let (drain, lane, policy) = (Arc::clone(&self.drain), self.lane, Rc::new(self.policy.clone()));
-        Box::pin(async move { Ok(Guarded { inner: inner.await?, drain, lane, policy, body: PhantomData }) })
+        let (gate, shard, policy) = (Arc::clone(&self.gate), self.shard, Rc::new(self.policy.clone()));
+        Box::pin(async move { Ok(Guarded { inner: inner.await?, gate, shard, policy, body: PhantomData }) })
     }
 }
 
@@ -127,8 +127,8 @@ where
 #[derive(Debug)]
 pub struct Guarded<S, B> {
     inner: S,
-    drain: Arc<Drain>,
-    lane: usize,
+    gate: Arc<Gate>,
+    shard: usize,
     policy: Rc<Policy>,
     body: PhantomData<B>,
 }
@@ -151,41 +151,41 @@ where
     fn call(&self, request: Request) -> Self::Future {
         let head = request.head();
         let counted = !self.policy.always_answer.as_ref().is_some_and(|always| always(head));
-        let admitted = !counted || self.drain.gate.admit(self.lane).is_ok();
+        let admitted = !counted || self.gate.admit(self.shard).is_ok();
         let connection = request.conn_data::<Arc<Connection>>().cloned();
-        let connection =
-            connection.unwrap_or_else(|| Arc::new(Connection::new(Arc::clone(&self.drain), self.lane)));
+        let connection = connection
+            .unwrap_or_else(|| Arc::new(Connection::unregistered(Arc::clone(&self.gate), self.shard)));
         connection.begin(&head.method, head.uri.path(), counted && admitted);
-        let ticket = Ticket { connection, counted: counted && admitted, answered: false };
+        let guard = InFlightGuard { connection, counted: counted && admitted, answered: false };
         if admitted {
             GuardedFuture {
                 app: Some(self.inner.call(request)),
                 policy: None,
-                ticket: Some(ticket),
+                guard: Some(guard),
                 body: PhantomData,
             }
         } else {
             let policy = Some(Rc::clone(&self.policy));
-            GuardedFuture { app: None, policy, ticket: Some(ticket), body: PhantomData }
+            GuardedFuture { app: None, policy, guard: Some(guard), body: PhantomData }
         }
     }
 }
 
 /// A request's stay behind the gate: from its head to its last byte, or to its being dropped.
 #[derive(Debug)]
-struct Ticket {
+struct InFlightGuard {
     connection: Arc<Connection>,
     counted: bool,
     answered: bool,
 }
 
-impl Ticket {
+impl InFlightGuard {
     fn is_closing(&self) -> bool {
-        self.connection.drain().gate.is_closing(self.connection.lane())
+        self.connection.gate().is_closing(self.connection.shard())
     }
 }
 
-impl Drop for Ticket {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         if self.answered {
             self.connection.answered(self.counted);
@@ -202,7 +202,7 @@ pin_project! {
         #[pin]
         app: Option<F>,
         policy: Option<Rc<Policy>>,
-        ticket: Option<Ticket>,
+        guard: Option<InFlightGuard>,
         body: PhantomData<B>,
     }
 }
@@ -220,31 +220,31 @@ where
         let this = self.project();
         let Some(app) = this.app.as_pin_mut() else {
             let rejection = this.policy.take().map(|policy| policy.rejection.clone()).unwrap_or_default();
-            return Poll::Ready(Ok(rejection.response(this.ticket.take())));
+            return Poll::Ready(Ok(rejection.response(this.guard.take())));
         };
         let Poll::Ready(result) = app.poll(cx) else {
-            if let Some(ticket) = this.ticket {
-                ticket.connection.waits();
+            if let Some(guard) = this.guard {
+                guard.connection.waits();
             }
             return Poll::Pending;
         };
-        let mut ticket = this.ticket.take();
-        let closing = ticket.as_ref().is_some_and(Ticket::is_closing);
+        let mut guard = this.guard.take();
+        let closing = guard.as_ref().is_some_and(InFlightGuard::is_closing);
         Poll::Ready(match result {
             Ok(response) => {
                 let mut response: Response<B> = response.into();
                 if closing && !response.upgrade() {
-                    close_after(&mut response, ticket.as_ref());
+                    close_after(&mut response, guard.as_ref());
                 }
-                Ok(response.map_body(|_, body| GuardedBody::new(Some(body), None, ticket)))
+                Ok(response.map_body(|_, body| GuardedBody::new(Some(body), None, guard)))
             }
             Err(error) => {
                 let mut response: Response<BoxBody> = error.into().error_response().into();
                 if closing {
-                    close_after(&mut response, ticket.as_ref());
+                    close_after(&mut response, guard.as_ref());
                 }
-                if let Some(ticket) = &mut ticket {
-                    ticket.answered = true;
+                if let Some(guard) = &mut guard {
+                    guard.answered = true;
                 }
                 Err(response)
             }
@@ -253,35 +253,35 @@ where
 }
 
 /// Has the connection close after this answer, and its record know.
-fn close_after<B>(response: &mut Response<B>, ticket: Option<&Ticket>) {
+fn close_after<B>(response: &mut Response<B>, guard: Option<&InFlightGuard>) {
     response.head_mut().set_connection_type(ConnectionType::Close);
-    if let Some(ticket) = ticket {
-        ticket.connection.leaves();
+    if let Some(guard) = guard {
+        guard.connection.announce_close();
     }
 }
 
 pin_project! {
-    /// A body that holds its request's ticket: the request is in flight until its last byte.
+    /// A body that holds its request's guard: the request is in flight until its last byte.
     ///
-    /// It does not forward `try_into_bytes`: a layer that boxes the body would let go of the ticket early.
+    /// It does not forward `try_into_bytes`: a layer that boxes the body would drop the guard early.
     #[derive(Debug)]
     pub struct GuardedBody<B> {
         // The application's; without it, the rejection's.
         #[pin]
         app: Option<B>,
         rejection: Option<Bytes>,
-        ticket: Option<Ticket>,
+        guard: Option<InFlightGuard>,
     }
 }
 
 impl<B> GuardedBody<B> {
-    fn new(app: Option<B>, rejection: Option<Bytes>, mut ticket: Option<Ticket>) -> Self {
+    fn new(app: Option<B>, rejection: Option<Bytes>, mut guard: Option<InFlightGuard>) -> Self {
         // actix-http drops a body that it knows to be empty without polling it: one that is never polled is whole.
         // Should its connection fail before the first poll, the answer is never flushed, and so never counted.
-        if let Some(ticket) = &mut ticket {
-            ticket.answered = true;
+        if let Some(guard) = &mut guard {
+            guard.answered = true;
         }
-        Self { app, rejection, ticket }
+        Self { app, rejection, guard }
     }
 }
 
@@ -301,10 +301,10 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
             Some(body) => body.poll_next(cx),
             None => Poll::Ready(this.rejection.take().map(Ok)),
         };
-        if let Some(ticket) = this.ticket {
-            ticket.answered = matches!(next, Poll::Ready(None));
+        if let Some(guard) = this.guard {
+            guard.answered = matches!(next, Poll::Ready(None));
             if next.is_pending() {
-                ticket.connection.waits();
+                guard.connection.waits();
             }
         }
         next

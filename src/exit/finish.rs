@@ -233,14 +233,13 @@ mod tests {
 
     #[test]
     fn a_connection_of_the_last_moment_is_waited_for_unless_the_end_is_sudden() {
-        let handle = Handle::new("web".into(), Arc::new(Drain::new(1)), 1);
+        let handle = Handle::new("web".into(), Drain::new(1));
         let plan = Plan::new(Timeouts::default(), Vec::new()).expect("it may be empty");
         let monitor = Monitor::new(Arc::new(plan), std::slice::from_ref(&handle));
-        let drain = Arc::clone(handle.drain());
-        let (place, _connection) = drain.opened(0);
+        let open = handle.drain().connections.register(0);
         assert!(!is_awaited(&monitor, Outcome::Forced));
         assert!(is_awaited(&monitor, Outcome::Clean));
-        drain.closed(0, place);
+        drop(open);
         assert!(!is_awaited(&monitor, Outcome::Clean));
     }
 }

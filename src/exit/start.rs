@@ -1,6 +1,6 @@
 //! The wiring: what is bound and started, in that order.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use crate::{
     drain::Rejection,
     os::{arbiters::Arbiters, signals},
     sequence::{Kind, Member, Plan, PlanError, Timeouts},
-    server::{Address, BoundServer, Server, Stop},
+    server::{Address, BoundServer, Server, StartedServer, Stop},
 };
 
 #[cfg(all(unix, feature = "systemd"))]
@@ -33,7 +33,8 @@ impl GracefulExit {
         let free_ports = self.free_ports;
         let servers = self.servers.into_iter();
         let servers = servers.map(|server| if free_ports { server.use_free_ports() } else { server });
-        let opened = servers.map(Server::open).collect::<Result<Vec<_>, _>>().map_err(StartError::Bind)?;
+        let opened =
+            servers.map(BoundServer::bind).collect::<Result<Vec<_>, _>>().map_err(StartError::Bind)?;
         let handles: Vec<_> = opened.iter().map(|server| server.handle.clone()).collect();
         let _ = self.shared.addresses.set(opened.iter().map(addresses).collect()); // an exit starts once
         let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles));
@@ -47,7 +48,17 @@ impl GracefulExit {
             log::warn!("{}", language.cut_short(&names, wait, self.timeouts.timeout));
         }
         let arbiters = Arc::new(Arbiters::default());
-        let servers = handles.iter().cloned().map(MemberSpec::Server);
+        let rejection = self
+            .rejection
+            .unwrap_or_else(|| Rejection { body: language.rejection().into(), ..Rejection::default() });
+        let servers = match serve(opened, &arbiters, &rejection).await {
+            Ok(servers) => servers,
+            Err(error) => {
+                arbiters.stop();
+                return Err(error);
+            }
+        };
+        let servers = servers.into_iter().map(|server| MemberSpec::Server(Box::new(server)));
         let jobs = self.jobs.into_iter().map(|job| Ok(MemberSpec::Job(Box::new(job.into_start(&arbiters)?))));
         let members = servers.map(Ok).chain(jobs).collect::<std::io::Result<_>>();
         let members = members.map_err(StartError::Thread)?;
@@ -72,18 +83,6 @@ impl GracefulExit {
             }),
         };
         let supervisor = supervise(&thread, SupervisorConfig { plan, monitor, members, hooks }).await?;
-
-        let rejection = self
-            .rejection
-            .unwrap_or_else(|| Rejection { body: language.rejection().into(), ..Rejection::default() });
-        if let Err(error) = serve(opened, &arbiters, &rejection).await {
-            for handle in &handles {
-                handle.close(Duration::ZERO).await;
-                handle.put_away();
-            }
-            arbiters.stop();
-            return Err(error);
-        }
         for (name, addresses) in self.shared.addresses.get().into_iter().flatten() {
             for address in addresses {
                 log::info!("{}", language.listening(name, address));
@@ -149,20 +148,22 @@ async fn supervise(
         // The receiver is gone only if the program has given up starting.
         let _ = started.send(ShutdownSupervisor::start_here(config));
     });
-    start.await.map_err(|_| StartError::Supervisor)
+    start.await.map_err(|_| StartError::Supervisor)?.map_err(StartError::Thread)
 }
 
+/// Starts every server's workers.
 async fn serve(
-    opened: Vec<BoundServer>,
+    bound: Vec<BoundServer>,
     arbiters: &Arbiters,
     rejection: &Rejection,
-) -> Result<(), StartError> {
-    for server in opened {
+) -> Result<Vec<StartedServer>, StartError> {
+    let mut started = Vec::new();
+    for server in bound {
         let name = server.handle.name().clone();
-        let served = server.serve(arbiters, rejection.clone()).await;
-        served.map_err(|source| StartError::Serve { server: name.to_string(), source })?;
+        let server = server.start(arbiters, rejection.clone()).await;
+        started.push(server.map_err(|source| StartError::Serve { server: name.to_string(), source })?);
     }
-    Ok(())
+    Ok(started)
 }
 
 /// The supervisor's own heartbeat is what the watchdog hears.

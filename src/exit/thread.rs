@@ -1,4 +1,4 @@
-//! The exit's own thread: the supervisor lives on it, and the end is carried out on it.
+//! The exit's own thread: the supervisor and the servers' acceptors live on it, and the end is carried out on it.
 
 use std::{future::Future, io, thread};
 
@@ -19,8 +19,7 @@ impl ExitThread {
     /// # Errors
     /// When the system has no thread or no descriptor left.
     pub(super) async fn start() -> io::Result<Self> {
-        // Nothing on it reads or writes: a runtime that waits for timers alone is woken sooner, and ends sooner.
-        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         let (started, start) = oneshot::channel();
         thread::Builder::new().name("graceful-exit".to_owned()).spawn(move || {
             let runner = System::with_tokio_rt(move || runtime);

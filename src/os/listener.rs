@@ -140,73 +140,58 @@ pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<Accepted>> {
     }
 }
 
-/// Refuses whoever begins a handshake from now on, as if the socket were [`shut`]; who has begun one ends it, and who
-/// waits in the accept queue stays there. There is no way back.
+/// Turns new connections away from now on, while those that have begun their handshake may end it, and those in the
+/// accept queue stay there. There is no way back.
 ///
-/// Best effort: Linux alone, from 5.7 on, and no socket that is bound to a network interface. `false` says that nothing
-/// has changed. A connection whose handshake the kernel keeps no record of, because very many came at once, is reset.
+/// Best effort, on Linux alone, in two ways at once, since either may be refused, or have no effect, on a system that
+/// only looks like Linux. The socket is bound to an interface that no machine has (from Linux 5.7 on): a new client is
+/// refused. And it wants segments that come over no router (`IP_MINTTL`): a new client's are dropped, and it is refused
+/// when it tries again, a second later, if the socket is closed by then. Neither looks at a handshake that has begun.
+///
+/// Returns false if nothing has changed. A connection whose handshake the kernel keeps no record of, because very many
+/// came at once, is reset.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn refuse_newcomers(listener: &impl AsSocket) -> bool {
+pub fn refuse_new(listener: &impl AsSocket) -> bool {
+    let refused = refuse_by_interface(listener);
+    drop_by_distance(listener) || refused
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn refuse_by_interface(listener: &impl AsSocket) -> bool {
+    set_option(listener, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, libc::c_int::MAX)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn drop_by_distance(listener: &impl AsSocket) -> bool {
+    const IP_MINTTL: libc::c_int = 21;
+    const IPV6_MINHOPCOUNT: libc::c_int = 73;
+    /// As far as a segment is from a sender on the same network, if the sender says so: none does by default.
+    const NEAREST: libc::c_int = 255;
+    // A socket of IPv6 may take connections over IPv4, too.
+    let v4 = set_option(listener, libc::IPPROTO_IP, IP_MINTTL, NEAREST);
+    set_option(listener, libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT, NEAREST) || v4
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn set_option(socket: &impl AsSocket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> bool {
     use std::os::fd::AsRawFd;
 
-    /// An interface that no machine has: the socket is nobody's address any more.
-    static NOWHERE: libc::c_int = libc::c_int::MAX;
-    let fd = listener.as_fd().as_raw_fd();
-    let length = libc::socklen_t::try_from(size_of_val(&NOWHERE)).unwrap_or(0);
-    let value = (&raw const NOWHERE).cast();
+    let fd = socket.as_fd().as_raw_fd();
+    let length = libc::socklen_t::try_from(size_of_val(&value)).unwrap_or(0);
     // SAFETY: a borrowed descriptor, and a value of the length that is said.
-    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, value, length) == 0 }
+    unsafe { libc::setsockopt(fd, level, name, (&raw const value).cast(), length) == 0 }
 }
 
 /// Nothing: this system has no such option.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub fn refuse_newcomers(_listener: &impl AsSocket) -> bool {
+pub fn refuse_new(_listener: &impl AsSocket) -> bool {
     false
 }
 
-/// Lets nobody new begin a handshake, so that the accept queue can be emptied for good before the socket is
-/// [`shut`]: who comes meanwhile is neither let in nor refused, and asks again within a second.
-///
-/// Best effort, by a socket filter, which only Linux has: where it cannot be attached, and `false` is returned, who
-/// comes in the instant between the last `accept` and the shutting is reset.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub fn ignore_newcomers(listener: &impl AsSocket) -> bool {
-    use libc::{BPF_ABS, BPF_B, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET};
-    use socket2::SockFilter;
-
-    /// Where a TCP header has its flags, and the one that only a newcomer's segment has set here.
-    const FLAGS: u32 = 13;
-    const SYN: u32 = 0b10;
-    const DROP: u32 = 0;
-    const KEEP: u32 = u32::MAX;
-    let step = |code: u32, jf, k| SockFilter::new(u16::try_from(code).unwrap_or(0), 0, jf, k);
-    let attached = SockRef::from(listener).attach_filter(&[
-        step(BPF_LD | BPF_B | BPF_ABS, 0, FLAGS),
-        step(BPF_JMP | BPF_JSET | BPF_K, 1, SYN),
-        step(BPF_RET | BPF_K, 0, DROP),
-        step(BPF_RET | BPF_K, 0, KEEP),
-    ]);
-    attached.is_ok()
-}
-
-/// Nothing: this system has no filter for sockets.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub fn ignore_newcomers(_listener: &impl AsSocket) -> bool {
-    false
-}
-
-/// Whether [`shut`] does anything.
-pub const CAN_SHUT: bool = cfg!(target_os = "linux");
-
-/// Stops a socket from listening, in every duplicate of it: newcomers are refused from then on.
-///
-/// Only Linux does this for a listening socket. Elsewhere nothing happens here: the door closes with the last
-/// duplicate.
-pub fn shut(listener: &impl AsSocket) {
-    if CAN_SHUT {
-        // It can only fail when it no longer listens.
-        let _ = SockRef::from(listener).shutdown(Shutdown::Both);
-    }
+/// Stops a Unix socket from listening, in every duplicate of it, while what is in its queue can still be accepted.
+/// Returns false if the system does not do so for a listening socket, as all but Linux.
+pub fn shut(listener: &impl AsSocket) -> bool {
+    cfg!(target_os = "linux") && SockRef::from(listener).shutdown(Shutdown::Both).is_ok()
 }
 
 /// A socket, by the platform's own name for it.
@@ -215,45 +200,64 @@ pub use std::os::fd::AsFd as AsSocket;
 #[cfg(windows)]
 pub use std::os::windows::io::AsSocket;
 
-/// Holds every handshake up until its client has sent something: a handshake in the middle, for as long as a test wants.
-#[cfg(all(test, target_os = "linux"))]
-pub(crate) fn hold_handshakes(listener: &Socket) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-
-    let (seconds, length): (libc::c_int, _) =
-        (30, libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0));
-    let value = (&raw const seconds).cast();
-    let (level, name) = (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT);
-    // SAFETY: a borrowed descriptor, and a value of the length that is said.
-    match unsafe { libc::setsockopt(listener.as_raw_fd(), level, name, value, length) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::{
-        io::{ErrorKind, Result},
-        net::{Ipv4Addr, Ipv6Addr, TcpStream},
+        io::{ErrorKind, Result, Write},
+        net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream},
+        thread,
+        time::{Duration, Instant},
     };
 
     use super::*;
 
+    /// Holds every handshake up until its client has sent something: a handshake in the middle, for as long as a test
+    /// wants.
+    fn hold_handshakes(listener: &Socket) {
+        assert!(set_option(listener, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 30));
+    }
+
+    fn bound(address: IpAddr) -> Result<Option<(Socket, SocketAddr)>> {
+        let listener = match bind(SocketAddr::new(address, 0), 16) {
+            Err(error) if error.kind() == ErrorKind::AddrNotAvailable => return Ok(None), // no IPv6 here
+            bound => bound?,
+        };
+        let address = listener.local_addr()?.as_socket().ok_or(ErrorKind::Unsupported)?;
+        Ok(Some((listener, address)))
+    }
+
+    /// Each way alone, as where the other is refused or has no effect.
     #[test]
-    fn new_connections_are_refused_and_those_in_the_queue_are_still_accepted() -> Result<()> {
-        for address in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
-            let listener = match bind(SocketAddr::new(address, 0), 16) {
-                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => continue, // no IPv6 here
-                bound => bound?,
-            };
-            let bound = listener.local_addr()?.as_socket().ok_or(ErrorKind::Unsupported)?;
-            let waits = TcpStream::connect(bound)?;
-            assert!(refuse_newcomers(&listener));
-            let refused = TcpStream::connect(bound).map_err(|error| error.kind());
-            assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
-            let accepted = accept_now(&listener)?.and_then(|accepted| accepted.peer);
-            assert_eq!(accepted, Some(waits.local_addr()?));
+    fn new_connections_are_turned_away_and_those_in_the_queue_or_in_a_handshake_are_accepted() -> Result<()> {
+        type Way = (fn(&Socket) -> bool, ErrorKind);
+        let ways: [Way; 3] = [
+            (refuse_new, ErrorKind::ConnectionRefused),
+            (refuse_by_interface, ErrorKind::ConnectionRefused),
+            (drop_by_distance, ErrorKind::TimedOut),
+        ];
+        for (refuse, kind) in ways {
+            for address in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+                let Some((listener, address)) = bound(address)? else { continue };
+                let waits = TcpStream::connect(address)?;
+                hold_handshakes(&listener);
+                let mut middle = TcpStream::connect(address)?;
+                assert!(refuse(&listener));
+                let new = TcpStream::connect_timeout(&address, Duration::from_millis(300));
+                assert_eq!(new.map_err(|error| error.kind()).err(), Some(kind));
+                let peer = || Ok::<_, io::Error>(accept_now(&listener)?.and_then(|accepted| accepted.peer));
+                assert_eq!(peer()?, Some(waits.local_addr()?));
+                assert_eq!(peer()?, None, "the other one is in the middle of its handshake");
+                middle.write_all(b"G")?;
+                let begun = Instant::now();
+                let accepted = loop {
+                    if let Some(accepted) = peer()? {
+                        break accepted;
+                    }
+                    assert!(begun.elapsed() < Duration::from_secs(5), "it was not accepted");
+                    thread::yield_now();
+                };
+                assert_eq!(accepted, middle.local_addr()?);
+            }
         }
         Ok(())
     }

@@ -4,8 +4,9 @@
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
 //! - [`hard_stop`]: the guard, which ends the process when nothing else does.
 //! - `limits`: what happens at a limit of files or descriptors (on Unix).
-//! - [`listener`]: closing a listening socket without resetting who is in its queue.
-//! - [`socket`]: whether anything waits in a socket, whoever owns it.
+//! - [`descriptors`]: how many the process may have, and how many are left.
+//! - [`listener`]: accepting connections, and turning new ones away without resetting those in the queue.
+//! - [`socket`]: whether a socket has pending input.
 //! - `socket_file`: a Unix socket's file, which appears whole and goes away with its server.
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
 //!
@@ -24,8 +25,7 @@
 //! | each C library has its own name for `errno` | `errno` in `signals/unix.rs` |
 //! | on Windows the guard calls `TerminateProcess`: an orderly end would end the guard first; and it says nothing, for a write to a console may wait | [`hard_stop`] |
 //! | Windows shares a port between two processes by the option with which Unix takes it over from a dead one: not set there | [`listener::bind`] |
-//! | only Linux shuts a listening socket in all its duplicates; elsewhere the door closes with the last worker's | [`listener::CAN_SHUT`] |
-//! | only Linux can turn newcomers away before that | [`listener::refuse_newcomers`], [`listener::ignore_newcomers`] |
+//! | only Linux can turn new connections away before the listening socket is closed; elsewhere it is closed at a moment when none comes | [`listener::refuse_new`], [`listener::shut`] |
 //! | systemd and its sockets are Unix's | `systemd.rs`, and `inherited.rs` of the application |
 //! | Windows has a service manager: `graceful-exit service` | `service.rs` of the application |
 //! | Windows syncs no folder: a rename is as durable as it makes it | `business/directory.rs` of the application |
@@ -35,6 +35,7 @@
 #![expect(unsafe_code, reason = "system calls live here and nowhere else; each block says why it is sound")]
 
 pub(crate) mod arbiters;
+pub mod descriptors;
 pub mod hard_stop;
 #[cfg(unix)]
 pub mod limits;

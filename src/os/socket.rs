@@ -5,7 +5,7 @@ use super::listener::AsSocket;
 /// The system's number of a socket. It neither borrows the socket nor keeps it open.
 pub type Number = u32;
 
-/// A socket's number, for [`silent`]; `None` if it has none that can be told.
+/// A socket's number, for [`have_no_pending_input`]; `None` if it has none that can be told.
 pub fn number(socket: &impl AsSocket) -> Option<Number> {
     platform::number(socket)
 }
@@ -14,13 +14,13 @@ pub fn number(socket: &impl AsSocket) -> Option<Number> {
 /// is said of a number that is no socket's any more, or another one's by now, means nothing. Nothing is read, changed
 /// or waited for, in one system call for all of them. If the system cannot say, the answer is no.
 #[must_use]
-pub fn silent(sockets: &[Number]) -> Vec<bool> {
-    platform::silent(sockets)
+pub fn have_no_pending_input(sockets: &[Number]) -> Vec<bool> {
+    platform::have_no_pending_input(sockets)
 }
 
-/// The same of one socket. A listening one is silent when its accept queue is empty.
-pub fn is_silent(socket: &impl AsSocket) -> bool {
-    number(socket).is_some_and(|socket| silent(&[socket]) == [true])
+/// The same of one socket. A listening one is have_no_pending_input when its accept queue is empty.
+pub fn has_no_pending_input(socket: &impl AsSocket) -> bool {
+    number(socket).is_some_and(|socket| have_no_pending_input(&[socket]) == [true])
 }
 
 #[cfg(unix)]
@@ -33,7 +33,7 @@ mod platform {
         Number::try_from(socket.as_fd().as_raw_fd()).ok()
     }
 
-    pub(super) fn silent(sockets: &[Number]) -> Vec<bool> {
+    pub(super) fn have_no_pending_input(sockets: &[Number]) -> Vec<bool> {
         let entry =
             |&socket: &Number| libc::pollfd { fd: socket.cast_signed(), events: libc::POLLIN, revents: 0 };
         let mut entries: Vec<_> = sockets.iter().map(entry).collect();
@@ -57,7 +57,7 @@ mod platform {
         Number::try_from(socket.as_socket().as_raw_socket()).ok()
     }
 
-    pub(super) fn silent(sockets: &[Number]) -> Vec<bool> {
+    pub(super) fn have_no_pending_input(sockets: &[Number]) -> Vec<bool> {
         let entry = |&socket: &Number| WSAPOLLFD { fd: socket as usize, events: POLLRDNORM, revents: 0 };
         let mut entries: Vec<_> = sockets.iter().map(entry).collect();
         let count = u32::try_from(entries.len()).unwrap_or(0);
@@ -87,15 +87,15 @@ mod tests {
             pairs.push((client, listener.accept()?.0));
         }
         let sockets: Vec<_> = pairs.iter().filter_map(|(_, socket)| number(socket)).collect();
-        assert_eq!(silent(&sockets), [true; 3]);
+        assert_eq!(have_no_pending_input(&sockets), [true; 3]);
         pairs[1].0.write_all(b"G")?;
         pairs[2].0.shutdown(std::net::Shutdown::Write)?;
         let begun = Instant::now();
-        while silent(&sockets) != [true, false, false] {
-            assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", silent(&sockets));
+        while have_no_pending_input(&sockets) != [true, false, false] {
+            assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", have_no_pending_input(&sockets));
             thread::yield_now();
         }
-        assert!(silent(&[]).is_empty());
+        assert!(have_no_pending_input(&[]).is_empty());
         Ok(())
     }
 }

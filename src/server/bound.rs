@@ -1,21 +1,23 @@
-//! A server whose sockets are bound: [`BoundServer`].
+//! A server on its way to work: its sockets are bound, [`BoundServer`], and then its workers run, [`StartedServer`].
 
 use std::{io, sync::Arc};
 
 use super::{
+    acceptor::WorkerLink,
     address::{Address, BindError},
     builder::{Server, Stop},
-    door::Handle,
+    handle::Handle,
+    inbox::Inbox,
     listener::{Listener, ListenerPolicy},
     options::Options,
-    worker::{self, Seat, StartWorker},
+    worker::{self, ListenerInfo, StartWorker, WorkerContext},
 };
 use crate::{
     drain::{AlwaysAnswer, Drain, Policy, Rejection},
     os::arbiters::Arbiters,
 };
 
-/// A server whose sockets are bound. Nothing is accepted before [`BoundServer::serve`].
+/// A server whose sockets are bound. Nothing is accepted yet.
 pub(crate) struct BoundServer {
     pub(crate) handle: Handle,
     pub(crate) addresses: Vec<Address>,
@@ -25,57 +27,85 @@ pub(crate) struct BoundServer {
     start: StartWorker,
 }
 
-impl Server {
-    /// Binds its sockets.
-    pub(crate) fn open(self) -> Result<BoundServer, BindError> {
-        let failed = |(address, source)| BindError { server: self.name.clone(), address, source };
-        if self.listeners.is_empty() {
-            let error = io::Error::new(io::ErrorKind::NotFound, "it was given no address");
-            return Err(failed(("nothing".to_owned(), error)));
-        }
-        let specs = self.listeners.into_iter();
-        #[cfg(unix)]
-        let listeners = specs.map(|spec| spec.listen(self.backlog, self.uds_mode));
-        #[cfg(not(unix))]
-        let listeners = specs.map(|spec| spec.listen(self.backlog));
-        let mut listeners = listeners.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        for listener in &mut listeners {
-            if listener.policy == ListenerPolicy::LeaveWhenRejecting && self.stop == Stop::Last {
-                listener.policy = ListenerPolicy::LeaveWhenClosing;
-            }
-        }
-        let workers = self.options.workers;
-        let handle = Handle::new(self.name.into(), Arc::new(Drain::new(workers)), workers);
-        // One that is left to the next process must not be shut.
-        if listeners.iter().all(|listener| listener.policy == ListenerPolicy::Close) {
-            handle.listens_on(listeners.iter().map(|listener| &listener.socket));
-        }
-        Ok(BoundServer {
-            handle,
-            addresses: listeners.iter().map(|listener| listener.address.clone()).collect(),
-            listeners,
-            options: self.options,
-            always_answer: self.always_answer,
-            start: self.start,
-        })
-    }
+/// A server whose workers wait for connections. They end when this is dropped.
+pub(crate) struct StartedServer {
+    pub(crate) handle: Handle,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) workers: Vec<WorkerLink>,
+    pub(super) max_connections: Option<usize>,
 }
 
 impl BoundServer {
-    /// Starts its workers, each on an arbiter of its own. Ready when every one of them accepts.
-    pub(crate) async fn serve(self, arbiters: &Arbiters, rejection: Rejection) -> io::Result<()> {
+    /// Binds a server's sockets.
+    pub(crate) fn bind(server: Server) -> Result<Self, BindError> {
+        let failed = |(address, source)| BindError { server: server.name.clone(), address, source };
+        if server.listeners.is_empty() {
+            let error = io::Error::new(io::ErrorKind::NotFound, "it was given no address");
+            return Err(failed(("nothing".to_owned(), error)));
+        }
+        let specs = server.listeners.into_iter();
+        #[cfg(unix)]
+        let listeners = specs.map(|spec| spec.listen(server.backlog, server.uds_mode));
+        #[cfg(not(unix))]
+        let listeners = specs.map(|spec| spec.listen(server.backlog));
+        let mut listeners = listeners.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        for listener in &mut listeners {
+            if listener.policy == ListenerPolicy::LeaveWhenRejecting && server.stop == Stop::Last {
+                listener.policy = ListenerPolicy::LeaveWhenClosing;
+            }
+        }
+        Ok(Self {
+            handle: Handle::new(server.name.into(), Drain::new(server.options.workers)),
+            addresses: listeners.iter().map(|listener| listener.address.clone()).collect(),
+            listeners,
+            options: server.options,
+            always_answer: server.always_answer,
+            start: server.start,
+        })
+    }
+
+    /// Starts its workers, each on an arbiter of its own. Ready when every one of them has made its application.
+    pub(crate) async fn start(self, arbiters: &Arbiters, rejection: Rejection) -> io::Result<StartedServer> {
+        #[cfg(unix)]
+        crate::os::limits::raise_descriptor_limit();
         let policy = Policy { rejection, always_answer: self.always_answer };
+        let listener = |listener: &Listener| ListenerInfo {
+            address: listener.address.clone(),
+            transport: listener.transport.clone(),
+        };
         let mut starting = Vec::new();
-        for lane in 0..self.handle.drain().gate.lanes() {
-            let listeners = self.listeners.iter().map(Listener::try_clone).collect::<io::Result<Vec<_>>>()?;
-            let seat = Seat::new(&self.handle, lane, listeners, policy.clone(), self.options.clone());
-            starting.push(worker::spawn(arbiters, self.handle.name(), seat, (self.start)())?);
+        let mut workers = Vec::new();
+        for shard in 0..self.options.workers {
+            let inbox = Arc::new(Inbox::new());
+            workers.push(WorkerLink::new(Arc::clone(&inbox)));
+            let context = WorkerContext {
+                server: self.handle.clone(),
+                shard,
+                inbox,
+                listeners: self.listeners.iter().map(listener).collect(),
+                policy: policy.clone(),
+                options: self.options.clone(),
+            };
+            starting.push(worker::spawn(arbiters, context, (self.start)())?);
         }
         for worker in starting {
             let started =
                 worker.await.unwrap_or_else(|_| Err("a worker's thread ended while it started".to_owned()));
             started.map_err(io::Error::other)?;
         }
-        Ok(())
+        Ok(StartedServer {
+            handle: self.handle,
+            listeners: self.listeners,
+            workers,
+            max_connections: self.options.max_connections,
+        })
+    }
+}
+
+impl StartedServer {
+    /// One that listens nowhere and has no workers.
+    #[cfg(test)]
+    pub(crate) fn without_workers(handle: Handle) -> Self {
+        Self { handle, listeners: Vec::new(), workers: Vec::new(), max_connections: None }
     }
 }

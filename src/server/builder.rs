@@ -86,7 +86,7 @@ impl Server {
             always_answer: None,
             start: Box::new(move || {
                 let factory = factory.clone();
-                Box::new(move |context| Box::pin(worker::run(context, factory)))
+                Box::new(move |context, started| Box::pin(worker::run(context, started, factory)))
             }),
         }
     }
@@ -178,9 +178,9 @@ impl Server {
         self
     }
 
-    /// How many threads serve it: as many as the machine has cores by default. At least one.
+    /// How many threads serve it: as many as the machine has cores by default. At least one, at most 65,535.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.options.workers = workers.max(1);
+        self.options.workers = workers.clamp(1, usize::from(u16::MAX));
         self
     }
 

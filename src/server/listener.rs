@@ -53,19 +53,6 @@ pub(super) struct Listener {
     pub(super) file: Option<std::sync::Arc<SocketFile>>,
 }
 
-impl Listener {
-    pub(super) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self {
-            socket: self.socket.try_clone()?,
-            address: self.address.clone(),
-            policy: self.policy,
-            transport: self.transport.clone(),
-            #[cfg(unix)]
-            file: self.file.clone(),
-        })
-    }
-}
-
 impl ListenerSpec {
     pub(super) fn bound(socket: Socket, transport: Transport) -> Self {
         Self::Socket { socket, policy: ListenerPolicy::Close, transport, ours: true }

@@ -3,31 +3,42 @@
 //! # Why not `HttpServer`
 //! `HttpServer` keeps its acceptor, its workers' queues and its connections to itself. A connection that its
 //! acceptor has taken and no worker has begun cannot be seen from outside, and is dropped by its stop; so is one
-//! that waits in the accept queue. Here each worker accepts for itself: a connection is counted in the same step
-//! in which it is taken, served by the thread that took it, and known until its socket is closed. Closing is
-//! then a matter of looking, where `HttpServer` looks once a second. What serves a request is the same code:
+//! that waits in the accept queue. Here one acceptor owns the listening sockets, counts each connection in the step in
+//! which it accepts it, and hands it to the worker with the fewest open ones; it is known until its socket is closed.
+//! Closing is then a matter of looking, where `HttpServer` looks once a second. What serves a request is the same code:
 //! actix-http's `HttpService` around an actix-web `App`, with `HttpServer`'s defaults.
+//!
+//! # The life of a connection
+//! [`listener`] → [`acceptor`] → [`inbox`] → [`worker`] → [`stream`] and actix-http. A server's own life is in
+//! [`lifecycle`]: [`builder`] → [`bound`] → [`running`].
 
+mod acceptor;
 mod address;
+mod balance;
 mod bound;
 mod builder;
-mod door;
+mod handle;
 #[cfg(feature = "http2")]
 mod http2;
+mod inbox;
 mod io;
+mod lifecycle;
 mod listener;
 mod options;
+mod running;
 mod stream;
 #[cfg(feature = "rustls-0_23")]
 mod tls;
 mod worker;
 
 pub use address::{Address, BindError};
-pub(crate) use bound::BoundServer;
+pub(crate) use bound::{BoundServer, StartedServer};
 pub use builder::{Server, Stop};
-pub use door::{Closed, Handle, ServerName};
+pub use handle::{Handle, ServerName};
 pub use io::Io;
+pub use lifecycle::Lifecycle;
 pub use options::Streams;
+pub(crate) use running::RunningServer;
 pub use stream::Stream;
 #[cfg(feature = "rustls-0_23")]
 pub use tls::{CertificateError, CertificateFiles};

@@ -27,7 +27,7 @@ impl Stream {
     /// A connection's bytes, and its record.
     pub fn new(io: Io, connection: Arc<Connection>) -> Self {
         if let Some(number) = io.number() {
-            connection.is_on(number);
+            connection.set_socket(number);
         }
         Self { io, connection }
     }
@@ -68,8 +68,8 @@ impl AsyncRead for Stream {
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
         // tokio may not have heard of what the kernel has.
         if read.is_pending()
-            && self.connection.hangs_up()
-            && self.io.number().is_some_and(|socket| socket::silent(&[socket]) == [true])
+            && self.connection.closes_now()
+            && self.io.number().is_some_and(|socket| socket::have_no_pending_input(&[socket]) == [true])
         {
             return Poll::Ready(Ok(()));
         }
@@ -97,11 +97,11 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Closing the socket, which follows, says the same to the client, in one system call less.
-        if self.connection.hangs_up() {
+        if self.connection.closes_now() {
             return Poll::Ready(Ok(()));
         }
         let shut = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
-        if self.connection.drain().gate.is_closing(self.connection.lane()) {
+        if self.connection.gate().is_closing(self.connection.shard()) {
             self.discard(cx);
         }
         Poll::Ready(shut)
@@ -115,38 +115,39 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::drain::{Connections, Drain};
+    use crate::drain::{ConnectionGuard, Connections, Drain};
 
-    /// A drain, a client's end of its only connection, and the server's.
-    async fn connected() -> io::Result<(Arc<Drain>, net::TcpStream, Stream)> {
-        let drain = Arc::new(Drain::new(1));
+    /// A drain, a client's end of its only connection, and the server's, with its guard.
+    async fn connected() -> io::Result<(Drain, net::TcpStream, Stream, ConnectionGuard)> {
+        let drain = Drain::new(1);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let client = net::TcpStream::connect(listener.local_addr()?)?;
         let (socket, _) = listener.accept().await?;
-        let (_, connection) = drain.opened(0);
-        Ok((drain, client, Stream::new(Io::Tcp(socket), connection)))
+        let guard = drain.connections.register(0);
+        let stream = Stream::new(Io::Tcp(socket), Arc::clone(guard.connection()));
+        Ok((drain, client, stream, guard))
     }
 
-    fn let_go_of_all(connections: &Connections) -> bool {
-        connections.let_go(Duration::ZERO, |_| true, socket::silent)
+    fn detach_all(connections: &Connections) -> bool {
+        connections.detach(Duration::ZERO, |_| true, socket::have_no_pending_input)
     }
 
     /// tokio's driver has no turn between the client's write and the look: the kernel alone knows of the request.
     #[tokio::test]
-    async fn a_request_that_waits_in_the_socket_is_neither_let_go_nor_hung_up_on() -> io::Result<()> {
-        let (drain, mut client, mut stream) = connected().await?;
+    async fn a_request_that_waits_in_the_socket_is_neither_detached_nor_closed() -> io::Result<()> {
+        let (drain, mut client, mut stream, _guard) = connected().await?;
         let (mut unread, mut bytes) = ([0; 8], [0; 8]);
         let mut unread = ReadBuf::new(&mut unread);
         let looked = poll_fn(|cx| {
             let stream = &mut stream;
             assert!(Pin::new(&mut *stream).poll_read(cx, &mut unread).is_pending());
             client.write_all(b"GET").expect("it is open");
-            assert!(let_go_of_all(&drain.connections));
-            drain.connections.hang_up(Duration::ZERO, |_| true);
+            assert!(detach_all(&drain.connections));
+            drain.connections.close_when_idle(Duration::ZERO, |_| true);
             Poll::Ready(Pin::new(stream).poll_read(cx, &mut unread).is_pending())
         });
         assert!(looked.await, "an end in place of the request");
-        assert_eq!(drain.connections.open(), 1, "it was let go");
+        assert_eq!(drain.connections.awaited(), 1, "it was detached");
         let read = poll_fn(|cx| {
             let mut buffer = ReadBuf::new(&mut bytes);
             let read = ready!(Pin::new(&mut stream).poll_read(cx, &mut buffer));
@@ -158,11 +159,11 @@ mod tests {
 
     /// Between reading a request and beginning it, neither the kernel nor the connection's record knows of it.
     #[tokio::test]
-    async fn a_connection_whose_task_is_at_work_is_not_let_go() -> io::Result<()> {
-        let (drain, client, stream) = connected().await?;
-        let told_of_all = stream.connection().at_work(|| let_go_of_all(&drain.connections));
-        assert_eq!((told_of_all, drain.connections.open()), (false, 1));
-        assert_eq!((let_go_of_all(&drain.connections), drain.connections.open()), (true, 0));
+    async fn a_connection_whose_task_is_being_polled_is_not_detached() -> io::Result<()> {
+        let (drain, client, stream, _guard) = connected().await?;
+        let asked_all = stream.connection().poll(|| Poll::Ready(detach_all(&drain.connections)));
+        assert_eq!((asked_all, drain.connections.awaited()), (Poll::Ready(Some(false)), 1));
+        assert_eq!((detach_all(&drain.connections), drain.connections.awaited()), (true, 0));
         drop(client);
         Ok(())
     }

@@ -34,13 +34,13 @@ fn hangs_in(phase: PhaseKind) -> Rig {
             web.drain().gate.admit(0).expect("it is open");
             rig.timeouts.drain_timeout = long;
         }
-        // Connections that nobody serves never close.
+        // Connections that no task serves never close.
         PhaseKind::CloseServers => {
-            web.drain().opened(0);
+            std::mem::forget(web.drain().connections.register(0));
             rig.timeouts.stop_timeout = long;
         }
         PhaseKind::CloseLast => {
-            admin.drain().opened(0);
+            std::mem::forget(admin.drain().connections.register(0));
             rig.timeouts.stop_timeout = long;
         }
         PhaseKind::Callbacks => rig.timeouts.callback_timeout = long,
@@ -241,7 +241,7 @@ async fn waiting_is_reported_each_interval_and_only_while_something_is_waited_fo
     assert!(lines.all().is_empty(), "nothing is waited for while it serves");
     exit.stop();
     pass(2200 * MS).await;
-    web.drain().gate.leave(0, true);
+    web.drain().gate.leave(0, 1, true);
     assert_eq!(exit.report().await.outcome, Outcome::Incomplete);
     pass(10 * SECOND).await;
     // The drain ends at 3.5 s, the brief callback at 4.7 s, the long one at 5.9 s.

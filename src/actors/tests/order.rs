@@ -46,7 +46,7 @@ async fn phases_follow_the_plan() {
     assert!(web.drain().gate.is_rejecting() && admin.drain().gate.is_rejecting());
     pass(5 * SECOND).await;
     assert_eq!(diary.names(), ["queue begins", "queue ends"], "a request is still in flight");
-    web.drain().gate.leave(0, true);
+    web.drain().gate.leave(0, 1, true);
     let report = exit.report().await;
 
     let begun = ["queue begins", "queue ends", "flush begins", "flush ends", "pool begins", "pool ends"];

@@ -24,7 +24,7 @@ use crate::{
         CallbackReport, ExitCodes, Kind, Member, MemberId, PhaseKind, Plan, Report, SignalKind, TaskStatus,
         Timeouts,
     },
-    server::Handle,
+    server::{Handle, StartedServer},
 };
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -62,7 +62,7 @@ impl Rig {
 
     /// A server without workers: it closes at once, and drains when the returned handle's gate is empty.
     pub(super) fn server(&mut self, name: &str, kind: Kind) -> Handle {
-        let handle = Handle::new(name.into(), Arc::new(Drain::new(1)), 0);
+        let handle = Handle::new(name.into(), Drain::new(1));
         self.servers.push((handle.clone(), kind));
         handle
     }
@@ -100,9 +100,10 @@ impl Rig {
         };
         let start = |job: Job| job.into_start(&Arc::default()).expect("its thread starts");
         let jobs = self.jobs.into_iter().map(|job| MemberSpec::Job(Box::new(start(job))));
-        let members = handles.into_iter().map(MemberSpec::Server).chain(jobs).collect();
+        let members = handles.into_iter().map(StartedServer::without_workers);
+        let members = members.map(|server| MemberSpec::Server(Box::new(server))).chain(jobs).collect();
         let setup = SupervisorConfig { plan, monitor: Arc::clone(&monitor), members, hooks };
-        let supervisor = ShutdownSupervisor::start_here(setup);
+        let supervisor = ShutdownSupervisor::start_here(setup).expect("it has no socket to watch");
         Exit { supervisor, monitor, epoch: std::time::Instant::now(), clock: Instant::now(), report }
     }
 

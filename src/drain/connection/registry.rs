@@ -1,0 +1,210 @@
+//! Every open connection of a server: [`Connections`], and one connection's place among them: [`ConnectionGuard`].
+
+use std::{
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use slab::Slab;
+
+use super::{
+    super::gate::Gate,
+    open::OpenCount,
+    record::{Connection, InFlight},
+    state::{ConnectionClass, Order},
+};
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, fence, lock};
+
+/// Every open connection of a server, in a shard for each worker.
+#[derive(Debug)]
+pub struct Connections {
+    gate: Arc<Gate>,
+    open: Arc<OpenCount>,
+    shards: Box<[Shard]>,
+}
+
+/// The connections of one worker.
+#[derive(Debug, Default)]
+struct Shard {
+    entries: Mutex<Slab<Entry>>,
+    open: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    connection: Arc<Connection>,
+    /// Wakes the connection's task; none until the task runs, which looks at its orders then.
+    waker: Option<Waker>,
+}
+
+impl Connections {
+    pub(in crate::drain) fn new(gate: Arc<Gate>) -> Self {
+        let shards = (0..gate.shards()).map(|_| Shard::default()).collect();
+        Self { gate, open: Arc::default(), shards }
+    }
+
+    /// Counts a connection as open on a worker until the guard is dropped.
+    pub fn register(self: &Arc<Self>, shard: usize) -> ConnectionGuard {
+        let connection = Arc::new(Connection::new(Arc::clone(&self.gate), Arc::clone(&self.open), shard));
+        self.open.opened();
+        let Shard { entries, open } = &self.shards[shard];
+        open.fetch_add(1, Ordering::AcqRel);
+        let slot = lock(entries).insert(Entry { connection: Arc::clone(&connection), waker: None });
+        ConnectionGuard { connections: Arc::clone(self), connection, slot }
+    }
+
+    /// How many open connections the server's close waits for: neither pinned nor detached ones.
+    #[must_use]
+    pub fn awaited(&self) -> usize {
+        self.open.awaited()
+    }
+
+    /// How many open connections stay until the exit is over: see [`Connection::pin_until_exit`].
+    #[must_use]
+    pub fn pinned(&self) -> usize {
+        self.open.pinned()
+    }
+
+    /// How many connections of one worker are open.
+    #[must_use]
+    pub fn open_on(&self, shard: usize) -> usize {
+        self.shards[shard].open.load(Ordering::Acquire)
+    }
+
+    /// Every request in flight, the oldest first.
+    #[must_use]
+    pub fn in_flight(&self) -> Vec<InFlight> {
+        let now = Instant::now();
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            found
+                .extend(lock(&shard.entries).iter().filter_map(|(_, entry)| entry.connection.in_flight(now)));
+        }
+        found.sort_by_key(|request| std::cmp::Reverse(request.age));
+        found
+    }
+
+    /// Asks the matching connections to close once they are idle. A request that is already in the socket is answered
+    /// first. `recent` is how long after its last use a connection counts as recent.
+    pub fn close_when_idle(&self, recent: Duration, which: impl FnMut(ConnectionClass) -> bool) {
+        self.order(Order::CloseWhenIdle, recent, which);
+    }
+
+    /// Cuts the matching connections, pinned ones excepted. A worker that is blocked cuts its own when it no longer is.
+    pub fn abort(&self, recent: Duration, which: impl FnMut(ConnectionClass) -> bool) {
+        self.order(Order::Abort, recent, which);
+    }
+
+    fn order(&self, order: Order, recent: Duration, mut which: impl FnMut(ConnectionClass) -> bool) {
+        let now = Instant::now();
+        for shard in &self.shards {
+            for (_, entry) in lock(&shard.entries).iter() {
+                let pinned = order == Order::Abort && entry.connection.orders().is_pinned();
+                if !pinned && which(entry.connection.class(now, recent)) {
+                    entry.connection.order(order);
+                    if let Some(waker) = &entry.waker {
+                        waker.wake_by_ref();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stops waiting for the matching connections that are idle and have no pending input: of sockets, by their
+    /// numbers, `have_no_pending_input` says whether nothing waits in them. They stay open, and no worker is woken.
+    ///
+    /// Returns false if the task of one of them was being polled at that moment: it is to be asked again.
+    pub(crate) fn detach(
+        &self,
+        recent: Duration,
+        mut which: impl FnMut(ConnectionClass) -> bool,
+        have_no_pending_input: impl Fn(&[u32]) -> Vec<bool>,
+    ) -> bool {
+        let now = Instant::now();
+        let mut asked_all = true;
+        for shard in &self.shards {
+            let entries = lock(&shard.entries);
+            let asked = entries.iter().map(|(_, entry)| &entry.connection);
+            let asked = asked.filter(|connection| which(connection.class(now, recent)));
+            let (asked, sockets): (Vec<_>, Vec<_>) =
+                asked.filter_map(|connection| Some((connection, connection.socket()?))).unzip();
+            let empty = have_no_pending_input(&sockets);
+            // The sockets are looked at first, then the tasks' states: see `Connection::is_polled`.
+            fence(Ordering::SeqCst);
+            for (connection, empty) in asked.into_iter().zip(empty) {
+                if connection.is_polled() {
+                    asked_all = false;
+                } else if empty && connection.is_idle() {
+                    connection.order(Order::Detach);
+                }
+            }
+        }
+        asked_all
+    }
+
+    /// Resolves when the server's close waits for no connection.
+    pub async fn none_awaited(&self) {
+        self.open.none_awaited().await;
+    }
+}
+
+/// A connection's place among those of its server. It counts as open until this is dropped.
+#[derive(Debug)]
+pub struct ConnectionGuard {
+    connections: Arc<Connections>,
+    connection: Arc<Connection>,
+    slot: usize,
+}
+
+impl ConnectionGuard {
+    /// Its record.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// Says how the task that serves it is woken.
+    pub(crate) fn set_waker(&self, waker: Waker) {
+        if let Some(entry) = lock(&self.shard().entries).get_mut(self.slot) {
+            entry.waker = Some(waker);
+        }
+    }
+
+    /// Registers it again, on another worker: before its task has begun.
+    pub(crate) fn moved_to(self, shard: usize) -> Self {
+        let moved = self.connections.register(shard);
+        if let Some(socket) = self.connection.socket() {
+            moved.connection.set_socket(socket);
+        }
+        moved
+    }
+
+    fn shard(&self) -> &Shard {
+        &self.connections.shards[self.connection.shard()]
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        let entry = lock(&self.shard().entries).try_remove(self.slot);
+        self.shard().open.fetch_sub(1, Ordering::AcqRel);
+        drop(entry);
+        self.connection.order(Order::Detach);
+        if self.connection.orders().is_pinned() {
+            self.connections.open.unpin();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::record::PATH, *};
+
+    /// What there is of a connection besides what serves it: its record, which is the request's as well, the record's
+    /// two counts of references, and its place in the shard.
+    #[test]
+    fn tracking_a_request_in_flight_takes_at_most_128_bytes_and_its_path() {
+        let bytes = size_of::<Connection>() + 2 * size_of::<usize>() + size_of::<Entry>();
+        println!("{bytes} bytes, of which the path has {PATH}");
+        assert!(bytes <= 128 + PATH, "{bytes}");
+    }
+}

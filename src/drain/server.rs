@@ -1,0 +1,23 @@
+//! What a server drains by: [`Drain`].
+
+use std::sync::Arc;
+
+use super::{connection::Connections, gate::Gate};
+
+/// A server's gate and its connections.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// Admits or rejects, and counts.
+    pub gate: Arc<Gate>,
+    /// Every open connection, and what each is doing.
+    pub connections: Arc<Connections>,
+}
+
+impl Drain {
+    /// Open, with nothing in flight, for so many workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        let gate = Arc::new(Gate::new(workers));
+        Self { connections: Arc::new(Connections::new(Arc::clone(&gate))), gate }
+    }
+}

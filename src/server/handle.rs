@@ -1,0 +1,130 @@
+//! A server from outside: [`Handle`].
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::watch;
+
+use super::lifecycle::{Change, Lifecycle};
+use crate::{
+    drain::{Drain, InFlight},
+    os::socket,
+    sync::{Mutex, lock},
+};
+
+/// A server's name.
+pub type ServerName = Arc<str>;
+
+/// A server from outside: what it is doing, and what has been asked of it. Cheap to clone; for any thread.
+#[derive(Clone)]
+pub struct Handle {
+    name: ServerName,
+    drain: Drain,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    lifecycle: watch::Sender<Lifecycle>,
+    /// The numbers of the sockets that it listens on.
+    listeners: Mutex<Vec<socket::Number>>,
+}
+
+impl Handle {
+    pub(crate) fn new(name: ServerName, drain: Drain) -> Self {
+        let shared =
+            Shared { lifecycle: watch::Sender::new(Lifecycle::Serving), listeners: Mutex::default() };
+        Self { name, drain, shared: Arc::new(shared) }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    /// Its gate and its connections.
+    #[must_use]
+    pub fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// Requests in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.drain.gate.in_flight()
+    }
+
+    /// Requests answered to their last byte, since the start.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.drain.gate.completed()
+    }
+
+    /// Requests that came too late, since the start.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.drain.gate.rejected()
+    }
+
+    /// Requests in flight when rejecting began.
+    #[must_use]
+    pub fn in_flight_at_reject(&self) -> u64 {
+        self.drain.gate.in_flight_at_reject()
+    }
+
+    /// Every request in flight, the oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<InFlight> {
+        self.drain.connections.in_flight()
+    }
+
+    /// How many connections stay open until the exit is over; see
+    /// [`Connection::pin_until_exit`](crate::drain::Connection::pin_until_exit).
+    #[must_use]
+    pub fn pinned(&self) -> usize {
+        self.drain.connections.pinned()
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn lifecycle(&self) -> Lifecycle {
+        *self.shared.lifecycle.borrow()
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<Lifecycle> {
+        self.shared.lifecycle.subscribe()
+    }
+
+    /// Returns false if nothing has changed.
+    pub(super) fn change(&self, change: Change) -> bool {
+        self.shared.lifecycle.send_if_modified(|lifecycle| {
+            let before = std::mem::replace(lifecycle, lifecycle.after(change));
+            before != *lifecycle
+        })
+    }
+
+    pub(super) fn listens_on(&self, listeners: Vec<socket::Number>) {
+        *lock(&self.shared.listeners) = listeners;
+    }
+
+    /// True if no connection is waited for, neither an open one nor one in a listening socket's queue. Once the server
+    /// has closed this may change to false: a client that was in the middle of a handshake ends it, and may have a
+    /// request to be answered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let listeners = lock(&self.shared.listeners);
+        self.drain.connections.awaited() == 0 && !socket::have_no_pending_input(&listeners).contains(&false)
+    }
+
+    /// Lets go of all that a closed server still has, since nothing waits for it: its listening sockets are closed, its
+    /// workers drop the application, and the connections that were left open close.
+    pub fn dispose(&self) {
+        self.change(Change::Dispose);
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! A server at work: [`RunningServer`] accepts, and closes without losing a request.
+
+use std::{cell::RefCell, fmt, future::poll_fn, io, rc::Rc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    acceptor::Acceptor,
+    bound::StartedServer,
+    handle::Handle,
+    lifecycle::{Change, Lifecycle},
+    listener::ListenerPolicy,
+};
+use crate::{drain::ConnectionClass, os::socket::have_no_pending_input};
+
+/// A server at work, owned by one thread.
+pub(crate) struct RunningServer {
+    handle: Handle,
+    acceptor: RefCell<Acceptor>,
+}
+
+/// A connection that was opened or used within this time is recent: a request may be on its way.
+const RECENT: Duration = Duration::from_secs(1);
+
+/// How many idle connections stay open while requests in flight are waited for. Closing one takes a worker some ten
+/// microseconds.
+const MAX_IDLE_DURING_DRAIN: usize = 256;
+
+/// When a connection came within this time, another client may be in the middle of its handshake.
+const HANDSHAKE_WINDOW: Duration = Duration::from_millis(20);
+
+/// How long a handshake takes at the most, on a machine that is busy or a network that is near.
+const HANDSHAKE: Duration = Duration::from_millis(2);
+
+/// How long a connection's task may be polled, before the connection is looked at again.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// No connection is left that could bring a request or get an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+impl RunningServer {
+    /// Begins to watch the listening sockets, on the current thread's runtime.
+    pub(crate) fn new(started: StartedServer) -> io::Result<Rc<Self>> {
+        let StartedServer { handle, listeners, workers, max_connections } = started;
+        let (name, drain) = (handle.name().clone(), handle.drain().clone());
+        let acceptor = Acceptor::new(name, drain, listeners, workers, max_connections)?;
+        handle.listens_on(acceptor.numbers());
+        Ok(Rc::new(Self { handle, acceptor: RefCell::new(acceptor) }))
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Accepts until the server is [disposed](Handle::dispose) of. Connections are accepted while it closes, and when
+    /// it has closed, as far as the kernel lets any come.
+    pub(crate) async fn accept(self: Rc<Self>) {
+        let mut changes = self.handle.changes();
+        tokio::select! {
+            biased;
+            _ = changes.wait_for(|lifecycle| *lifecycle == Lifecycle::Stopped) => {}
+            () = poll_fn(|cx| self.acceptor.borrow_mut().poll(cx)) => {}
+        }
+        let mut acceptor = self.acceptor.borrow_mut();
+        acceptor.close();
+        self.handle.listens_on(Vec::new());
+        acceptor.end_workers();
+        self.handle.drain().connections.close_when_idle(RECENT, |_| true);
+    }
+
+    /// From now on each answer says `Connection: close`.
+    pub(crate) fn enter_lame_duck(&self) {
+        self.handle.change(Change::EnterLameDuck);
+        self.handle.drain().gate.close_connections();
+    }
+
+    /// From now on requests are rejected, and new connections on an inherited socket left to the next process.
+    ///
+    /// Connections stay open, however long they have been unused: a request on one gets its rejection. Only of very
+    /// many some are closed: the idle ones above 256, whose closing would delay the end.
+    pub(crate) fn reject(&self) {
+        if self.handle.drain().gate.is_rejecting() {
+            return;
+        }
+        self.handle.change(Change::Reject);
+        self.handle.drain().gate.reject();
+        self.acceptor.borrow_mut().leave(ListenerPolicy::LeaveWhenRejecting);
+        let mut idle = 0;
+        self.handle.drain().connections.close_when_idle(RECENT, |class| {
+            idle += usize::from(class == ConnectionClass::Idle);
+            class == ConnectionClass::Idle && idle > MAX_IDLE_DURING_DRAIN
+        });
+    }
+
+    /// Closes it. The order is what makes it lose nothing:
+    ///
+    /// 1. Idle connections are not waited for any more, unless a request is found in them.
+    /// 2. New connections are refused, and those in the queues accepted. Where a client may be in the middle of a
+    ///    handshake, it is given time to end it: some connection is in use, whose client could open another one, or one
+    ///    was opened within the last 20 ms.
+    /// 3. Connections whose request was abandoned are cut.
+    /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
+    ///    the keep-alive grace has passed since the beginning. Then they are not waited for any more, and a request
+    ///    that was sent up to this instant is still answered, within the keep-alive grace once more.
+    ///
+    /// Has no timeout of its own; the caller sets one, because a blocked worker cannot respond. What is left of the
+    /// server then could neither bring a request nor get an answer, and is for [`Handle::dispose`].
+    pub(crate) async fn close(&self, keep_alive_grace: Duration) -> Closed {
+        let grace_ends = Instant::now() + keep_alive_grace;
+        let connections = &self.handle.drain().connections;
+        self.handle.change(Change::Close);
+        let mut in_use = false;
+        let idle = |class| {
+            in_use |= matches!(class, ConnectionClass::Active | ConnectionClass::Recent);
+            class == ConnectionClass::Idle
+        };
+        let mut asked_all = connections.detach(RECENT, idle, have_no_pending_input);
+        let expected = in_use || !self.acceptor.borrow().is_quiet(HANDSHAKE_WINDOW);
+        let refuses = self.acceptor.borrow_mut().refuse();
+        connections.abort(RECENT, |class| class == ConnectionClass::Active);
+        let none_awaited = async {
+            if !refuses {
+                self.close_when_quiet(expected).await;
+            } else if expected {
+                sleep(HANDSHAKE).await;
+                self.acceptor.borrow_mut().accept_backlog();
+            }
+            while !asked_all {
+                sleep(RECHECK_INTERVAL).await;
+                let idle = |class| class == ConnectionClass::Idle;
+                asked_all = connections.detach(RECENT, idle, have_no_pending_input);
+            }
+            connections.none_awaited().await;
+        };
+        if timeout_at(grace_ends, none_awaited).await.is_err() {
+            if !refuses {
+                self.acceptor.borrow_mut().close();
+            }
+            connections.detach(RECENT, |_| true, have_no_pending_input);
+            let _ = timeout_at(Instant::now() + keep_alive_grace, connections.none_awaited()).await;
+            connections.abort(RECENT, |_| true);
+            connections.none_awaited().await;
+        }
+        self.handle.listens_on(self.acceptor.borrow().numbers());
+        self.handle.change(Change::NothingAwaited);
+        Closed
+    }
+
+    /// Where the kernel cannot turn new connections away: closes the listening sockets at a moment when none comes.
+    async fn close_when_quiet(&self, expected: bool) {
+        while expected && !self.acceptor.borrow().is_quiet(HANDSHAKE_WINDOW) {
+            sleep(RECHECK_INTERVAL).await;
+        }
+        self.acceptor.borrow_mut().close();
+    }
+}
+
+impl fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningServer").field("name", self.handle.name()).finish_non_exhaustive()
+    }
+}
