@@ -22,6 +22,7 @@ mod layers;
 mod page;
 #[cfg(feature = "app")]
 mod plan;
+mod programs;
 #[cfg(feature = "app")]
 mod report;
 mod sequence;

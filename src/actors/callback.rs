@@ -157,20 +157,29 @@ impl Job {
     {
         Self::new(kind, name, move |arbiters| {
             let work = Arc::new(Mutex::new(Some(work)));
-            let arbiters = Arc::clone(arbiters);
-            let start = move || {
-                let work = Arc::clone(&work);
-                started_apart::<_, RunCallback>(&arbiters, move || FutureActor { work })
-            };
-            let mut actor = start()?;
-            Ok(Box::new(move |context| {
-                // The program may have stopped its `System`, and the arbiter with it. The work is still here.
-                if !actor.connected() {
-                    if let Ok(another) = start() {
-                        actor = another;
-                    }
+            let start = {
+                let (work, arbiters) = (Arc::clone(&work), Arc::clone(arbiters));
+                move || {
+                    let work = Arc::clone(&work);
+                    started_apart::<_, RunCallback>(&arbiters, move || FutureActor { work })
                 }
-                Box::pin(ask(actor.clone(), context))
+            };
+            let actor = start()?;
+            let start = Arc::new(start);
+            Ok(Box::new(move |context| {
+                let (actor, work, start) = (actor.clone(), Arc::clone(&work), Arc::clone(&start));
+                Box::pin(async move {
+                    let result = ask(actor, context.clone()).await;
+                    // The program may have stopped its `System`, and the arbiter with it, before the work began.
+                    let has_begun = work.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+                    if has_begun {
+                        return result;
+                    }
+                    match start() {
+                        Ok(actor) => ask(actor, context).await,
+                        Err(_) => result,
+                    }
+                })
             }))
         })
     }

@@ -68,6 +68,9 @@ pub(crate) struct Hooks {
     pub(crate) on_begin: Box<dyn FnMut() + Send>,
     /// Who hears how things stand.
     pub(crate) watch: Option<Heartbeat>,
+    /// Called when a server has failed. If that is because the program has stopped its `System`: how long the exit may
+    /// take.
+    pub(crate) system_stopped: Box<dyn FnMut() -> Option<Duration> + Send>,
     /// Called at the end, with the report. Nothing follows.
     pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
 }
@@ -378,11 +381,37 @@ impl Handler<StopRequested> for ShutdownSupervisor {
 impl Handler<ServerFailed> for ShutdownSupervisor {
     type Result = ();
 
-    fn handle(&mut self, died: ServerFailed, ctx: &mut Self::Context) {
-        let name = &self.plan.members()[died.member.0].name;
+    fn handle(&mut self, failed: ServerFailed, ctx: &mut Self::Context) {
+        let name = &self.plan.members()[failed.member.0].name;
         log::error!("{}", self.hooks.language.server_failed(name));
-        self.asked_by(format!("server {name} failed"));
-        self.step(Event::MemberFailed { member: died.member }, ctx);
+        // If the program has stopped its `System`, that ends the other threads within this time.
+        ctx.run_later(SYSTEM_STOP_DELAY, move |supervisor, ctx| {
+            if !supervisor.notice_system_stop(ctx) {
+                let name = &supervisor.plan.members()[failed.member.0].name;
+                supervisor.asked_by(format!("server {name} failed"));
+                ctx.run_later(SYSTEM_STOP_RECHECK, |supervisor, ctx| {
+                    supervisor.notice_system_stop(ctx);
+                });
+            }
+            supervisor.step(Event::MemberFailed { member: failed.member }, ctx);
+        });
+    }
+}
+
+/// How long a stopped `System` may take to end its threads, before the failure of a server is taken for its own.
+const SYSTEM_STOP_DELAY: Duration = Duration::from_millis(10);
+/// When it is looked at once more, for a machine that is busy.
+const SYSTEM_STOP_RECHECK: Duration = Duration::from_millis(100);
+
+impl ShutdownSupervisor {
+    /// Returns true if the program has stopped its `System`, and gives the exit the time that it has then.
+    fn notice_system_stop(&mut self, ctx: &mut Context<Self>) -> bool {
+        let left = (self.hooks.system_stopped)();
+        if let Some(left) = left {
+            self.asked_by("System::stop()".to_owned());
+            ctx.run_later(left, |supervisor, ctx| supervisor.step(Event::Timer(Timer::Deadline), ctx));
+        }
+        left.is_some()
     }
 }
 

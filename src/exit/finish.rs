@@ -38,6 +38,8 @@ const HARD_STOP_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 const HARD_STOP_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
 /// The same once the exit is over, and nothing is left but to end the process.
 const HARD_STOP_AFTER_FINISH: Duration = Duration::from_millis(250);
+/// How long an exit may take that the program has begun by `System::stop()`: the process is gone within 5 s.
+const SYSTEM_STOP_TIMEOUT: Duration = Duration::from_millis(4500);
 /// What the program has for its own work after `run`, however little of the timeout is left.
 const AFTER_RUN: Duration = Duration::from_secs(5);
 /// How long the end waits for responses that are still to be sent: to status streams, and to connections that were
@@ -100,6 +102,22 @@ pub(super) fn at_begin(hard_stop: Option<HardStop>, deadline: Duration, code: u8
             // In place of the one for a signal during the start.
             hard_stop.rearm(Cause::Deadline, deadline.saturating_add(HARD_STOP_AFTER_DEADLINE), code);
         }
+    }
+}
+
+/// Tells how long the exit may take if the program has stopped its `System`, and arms the hard stop for it.
+pub(super) fn system_stopped(
+    system: System,
+    hard_stop: Option<HardStop>,
+    code: u8,
+) -> impl FnMut() -> Option<Duration> + Send {
+    move || {
+        // The event loop of a `System` that was stopped takes no work.
+        let is_stopped = !system.arbiter().spawn_fn(|| ());
+        is_stopped.then(|| {
+            arm(hard_stop.as_ref(), Cause::Deadline, SYSTEM_STOP_TIMEOUT + HARD_STOP_AFTER_DEADLINE, code);
+            SYSTEM_STOP_TIMEOUT
+        })
     }
 }
 

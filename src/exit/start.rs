@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{
     GracefulExit, StartError,
     builder::Armed,
-    finish::{Finish, at_begin, kind},
+    finish::{Finish, at_begin, kind, system_stopped},
     handle::RunState,
     thread::ExitThread,
 };
@@ -75,6 +75,7 @@ impl GracefulExit {
             #[cfg(not(all(unix, feature = "systemd")))]
             watch: None::<Heartbeat>,
             on_begin: Box::new(at_begin(hard_stop.clone(), self.timeouts.timeout, self.codes.timed_out)),
+            system_stopped: Box::new(system_stopped(system.clone(), hard_stop.clone(), self.codes.timed_out)),
             on_exit: Box::new(move |report| {
                 if let Some((settled, shared)) = settled.take() {
                     let _ = shared.settled.set(report.exit_code); // an exit ends once

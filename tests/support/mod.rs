@@ -8,6 +8,7 @@ mod files;
 pub(crate) mod network_namespace;
 #[cfg(feature = "app")]
 mod process;
+pub(crate) mod program;
 #[cfg(unix)]
 pub(crate) mod signals;
 #[cfg(all(unix, feature = "app"))]

@@ -93,6 +93,7 @@ impl Rig {
             progress_interval: self.progress_interval,
             streams: tokio_util::sync::CancellationToken::new(),
             on_begin: Box::new(|| ()),
+            system_stopped: Box::new(|| None),
             on_exit: Box::new(move |report| {
                 let sender = sender.take().expect("an exit ends once");
                 sender.send(report).expect("the test waits for it");

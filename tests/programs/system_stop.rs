@@ -1,0 +1,93 @@
+//! `System::stop()` called by the program is an exit.
+
+use std::time::{Duration, Instant};
+
+use actix_web::{App, rt::System, web};
+use graceful_exit::{GracefulExit, Server};
+
+use crate::support::{
+    Client,
+    program::{Program, part, say},
+    wait_until,
+};
+
+const PROGRAM: &str = "programs::system_stop::program";
+
+#[test]
+fn program() {
+    let Some(part) = part() else { return };
+    let app = || {
+        App::new()
+            .route("/", web::get().to(|| async { "hello\n" }))
+            .route("/stop", web::get().to(stop_the_system))
+    };
+    let flush = |_| async {
+        say("flushed");
+        Ok(())
+    };
+    let exit = GracefulExit::builder()
+        .signals(Vec::new())
+        .server(Server::new("web", app).bind("127.0.0.1:0").workers(2))
+        .callback_fn("flush", flush)
+        .callback_fn("hangs", |_| std::future::pending())
+        .callback_timeout(if part == "hangs" { Duration::from_secs(60) } else { Duration::from_millis(100) })
+        .report_to(std::env::var("REPORT").expect("a path"));
+    let handle = exit.handle();
+    let told = async move {
+        handle.ready().await;
+        say(&handle.addrs("web")[0]);
+    };
+    let serve = async {
+        let (report, ()) = tokio::join!(exit.run(), told);
+        report.expect("it starts").exit()
+    };
+    if part == "tokio" {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.expect("a runtime").block_on(serve)
+    } else {
+        System::new().block_on(serve)
+    }
+}
+
+async fn stop_the_system() -> &'static str {
+    System::current().stop();
+    "stopped\n"
+}
+
+/// What the report says, and how the program ended.
+fn stopped(part: &str) -> (serde_json::Value, Option<i32>) {
+    let folder = crate::support::folder();
+    let report = folder.path().join("report.json");
+    let mut program = Program::start_with(PROGRAM, part, |command| {
+        command.env("REPORT", &report);
+    });
+    let address = program.address();
+    assert_eq!(Client::get(address, "/").text(), "hello\n");
+    let mut client = Client::connect(address);
+    client.send("GET", "/stop", &[]).expect("sent");
+    let begun = Instant::now();
+    wait_until("nothing listens", || std::net::TcpStream::connect(address).is_err());
+    assert_eq!(program.line().as_deref(), Some("flushed"), "{}", program.errors());
+    let (status, errors) = program.wait();
+    assert!(begun.elapsed() < Duration::from_secs(10), "the whole timeout is 25 s: {errors}");
+    (crate::support::report(&report), status.code())
+}
+
+#[test]
+fn it_is_an_exit_with_a_report_in_which_callbacks_run() {
+    for part in ["actix", "tokio"] {
+        let (report, code) = stopped(part);
+        assert_eq!(code, Some(3), "{part}: {report}");
+        assert_eq!((&report["outcome"], &report["reason"]), (&"incomplete".into(), &"System::stop()".into()));
+        assert_eq!(report["callbacks"][0]["outcome"], "done", "{part}: {report}");
+        assert_eq!(report["callbacks"][1]["outcome"], "timed_out", "{part}: {report}");
+    }
+}
+
+#[test]
+fn it_takes_five_seconds_at_the_most() {
+    let (report, code) = stopped("hangs");
+    assert_eq!((code, &report["outcome"]), (Some(1), &"timed_out".into()));
+    let duration = report["duration_ms"].as_u64().expect("a duration");
+    assert!(duration < 5000, "{report}");
+}
