@@ -2,12 +2,13 @@
 
 mod browser;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use graceful_exit::{Outcome, admin::Admin};
 use serde_json::Value;
 
 use self::browser::Browser;
-use crate::support::{App, Client, PAST_COALESCE, wait_until};
+use crate::support::{App, Client, PAST_COALESCE, Service, wait_until};
 
 const SLOW_FLUSH: &str = "demo.flush_delay=700ms";
 
@@ -34,27 +35,25 @@ fn the_page_shows_a_request_and_the_whole_exit_and_how_it_ended() {
     assert!(browser.text("#token-label").is_empty(), "no token is set, none is asked for");
     browser.click("#ask-yes");
     browser.wait_for("#headline", "Draining");
-    browser.wait_for("#detail", "the oldest is GET /slow");
+    browser.wait_for("#detail", "Waiting for 1 request: GET /slow");
     browser.wait_until("document.querySelector('.phase').dataset.state === 'running'");
     browser.wait_until("parseFloat(document.querySelector('.phase .gone').style.width) > 0");
-    assert!(browser.text("#clock-label").contains("until the deadline of 25 s"));
+    assert!(browser.text("#clock-label").contains("until “drain” ends, at the latest"));
+    assert!(browser.text("#clock-second").contains("of 25 s"), "the deadline comes second");
     assert!(browser.text("#stop").is_empty(), "there is nothing more to ask for");
     last.read().expect("an answer");
     browser.wait_for("#headline", "Running callbacks");
     browser.wait_for("#jobs .chip", "running");
-    browser.wait_for("#headline", "Ended: clean, exit code 0");
+    wait_for_the_end(&browser, "clean");
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0));
 
-    // The process is gone, and the page stands.
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(browser.text("#headline"), "Ended: clean, exit code 0");
-    assert!(
-        browser
-            .text("#detail")
-            .contains("The process is gone. The exit was asked for by POST /shutdown from 127.0.0.1:")
-    );
-    assert_eq!(browser.text("#jobs .chip"), "done");
+    // The process has ended, and the page stands.
+    browser.wait_for("#link-text", "the process has ended");
+    browser.wait_for("#headline", "lean");
+    let detail = browser.text("#detail");
+    assert!(detail.contains("The exit was asked for by POST /shutdown from 127.0.0.1:"), "{detail}");
+    assert!(browser.text("#jobs .chip").starts_with("done"), "{}", browser.text("#jobs"));
     let over = browser
         .run("return [...document.querySelectorAll('.phase')].every((it) => it.dataset.state === 'over')");
     assert_eq!(over, true, "{}", browser.text("#phases"));
@@ -82,31 +81,135 @@ fn the_button_asks_for_the_token_where_one_is_set() {
     assert_eq!(app.status()["phase"], "running");
     browser.run("document.getElementById('token').value = ''");
     browser.type_text("correct-horse-battery\u{e007}");
-    browser.wait_for("#headline", "Ended: clean, exit code 0");
+    wait_for_the_end(&browser, "clean");
     assert_eq!(app.wait().code(), Some(0));
     // The 401 of the wrong token is the only message on the console.
     assert!(browser.complaints().iter().all(|it| it.contains("401")), "{:?}", browser.complaints());
 }
 
+/// Waits until the page shows that the exit is over, and how it ended.
+fn wait_for_the_end(browser: &Browser, outcome: &str) {
+    browser.wait_until("document.body.hasAttribute('data-over')");
+    let headline = browser.text("#headline").to_lowercase();
+    assert!(headline.contains(outcome), "{headline}");
+    let title = browser.run("return document.title").to_string().to_lowercase();
+    assert!(title.contains(outcome), "{title}");
+}
+
 #[test]
-fn the_page_reconnects_and_says_when_it_cannot_know_the_outcome() {
-    let Some(browser) = Browser::start("the page's connection", "zh-CN") else { return };
+fn the_page_says_that_a_killed_process_is_gone_and_offers_the_one_after_it() {
+    let Some(browser) = Browser::start("the page of a killed process", "en-US") else { return };
     let app = App::start(&[]);
     let bind = format!("servers.admin.bind={}", app.admin);
+    let _requests: Vec<_> = (0..7).map(|_| app.in_flight("/slow?ms=60000")).collect();
+    browser.open(app.admin);
+    browser.wait_for(".server:last-child .oldest", "and 2 more");
+    let folder = app.kill();
+    let killed = Instant::now();
+    browser.wait_for("#headline", "Gone without an exit");
+    assert!(killed.elapsed() < Duration::from_secs(3), "it took {:?}", killed.elapsed());
+    assert_eq!(browser.text("#link-text"), "no process answers");
+    let said =
+        browser.run("return [document.title, document.getElementById('announce').textContent].join(' ')");
+    assert_eq!(
+        said.to_string().matches("Gone without an exit").count(),
+        2,
+        "title and screen readers: {said}"
+    );
+    // Nothing is in flight in a process that is gone.
+    assert_eq!(browser.text(".server:last-child .counts dd"), "0");
+    let requests = browser.text(".server:last-child .oldest");
+    assert_eq!(requests.matches("lost after").count(), 5, "{requests}");
+    assert!(browser.text("#stop").is_empty() && browser.text("#successor").is_empty());
+
+    let app = App::start_in(folder, &[&bind]);
+    browser.wait_for("#successor", &format!("A new process (pid {}) serves here.", app.id()));
+    assert_eq!(browser.text("#headline"), "Gone without an exit", "what is shown is still the one before");
+    let said = browser.run("return document.getElementById('announce').textContent");
+    assert!(said.to_string().contains("A new process"), "{said}");
+    browser.click("#follow");
+    browser.wait_for("#headline", "Serving");
+    browser.wait_for("#link-text", "live");
+    assert!(browser.text("#successor").is_empty());
+    browser.wait_for("#about", &format!("pid {}", app.id()));
+}
+
+#[test]
+fn the_page_of_a_server_that_closes_first_says_that_it_cannot_know_the_outcome() {
+    let Some(browser) = Browser::start("the page of a server that closes first", "zh-CN") else { return };
+    let app = App::start(&["servers.admin.stop=first", SLOW_FLUSH]);
     browser.open(app.admin);
     browser.wait_for("#headline", "服务中");
-    assert_eq!(browser.run("return document.documentElement.lang"), "zh-CN");
-    let folder = app.kill();
-    browser.wait_for("#link-text", "连接中断，正在重试");
-    browser.wait_for("#detail", "以下是最后已知的状态");
-
-    let app = App::start_in(folder, &[&bind, "servers.admin.stop=first", SLOW_FLUSH]);
-    browser.wait_for("#link-text", "实时");
-    browser.wait_for("#detail", "就绪");
-    // A server that closes first cannot tell how the exit ends.
+    assert_eq!(browser.run("return document.documentElement.lang"), "zh-Hans");
     app.signal_to_stop();
     browser.wait_for("#detail", "请查看日志和报告");
     assert_eq!(app.wait().code(), Some(0));
+}
+
+#[test]
+fn the_page_is_in_traditional_chinese_where_the_browser_is() {
+    let Some(browser) = Browser::start("the page in traditional Chinese", "zh-TW") else { return };
+    let app = App::start(&[SLOW_FLUSH]);
+    browser.open(app.admin);
+    browser.wait_for("#headline", "服務中");
+    assert_eq!(browser.run("return document.documentElement.lang"), "zh-Hant");
+    assert!(browser.text("#phases").contains("關閉伺服器"), "{}", browser.text("#phases"));
+    browser.wait_for("#jobs .chip", "等待結束");
+    app.signal_to_stop();
+    browser.wait_for("#headline", "執行回呼");
+    browser.wait_until("document.body.hasAttribute('data-over')");
+    assert_eq!(app.wait().code(), Some(0));
+}
+
+#[test]
+fn where_reading_needs_the_token_the_page_asks_for_it_first() {
+    let Some(browser) = Browser::start("the page with a token for reads", "en-US") else { return };
+    let app = Service::with_server(|admin| admin.token("correct-horse-battery").token_for_reads(true));
+    browser.open(app.address);
+    browser.wait_for("#ask-text", "Reading needs the server's admin token.");
+    browser.wait_until("document.activeElement.id === 'token'");
+    browser.type_text("wrong\u{e007}");
+    browser.wait_for("#ask-error", "This token is not the one that is set.");
+    assert!(browser.text("#servers").is_empty(), "nothing is shown without it");
+    browser.type_text("correct-horse-battery\u{e007}");
+    browser.wait_for("#headline", "Serving");
+    browser.click("#stop");
+    browser.wait_until("document.getElementById('ask').open");
+    assert!(browser.text("#token-field").is_empty(), "it has been given");
+    browser.click("#ask-yes");
+    wait_for_the_end(&browser, "clean");
+    assert_eq!(app.report().outcome, Outcome::Clean);
+}
+
+#[test]
+fn the_page_shows_why_a_callback_failed_and_its_bar_is_red() {
+    let Some(browser) = Browser::start("the page of a failed callback", "en-US") else { return };
+    let app = Service::start(|exit, listener| {
+        let server =
+            Admin::new(&exit).line("shard", || "7 of 9".to_owned()).unbound_server().listen(listener);
+        exit.server(server).callback_fn("flush", |_| async { Err("the database is locked".into()) })
+    });
+    browser.open(app.address);
+    browser.wait_for("#jobs .chip", "waits for the exit");
+    assert_eq!(browser.text("#lines-list"), "shard\n7 of 9");
+    app.exit.stop("test");
+    wait_for_the_end(&browser, "incomplete");
+    let tone = browser.run(
+        "return [...document.querySelectorAll('.phase')].find((it) => it.innerText.startsWith('Callbacks')).dataset.tone",
+    );
+    assert_eq!(tone, "bad");
+    assert_eq!(app.report().outcome, Outcome::Incomplete);
+}
+
+#[test]
+fn without_a_place_for_one_more_stream_the_page_asks_each_second() {
+    let Some(browser) = Browser::start("the page without a stream", "en-US") else { return };
+    let app = Service::with_server(|admin| admin.max_streams(0));
+    browser.open(app.address);
+    browser.wait_for("#headline", "Serving");
+    browser.wait_for("#link-text", "live");
+    app.exit.stop("test");
+    assert_eq!(app.report().outcome, Outcome::Clean);
 }
 
 #[test]
@@ -136,13 +239,23 @@ fn the_page_is_accessible_and_fits_its_screen() {
     wait_until("it is not coalesced", || !app.status()["reason"].is_null());
     std::thread::sleep(PAST_COALESCE);
     app.signal_to_stop();
-    browser.wait_for("#headline", "Ended: forced, exit code 1");
+    wait_for_the_end(&browser, "forced");
     browser.wait_for(".server:last-child .oldest", "cut off after");
     for theme in ["light", "dark"] {
         browser.look(theme, 400);
         assert_eq!(browser.inaccessible(test), [""; 0], "{theme}, ended");
     }
     assert_eq!(browser.complaints(), [""; 0]);
+
+    let app = App::start(&[]);
+    browser.open(app.admin);
+    browser.wait_for("#headline", "Serving");
+    app.kill();
+    browser.wait_for("#headline", "Gone without an exit");
+    for (theme, width) in [("light", 400), ("dark", 1280)] {
+        browser.look(theme, width);
+        assert_eq!(browser.inaccessible(test), [""; 0], "{theme}, gone");
+    }
 }
 
 /// Reads the stream of events to its end.

@@ -142,7 +142,8 @@ impl Admin {
         let server = Server::new("admin", move || {
             App::new().wrap(routes::common_headers()).configure(|config| state.configure(config))
         });
-        server.stop(stop).always_answer(move |head| match stop {
+        // A client that has closed its side has gone, and its stream is free for another.
+        server.stop(stop).h1_allow_half_closed(false).always_answer(move |head| match stop {
             Stop::First => routes::is_stream(&head.method, head.uri.path()),
             Stop::Last => routes::is_always_answered(&head.method, head.uri.path()),
         })
@@ -159,7 +160,7 @@ impl Admin {
         State {
             status: StatusSource::new(self.exit.clone(), &self.lines),
             metrics: Metrics::new(self.exit.clone(), Arc::clone(&self.refusals), self.metrics),
-            page: Page::new(self.access.needs_token()),
+            page: Page::new(&self.access, stream_end),
             feed: self.feed,
             exit: self.exit,
             access: self.access,

@@ -56,6 +56,15 @@ pub(super) enum StreamEnd {
 }
 
 impl StreamEnd {
+    /// Its name on the page.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Drained => "drained",
+            Self::Rejecting => "rejecting",
+        }
+    }
+
     fn is_reached(self, phase: &str) -> bool {
         match self {
             Self::Exited => phase == "exited",

@@ -55,24 +55,14 @@ pub(super) fn is_loopback(host: &str) -> bool {
 /// from it (DNS rebinding). Addresses, names of one label, and names under what is never delegated to the public are
 /// not: nobody else can own them.
 pub(super) fn is_foreign(host: &str) -> bool {
-    const NEVER_DELEGATED: [&str; 9] = [
-        ".localhost",
-        ".local",
-        ".internal",
-        ".svc",
-        ".localdomain",
-        ".lan",
-        ".home.arpa",
-        ".intranet",
-        ".corp",
-    ];
+    const NEVER_DELEGATED: [&str; 9] =
+        ["localhost", "local", "internal", "svc", "localdomain", "lan", "home.arpa", "intranet", "corp"];
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let is_in_cluster = host.contains(".svc.") && host.ends_with(".local");
+    let is_under = |suffix: &str| host.strip_suffix(suffix).is_some_and(|name| name.ends_with('.'));
     !(address(&host).is_some()
         || is_loopback(&host)
         || !host.contains('.')
-        || is_in_cluster
-        || NEVER_DELEGATED.iter().any(|suffix| host.ends_with(suffix)))
+        || NEVER_DELEGATED.into_iter().any(is_under))
 }
 
 fn address(host: &str) -> Option<IpAddr> {

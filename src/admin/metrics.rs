@@ -118,16 +118,9 @@ struct Source {
 }
 
 /// What `phase` can be, in order.
-const PHASES: [&str; 8] = [
-    "running",
-    PhaseKind::ReadyDelay.name(),
-    PhaseKind::Drain.name(),
-    PhaseKind::CloseServers.name(),
-    PhaseKind::Callbacks.name(),
-    PhaseKind::Release.name(),
-    PhaseKind::CloseLast.name(),
-    "exited",
-];
+fn phases() -> impl Iterator<Item = &'static str> {
+    ["running"].into_iter().chain(PhaseKind::ALL.iter().map(|phase| phase.name())).chain(["exited"])
+}
 
 impl Collector for Source {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -178,7 +171,7 @@ fn of_the_exit(status: &Status, families: &mut Families<'_>) -> fmt::Result {
         "graceful_exit_phase",
         "The phase that the exit is in: 1 for it, 0 for the others.",
         None,
-        PHASES.map(|phase| ([("phase", phase)], if phase == status.phase { 1.0 } else { 0.0 })),
+        phases().map(|phase| ([("phase", phase)], if phase == status.phase { 1.0 } else { 0.0 })),
     )?;
     // Each resource is released in a phase of its own.
     let mut phases: BTreeMap<&str, u64> = BTreeMap::new();

@@ -151,7 +151,8 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
     }
 
-    /// The console's errors and warnings, refusals by the content security policy included.
+    /// The console's errors and warnings, refusals by the content security policy included; but for those of a server
+    /// that is no longer there, since the page goes on looking for the next one.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.ask("se/log", &json!({ "type": "browser" }));
         let of_note = |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
@@ -160,6 +161,7 @@ impl Browser {
             .iter()
             .filter(of_note)
             .map(|entry| entry["message"].to_string())
+            .filter(|message| !message.contains("net::ERR_"))
             .collect()
     }
 

@@ -9,6 +9,8 @@ pub(crate) mod network_namespace;
 #[cfg(feature = "app")]
 mod process;
 pub(crate) mod program;
+#[cfg(feature = "app")]
+mod service;
 #[cfg(unix)]
 pub(crate) mod signals;
 #[cfg(all(unix, feature = "app"))]
@@ -21,6 +23,8 @@ pub(crate) use client::{Client, Response, resets_are_told};
 pub(crate) use files::{folder, report, side_by_side};
 #[cfg(feature = "app")]
 pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output, sent_here, stop};
+#[cfg(feature = "app")]
+pub(crate) use service::Service;
 #[cfg(all(target_os = "linux", feature = "app"))]
 pub(crate) use traffic::Traffic;
 #[cfg(all(target_os = "linux", feature = "app"))]
