@@ -24,6 +24,9 @@ struct Example {
     folder: TempDir,
 }
 
+/// The last byte of the next example's loopback address.
+static NEXT: AtomicU8 = AtomicU8::new(1);
+
 impl Example {
     /// Starts an example, and waits until it serves. Returns `None`, with a line that says so, if it is not built.
     fn start(name: &str) -> Option<Self> {
@@ -39,7 +42,6 @@ impl Example {
             return None;
         }
         // A loopback address of its own: no other program can take its port meanwhile.
-        static NEXT: AtomicU8 = AtomicU8::new(1);
         let [.., high, low] = std::process::id().to_be_bytes();
         let address = Ipv4Addr::new(127, 128 | (high & 0x7f), low, NEXT.fetch_add(1, Ordering::Relaxed));
         let address = SocketAddr::from((address, 8080));

@@ -23,6 +23,7 @@ mod page;
 #[cfg(feature = "app")]
 mod plan;
 mod programs;
+mod readme;
 #[cfg(feature = "app")]
 mod report;
 mod sequence;

@@ -1,0 +1,84 @@
+//! The READMEs: both languages have the same sections, programs, figures and links, and what they name exists.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+const ENGLISH: &str = include_str!("../README.md");
+const CHINESE: &str = include_str!("../README.zh-TW.md");
+
+#[test]
+fn both_languages_have_the_same_figures() {
+    assert_eq!(table_rows(ENGLISH).len(), table_rows(CHINESE).len());
+    for (english, chinese) in table_rows(ENGLISH).iter().zip(table_rows(CHINESE)) {
+        assert_eq!(numbers(english), numbers(chinese), "{english}\n{chinese}");
+    }
+}
+
+#[test]
+fn both_languages_have_the_same_sections_programs_and_links() {
+    let headings = |text: &str| -> Vec<usize> {
+        text.lines()
+            .filter(|line| line.starts_with('#'))
+            .map(|line| line.len() - line.trim_start_matches('#').len())
+            .collect()
+    };
+    assert_eq!(headings(ENGLISH), headings(CHINESE));
+    let programs = |text: &str| -> Vec<String> {
+        text.split("```").skip(1).step_by(2).map(code_without_comments).collect()
+    };
+    assert_eq!(programs(ENGLISH), programs(CHINESE));
+    let own = |links: BTreeSet<String>| -> BTreeSet<_> {
+        links.into_iter().filter(|link| !link.starts_with("README")).collect()
+    };
+    assert_eq!(own(links(ENGLISH)), own(links(CHINESE)));
+}
+
+#[test]
+fn every_file_that_a_readme_links_to_exists() {
+    for link in links(ENGLISH).union(&links(CHINESE)).filter(|link| !link.starts_with("https:")) {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists(), "{link}");
+    }
+}
+
+#[test]
+fn every_example_is_linked() {
+    for entry in
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")).expect("a folder").flatten()
+    {
+        let link = format!("examples/{}", entry.file_name().display());
+        assert!(links(ENGLISH).contains(&link), "{link}");
+    }
+}
+
+fn table_rows(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with('|')).collect()
+}
+
+/// The numbers of a line, in ascending order: the languages may say them in another order.
+fn numbers(line: &str) -> Vec<String> {
+    let line = line.replace(',', "");
+    let found = line.split(|sign: char| !sign.is_ascii_digit() && sign != '.');
+    let mut numbers: Vec<_> =
+        found.map(|number| number.trim_matches('.').to_owned()).filter(|number| !number.is_empty()).collect();
+    numbers.sort();
+    numbers
+}
+
+fn code_without_comments(code: &str) -> String {
+    let lines = code.lines().map(|line| {
+        let comment = if line.contains("//") { "//" } else { " #" };
+        let code = if line.trim_start().starts_with("# ") {
+            line
+        } else {
+            line.split(comment).next().unwrap_or(line)
+        };
+        code.trim_end().to_owned()
+    });
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// The targets of Markdown links and pictures.
+fn links(text: &str) -> BTreeSet<String> {
+    let markdown = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let html = text.split("src").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    markdown.chain(html).filter(|link| link.contains('.')).map(str::to_owned).collect()
+}
