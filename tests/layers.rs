@@ -13,7 +13,8 @@ use paths::{Path, paths};
 use source::{File, Source, read, root, sources};
 
 /// The folders and single files under `src/`, lowest first: each may import those before it, and no other.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 14] = [
+    "sync",
     "os",
     "sequence",
     "locale",
@@ -32,7 +33,7 @@ const ORDER: [&str; 13] = [
 /// Folders with a narrower rule: the other folders of the library that they may import.
 const ONLY: [(&str, &[&str]); 3] = [
     ("sequence", &[]),
-    ("drain", &[]),
+    ("drain", &["sync"]),
     ("actors", &["os", "sequence", "locale", "report", "drain", "server"]),
 ];
 

@@ -61,6 +61,10 @@ impl Finder<'_> {
                     }
                     continue;
                 }
+                // A visibility, as in `pub(in crate::drain)`, imports nothing.
+                "in" if tokens[..at].ends_with(&["pub", "("]) => {
+                    at += tokens[at..].iter().position(|&token| token == ")").unwrap_or(0);
+                }
                 "extern" if tokens.get(at + 1) == Some(&"crate") => {
                     self.note(&tokens[at + 2..(at + 3).min(tokens.len())], &braces, false);
                     at += 2;
@@ -201,7 +205,7 @@ fn a_path_is_found_in_every_place() {
     assert_eq!(seen("async fn f<'a>(x: &'a str) { ::tokio::spawn(g('\\'', 'x')); }"), ["tokio"]);
     assert_eq!(seen("#[tokio::test] fn f() { Duration::from_secs(1); }"), ["tokio"]);
     assert_eq!(seen("extern crate tokio;"), ["tokio"]);
-    assert_eq!(seen("use gate::Gate; fn f(x: a::tokio::B) {}"), [""; 0]);
+    assert_eq!(seen("use gate::Gate; pub(in crate::os) struct S; fn f(x: a::tokio::B) {}"), [""; 0]);
     assert_eq!(
         seen("// use crate::os;\n/* crate::os /* crate::os */ crate::os */ //! [`crate::os`]"),
         [""; 0]
