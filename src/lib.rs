@@ -99,7 +99,7 @@ mod sync;
 
 pub use actors::{Checkpoint, FinishWork, Job, JobContext, JobError, ReleaseResource, RunCallback, Status};
 pub use drain::Rejection;
-pub use exit::{ExitHandle, GracefulExit, StartError};
+pub use exit::{ExitHandle, GracefulExit, StartError, StartGuard};
 pub use locale::Language;
 pub use os::signals::SignalName;
 pub use report_file::{AbandonedEntry, JobEntry, PhaseEntry, ReadError, ReportFile, ServerEntry};

@@ -4,6 +4,8 @@ use std::{fs, net::TcpListener, process::Command};
 
 use crate::support::{App, folder, stop};
 
+#[cfg(target_os = "linux")]
+mod blocked;
 #[cfg(unix)]
 mod signals;
 

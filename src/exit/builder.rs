@@ -4,7 +4,10 @@ use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 
-use super::handle::{ExitHandle, Shared};
+use super::{
+    handle::{ExitHandle, Shared},
+    start_guard::StartGuard,
+};
 use crate::{
     actors::{Checkpoint, Job, JobContext, JobError, ReleaseResource, RunCallback},
     drain::Rejection,
@@ -41,6 +44,7 @@ pub struct GracefulExit {
     pub(super) shared: Arc<Shared>,
     #[cfg(all(unix, feature = "systemd"))]
     pub(super) systemd: Option<Systemd>,
+    pub(super) start_guard: Option<StartGuard>,
     pub(super) armed: Option<Armed>,
 }
 
@@ -127,6 +131,7 @@ impl GracefulExit {
             shared: Arc::default(),
             #[cfg(all(unix, feature = "systemd"))]
             systemd: None,
+            start_guard: None,
             armed: None,
         }
     }
@@ -209,6 +214,12 @@ impl GracefulExit {
     /// starts by [`ExitHandle::stop`] alone. Handlers are the process's: only one builder in it can have signals.
     pub fn signals(mut self, signals: Vec<SignalName>) -> Self {
         self.signals = signals;
+        self
+    }
+
+    /// Takes over the signals that were caught since the program's first moment.
+    pub fn start_guard(mut self, guard: StartGuard) -> Self {
+        self.start_guard = Some(guard);
         self
     }
 

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long after a signal during the start the process ends, whatever blocks it.
-const HARD_STOP_DURING_START: Duration = Duration::from_millis(500);
+pub(super) const HARD_STOP_DURING_START: Duration = Duration::from_millis(500);
 /// How much later than the deadline the hard stop ends a process that did not end by itself.
 const HARD_STOP_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 /// The same after a second signal.
@@ -62,14 +62,18 @@ impl GracefulExit {
         move |caught| {
             let at = caught.at.saturating_duration_since(epoch);
             match rule.receive(Signal { at, kind: kind(caught) }) {
-                Meaning::First if matches!(*shared.run.borrow(), RunState::Starting) => {
-                    arm(hard_stop.as_ref(), Cause::Finished, HARD_STOP_DURING_START, 0);
+                Meaning::First if is_starting(&shared) => {
+                    let after = HARD_STOP_DURING_START.saturating_sub(caught.at.elapsed());
+                    arm(hard_stop.as_ref(), Cause::Finished, after, 0);
                 }
                 Meaning::First => {
                     let after = timeouts.timeout.saturating_add(HARD_STOP_AFTER_DEADLINE);
                     arm(hard_stop.as_ref(), Cause::Deadline, after, codes.timed_out);
                 }
                 Meaning::Repeated => {}
+                Meaning::Second if is_starting(&shared) => {
+                    arm(hard_stop.as_ref(), Cause::Forced, Duration::ZERO, codes.forced);
+                }
                 Meaning::Second => {
                     // Once the outcome is settled, and may have been told, a signal can only hasten the end; but not of
                     // what the program does after it.
@@ -84,6 +88,10 @@ impl GracefulExit {
             shared.request(&caught.describe());
         }
     }
+}
+
+fn is_starting(shared: &Shared) -> bool {
+    matches!(*shared.run.borrow(), RunState::Starting)
 }
 
 /// What the rule of the second signal has to know of this one.

@@ -42,9 +42,13 @@ impl GracefulExit {
         };
         let ends = self.on_finish != OnFinish::Continue;
         let hard_stop = ends.then(|| HardStop::start(messages)).transpose().map_err(StartError::HardStop)?;
+        let on_signal = self.on_signal(hard_stop.clone());
+        if let Some(guard) = self.start_guard.take() {
+            self.armed = Some(guard.hand_over(hard_stop, &self.signals, on_signal)?);
+            return Ok(());
+        }
         let mut signals = None;
         if !self.signals.is_empty() {
-            let on_signal = self.on_signal(hard_stop.clone());
             signals = Some(Signals::install(&self.signals, on_signal).map_err(StartError::Signals)?);
         }
         self.armed = Some(Armed { hard_stop, signals });

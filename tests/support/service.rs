@@ -8,7 +8,10 @@ use std::{
 use actix_web::{App, rt::System, web};
 use graceful_exit::{ExitHandle, GracefulExit, Report, Server, admin::Admin};
 
-use super::{Client, Response, wait_until};
+use super::{
+    client::{Client, Response},
+    wait::wait_until,
+};
 
 /// A program with one server and the admin routes, which catches no signals and goes on after its exit.
 pub(crate) struct Service {

@@ -8,7 +8,7 @@ use actix_web::rt::System;
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use graceful_exit::{
-    Language,
+    Language, StartGuard,
     os::signals,
     settings::{Layers, Loaded},
 };
@@ -123,7 +123,11 @@ pub(crate) fn main() -> ExitCode {
         signals::unblock();
     }
     match command {
-        Command::Run { layers: more } => with_settings(layers.and(more), run::main),
+        // Before anything that can block is read or opened.
+        Command::Run { layers: more } => match StartGuard::new() {
+            Ok(guard) => with_settings(layers.and(more), |loaded| run::main(loaded, guard)),
+            Err(error) => fail(exit_code::START, &error),
+        },
         #[cfg(windows)]
         Command::Service { layers: more } => with_settings(layers.and(more), crate::service::main),
         Command::Plan { layers: more, format, grace_period } => {

@@ -11,7 +11,7 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    GracefulExit, Language, Rejection, Server,
+    GracefulExit, Language, Rejection, Server, StartGuard,
     admin::Admin,
     logging::{self, Logging},
     os,
@@ -31,18 +31,18 @@ use crate::{
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
 /// file takes milliseconds; a database server that does not answer is not worth more.
-const FINISH_OPENING: Duration = Duration::from_millis(500);
+const FINISH_OPENING: Duration = Duration::from_millis(400);
 
 /// Starts, serves, exits.
-pub(crate) fn main(loaded: Loaded) -> ExitCode {
-    os::hard_stop::exit(run(loaded, GracefulExit::exits_at_once))
+pub(crate) fn main(loaded: Loaded, guard: StartGuard) -> ExitCode {
+    os::hard_stop::exit(run(loaded, |exit| exit.exits_at_once().start_guard(guard)))
 }
 
-/// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit before anything
-/// else is begun.
+/// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit before it
+/// catches signals.
 pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulExit) -> u8 {
     let Loaded { settings, unused, .. } = loaded;
-    // Before any thread is started, since it takes variables out of the environment.
+    // Before any thread reads the environment, since it takes variables out of it.
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
         Err(error) => return give_up(&error),
@@ -63,7 +63,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     }
     // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
-    let mut exit = exit(&settings, language, &logging, progress.clone());
+    let mut exit = adopt(exit(&settings, language, &logging, progress.clone()));
     if let Err(error) = exit.arm() {
         return give_up(&error);
     }
@@ -73,7 +73,6 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
         Ok(None) => {}
         Err(error) => return give_up(&format!("the thread for systemd cannot be started: {error}")),
     }
-    exit = adopt(exit);
     // It is never dropped: that would wait for whatever still blocks one of its threads.
     let system = ManuallyDrop::new(System::new());
     if let Some(progress) = progress.filter(|_| !settings.shutdown.progress_interval.is_zero()) {
