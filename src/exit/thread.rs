@@ -19,16 +19,23 @@ impl ExitThread {
     /// # Errors
     /// When the system has no thread or no descriptor left.
     pub(super) async fn start() -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         let (started, start) = oneshot::channel();
         thread::Builder::new().name("graceful-exit".to_owned()).spawn(move || {
+            // Built here: the caller's asynchronous context may not drop it, should the thread not start.
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = started.send(Err(error));
+                    return;
+                }
+            };
             let runner = System::with_tokio_rt(move || runtime);
             let (end, ended) = oneshot::channel();
-            if started.send(Self { system: System::current(), end }).is_ok() {
+            if started.send(Ok(Self { system: System::current(), end })).is_ok() {
                 let _ = runner.block_on(ended); // an error is how it ends
             }
         })?;
-        start.await.map_err(|_| io::Error::other("the exit's thread ended while it was started"))
+        start.await.map_err(|_| io::Error::other("the exit's thread ended while it was started"))?
     }
 
     /// Its `System`, for arbiters in a program that has none.

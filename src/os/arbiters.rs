@@ -34,12 +34,13 @@ impl Arbiters {
         if System::try_current().is_none() {
             return Err(io::Error::other("the calling thread belongs to no actix System"));
         }
-        let mut builder = Builder::new_current_thread();
-        build(builder.enable_all());
-        let runtime = builder.build()?;
         // `Arbiter::with_tokio_rt` panics where there is no thread to be had, so whether there is one is tried before.
         // (`Arbiter::try_with_tokio_rt` would tell, but needs actix-rt 2.13.)
         let _ = thread::Builder::new().spawn(|| ())?.join();
+        // After that: an asynchronous context may not drop a runtime, not even on an error's way.
+        let mut builder = Builder::new_current_thread();
+        build(builder.enable_all());
+        let runtime = builder.build()?;
         let arbiter = catch_unwind(AssertUnwindSafe(|| Arbiter::with_tokio_rt(move || runtime)))
             .map_err(|_| io::Error::other("no thread can be started"))?
             .handle();

@@ -1,5 +1,8 @@
 //! What the system lets this process have, and what happens at a limit. Windows has neither limit.
 
+#[cfg(unix)]
+use std::{fs::File, io};
+
 /// Makes a file that reaches the limit of its size (`ulimit -f`, `RLIMIT_FSIZE`) an error of the write
 /// (`EFBIG`), like a full disk. By default the system ends the process by `SIGXFSZ`.
 ///
@@ -28,6 +31,19 @@ pub fn raise_descriptor_limit() {
         // What the process has is enough to start, or the start says what it lacks.
         libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
     }
+}
+
+/// Finds out whether the system gives this process so many descriptors more: tokio panics where it lacks one.
+///
+/// # Errors
+/// The system's, for the first one that it refuses.
+#[cfg(unix)]
+pub fn has_descriptors(count: usize) -> io::Result<()> {
+    let mut held = Vec::with_capacity(count);
+    for _ in 0..count {
+        held.push(File::open("/dev/null")?);
+    }
+    Ok(())
 }
 
 /// The user whose rights the process has.

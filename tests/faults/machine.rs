@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{
+    group::Group,
     stage::{self, BROUGHT_IN, Disk, GRACE, Watch, descriptors, put, stored},
     system,
 };
@@ -192,17 +193,13 @@ fn the_clock_is_set_a_day_back_and_forth_during_the_drain() {
 #[test]
 fn memory_pressure() {
     let row = "memory pressure";
-    let Some(group) = Group::new() else {
-        return stage::skip(row, "no memory control group can be made here");
-    };
+    let Some(group) = Group::of("memory", row) else { return };
     let app = App::start(&["shutdown.timeout=20s"]);
     for key in 0..100 {
         put(app.business, &format!("key-{key}"), &"x".repeat(100_000));
     }
     // The limit is below its current use: the program's own pages are evicted and read again.
-    if !group.squeeze(app.id()) {
-        return stage::skip(row, "the control group takes no limit");
-    }
+    group.limit_memory(app.id());
     let mut request = app.in_flight("/slow?ms=500");
     let watch = Watch::start();
     let signalled = app.signal(libc::SIGTERM);
@@ -216,49 +213,4 @@ fn memory_pressure() {
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert_eq!(stored(&ended.folder.path().join("data/cache.db")).len(), 100);
     assert!(!ended.has(BROUGHT_IN));
-}
-
-/// A memory control group, version 1 or 2.
-struct Group(PathBuf);
-
-impl Group {
-    fn new() -> Option<Self> {
-        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-        let second = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-        let line = own
-            .lines()
-            .find(|line| if second { line.starts_with("0::") } else { line.contains(":memory:") })?;
-        let within = line.rsplit(':').next()?.trim_start_matches('/');
-        let root =
-            if second { PathBuf::from("/sys/fs/cgroup") } else { PathBuf::from("/sys/fs/cgroup/memory") };
-        let name = format!("graceful-exit-{}-{:?}", std::process::id(), thread::current().id());
-        let name: String = name.chars().filter(|sign| sign.is_ascii_alphanumeric() || *sign == '-').collect();
-        [root.join(within), root].into_iter().map(|place| place.join(&name)).find_map(|place| {
-            fs::create_dir(&place).ok()?;
-            let limit = ["memory.max", "memory.limit_in_bytes"];
-            let group = Self(place);
-            limit.iter().any(|limit| group.0.join(limit).exists()).then_some(group)
-        })
-    }
-
-    /// Moves a process here, and limits it to little more than its unreclaimable memory.
-    fn squeeze(&self, id: u32) -> bool {
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-        let kib: Option<u64> = anonymous.and_then(|size| size.trim().trim_end_matches(" kB").parse().ok());
-        let limit = (kib.unwrap_or(0) * 1024 + (24 << 20)).to_string();
-        fs::write(self.0.join("cgroup.procs"), id.to_string()).is_ok()
-            && ["memory.max", "memory.limit_in_bytes"]
-                .iter()
-                .any(|name| self.0.join(name).exists() && fs::write(self.0.join(name), &limit).is_ok())
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // A group can be removed once its process has been waited for.
-        wait_until("the control group is empty", || {
-            fs::remove_dir(&self.0).is_ok() || env::var_os("CI").is_some()
-        });
-    }
 }

@@ -36,13 +36,33 @@ pub(super) fn closed_outputs(command: &mut Command) {
     unsafe { command.pre_exec(close) };
 }
 
-/// Limits a running process to `most` file descriptors.
+/// Lets a running process have so many file descriptors at the most.
 pub(super) fn limit_descriptors(id: u32, most: usize) {
-    let limit = rlimit { rlim_cur: most as u64, rlim_max: most as u64 };
+    limit(id, libc::RLIMIT_NOFILE, most as u64);
+}
+
+/// Sets a limit of a running process, which this one has started and not waited for.
+pub(super) fn limit(id: u32, resource: libc::__rlimit_resource_t, most: u64) {
+    let limit = rlimit { rlim_cur: most, rlim_max: most };
     let id = libc::pid_t::try_from(id).expect("a process id");
     // SAFETY: the limit is valid for the call, and the old one is not asked for.
-    let done = unsafe { libc::prlimit(id, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
+    let done = unsafe { libc::prlimit(id, resource, &raw const limit, std::ptr::null_mut()) };
     assert_eq!(done, 0, "{}", io::Error::last_os_error());
+}
+
+/// Starts the child with a limit.
+pub(super) fn limited(command: &mut Command, resource: libc::__rlimit_resource_t, most: u64) {
+    let set = move || {
+        let limit = rlimit { rlim_cur: most, rlim_max: most };
+        // SAFETY: the limit is valid for the call.
+        if unsafe { libc::setrlimit(resource, &raw const limit) } == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    };
+    // SAFETY: the closure allocates nothing and takes no lock.
+    unsafe { command.pre_exec(set) };
 }
 
 /// Raises the descriptor limit of this process and its children as far as the system allows, and returns it.

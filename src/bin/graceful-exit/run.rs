@@ -1,6 +1,6 @@
 //! `graceful-exit run`: both servers until it is asked to stop.
 
-use std::{mem::ManuallyDrop, pin::pin, process::ExitCode, time::Duration};
+use std::{mem::ManuallyDrop, pin::pin, process::ExitCode, thread, time::Duration};
 
 use actix_web::{
     App,
@@ -18,6 +18,8 @@ use graceful_exit::{
     settings::{self, Loaded, Settings, TokenError},
 };
 
+use tokio::sync::oneshot;
+
 use crate::{
     business::{
         self, Business,
@@ -32,6 +34,10 @@ use crate::{
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
 /// file takes milliseconds; a database server that does not answer is not worth more.
 const FINISH_OPENING: Duration = Duration::from_millis(400);
+
+/// How many descriptors tokio's first runtime takes, and some more: two for signals, and three for what it waits for.
+#[cfg(unix)]
+const RUNTIME_DESCRIPTORS: usize = 8;
 
 /// Starts, serves, exits.
 pub(crate) fn main(loaded: Loaded, guard: StartGuard) -> ExitCode {
@@ -72,6 +78,10 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
         Ok(Some(systemd)) => exit = exit.systemd(systemd),
         Ok(None) => {}
         Err(error) => return give_up(&format!("the thread for systemd cannot be started: {error}")),
+    }
+    #[cfg(unix)]
+    if let Err(error) = os::limits::has_descriptors(RUNTIME_DESCRIPTORS) {
+        return give_up(&format!("no descriptors are left for the runtime: {error}"));
     }
     // It is never dropped: that would wait for whatever still blocks one of its threads.
     let system = ManuallyDrop::new(System::new());
@@ -124,20 +134,17 @@ async fn serve(
             cache.close().await;
             return 0;
         }
-        token = read_token(settings.admin.clone()) => token,
+        token = read_token(settings.admin.clone(), language) => token,
     };
     let token = match token {
         Ok(token) => token,
         Err(error) => {
             cache.close().await;
-            return complain(&error.message(language));
+            return complain(&error);
         }
     };
     business::jobs::keep_flushed(cache.clone(), settings.cache.flush_interval, language);
-    let jobs = match business::jobs::start(&cache, &settings, language) {
-        Ok(jobs) => jobs,
-        Err(error) => return complain(&format!("the cache's thread cannot be started: {error}")),
-    };
+    let jobs = business::jobs::start(&cache, &settings, language);
 
     let dropped = move || logging.dropped();
     let mut admin = Admin::new(&exit).stop(settings.servers.admin.stop).counter(
@@ -163,12 +170,20 @@ async fn serve(
     }
 }
 
-/// Reads the token on a thread of its own: its file may block.
-async fn read_token(admin: settings::Admin) -> Result<Option<String>, TokenError> {
-    match tokio::task::spawn_blocking(move || admin.read_token()).await {
-        Ok(token) => token,
-        // It is not cancelled, and reading does not panic.
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+/// Reads the token, in case of a file on a thread of its own: it may block. The error is what is to be said.
+async fn read_token(admin: settings::Admin, language: Language) -> Result<Option<String>, String> {
+    let said = move |error: TokenError| error.message(language);
+    if admin.token_file.is_none() {
+        return admin.read_token().map_err(said);
+    }
+    let (done, token) = oneshot::channel();
+    let read = move || done.send(admin.read_token());
+    match thread::Builder::new().spawn(read) {
+        Ok(_) => match token.await {
+            Ok(token) => token.map_err(said),
+            Err(_) => Err("the thread that reads admin.token_file has ended".to_owned()),
+        },
+        Err(error) => Err(format!("the thread that reads admin.token_file cannot be started: {error}")),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The cache's part in the exit: a checkpoint at its beginning, the flush, and the release of the store.
 //! One ordinary actor does all three, as a service's own would.
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -80,18 +79,12 @@ impl Handler<ReleaseResource> for CacheActor {
     }
 }
 
-/// Starts the actor and returns its jobs, in any order: their kinds say when each is done.
-///
-/// # Errors
-///
-/// The system has no thread for it.
-pub(crate) fn start(cache: &Cache, settings: &Settings, language: Language) -> io::Result<Vec<Job>> {
+/// Starts the actor on the calling arbiter, which it never blocks. Returns its jobs, in any order: their
+/// kinds say when each is done.
+pub(crate) fn start(cache: &Cache, settings: &Settings, language: Language) -> Vec<Job> {
     let sentences = Sentences(language);
-    // It reads and writes nothing: a runtime that waits for timers alone has less to take apart at the end.
-    let timers_alone = || tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let arbiter = Arbiter::try_with_tokio_rt(timers_alone)?;
-    let actor = CacheActor { cache: cache.clone(), sentences, release_delay: settings.demo.release_delay };
-    let actor = CacheActor::start_in_arbiter(&arbiter.handle(), move |_| actor);
+    let release_delay = settings.demo.release_delay;
+    let actor = CacheActor { cache: cache.clone(), sentences, release_delay }.start();
     let unsaved = cache.clone();
     let flush = Job::callback(FLUSH, actor.clone().recipient())
         .label(sentences.flush())
@@ -101,7 +94,7 @@ pub(crate) fn start(cache: &Cache, settings: &Settings, language: Language) -> i
         .cache
         .checkpoint
         .then(|| Job::checkpoint(CHECKPOINT, actor.recipient()).label(sentences.checkpoint()));
-    Ok([flush, release].into_iter().chain(checkpoint).collect())
+    [flush, release].into_iter().chain(checkpoint).collect()
 }
 
 /// Flushes at each `interval`, unless that is zero, and whenever the cache holds more than it should.

@@ -140,7 +140,7 @@ async fn open(
         spool: spool_path.to_owned(),
         source,
     })?;
-    spool.clear().map_err(OpenError::Spool)?;
+    spool.clear().and_then(|()| spool.prepare()).map_err(OpenError::Spool)?;
     let memory = Arc::new(SharedMemory::default());
     let (sender, requests) = mpsc::unbounded_channel();
     let spooler = Spooler { requests: sender, runtime: Handle::current() };

@@ -72,10 +72,22 @@ impl Spool {
             Err(error) => return Err(failed("be read")(error)),
         };
         let temporary = beside(path, ".tmp");
-        let spare = create_anew(&temporary).map_err(failed("have its temporary file created"))?;
-        let spool =
-            Self { path: path.to_owned(), temporary, folder, current, spare: Some(spare), _lock: lock };
+        let spool = Self { path: path.to_owned(), temporary, folder, current, spare: None, _lock: lock };
         Ok((spool, left))
+    }
+
+    /// Opens the temporary file, so that the next spool needs no descriptor.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be created, or what a killed process left in its place cannot be removed.
+    pub(crate) fn prepare(&mut self) -> Result<(), SpoolError> {
+        if self.spare.is_none() {
+            let spare = create_anew(&self.temporary);
+            let spare = spare.map_err(|source| self.failed("have its temporary file created", source))?;
+            self.spare = Some(spare);
+        }
+        Ok(())
     }
 
     /// Adds `writes` to what the spool holds, durable on `Ok`.

@@ -47,6 +47,7 @@ fn a_cleared_spool_is_used_again_without_a_new_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cache.spool");
     let (mut spool, _) = Spool::open(&path).unwrap();
+    spool.prepare().unwrap();
     for round in ["1", "2", "3"] {
         spool.append(&writes([("a", round), ("only here", round)])).unwrap();
         spool.clear().unwrap();
@@ -93,8 +94,9 @@ fn a_kill_before_the_rename_leaves_no_half_spool_behind() {
     let path = folder.path().join("cache.spool");
     let temporary = folder.path().join("cache.spool.tmp");
     fs::write(&temporary, "graceful-exit spool 2\nhalf").unwrap();
-    let (spool, left) = Spool::open(&path).unwrap();
+    let (mut spool, left) = Spool::open(&path).unwrap();
     assert!(left.is_empty() && !spool.is_occupied());
+    spool.prepare().unwrap();
     assert_eq!(fs::metadata(&temporary).unwrap().len(), 0);
     drop(spool);
     assert!(!temporary.exists());
@@ -141,6 +143,7 @@ fn a_temporary_file_that_is_removed_or_replaced_is_created_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (path, temporary) = (folder.path().join("cache.spool"), folder.path().join("cache.spool.tmp"));
     let (mut spool, _) = Spool::open(&path).unwrap();
+    spool.prepare().unwrap();
     fs::remove_file(&temporary).unwrap();
     spool.append(&writes([("a", "1")])).unwrap();
     spool.clear().unwrap();
@@ -208,6 +211,7 @@ fn a_pipe_in_the_place_of_any_of_its_files_is_refused_or_removed_and_blocks_noth
         let made = std::process::Command::new("mkfifo").arg(folder.path().join(name)).status().unwrap();
         assert!(made.success());
         let opened = Spool::open(&folder.path().join("cache.spool"));
+        let opened = opened.and_then(|(mut spool, _)| spool.prepare());
         assert_eq!(opened.is_err(), is_refused, "{name}");
         if let Err(error) = opened {
             assert!(error.to_string().contains("not a regular file"), "{error}");
