@@ -48,7 +48,9 @@ async fn whatever_step_a_kill_comes_after_the_next_start_has_each_write_once() {
         // Twice: a kill may also come after the start has stored and before it removed the spool.
         for start in 0..2 {
             let left = fs::read(place.path("cache.spool"));
-            drop(place.open().await);
+            let (cache, _) = place.open().await;
+            cache.close().await;
+            drop(cache);
             assert_eq!(place.stored().await, expected, "killed after: {step}, start {start}");
             assert!(!place.is_spooled() && !place.path("cache.spool.tmp").exists(), "{step}");
             if let (0, Ok(left)) = (start, left) {
