@@ -23,35 +23,6 @@ const CLIENTS: usize = 32;
 /// An update replaces three tasks, one after another; each needs some seconds.
 const UPDATE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(120);
 
-/// Requests go to each task that the engine's DNS knows and whose `/readyz` says 200. Ten checks a second in place of
-/// the one of `config/deploy/haproxy.cfg`: the same proof in less time.
-const HAPROXY: &str = "\
-global
-    maxconn 4096
-defaults
-    mode http
-    timeout connect 1s
-    timeout check 2s
-    timeout client 30s
-    timeout server 30s
-    retries 2
-    option redispatch 1
-    retry-on conn-failure
-resolvers engine
-    nameserver dns 127.0.0.11:53
-    hold valid 200ms
-    timeout resolve 200ms
-frontend business
-    bind :8000
-    default_backend business
-backend business
-    balance roundrobin
-    option httpchk GET /readyz
-    http-check expect status 200
-    default-server inter 100ms fastinter 20ms downinter 20ms fall 2 rise 1
-    server-template task 10 app:8080 check port 8081 resolvers engine init-addr none
-";
-
 #[test]
 fn rolling_updates_on_a_cluster_engine_fail_no_request() {
     const TEST: &str = "rolling updates on Docker Swarm";
@@ -71,7 +42,11 @@ fn rolling_updates_on_a_cluster_engine_fail_no_request() {
     cluster.create_service(database.directory());
     cluster.wait_for_tasks(3);
 
-    fs::write(folder.path().join("haproxy.cfg"), HAPROXY).expect("a file");
+    let written = fs::read_to_string(tools::project_file("config/deploy/haproxy-dns.cfg")).expect("a file");
+    // Ten checks a second instead of one prove the same in less time.
+    let quick = written.replace("inter 1s", "inter 100ms").replace("inter 200ms", "inter 20ms");
+    assert_ne!(quick, written, "the checks are quickened");
+    fs::write(folder.path().join("haproxy.cfg"), quick).expect("a file");
     engine.build_from_machine("haproxy", &haproxy, &[]);
     let configuration = format!("{}:/haproxy:ro", folder.path().display());
     engine.docker(&[
@@ -103,11 +78,11 @@ fn rolling_updates_on_a_cluster_engine_fail_no_request() {
     let traffic = Traffic::start_in(&inside, front, CLIENTS);
 
     for update in 0..UPDATES {
-        engine.docker(&["service", "update", "--force", "--detach", "app"]);
+        engine.docker(&["service", "update", "--force", "--detach", "application"]);
         cluster.wait_for_update("completed", update);
     }
     for replicas in [6, 2, 3] {
-        engine.docker(&["service", "scale", "--detach", &format!("app={replicas}")]);
+        engine.docker(&["service", "scale", "--detach", &format!("application={replicas}")]);
         cluster.wait_for_tasks(replicas);
     }
     // Settings that are refused: the first task of the update ends with exit code 2, and the engine takes it back.
@@ -117,7 +92,7 @@ fn rolling_updates_on_a_cluster_engine_fail_no_request() {
         "--detach",
         "--env-add",
         "GRACEFUL_EXIT__SHUTDOWN__TIMEOUT=soon",
-        "app",
+        "application",
     ]);
     cluster.wait_for_update("rollback_completed", UPDATES);
     cluster.wait_for_tasks(3);
@@ -135,7 +110,7 @@ fn rolling_updates_on_a_cluster_engine_fail_no_request() {
     assert!(seen.kept_alive > 5000 && seen.new_connections > 1000, "the proof is not hollow: {seen:?}");
 
     // Every replica has flushed when it is gone; what was acknowledged is in the database.
-    engine.docker(&["service", "rm", "app"]);
+    engine.docker(&["service", "rm", "application"]);
     cluster.wait_until_gone();
     let stored = database.keys();
     let missing: Vec<_> = seen.stored.iter().filter(|key| !stored.contains(*key)).collect();
@@ -158,7 +133,7 @@ impl Cluster<'_> {
         ];
         let options = [
             "--name",
-            "app",
+            "application",
             "--replicas",
             "3",
             "--endpoint-mode",
@@ -199,7 +174,7 @@ impl Cluster<'_> {
                 "ps",
                 "--format",
                 "{{.DesiredState}} {{.CurrentState}}",
-                "app",
+                "application",
             ]);
             let wanted = tasks.lines().filter(|task| task.starts_with("Running Running")).count();
             let unwanted = tasks.lines().filter(|task| task.starts_with("Shutdown Running")).count();
@@ -209,7 +184,7 @@ impl Cluster<'_> {
 
     fn wait_for_update(&self, state: &str, update: usize) {
         wait_until_within(UPDATE_TIMEOUT, &format!("update {update} is {state}"), || {
-            let text = self.engine.docker(&["service", "inspect", "app"]);
+            let text = self.engine.docker(&["service", "inspect", "application"]);
             let service: Value = serde_json::from_str(&text).expect("JSON");
             service[0]["UpdateStatus"]["State"] == state
         });
@@ -219,7 +194,7 @@ impl Cluster<'_> {
     fn wait_until_gone(&self) {
         wait_until_within(UPDATE_TIMEOUT, "every task is gone", || {
             self.engine
-                .docker(&["ps", "--quiet", "--filter", "label=com.docker.swarm.service.name=app"])
+                .docker(&["ps", "--quiet", "--filter", "label=com.docker.swarm.service.name=application"])
                 .is_empty()
         });
     }
