@@ -53,6 +53,11 @@ fn the_units_work_under_a_real_systemd() {
     fs::copy(env!("CARGO_BIN_EXE_graceful-exit"), local.join("graceful-exit")).expect("the program");
     fs::copy(std::env::current_exe().expect("this binary"), local.join("proof")).expect("the proof");
     fs::write(units.join("proof.service"), PROOF).expect("a unit");
+    // What the head of the unit says to create.
+    let settings = root.join("etc/graceful-exit");
+    fs::create_dir_all(&settings).expect("a folder");
+    fs::write(settings.join("settings.toml"), "").expect("a file");
+    fs::write(settings.join("token"), "a-token-of-this-test\n").expect("a file");
 
     let mut boot = Command::new("timeout");
     boot.args(["--kill-after=5", "170"]).arg(nspawn);
@@ -102,6 +107,9 @@ fn inside() {
     assert_eq!(get(&state, "ActiveState"), "active", "systemctl start returns when it is ready");
     assert_eq!(get(&state, "StatusText"), "server started");
     assert_eq!(Client::get(ADMIN, "/readyz").status, 200);
+
+    // The token is the credential that the unit loads.
+    assert_eq!(Client::request(ADMIN, "POST", "/shutdown", &[], b"").status, 401);
 
     let put = Client::put(BUSINESS, "/cache/key", b"value");
     assert_eq!(put.status, 204);

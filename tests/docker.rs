@@ -1,6 +1,7 @@
 //! The image of `config/deploy/Dockerfile` on a real Docker Engine: how `docker stop` and its relatives end it, and
 //! what is kept.
 
+mod compose;
 mod engine;
 mod swarm;
 

@@ -78,10 +78,15 @@ impl Engine {
 
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.docker);
-        command.arg("--host").arg(format!("unix://{}", self.folder.path().join("docker.sock").display()));
+        command.arg("--host").arg(self.address());
         // Neither the user's own settings nor another engine's.
         command.env("DOCKER_CONFIG", self.folder.path()).env_remove("DOCKER_HOST").stdin(Stdio::null());
         command
+    }
+
+    /// The engine's address, as clients take it in `DOCKER_HOST`.
+    pub(super) fn address(&self) -> String {
+        format!("unix://{}", self.folder.path().join("docker.sock").display())
     }
 
     /// Builds an image from a folder with a `Dockerfile`.
@@ -92,9 +97,9 @@ impl Engine {
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Builds an image of one of this machine's programs, with the libraries that it is linked to, a shell for what it
-    /// starts, and whole `folders` of this machine.
-    pub(super) fn build_from_machine(&self, name: &str, program: &Path, folders: &[&Path]) {
+    /// Builds an image of one of this machine's programs, with the libraries that it is linked to. `command` is what the
+    /// image starts it with: a line of a Dockerfile, or nothing.
+    pub(super) fn build_from_machine(&self, name: &str, program: &Path, command: &str) {
         let context = tempfile::tempdir().expect("a temporary folder");
         let root = context.path().join("root");
         let linked = Command::new("ldd").arg(program).output().expect("ldd runs");
@@ -105,13 +110,8 @@ impl Engine {
             fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
             fs::copy(&file, copy).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         }
-        for folder in folders {
-            let copy = root.join(folder.strip_prefix("/").expect("a path from the root"));
-            fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
-            let copied = Command::new("cp").arg("-rL").arg(folder).arg(copy).status().expect("cp runs");
-            assert!(copied.success(), "{}", folder.display());
-        }
-        let dockerfile = format!("FROM scratch\nCOPY root /\nENTRYPOINT [\"{}\"]\n", program.display());
+        let dockerfile =
+            format!("FROM scratch\nCOPY root /\nENTRYPOINT [\"{}\"]\n{command}", program.display());
         fs::write(context.path().join("Dockerfile"), dockerfile).expect("a file");
         self.build(name, &[], context.path());
     }

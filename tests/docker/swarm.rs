@@ -47,7 +47,7 @@ fn rolling_updates_on_a_cluster_engine_fail_no_request() {
     let quick = written.replace("inter 1s", "inter 100ms").replace("inter 200ms", "inter 20ms");
     assert_ne!(quick, written, "the checks are quickened");
     fs::write(folder.path().join("haproxy.cfg"), quick).expect("a file");
-    engine.build_from_machine("haproxy", &haproxy, &[]);
+    engine.build_from_machine("haproxy", &haproxy, "");
     let configuration = format!("{}:/haproxy:ro", folder.path().display());
     engine.docker(&[
         "run",
@@ -66,7 +66,7 @@ fn rolling_updates_on_a_cluster_engine_fail_no_request() {
         "/haproxy/haproxy.cfg",
     ]);
     let busybox = tools::find("busybox").expect("the engine was started, which needs it");
-    engine.build_from_machine("client", &busybox, &[]);
+    engine.build_from_machine("client", &busybox, "");
     engine.docker(&["run", "--detach", "--name", "client", "--network", "site", "client", "sleep", "100000"]);
 
     let inside = NetworkNamespace::of_process(engine.process_of("client")).expect("the client's network");
