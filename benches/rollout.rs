@@ -15,6 +15,8 @@
 //!   distributed to nodes, a DNS record); zero where the balancer itself checks.
 //! - An instance that is asked to stop fails its checks at once, serves on for `ready_delay`, and rejects from then on.
 //!   Every request that a balancer sends to it between the end of `ready_delay` and its own decision is rejected.
+//! - An exit that is over refuses connections. A balancer repeats what it could not connect for (`retry-on conn-failure`, or
+//!   its like), so those requests are counted apart and not as lost.
 //! - Requests come evenly: `rate` a second to each instance, from all balancers alike. A kept connection to the instance is
 //!   closed by the answer to the next request on it, so a pool adds no loss while `ready_delay` lasts; a connection
 //!   that was idle for all of it is closed without a request.
@@ -44,8 +46,9 @@ struct Site {
 /// What becomes of the restart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rollout {
-    requests: f64,
     rejected: f64,
+    /// Requests whose connection is refused, because the instance is gone.
+    refused: f64,
     /// Requests that the drain timeout cuts.
     cut: f64,
     /// The latest moment, from the request to stop on, at which a balancer still sends a request.
@@ -82,7 +85,8 @@ impl Site {
 
     fn run(&self) -> Rollout {
         let mut random = Random(0x9e37_79b9_7f4a_7c15);
-        let (mut rejected, mut latest) = (0.0, 0);
+        let (mut rejected, mut refused, mut latest) = (0.0, 0.0, 0);
+        let exit = self.ready_delay + self.duration.min(self.drain);
         let from_each = self.rate as f64 / self.balancers as f64 / 1000.0;
         for _ in 0..self.replicas {
             for _ in 0..self.balancers {
@@ -90,17 +94,17 @@ impl Site {
                 let decided = first_check + (self.fall - 1) * self.fast + self.fall * self.check;
                 let turned_away = decided + random.below(self.propagation + 1);
                 latest = latest.max(turned_away);
-                rejected += turned_away.saturating_sub(self.ready_delay) as f64 * from_each;
+                rejected += turned_away.min(exit).saturating_sub(self.ready_delay) as f64 * from_each;
+                refused += turned_away.saturating_sub(exit) as f64 * from_each;
             }
         }
-        let exit = self.ready_delay + self.duration.min(self.drain);
         let waves = self.replicas.div_ceil(self.surge);
         let total = waves * (self.start + exit);
         let in_flight = self.rate as f64 * self.duration as f64 / 1000.0;
         let over = self.duration.saturating_sub(self.drain) as f64 / self.duration.max(1) as f64;
         Rollout {
-            requests: self.replicas as f64 * self.rate as f64 * total as f64 / 1000.0,
             rejected,
+            refused,
             cut: self.replicas as f64 * in_flight * over,
             latest,
             total: Duration::from_millis(total),
@@ -161,7 +165,7 @@ fn table() {
         println!("\n{name}: ready_delay of {} or more rejects nothing", seconds(least));
         println!(
             "{:>8} {:>7} {:>12} {:>14} {:>14} {:>12} {:>10}",
-            "replicas", "surge", "ready_delay", "rejected", "of requests", "turned away", "takes"
+            "replicas", "surge", "ready_delay", "rejected", "refused", "turned away", "takes"
         );
         for replicas in [3, 10, 100, 1000, 10_000] {
             let surge = (replicas / 10).max(1);
@@ -172,7 +176,7 @@ fn table() {
                     "{replicas:>8} {surge:>7} {:>12} {:>14.0} {:>14.0} {:>12} {:>10}",
                     seconds(ready_delay),
                     rollout.rejected + rollout.cut,
-                    rollout.requests,
+                    rollout.refused,
                     seconds(rollout.latest),
                     seconds(u64::try_from(rollout.total.as_millis()).unwrap_or(u64::MAX)),
                 );
