@@ -11,6 +11,13 @@ sentences! {
         zh_hant: "有 {lines} 行日誌無法寫出，已遺失",
     }
 
+    /// A line that was logged again and again was written once.
+    pub(crate) log_repeated(text: &str, more: u64) {
+        en: "{text} ({more} more like this were left out)",
+        zh: "{text}（另有 {more} 条同类信息已省略）",
+        zh_hant: "{text}（另有 {more} 條同類訊息已省略）",
+    }
+
     log_file_unwritable(path: &dyn Display, error: &dyn Display) {
         en: "the log file {path} cannot be written: {error}",
         zh: "日志文件 {path} 无法写入：{error}",

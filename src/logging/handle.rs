@@ -1,9 +1,11 @@
+//! The log as a whole: its start, and the handle to it.
+
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,14 +13,18 @@ use std::time::{Duration, Instant};
 use fern::Dispatch;
 use log::{LevelFilter, Log, Metadata, Record};
 
+use super::file;
+use super::journal::is_journal;
+use super::limit::Limit;
 use super::line::{self, Clock};
-use super::queue::{self, Queue};
-use crate::locale::Language;
+use super::options::{Color, Format, Options};
+use super::queue::{self, Origin, Queue};
 
 /// A handle to the log that [`start`] started. Clones are handles to the same log; dropping them changes nothing.
 #[derive(Clone, Debug)]
 pub struct Logging {
     queues: Vec<Arc<Queue>>,
+    limit: Arc<Limit>,
 }
 
 impl Logging {
@@ -27,7 +33,10 @@ impl Logging {
     ///
     /// A line that an output refused is not waited for: it is lost, and [`dropped`](Self::dropped) counts it. With an
     /// output that works this takes microseconds; one that hangs costs the whole bound.
+    ///
+    /// Before that, the counts of lines that were left out because they repeated are logged.
     pub fn flush(&self, bound: Duration) -> bool {
+        self.limit.tell(Duration::ZERO);
         let start = Instant::now();
         // Every output gets its look, also after one that used up the bound: they write side by side.
         let hanging = self.queues.iter().filter(|queue| !queue.flush(bound.saturating_sub(start.elapsed())));
@@ -38,57 +47,6 @@ impl Logging {
     pub fn dropped(&self) -> u64 {
         self.queues.iter().map(|queue| queue.dropped()).sum()
     }
-}
-
-/// How the log is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// What this crate, its binary and [`targets`](Self::targets) log. Everything else is logged from `warn` up, so
-    /// that the chatter of a database client stays out.
-    pub level: LevelFilter,
-    /// Further crates or modules to log at [`level`](Self::level): a library user's own, such as `my_service`.
-    pub targets: Vec<String>,
-    /// The language of the lines that the log itself writes.
-    pub language: Language,
-    /// A file that is appended to, besides standard error. Missing parent folders are created.
-    pub file: Option<PathBuf>,
-    /// Whether standard error has colors; the file never has.
-    pub color: Color,
-    /// How a line is written.
-    pub format: Format,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            level: LevelFilter::Info,
-            targets: Vec::new(),
-            language: Language::En,
-            file: None,
-            color: Color::Auto,
-            format: Format::Text,
-        }
-    }
-}
-
-/// Whether standard error has colors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// How a line is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `YYYY/MM/DD HH:MM:SS text`, in local time. Control characters are escaped: an event is one line.
-    Text,
-    /// `{"time":…,"level":…,"target":…,"message":…}`, with the time in RFC 3339. It has no colors.
-    Json,
 }
 
 /// Starts the log: installs it as the process's logger, and one writer thread for each output.
@@ -110,9 +68,17 @@ pub fn start_through(
     options: &Options,
     stderr: impl Write + Send + 'static,
 ) -> Result<Logging, LoggingError> {
-    let file = options.file.as_deref().map(open).transpose()?;
+    let failed = |error| LoggingError::File { path: options.file.clone().unwrap_or_default(), error };
+    let file: Option<File> = options.file.as_deref().map(file::open).transpose().map_err(failed)?;
     let colored = is_colored(options.color, io::stderr().is_terminal(), |name| std::env::var_os(name));
-    let (level, log, logging) = build(options, colored, stderr, file)?;
+    let dress = if is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref()) {
+        Dress::Priority
+    } else if colored {
+        Dress::Color
+    } else {
+        Dress::Plain
+    };
+    let (level, log, logging) = build(options, dress, stderr, file)?;
     log::set_boxed_logger(log).map_err(|_| LoggingError::AlreadyStarted)?;
     log::set_max_level(level);
     Ok(logging)
@@ -159,8 +125,21 @@ impl Error for LoggingError {
     }
 }
 
+/// What stands around a line of text on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dress {
+    Plain,
+    /// The color of its level.
+    Color,
+    /// Its priority, for journald.
+    Priority,
+}
+
 /// The last link of fern's chain: hands the formatted line to an output's queue.
-struct Output(Arc<Queue>);
+struct Output {
+    queue: Arc<Queue>,
+    options: Options,
+}
 
 impl Log for Output {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -168,17 +147,18 @@ impl Log for Output {
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.0.push(record.args().to_string());
+        let origin = if self.options.is_own(record.target()) { Origin::Own } else { Origin::Foreign };
+        self.queue.push(record.args().to_string(), origin);
     }
 
-    /// Without effect: whoever flushes a logger has no bound to give, and must not hang.
+    /// Without effect: a logger is flushed without a bound, and must not hang.
     fn flush(&self) {}
 }
 
 /// What [`start`] installs, over any outputs.
 pub(super) fn build(
     options: &Options,
-    colored: bool,
+    dress: Dress,
     stderr: impl Write + Send + 'static,
     file: Option<impl Write + Send + 'static>,
 ) -> Result<(LevelFilter, Box<dyn Log>, Logging), LoggingError> {
@@ -188,50 +168,56 @@ pub(super) fn build(
     let file_queue = file.as_ref().map(|_| Arc::new(Queue::default()));
 
     spawn("log-stderr", options, &clock, &stderr_queue, stderr, {
-        let (peer, clock) = (file_queue.clone(), clock.clone());
+        let (other, clock) = (file_queue.clone(), clock.clone());
         move |error: &io::Error| {
-            if let Some(peer) = &peer {
-                peer.push(line::own(&clock, format, &language.log_unwritable(None, error)));
+            if let Some(other) = &other {
+                other.push(line::own(&clock, format, &language.log_unwritable(None, error)), Origin::Own);
             }
         }
     })?;
     if let (Some(file), Some(file_queue)) = (file, &file_queue) {
-        let (peer, clock_of_peer, path) = (Arc::clone(&stderr_queue), clock.clone(), options.file.clone());
+        let (other, clock_of_other, path) = (Arc::clone(&stderr_queue), clock.clone(), options.file.clone());
         spawn("log-file", options, &clock, file_queue, file, move |error: &io::Error| {
-            peer.push(line::own(&clock_of_peer, format, &language.log_unwritable(path.as_deref(), error)));
+            let message = language.log_unwritable(path.as_deref(), error);
+            other.push(line::own(&clock_of_other, format, &message), Origin::Own);
         })?;
     }
 
-    let mut to_stderr = Dispatch::new().chain(boxed(&stderr_queue));
-    if colored && format == Format::Text {
-        to_stderr = to_stderr.format(|out, message, record| {
+    let output = |queue: &Arc<Queue>| -> Box<dyn Log> {
+        Box::new(Output { queue: Arc::clone(queue), options: options.clone() })
+    };
+    let mut to_stderr = Dispatch::new().chain(output(&stderr_queue));
+    to_stderr = match dress {
+        Dress::Color if format == Format::Text => to_stderr.format(|out, message, record| {
             let (on, off) = line::paint(record.level());
             out.finish(format_args!("{on}{message}{off}"));
-        });
+        }),
+        Dress::Priority if format == Format::Text => to_stderr.format(|out, message, record| {
+            out.finish(format_args!("{}{message}", line::priority(record.level())));
+        }),
+        Dress::Plain | Dress::Color | Dress::Priority => to_stderr,
+    };
+    let mut formatted = Dispatch::new()
+        .format(move |out, _, record| out.finish(format_args!("{}", line::format(&clock, format, record))))
+        .chain(to_stderr);
+    if let Some(queue) = &file_queue {
+        formatted = formatted.chain(output(queue));
     }
+    let limit = Arc::new(Limit::new(options.clone(), formatted.into_log().1));
     let mut root = Dispatch::new().level(options.level.min(LevelFilter::Warn));
     for target in [env!("CARGO_CRATE_NAME")].into_iter().chain(options.targets.iter().map(String::as_str)) {
         root = root.level_for(target.to_owned(), options.level);
     }
-    root = root
-        .format(move |out, message, record| {
-            let line = line::format(&clock, format, record.level(), record.target(), message);
-            out.finish(format_args!("{line}"));
-        })
-        .chain(to_stderr);
-    if let Some(queue) = &file_queue {
-        root = root.chain(boxed(queue));
+    for target in &options.silent {
+        root = root.level_for(target.clone(), LevelFilter::Off);
     }
-    let (level, log) = root.into_log();
+    let first: Box<dyn Log> = Box::new(Arc::clone(&limit));
+    let (level, log) = root.chain(first).into_log();
     let queues = [Some(stderr_queue), file_queue].into_iter().flatten().collect();
-    Ok((level, log, Logging { queues }))
+    Ok((level, log, Logging { queues, limit }))
 }
 
-fn boxed(queue: &Arc<Queue>) -> Box<dyn Log> {
-    Box::new(Output(Arc::clone(queue)))
-}
-
-/// Starts an output's writer thread. Nobody joins it: it may hang in its output for good.
+/// Starts an output's writer thread. It is not joined: it may hang in its output for good.
 fn spawn(
     name: &str,
     options: &Options,
@@ -248,14 +234,6 @@ fn spawn(
         .spawn(move || queue::write_all(&queue, output, lost, complain))
         .map(drop)
         .map_err(|error| LoggingError::Thread { error })
-}
-
-fn open(path: &Path) -> Result<File, LoggingError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| OpenOptions::new().create(true).append(true).open(path))
-        .map_err(|error| LoggingError::File { path: path.to_owned(), error })
 }
 
 pub(super) fn is_colored(color: Color, terminal: bool, variable: impl Fn(&str) -> Option<OsString>) -> bool {

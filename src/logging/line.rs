@@ -1,14 +1,16 @@
 //! What a line of the log looks like.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{Display, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use log::Level;
+use log::kv::{Error, Key, Source, Value, VisitSource};
+use log::{Level, Record};
 
-use super::handle::Format;
+use super::options::Format;
+use crate::locale::{escaped, is_misleading};
 
-/// Tells the time of a line. The zone is read once: who logs must not wait for its file.
+/// Tells the time of a line. The zone is read once: logging does not wait for its file.
 #[derive(Clone)]
 pub(super) struct Clock {
     zone: TimeZone,
@@ -21,37 +23,37 @@ impl Clock {
 }
 
 /// A line as it is written, without its end.
-pub(super) fn format(
-    clock: &Clock,
-    format: Format,
-    level: Level,
-    target: &str,
-    message: &dyn Display,
-) -> String {
+pub(super) fn format(clock: &Clock, format: Format, record: &Record<'_>) -> String {
     let at = Timestamp::now();
+    let mut message = String::new();
+    // Writing to a string fails only where the message's own `Display` does; what there is of it is kept.
+    let _ = write!(message, "{}", record.args());
     match format {
         Format::Text => {
             let mut line = at.to_zoned(clock.zone.clone()).strftime("%Y/%m/%d %H:%M:%S ").to_string();
-            // Writing to a string fails only where the message's own `Display` does; what there is of it is kept.
-            let _ = write!(Escaping(&mut line), "{message}");
+            line.push_str(&escaped_but_tabs(&message));
             line
         }
         Format::Json => {
-            let mut text = String::new();
-            let _ = write!(text, "{message}");
-            format!(
-                r#"{{"time":"{at:.3}","level":"{}","target":{},"message":{}}}"#,
-                level.as_str().to_ascii_lowercase(),
-                json(target),
-                json(&text),
-            )
+            let mut line = String::from("{");
+            let mut fields = Fields(&mut line);
+            fields.push("time", &format!("{at:.3}"));
+            fields.push("level", record.level().as_str().to_ascii_lowercase().as_str());
+            fields.push("target", record.target());
+            fields.push("message", message.as_str());
+            // The visitor returns no error.
+            let _ = record.key_values().visit(&mut fields);
+            line.push('}');
+            visible(line)
         }
     }
 }
 
 /// A line that the log itself has to say.
-pub(super) fn own(clock: &Clock, how: Format, message: &str) -> String {
-    format(clock, how, Level::Warn, module_path!(), &message)
+pub(super) fn own(clock: &Clock, how: Format, message: &dyn Display) -> String {
+    let target = module_path!();
+    let args = format_args!("{message}");
+    format(clock, how, &Record::builder().level(Level::Warn).target(target).args(args).build())
 }
 
 /// What turns a level's color on and off. Lines of the ordinary level have the terminal's own.
@@ -65,19 +67,58 @@ pub(super) fn paint(level: Level) -> (&'static str, &'static str) {
     }
 }
 
-/// Escapes control characters: a message cannot forge a second line or steer the terminal.
-struct Escaping<'a>(&'a mut String);
+/// The priority of a level, as journald reads it at the beginning of a line (`sd-daemon(3)`).
+pub(super) fn priority(level: Level) -> &'static str {
+    match level {
+        Level::Error => "<3>",
+        Level::Warn => "<4>",
+        Level::Info => "<6>",
+        Level::Debug | Level::Trace => "<7>",
+    }
+}
 
-impl fmt::Write for Escaping<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            if c.is_control() && c != '\t' { self.0.extend(c.escape_default()) } else { self.0.push(c) }
+/// A message that can neither forge a second line nor steer the terminal. Tabs are harmless, and stay.
+fn escaped_but_tabs(message: &str) -> String {
+    let parts: Vec<_> = message.split('\t').map(escaped).collect();
+    parts.join("\t")
+}
+
+/// The members of a JSON object, as they are written.
+struct Fields<'a>(&'a mut String);
+
+impl Fields<'_> {
+    fn push(&mut self, name: &str, value: &(impl serde::Serialize + ?Sized)) {
+        let comma = if self.0.len() > 1 { "," } else { "" };
+        // What cannot be serialized is left out, as a field without a value.
+        let value = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
+        let _ = write!(self.0, "{comma}{}:{value}", serde_json::Value::from(name));
+    }
+}
+
+impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        // A member stands in an object once.
+        if !["time", "level", "target", "message"].contains(&key.as_str()) {
+            self.push(key.as_str(), &value);
         }
         Ok(())
     }
 }
 
-/// Text as a JSON string.
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// JSON in which what a reader cannot see is escaped. It stands in strings alone, so the value stays the same.
+fn visible(json: String) -> String {
+    if !json.contains(is_misleading) {
+        return json;
+    }
+    let mut visible = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_misleading(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(visible, "\\u{unit:04x}");
+            }
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
 }

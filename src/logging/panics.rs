@@ -1,10 +1,12 @@
+//! The messages of panics, in the log.
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 use std::thread;
 
 /// Sends the messages of panics through the log, for the rest of the process's life.
 ///
-/// Rust's own hook writes to standard error itself, and hangs there when that is a pipe which nobody reads: a
+/// Rust's own hook writes to standard error itself, and hangs there when that is a pipe that is full: a
 /// callback that panics would then time out instead of failing. With `RUST_BACKTRACE` set, the backtrace
 /// follows, a line an event.
 pub fn log_panics() {

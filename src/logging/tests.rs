@@ -1,3 +1,5 @@
+//! The log with outputs that hang, fail and tear.
+
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, ErrorKind, PipeReader, Read, Write, pipe};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use log::{Level, LevelFilter, Log, Record};
 
-use super::handle::{build, is_colored};
+use super::handle::{Dress, build, is_colored};
 use super::queue::MOST_LINES;
 use super::{Color, Format, Logging, LoggingError, Options, start};
 use crate::locale::Language;
@@ -60,7 +62,12 @@ impl Started {
         stderr: impl Write + Send + 'static,
         file: Option<Kept>,
     ) -> Result<Self, LoggingError> {
-        let (_, log, logging) = build(options, options.color == Color::Always, stderr, file)?;
+        let (_, log, logging) = build(
+            options,
+            if options.color == Color::Always { Dress::Color } else { Dress::Plain },
+            stderr,
+            file,
+        )?;
         Ok(Self { log, logging })
     }
 
