@@ -37,6 +37,8 @@ pub struct Layers {
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
+    /// The files that were laid, in their order.
+    pub files: Vec<PathBuf>,
     /// Environment variables that were probably meant to set something, and do not.
     pub unused: Vec<UnusedVariable>,
     sources: BTreeMap<&'static str, Source>,
@@ -95,7 +97,7 @@ impl Layers {
         merge.check_pairs();
         let Merge { settings, sources, mistakes } = merge;
         if mistakes.is_empty() {
-            Ok(Loaded { settings, unused, sources })
+            Ok(Loaded { settings, files: self.files.clone(), unused, sources })
         } else {
             Err(SettingsError { mistakes, language: settings.log.language() })
         }

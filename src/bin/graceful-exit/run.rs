@@ -1,6 +1,6 @@
 //! `graceful-exit run`: both servers until it is asked to stop.
 
-use std::{mem::ManuallyDrop, pin::pin, process::ExitCode, thread, time::Duration};
+use std::{mem::ManuallyDrop, path::PathBuf, pin::pin, process::ExitCode, thread, time::Duration};
 
 use actix_web::{
     App,
@@ -26,6 +26,7 @@ use crate::{
         cache::{Cache, Limits, OpenError, Options},
     },
     inherited::Inherited,
+    locale::say,
     output::{exit_code, fail},
     progress::Progress,
     servers::configured,
@@ -47,7 +48,7 @@ pub(crate) fn main(loaded: Loaded, guard: StartGuard) -> ExitCode {
 /// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit before it
 /// catches signals.
 pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulExit) -> u8 {
-    let Loaded { settings, unused, .. } = loaded;
+    let Loaded { settings, files, unused, .. } = loaded;
     // Before any thread reads the environment, since it takes variables out of it.
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
@@ -55,7 +56,11 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     };
     let language = settings.log.language();
     let progress = Progress::on_terminal();
-    let options = logging::Options::from(&settings.log);
+    let options = logging::Options {
+        // It names parameters of the store's URL that it does not know, with their values.
+        silent: vec!["sqlx_postgres::options".to_owned()],
+        ..logging::Options::from(&settings.log)
+    };
     let started = match &progress {
         Some(progress) => logging::start_through(&options, progress.above()),
         None => logging::start(&options),
@@ -64,6 +69,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
         Ok(logging) => logging,
         Err(error) => return give_up(&error),
     };
+    tell_start(&files, language);
     for unused in unused {
         log::warn!("{}", unused.message(language));
     }
@@ -92,6 +98,24 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
     code
+}
+
+/// The log's first line: which program this is, and what it was started with.
+fn tell_start(files: &[PathBuf], language: Language) {
+    let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+    let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    let settings = if files.is_empty() {
+        say!(language, en: "the defaults", zh: "默认值", zh_hant: "預設值")
+    } else {
+        files.join(", ")
+    };
+    log::info!(event = "process_started", version, pid, settings = settings.as_str();
+        "graceful-exit {version}, pid {pid}, {}", say!(language,
+            en: "settings: {settings}",
+            zh: "设置：{settings}",
+            zh_hant: "設定：{settings}",
+        )
+    );
 }
 
 /// Before there is a log: on standard error.
