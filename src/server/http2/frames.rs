@@ -7,6 +7,8 @@
 const PREFACE_LENGTH: u8 = 24;
 /// The bytes of a frame's header.
 const HEADER_LENGTH: usize = 9;
+/// The bytes of a PING or a GOAWAY without debug data.
+pub(super) const SHORT_FRAME: usize = HEADER_LENGTH + 8;
 /// The highest stream identifier.
 pub(super) const MAX_STREAM: u32 = 0x7fff_ffff;
 
@@ -15,6 +17,7 @@ mod code {
     pub(super) const DATA: u8 = 0;
     pub(super) const HEADERS: u8 = 1;
     pub(super) const RST_STREAM: u8 = 3;
+    pub(super) const SETTINGS: u8 = 4;
     pub(super) const PUSH_PROMISE: u8 = 5;
     pub(super) const PING: u8 = 6;
     pub(super) const GOAWAY: u8 = 7;
@@ -23,6 +26,8 @@ mod code {
     pub(super) const ACK: u8 = 0x1;
     pub(super) const END_STREAM: u8 = 0x1;
     pub(super) const END_HEADERS: u8 = 0x4;
+
+    pub(super) const MAX_CONCURRENT_STREAMS: u16 = 3;
 }
 
 /// A whole frame; a header block counts as one, however many CONTINUATION frames it takes.
@@ -98,8 +103,25 @@ impl FrameScanner {
         self.preface_left == 0
     }
 
-    /// Takes the next bytes, and reports each frame that ends in them, in order.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut found: impl FnMut(Frame)) {
+    /// Returns the length of an unfinished frame that may be a PING, as far as it has been taken.
+    pub(super) fn unfinished_ping(&self) -> Option<usize> {
+        match self.header_read {
+            0 => None,
+            HEADER_LENGTH if self.header[3] != code::PING || self.payload_read == self.payload.len() => None,
+            HEADER_LENGTH => Some(HEADER_LENGTH + self.payload_read),
+            read => Some(read),
+        }
+    }
+
+    /// Goes back to before the unfinished frame, whose bytes will be fed once more.
+    pub(super) fn forget_unfinished(&mut self) {
+        self.header_read = 0;
+        self.payload_left = 0;
+    }
+
+    /// Takes the next bytes, and reports each frame that ends in them, in order, and after how many of them.
+    pub(super) fn feed(&mut self, fed: &[u8], mut found: impl FnMut(Frame, usize)) {
+        let mut bytes = fed;
         while !bytes.is_empty() {
             if self.preface_left > 0 {
                 let skipped = bytes.len().min(self.preface_left.into());
@@ -113,7 +135,7 @@ impl FrameScanner {
             if self.header_read == HEADER_LENGTH && self.payload_left == 0 {
                 self.header_read = 0;
                 if let Some(frame) = self.frame() {
-                    found(frame);
+                    found(frame, fed.len() - bytes.len());
                 }
             }
         }
@@ -179,17 +201,29 @@ impl FrameScanner {
 }
 
 /// Returns a GOAWAY frame without an error.
-pub(super) fn go_away(last_stream: u32) -> [u8; HEADER_LENGTH + 8] {
+pub(super) fn go_away(last_stream: u32) -> [u8; SHORT_FRAME] {
     let mut frame = [0, 0, 8, code::GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     frame[HEADER_LENGTH..][..4].copy_from_slice(&last_stream.to_be_bytes());
     frame
 }
 
 /// Returns a PING frame.
-pub(super) fn ping(payload: [u8; 8]) -> [u8; HEADER_LENGTH + 8] {
+pub(super) fn ping(payload: [u8; 8]) -> [u8; SHORT_FRAME] {
     let mut frame = [0, 0, 8, code::PING, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     frame[HEADER_LENGTH..].copy_from_slice(&payload);
     frame
+}
+
+/// Returns a SETTINGS frame with a limit of concurrent streams added, and the length of the one that `bytes` begin
+/// with; nothing, if they begin with no whole SETTINGS frame.
+pub(super) fn with_max_streams(bytes: &[u8], max: u32) -> Option<(Vec<u8>, usize)> {
+    let [0, 0, payload, code::SETTINGS, 0, ..] = *bytes else { return None };
+    let length = HEADER_LENGTH + usize::from(payload);
+    let mut frame = bytes.get(..length)?.to_vec();
+    frame[2] = payload.checked_add(6)?;
+    frame.extend(code::MAX_CONCURRENT_STREAMS.to_be_bytes());
+    frame.extend(max.to_be_bytes());
+    Some((frame, length))
 }
 
 #[cfg(test)]
@@ -208,7 +242,7 @@ mod tests {
 
     fn scan(scanner: &mut FrameScanner, bytes: &[u8]) -> Vec<Frame> {
         let mut found = Vec::new();
-        scanner.feed(bytes, |frame| found.push(frame));
+        scanner.feed(bytes, |frame, _| found.push(frame));
         found
     }
 
@@ -242,6 +276,33 @@ mod tests {
             Frame::Ping { is_ack: false, payload: *b"goodbye!" },
         ];
         assert_eq!(scan(&mut FrameScanner::of_server(), &bytes), expected);
+    }
+
+    #[test]
+    fn a_limit_is_added_to_settings_and_to_nothing_else() {
+        let settings = frame(code::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]);
+        let followed = [&settings[..], &ping([0; 8])].concat();
+        let expected = frame(code::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0, 0, 3, 0, 0, 1, 0]);
+        assert_eq!(with_max_streams(&followed, 256), Some((expected, settings.len())));
+        for other in [&settings[..settings.len() - 1], &frame(code::SETTINGS, 1, 0, b""), &ping([0; 8]), b""] {
+            assert_eq!(with_max_streams(other, 256), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_unfinished_frame_that_may_be_a_ping_can_be_fed_again() {
+        let bytes = ping(*b"graceful");
+        for cut in 1..bytes.len() {
+            let mut scanner = FrameScanner::of_server();
+            assert_eq!(scan(&mut scanner, &bytes[..cut]), []);
+            assert_eq!(scanner.unfinished_ping(), Some(cut));
+            scanner.forget_unfinished();
+            assert!(scanner.at_boundary());
+            assert_eq!(scan(&mut scanner, &bytes).len(), 1);
+        }
+        let mut scanner = FrameScanner::of_server();
+        scan(&mut scanner, &frame(0, 0, 1, b"data")[..10]);
+        assert_eq!(scanner.unfinished_ping(), None);
     }
 
     /// A frame as it is sent, and as it is to be found.
@@ -292,7 +353,7 @@ mod tests {
             let (mut found, mut read) = (Vec::new(), 0);
             for length in cuts.iter().cycle() {
                 let end = bytes.len().min(read + length);
-                scanner.feed(&bytes[read..end], |frame| found.push(frame));
+                scanner.feed(&bytes[read..end], |frame, _| found.push(frame));
                 read = end;
                 prop_assert_eq!(scanner.at_boundary(), ends.contains(&read), "after {} bytes", read);
                 if read == bytes.len() {
@@ -306,7 +367,7 @@ mod tests {
         fn no_bytes_make_it_panic(chunks in vec(vec(any::<u8>(), 0..200), 0..20)) {
             let mut scanner = FrameScanner::of_client();
             for chunk in &chunks {
-                scanner.feed(chunk, |_| {});
+                scanner.feed(chunk, |_, _| {});
             }
         }
     }

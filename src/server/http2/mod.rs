@@ -1,3 +1,9 @@
 //! HTTP/2, by actix-http's own dispatcher, on a byte stream that knows frames.
 
 mod frames;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub(super) use wire::{Ending, Streams, Wire};

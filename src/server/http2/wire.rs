@@ -1,0 +1,326 @@
+//! [`Wire`]: what an HTTP/2 connection's bytes pass through on their way between the dispatcher and the socket.
+//!
+//! actix-http's dispatcher has no way to end a connection gracefully. The wire adds it, by frames of its own:
+//!
+//! 1. Where a frame may begin, it writes GOAWAY with the highest stream identifier, and a PING: the client opens no more
+//!    streams here, and those that it has opened by then are served.
+//! 2. When the client has acknowledged the PING, all of these have been read. The dispatcher is handed a GOAWAY as if
+//!    the client had sent it: it serves what it has, says by a GOAWAY of its own which stream was the last, and closes.
+//! 3. The socket sends FIN, and reads on until the client closes as well: closing a socket with unread bytes in it
+//!    resets the connection, and can take answers along that are still on their way.
+//!
+//! A last GOAWAY of the wire's own would be wrong: the dispatcher would not know of it, and could serve a stream that
+//! the client repeats elsewhere.
+
+use std::{
+    fmt,
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use actix_rt::time::{Sleep, sleep};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    frames::{self, Frame, FrameScanner, MAX_STREAM},
+    reader::{Read, Reader},
+};
+
+/// How far the connection is to come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::server) enum Ending {
+    /// Not at all.
+    Serve,
+    /// The client is told to open no more streams; what it has opened is served.
+    Announce,
+    /// The same, without waiting until the client has acknowledged it.
+    Finish,
+}
+
+/// What is told of each stream.
+pub(in crate::server) trait Streams {
+    /// A request's head has been read, or trailers.
+    fn begin(&self, stream: u32);
+    /// END_STREAM or RST_STREAM has been written.
+    fn write_end(&self, stream: u32);
+    /// All that was written is with the kernel.
+    fn flush(&self);
+    /// The client has reset it.
+    fn reset(&self, stream: u32);
+    /// A GOAWAY has been written that says that no stream above this one is served.
+    fn limit(&self, last: u32);
+    /// Returns how many there are that hold anything.
+    fn len(&self) -> usize;
+}
+
+/// How many streams of one connection are served at a time, as the client is told.
+const MAX_STREAMS: u32 = 256;
+/// How many streams hold anything before the connection is ended: a client may not have heard of the limit yet, and
+/// one that resets its streams does not make handlers go away in no time.
+const TOLERATED_STREAMS: usize = 2 * MAX_STREAMS as usize;
+
+/// How long a client may take to acknowledge that it was told to open no more streams.
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What the client sends back.
+const PAYLOAD: [u8; 8] = *b"graceful";
+
+/// One HTTP/2 connection's bytes, wherever they are carried: the socket is given to each call.
+#[derive(Debug)]
+pub(in crate::server) struct Wire {
+    reader: Reader,
+    written: FrameScanner,
+    state: State,
+    /// What is to be written where a frame may begin, and how much of it has been.
+    own: Vec<u8>,
+    own_written: usize,
+    disconnect_timeout: Duration,
+    close: Close,
+}
+
+enum State {
+    /// The server's SETTINGS have not been written.
+    Opening,
+    Serving,
+    /// The client has been told, and has not acknowledged it.
+    Announced(Pin<Box<Sleep>>),
+    /// The dispatcher is to be handed a GOAWAY where a frame may begin.
+    Acknowledged,
+    /// It has been.
+    Ending,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Opening => "Opening",
+            Self::Serving => "Serving",
+            Self::Announced(_) => "Announced",
+            Self::Acknowledged => "Acknowledged",
+            Self::Ending => "Ending",
+        })
+    }
+}
+
+/// How the connection closes.
+#[derive(Debug)]
+enum Close {
+    Open,
+    /// FIN is sent; the client's is waited for.
+    Lingering(Pin<Box<Sleep>>),
+    /// The client has closed its side.
+    ByClient,
+}
+
+impl Wire {
+    /// A new connection's. Closing takes at most `disconnect_timeout`.
+    pub(in crate::server) fn new(disconnect_timeout: Duration) -> Self {
+        Self {
+            reader: Reader::new(PAYLOAD),
+            written: FrameScanner::of_server(),
+            state: State::Opening,
+            own: Vec::new(),
+            own_written: 0,
+            disconnect_timeout,
+            close: Close::Open,
+        }
+    }
+
+    /// Reads for the dispatcher.
+    pub(in crate::server) fn poll_read<T: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        ending: Ending,
+        streams: &impl Streams,
+    ) -> Poll<io::Result<()>> {
+        self.announce(ending);
+        // The dispatcher reads whenever it is woken: what it does not write itself is written here.
+        if self.has_own_frames()
+            && let Poll::Ready(written) = self.write_own_frames(io, cx)
+        {
+            written?;
+            if let Poll::Ready(flushed) = Pin::new(&mut *io).poll_flush(cx) {
+                flushed?;
+            }
+        }
+        if let State::Announced(timeout) = &mut self.state
+            && (ending == Ending::Finish || timeout.as_mut().poll(cx).is_ready())
+        {
+            self.state = State::Acknowledged;
+        }
+        loop {
+            if self.hand_over_goaway(buf) {
+                return Poll::Ready(Ok(()));
+            }
+            let is_awaited = matches!(self.state, State::Announced(_));
+            let read = self.reader.poll_read(io, cx, buf, is_awaited, |frame| match frame {
+                Frame::Headers { stream, .. } => streams.begin(stream),
+                Frame::Reset { stream } => streams.reset(stream),
+                _ => {}
+            });
+            match ready!(read)? {
+                Read::End => self.close = Close::ByClient,
+                Read::Bytes => {}
+                Read::Acknowledgement => self.state = State::Acknowledged,
+                Read::NothingButAcknowledgement => {
+                    self.state = State::Acknowledged;
+                    continue;
+                }
+                Read::Nothing => continue,
+            }
+            if streams.len() > TOLERATED_STREAMS {
+                return Poll::Ready(Err(io::Error::other("too many streams at once")));
+            }
+            return Poll::Ready(Ok(()));
+        }
+    }
+
+    /// Writes for the dispatcher.
+    pub(in crate::server) fn poll_write<T: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        ending: Ending,
+        streams: &impl Streams,
+    ) -> Poll<io::Result<usize>> {
+        if matches!(self.state, State::Opening)
+            && let Some(length) = self.send_settings(bufs)
+        {
+            return Poll::Ready(Ok(length));
+        }
+        self.announce(ending);
+        if self.has_own_frames() {
+            ready!(self.write_own_frames(io, cx))?;
+        }
+        let length = ready!(Pin::new(io).poll_write_vectored(cx, bufs))?;
+        let mut left = length;
+        for buf in bufs {
+            let part = &buf[..buf.len().min(left)];
+            left -= part.len();
+            self.written.feed(part, |frame, _| match frame {
+                Frame::GoAway { last_stream, .. } => streams.limit(last_stream),
+                frame => {
+                    if let Some(stream) = frame.ended_stream() {
+                        streams.write_end(stream);
+                    }
+                }
+            });
+        }
+        Poll::Ready(Ok(length))
+    }
+
+    /// Flushes for the dispatcher.
+    pub(in crate::server) fn poll_flush<T: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+        streams: &impl Streams,
+    ) -> Poll<io::Result<()>> {
+        if self.has_own_frames() {
+            ready!(self.write_own_frames(io, cx))?;
+        }
+        ready!(Pin::new(io).poll_flush(cx))?;
+        streams.flush();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends FIN, then reads until the client has closed as well, at most for the disconnect timeout.
+    pub(in crate::server) fn poll_shutdown<T: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let timeout = match &mut self.close {
+            Close::ByClient => return Pin::new(io).poll_shutdown(cx),
+            Close::Lingering(timeout) => timeout,
+            Close::Open => {
+                ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
+                self.close = Close::Lingering(Box::pin(sleep(self.disconnect_timeout)));
+                return self.poll_shutdown(io, cx);
+            }
+        };
+        let mut discarded = [0; 4096];
+        // Bounded: a client that keeps sending is left after so much.
+        for _ in 0..64 {
+            if timeout.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buf = ReadBuf::new(&mut discarded);
+            match ready!(Pin::new(&mut *io).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(Ok(())),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Returns true if the client has said nothing that would have to be answered: it has not begun to speak HTTP/2.
+    pub(in crate::server) fn is_before_preface(&self) -> bool {
+        !self.reader.is_past_preface()
+    }
+
+    fn has_own_frames(&self) -> bool {
+        self.own_written < self.own.len()
+    }
+
+    /// Adds the limit of streams to the server's SETTINGS, which the dispatcher's configuration has no place for.
+    /// Returns how much of what it wrote is taken care of; none, if it did not begin with SETTINGS.
+    fn send_settings(&mut self, bufs: &[IoSlice<'_>]) -> Option<usize> {
+        self.state = State::Serving;
+        let first = bufs.iter().find(|buf| !buf.is_empty())?;
+        let (settings, length) = frames::with_max_streams(first, MAX_STREAMS)?;
+        self.own = settings;
+        self.own_written = 0;
+        Some(length)
+    }
+
+    fn announce(&mut self, ending: Ending) {
+        let is_serving = matches!(self.state, State::Serving);
+        if ending > Ending::Serve && is_serving && self.reader.is_past_preface() && !self.has_own_frames() {
+            self.own.clear();
+            self.own.extend(frames::go_away(MAX_STREAM));
+            self.own.extend(frames::ping(PAYLOAD));
+            self.own_written = 0;
+            self.state = State::Announced(Box::pin(sleep(ACKNOWLEDGE_TIMEOUT)));
+        }
+    }
+
+    /// Writes the wire's own frames, if they are begun or may begin.
+    fn write_own_frames<T: AsyncWrite + Unpin>(
+        &mut self,
+        io: &mut T,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.written.at_boundary() {
+            return Poll::Ready(Ok(()));
+        }
+        while self.has_own_frames() {
+            let length = ready!(Pin::new(&mut *io).poll_write(cx, &self.own[self.own_written..]))?;
+            if length == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.own_written += length;
+        }
+        self.own = Vec::new();
+        self.own_written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands the dispatcher a GOAWAY as if the client had sent it, if it is time for that and a frame may begin here.
+    fn hand_over_goaway(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let frame = frames::go_away(MAX_STREAM);
+        let is_time = matches!(self.state, State::Acknowledged) && self.reader.at_boundary();
+        if !is_time || buf.remaining() < frame.len() {
+            return false;
+        }
+        buf.put_slice(&frame);
+        self.state = State::Ending;
+        true
+    }
+}
