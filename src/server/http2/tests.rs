@@ -167,7 +167,6 @@ async fn every_stream_that_was_begun_is_answered_when_the_connection_ends_in_the
                     shared.end(Ending::Announce);
                 }
             }
-            drop(client);
             let mut lost = 0;
             for answer in join_all(answers).await {
                 match answer? {
@@ -178,6 +177,7 @@ async fn every_stream_that_was_begun_is_answered_when_the_connection_ends_in_the
                 }
             }
             connection.await??;
+            drop(client);
             Ok::<_, Box<dyn Error>>(lost)
         });
         assert_eq!(lost.await?, 0, "with a pipe of {pipe} bytes");
