@@ -17,6 +17,8 @@ mod drain;
 mod exit_codes;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod faults;
+#[cfg(feature = "http2")]
+mod http2;
 mod layers;
 #[cfg(all(unix, feature = "app"))]
 mod page;

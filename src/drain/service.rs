@@ -155,8 +155,16 @@ where
         let connection = request.conn_data::<Arc<Connection>>().cloned();
         let connection = connection
             .unwrap_or_else(|| Arc::new(Connection::unregistered(Arc::clone(&self.gate), self.shard)));
-        connection.begin(&head.method, head.uri.path(), counted && admitted);
-        let guard = InFlightGuard { connection, counted: counted && admitted, answered: false };
+        let stream = connection.begin(&head.method, head.uri.path(), counted && admitted);
+        #[cfg(not(feature = "http2"))]
+        let _ = stream;
+        let guard = InFlightGuard {
+            connection,
+            #[cfg(feature = "http2")]
+            stream,
+            counted: counted && admitted,
+            answered: false,
+        };
         if admitted {
             GuardedFuture {
                 app: Some(self.inner.call(request)),
@@ -175,6 +183,9 @@ where
 #[derive(Debug)]
 struct InFlightGuard {
     connection: Arc<Connection>,
+    /// Its stream, on a connection that speaks HTTP/2.
+    #[cfg(feature = "http2")]
+    stream: Option<u32>,
     counted: bool,
     answered: bool,
 }
@@ -183,10 +194,25 @@ impl InFlightGuard {
     fn is_closing(&self) -> bool {
         self.connection.gate().is_closing(self.connection.shard())
     }
+
+    /// Returns true if nothing can be done any more with the answer: its stream was reset, or its connection is over.
+    /// HTTP/1 drops what is at work on it then; HTTP/2 does not.
+    fn is_cancelled(&self, cx: &Context<'_>) -> bool {
+        #[cfg(feature = "http2")]
+        if let Some(stream) = self.stream {
+            return self.connection.is_cancelled(stream, cx.waker());
+        }
+        let _ = cx;
+        false
+    }
 }
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
+        #[cfg(feature = "http2")]
+        if let Some(stream) = self.stream {
+            return self.connection.finish_stream(stream, self.answered);
+        }
         if self.answered {
             self.connection.answered(self.counted);
         } else {
@@ -217,7 +243,12 @@ where
     type Output = Result<Response<GuardedBody<B>>, Response<BoxBody>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
+        if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {
+            this.app.set(None);
+            *this.guard = None;
+            return Poll::Ready(Err(Response::new(StatusCode::SERVICE_UNAVAILABLE)));
+        }
         let Some(app) = this.app.as_pin_mut() else {
             let rejection = this.policy.take().map(|policy| policy.rejection.clone()).unwrap_or_default();
             return Poll::Ready(Ok(rejection.response(this.guard.take())));
@@ -296,7 +327,12 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let this = self.project();
+        let mut this = self.project();
+        if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {
+            this.app.set(None);
+            *this.guard = None;
+            return Poll::Ready(None);
+        }
         let next = match this.app.as_pin_mut() {
             Some(body) => body.poll_next(cx),
             None => Poll::Ready(this.rejection.take().map(Ok)),

@@ -85,6 +85,8 @@ impl BoundServer {
                 listeners: self.listeners.iter().map(listener).collect(),
                 policy: policy.clone(),
                 options: self.options.clone(),
+                #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+                handshakes: super::handshakes::Handshakes::new(&self.options),
             };
             starting.push(worker::spawn(arbiters, context, (self.start)())?);
         }

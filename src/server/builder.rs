@@ -17,9 +17,9 @@ use actix_service::{IntoServiceFactory, ServiceFactory};
 use actix_web::{body::MessageBody, dev::AppConfig};
 
 use super::{
-    io::Transport,
     listener::{self, ListenerSpec},
     options::{Options, Streams},
+    transport::Transport,
     worker::{self, StartWorker},
 };
 use crate::drain::AlwaysAnswer;

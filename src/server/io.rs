@@ -1,8 +1,9 @@
-//! A connection's bytes, whatever carries them: [`Io`], and how a listener makes one of a socket: [`Transport`].
+//! A connection's bytes, whatever carries them: [`Io`].
 
 use std::{
     any::Any,
-    io,
+    fmt,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -19,20 +20,18 @@ use super::address::Address;
 use crate::os::socket;
 
 /// A connection's bytes.
-#[derive(Debug)]
 pub enum Io {
     /// Over TCP.
     Tcp(TcpStream),
     /// Over a Unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
-}
-
-/// What stands between a listener's sockets and HTTP.
-#[derive(Clone, Debug)]
-pub(super) enum Transport {
-    /// HTTP/1 on the bare socket.
-    Plain,
+    /// Over TLS by rustls.
+    #[cfg(feature = "rustls-0_23")]
+    Rustls(Box<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>),
+    /// Over TLS by OpenSSL.
+    #[cfg(feature = "openssl")]
+    OpenSsl(Box<actix_tls::accept::openssl::TlsStream<TcpStream>>),
 }
 
 impl Io {
@@ -56,6 +55,23 @@ impl Io {
             Self::Tcp(stream) => stream,
             #[cfg(unix)]
             Self::Unix(stream) => stream,
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => &**stream,
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => &**stream,
+        }
+    }
+
+    /// True if the bytes are encrypted: closing says so to the client.
+    pub(super) fn is_secure(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            #[cfg(unix)]
+            Self::Unix(_) => false,
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(_) => true,
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(_) => true,
         }
     }
 
@@ -65,7 +81,25 @@ impl Io {
             Self::Tcp(stream) => socket::number(stream),
             #[cfg(unix)]
             Self::Unix(stream) => socket::number(stream),
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => socket::number(stream.get_ref().0),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => socket::number(stream.get_ref()),
         }
+    }
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp(_) => "Tcp",
+            #[cfg(unix)]
+            Self::Unix(_) => "Unix",
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(_) => "Rustls",
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(_) => "OpenSsl",
+        })
     }
 }
 
@@ -75,6 +109,10 @@ impl AsyncRead for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
         }
     }
 }
@@ -85,6 +123,38 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => AsyncWrite::is_write_vectored(&**stream),
         }
     }
 
@@ -93,6 +163,10 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
@@ -101,6 +175,10 @@ impl AsyncWrite for Io {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             #[cfg(unix)]
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 }

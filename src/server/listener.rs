@@ -9,7 +9,7 @@ use std::{
 
 use socket2::Socket;
 
-use super::{address::Address, io::Transport};
+use super::{address::Address, transport::Transport};
 use crate::os::listener;
 #[cfg(unix)]
 use crate::os::socket_file::{SocketFile, bind_unix};

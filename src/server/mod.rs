@@ -18,6 +18,8 @@ mod balance;
 mod bound;
 mod builder;
 mod handle;
+#[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+mod handshakes;
 #[cfg(feature = "http2")]
 mod http2;
 mod inbox;
@@ -25,10 +27,13 @@ mod io;
 mod lifecycle;
 mod listener;
 mod options;
+#[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+mod protocols;
 mod running;
 mod stream;
 #[cfg(feature = "rustls-0_23")]
 mod tls;
+mod transport;
 mod worker;
 
 pub use address::{Address, BindError};

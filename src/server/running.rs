@@ -73,6 +73,8 @@ impl RunningServer {
     pub(crate) fn enter_lame_duck(&self) {
         self.handle.change(Change::EnterLameDuck);
         self.handle.drain().gate.close_connections();
+        #[cfg(feature = "http2")]
+        self.handle.drain().connections.wake_multiplexed();
     }
 
     /// From now on requests are rejected, and new connections on an inherited socket left to the next process.
@@ -85,6 +87,8 @@ impl RunningServer {
         }
         self.handle.change(Change::Reject);
         self.handle.drain().gate.reject();
+        #[cfg(feature = "http2")]
+        self.handle.drain().connections.wake_multiplexed();
         self.acceptor.borrow_mut().leave(ListenerPolicy::LeaveWhenRejecting);
         let mut idle = 0;
         self.handle.drain().connections.close_when_idle(RECENT, |class| {

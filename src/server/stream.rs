@@ -1,7 +1,9 @@
 //! A connection's socket, which knows when an answer's last byte is with the kernel.
 
+#[cfg(feature = "http2")]
+use std::time::Duration;
 use std::{
-    io,
+    io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -9,6 +11,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+#[cfg(feature = "http2")]
+use super::http2::{Ending, StreamEvents, Wire};
 use super::io::Io;
 use crate::{drain::Connection, os::socket};
 
@@ -18,18 +22,35 @@ use crate::{drain::Connection, os::socket};
 pub struct Stream {
     io: Io,
     connection: Arc<Connection>,
+    #[cfg(feature = "http2")]
+    http2: Option<Box<Wire>>,
 }
 
 /// How often a closing connection's socket is read to find it empty.
 const DISCARDED: usize = 16;
 
 impl Stream {
-    /// A connection's bytes, and its record.
+    /// The bytes of a connection that speaks HTTP/1, and its record.
     pub fn new(io: Io, connection: Arc<Connection>) -> Self {
-        if let Some(number) = io.number() {
+        // One that says goodbye to its client is never closed unasked, and so cannot be looked up by its number.
+        if !io.is_secure()
+            && let Some(number) = io.number()
+        {
             connection.set_socket(number);
         }
-        Self { io, connection }
+        Self {
+            io,
+            connection,
+            #[cfg(feature = "http2")]
+            http2: None,
+        }
+    }
+
+    /// The same of one that speaks HTTP/2. Closing takes at most `disconnect_timeout`.
+    #[cfg(feature = "http2")]
+    pub(super) fn http2(io: Io, connection: Arc<Connection>, disconnect_timeout: Duration) -> Self {
+        connection.speaks_http2();
+        Self { io, connection, http2: Some(Box::new(Wire::new(disconnect_timeout))) }
     }
 
     pub(super) fn io(&self) -> &Io {
@@ -43,6 +64,21 @@ impl Stream {
 }
 
 impl Stream {
+    /// What an HTTP/2 connection's bytes pass through.
+    #[cfg(feature = "http2")]
+    fn multiplexed(&mut self) -> Option<(&mut Wire, &mut Io, &Connection)> {
+        let Self { io, connection, http2 } = self;
+        http2.as_deref_mut().map(|wire| (wire, io, &**connection))
+    }
+
+    /// True if HTTP/2 is spoken here, which ends a connection by frames and not by the end of what is read.
+    fn takes_leave(&self) -> bool {
+        #[cfg(feature = "http2")]
+        return self.http2.as_ref().is_some_and(|wire| !wire.is_before_preface());
+        #[cfg(not(feature = "http2"))]
+        false
+    }
+
     /// Reads what a client has sent past its last answer: closing a socket with unread data in it resets the
     /// connection, and a reset can take the answer along.
     fn discard(&mut self, cx: &mut Context<'_>) {
@@ -65,7 +101,16 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        #[cfg(feature = "http2")]
+        let read = match self.multiplexed() {
+            Some((wire, io, connection)) => wire.poll_read(io, cx, buf, ending(connection), connection),
+            None => Pin::new(&mut self.io).poll_read(cx, buf),
+        };
+        #[cfg(not(feature = "http2"))]
         let read = Pin::new(&mut self.io).poll_read(cx, buf);
+        if self.takes_leave() {
+            return read;
+        }
         // tokio may not have heard of what the kernel has.
         if read.is_pending()
             && self.connection.closes_now()
@@ -79,6 +124,10 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        #[cfg(feature = "http2")]
+        if let Some((wire, io, connection)) = self.multiplexed() {
+            return wire.poll_write(io, cx, &[IoSlice::new(buf)], ending(connection), connection);
+        }
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
         if written.is_pending() {
             self.connection.waits();
@@ -86,8 +135,32 @@ impl AsyncWrite for Stream {
         written
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        #[cfg(feature = "http2")]
+        if let Some((wire, io, connection)) = self.multiplexed() {
+            return wire.poll_write(io, cx, bufs, ending(connection), connection);
+        }
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        if written.is_pending() {
+            self.connection.waits();
+        }
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
     /// actix-http flushes when it has written all that it holds.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        #[cfg(feature = "http2")]
+        if let Some((wire, io, connection)) = self.multiplexed() {
+            return wire.poll_flush(io, cx, connection);
+        }
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         if let Poll::Ready(Ok(())) = flushed {
             self.connection.flushed();
@@ -96,8 +169,12 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        #[cfg(feature = "http2")]
+        if let Some((wire, io, _)) = self.multiplexed() {
+            return wire.poll_shutdown(io, cx);
+        }
         // Closing the socket, which follows, says the same to the client, in one system call less.
-        if self.connection.closes_now() {
+        if self.connection.closes_now() && !self.io.is_secure() {
             return Poll::Ready(Ok(()));
         }
         let shut = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
@@ -105,6 +182,54 @@ impl AsyncWrite for Stream {
             self.discard(cx);
         }
         Poll::Ready(shut)
+    }
+}
+
+#[cfg(feature = "http2")]
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.http2.is_some() {
+            self.connection.streams_closed();
+        }
+    }
+}
+
+/// How far an HTTP/2 connection is to come to its end.
+#[cfg(feature = "http2")]
+fn ending(connection: &Connection) -> Ending {
+    if connection.closes_now() {
+        Ending::Finish
+    } else if connection.gate().is_closing(connection.shard()) {
+        Ending::Announce
+    } else {
+        Ending::Serve
+    }
+}
+
+#[cfg(feature = "http2")]
+impl StreamEvents for Connection {
+    fn begin(&self, stream: u32) {
+        self.stream_begun(stream);
+    }
+
+    fn write_end(&self, stream: u32) {
+        self.stream_written(stream);
+    }
+
+    fn flush(&self) {
+        self.streams_flushed();
+    }
+
+    fn reset(&self, stream: u32) {
+        self.stream_reset(stream);
+    }
+
+    fn limit(&self, last: u32) {
+        self.streams_limited(last);
+    }
+
+    fn len(&self) -> usize {
+        self.open_streams()
     }
 }
 

@@ -8,15 +8,11 @@ use actix_web::{body::MessageBody, dev::AppConfig};
 use futures_core::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
+#[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+use super::handshakes::Handshakes;
 use super::{
-    acceptor::HandOver,
-    address::Address,
-    handle::Handle,
-    inbox::Inbox,
-    io::{Io, Transport},
-    lifecycle::Change,
-    options::Options,
-    stream::Stream,
+    acceptor::HandOver, address::Address, handle::Handle, inbox::Inbox, io::Io, lifecycle::Change,
+    options::Options, stream::Stream, transport::Transport,
 };
 use crate::{
     drain::{Connection, GuardedFactory, Policy},
@@ -37,6 +33,8 @@ pub(super) struct WorkerContext {
     pub(super) listeners: Vec<ListenerInfo>,
     pub(super) policy: Policy,
     pub(super) options: Options,
+    #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+    pub(super) handshakes: Handshakes,
 }
 
 /// What a worker knows of a listening socket.
@@ -124,6 +122,8 @@ type Serve = Rc<dyn Fn(Stream, Protocol, Option<SocketAddr>) -> LocalBoxFuture<'
 struct ConnectionSpawner {
     listener: ListenerInfo,
     nodelay: Option<bool>,
+    #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+    handshakes: Handshakes,
     serve: Serve,
 }
 
@@ -166,13 +166,14 @@ impl ConnectionSpawner {
         if let Some(bytes) = options.h2_initial_connection_window_size {
             http = http.h2_initial_connection_window_size(bytes);
         }
+        let is_secure = listener.transport.is_secure();
         let host = options.hostname.clone().unwrap_or_else(|| match &listener.address {
             Address::Tcp(address) => address.to_string(),
             Address::Unix(_) => "localhost".to_owned(),
         });
         // The constructor that actix-test uses, too: the only one outside of actix-web that takes an address. A public
         // way leads through a throwaway `HttpServer` on a copy of the socket: 100 ms and a thread at each start.
-        let config = move |()| AppConfig::__priv_test_new(false, host.clone(), local);
+        let config = move |()| AppConfig::__priv_test_new(is_secure, host.clone(), local);
         let service = http.finish(map_config(app, config)).new_service(()).await;
         let service = Rc::new(service.map_err(|()| "the application could not be started".to_owned())?);
         let serve: Serve = Rc::new(move |stream, protocol, peer| {
@@ -182,7 +183,13 @@ impl ConnectionSpawner {
                 let _ = served.await;
             })
         });
-        Ok(Self { listener, nodelay: options.tcp_nodelay, serve })
+        Ok(Self {
+            listener,
+            nodelay: options.tcp_nodelay,
+            #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+            handshakes: context.handshakes.clone(),
+            serve,
+        })
     }
 
     /// Serves a connection in a task of its own.
@@ -197,9 +204,18 @@ impl ConnectionSpawner {
             Err(error) => return log::warn!("a connection cannot be served: {error}"),
         };
         let connection = Arc::clone(guard.connection());
-        // A transport with a handshake waits for it here, within its timeout, before it serves.
         let mut served = match &self.listener.transport {
             Transport::Plain => (self.serve)(Stream::new(io, connection), Protocol::Http1, peer),
+            #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+            transport => {
+                let (transport, serve) = (transport.clone(), Rc::clone(&self.serve));
+                let handshakes = self.handshakes.clone();
+                Box::pin(async move {
+                    if let Some((stream, protocol)) = handshakes.make(transport, io, connection).await {
+                        serve(stream, protocol, peer).await;
+                    }
+                })
+            }
         };
         actix_rt::spawn(async move {
             guard.set_waker(poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);

@@ -4,6 +4,8 @@ mod client;
 #[cfg(windows)]
 pub(crate) mod control;
 mod files;
+#[cfg(feature = "http2")]
+mod in_process;
 #[cfg(all(target_os = "linux", feature = "app"))]
 pub(crate) mod network_namespace;
 #[cfg(feature = "app")]
@@ -21,6 +23,8 @@ mod wait;
 
 pub(crate) use client::{Client, Response, resets_are_told};
 pub(crate) use files::{folder, report, side_by_side};
+#[cfg(feature = "http2")]
+pub(crate) use in_process::InProcess;
 #[cfg(feature = "app")]
 pub(crate) use process::{App, Ended, Line, STOPPED_BY, bare, output, sent_here, stop};
 #[cfg(feature = "app")]

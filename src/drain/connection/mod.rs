@@ -1,10 +1,16 @@
 //! One connection: what it is doing ([`state`]), its record ([`record`]), and all of a server's ([`registry`]).
 
+#[cfg(feature = "http2")]
+mod multiplexed;
 mod open;
 mod record;
 mod registry;
+mod request;
 mod state;
+#[cfg(feature = "http2")]
+mod streams;
 
-pub use record::{Connection, InFlight};
+pub use record::Connection;
 pub use registry::{ConnectionGuard, Connections};
+pub use request::InFlight;
 pub use state::ConnectionClass;

@@ -1,7 +1,6 @@
 //! One connection's record: its state, and the request that is in flight on it, by name.
 
 use std::{
-    borrow::Cow,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -11,6 +10,7 @@ use actix_web::http::Method;
 use super::{
     super::gate::Gate,
     open::OpenCount,
+    request::{InFlight, Requests},
     state::{ConnectionClass, Effect, Event, Order, Orders, State},
 };
 use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
@@ -28,55 +28,14 @@ pub struct Connection {
     state: AtomicU64,
     /// An [`Orders`].
     orders: AtomicU8,
-    request: Mutex<Request>,
+    requests: Mutex<Requests>,
 }
 
 /// No socket's number.
 const NO_SOCKET: u32 = u32::MAX;
 
-/// The longest path that is kept of a request in flight, in bytes.
-pub(super) const PATH: usize = 96;
-
-/// The request in flight, or the last one.
-#[derive(Debug)]
-struct Request {
-    /// When it began; before the first one, when the connection was opened.
-    began: Instant,
-    /// How long it took, in milliseconds; 0 until it is answered.
-    took_ms: u32,
-    method: Method,
-    path_length: u8,
-    path: [u8; PATH],
-}
-
-impl Request {
-    /// When the connection was opened, or last began or finished a request.
-    fn last_used(&self) -> Instant {
-        let took = Duration::from_millis(self.took_ms.into());
-        self.began.checked_add(took).unwrap_or(self.began)
-    }
-}
-
-/// A request in flight, by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InFlight {
-    /// Its method.
-    pub method: String,
-    /// Its path, without the query; at most 96 bytes of it.
-    pub path: String,
-    /// How long it has been running.
-    pub age: Duration,
-}
-
 impl Connection {
     pub(super) fn new(gate: Arc<Gate>, open: Arc<OpenCount>, shard: usize) -> Self {
-        let request = Request {
-            began: Instant::now(),
-            took_ms: 0,
-            method: Method::GET,
-            path_length: 0,
-            path: [0; PATH],
-        };
         Self {
             gate,
             open,
@@ -84,7 +43,7 @@ impl Connection {
             socket: AtomicU32::new(NO_SOCKET),
             state: AtomicU64::new(State::default().word()),
             orders: AtomicU8::new(0),
-            request: Mutex::new(request),
+            requests: Mutex::new(Requests::none()),
         }
     }
 
@@ -146,20 +105,24 @@ impl Connection {
         self.state().is_idle()
     }
 
-    /// A request begins on it.
-    pub(in crate::drain) fn begin(&self, method: &Method, path: &str, counted: bool) {
-        let now = Instant::now();
-        let length = path.len().min(PATH);
-        let mut request = lock(&self.request);
-        request.began = now;
-        request.took_ms = 0;
-        if request.method != *method {
-            request.method.clone_from(method);
-        }
-        request.path[..length].copy_from_slice(&path.as_bytes()[..length]);
-        request.path_length = u8::try_from(length).unwrap_or(u8::MAX);
-        drop(request);
+    /// A request begins on it. Returns its stream, if the connection speaks HTTP/2.
+    pub(in crate::drain) fn begin(&self, method: &Method, path: &str, counted: bool) -> Option<u32> {
+        let stream = lock(&self.requests).begin(method, path, counted);
         self.apply(Event::Begin { counted });
+        stream
+    }
+
+    /// A handshake begins, before the first request: the connection is in use until it is over.
+    #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+    pub(crate) fn begin_handshake(&self) {
+        self.apply(Event::Begin { counted: false });
+    }
+
+    /// It is over, and a request is on its way.
+    #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+    pub(crate) fn end_handshake(&self) {
+        self.apply(Event::GivenUp { counted: false });
+        lock(&self.requests).touch();
     }
 
     /// The request's answer has been handed on whole; it leaves the gate when that has been flushed.
@@ -197,16 +160,14 @@ impl Connection {
 
     /// Takes an event through the state machine, and carries out what follows. On the connection's own thread alone.
     #[inline]
-    fn apply(&self, event: Event) {
+    pub(super) fn apply(&self, event: Event) {
         let (state, effect) = self.state().apply(event);
         self.state.store(state.word(), Ordering::Release);
         match effect {
             Effect::None => {}
             Effect::Leave { requests, answered } => self.gate.leave(self.shard(), requests, answered),
             Effect::LeaveAndMark { requests } => {
-                let mut request = lock(&self.request);
-                request.took_ms = u32::try_from(request.began.elapsed().as_millis()).unwrap_or(u32::MAX);
-                drop(request);
+                lock(&self.requests).mark_end();
                 if requests > 0 {
                     self.gate.leave(self.shard(), requests, true);
                 }
@@ -234,21 +195,22 @@ impl Connection {
         Orders::from_word(self.orders.load(Ordering::Acquire))
     }
 
-    pub(super) fn in_flight(&self, now: Instant) -> Option<InFlight> {
-        self.state().is_counted().then(|| {
-            let request = lock(&self.request);
-            let path = &request.path[..usize::from(request.path_length)];
-            InFlight {
-                method: request.method.to_string(),
-                path: whole_characters(path).into_owned(),
-                age: now.saturating_duration_since(request.began),
-            }
-        })
+    #[cfg(feature = "http2")]
+    pub(super) fn requests(&self) -> &Mutex<Requests> {
+        &self.requests
+    }
+
+    /// Adds its requests in flight.
+    pub(super) fn add_in_flight(&self, now: Instant, found: &mut Vec<InFlight>) {
+        if !self.state().is_counted() {
+            return;
+        }
+        lock(&self.requests).add_in_flight(now, found);
     }
 
     /// Its class, for a server that counts a connection as idle when it has been unused for longer than `recent`.
     pub(super) fn class(&self, now: Instant, recent: Duration) -> ConnectionClass {
-        self.state().class(|| now.saturating_duration_since(lock(&self.request).last_used()) > recent)
+        self.state().class(|| now.saturating_duration_since(lock(&self.requests).last_used()) > recent)
     }
 }
 
@@ -256,15 +218,5 @@ impl Drop for Connection {
     /// What was not flushed never will be.
     fn drop(&mut self) {
         self.apply(Event::Dropped);
-    }
-}
-
-/// A path that was cut may end in the middle of a character.
-fn whole_characters(path: &[u8]) -> Cow<'_, str> {
-    match str::from_utf8(path) {
-        Err(error) if path.len() == PATH && error.error_len().is_none() => {
-            String::from_utf8_lossy(&path[..error.valid_up_to()])
-        }
-        _ => String::from_utf8_lossy(path),
     }
 }

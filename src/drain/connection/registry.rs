@@ -10,7 +10,8 @@ use slab::Slab;
 use super::{
     super::gate::Gate,
     open::OpenCount,
-    record::{Connection, InFlight},
+    record::Connection,
+    request::InFlight,
     state::{ConnectionClass, Order},
 };
 use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, fence, lock};
@@ -35,6 +36,20 @@ struct Entry {
     connection: Arc<Connection>,
     /// Wakes the connection's task; none until the task runs, which looks at its orders then.
     waker: Option<Waker>,
+}
+
+impl Entry {
+    /// Asks something of the connection.
+    fn order(&self, order: Order) {
+        self.connection.order(order);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
 }
 
 impl Connections {
@@ -77,8 +92,9 @@ impl Connections {
         let now = Instant::now();
         let mut found = Vec::new();
         for shard in &self.shards {
-            found
-                .extend(lock(&shard.entries).iter().filter_map(|(_, entry)| entry.connection.in_flight(now)));
+            for (_, entry) in lock(&shard.entries).iter() {
+                entry.connection.add_in_flight(now, &mut found);
+            }
         }
         found.sort_by_key(|request| std::cmp::Reverse(request.age));
         found
@@ -88,6 +104,18 @@ impl Connections {
     /// first. `recent` is how long after its last use a connection counts as recent.
     pub fn close_when_idle(&self, recent: Duration, which: impl FnMut(ConnectionClass) -> bool) {
         self.order(Order::CloseWhenIdle, recent, which);
+    }
+
+    /// Has every connection look at the gate: one that speaks HTTP/2 takes its leave once that is closing.
+    #[cfg(feature = "http2")]
+    pub(crate) fn wake_multiplexed(&self) {
+        for shard in &self.shards {
+            for (_, entry) in lock(&shard.entries).iter() {
+                if entry.connection.is_multiplexed() {
+                    entry.wake();
+                }
+            }
+        }
     }
 
     /// Cuts the matching connections, pinned ones excepted. A worker that is blocked cuts its own when it no longer is.
@@ -101,10 +129,7 @@ impl Connections {
             for (_, entry) in lock(&shard.entries).iter() {
                 let pinned = order == Order::Abort && entry.connection.orders().is_pinned();
                 if !pinned && which(entry.connection.class(now, recent)) {
-                    entry.connection.order(order);
-                    if let Some(waker) = &entry.waker {
-                        waker.wake_by_ref();
-                    }
+                    entry.order(order);
                 }
             }
         }
@@ -112,6 +137,8 @@ impl Connections {
 
     /// Stops waiting for the matching connections that are idle and have no pending input: of sockets, by their
     /// numbers, `have_no_pending_input` says whether nothing waits in them. They stay open, and no worker is woken.
+    /// Those that have to take their leave of their client, in TLS or HTTP/2, have no number here: they are asked to
+    /// close once they are idle, and waited for.
     ///
     /// Returns false if the task of one of them was being polled at that moment: it is to be asked again.
     pub(crate) fn detach(
@@ -124,14 +151,22 @@ impl Connections {
         let mut asked_all = true;
         for shard in &self.shards {
             let entries = lock(&shard.entries);
-            let asked = entries.iter().map(|(_, entry)| &entry.connection);
-            let asked = asked.filter(|connection| which(connection.class(now, recent)));
-            let (asked, sockets): (Vec<_>, Vec<_>) =
-                asked.filter_map(|connection| Some((connection, connection.socket()?))).unzip();
+            let asked = entries.iter().map(|(_, entry)| entry);
+            let asked = asked.filter(|entry| which(entry.connection.class(now, recent)));
+            let (mut connections, mut sockets) = (Vec::new(), Vec::new());
+            for entry in asked {
+                match entry.connection.socket() {
+                    Some(socket) => {
+                        connections.push(&entry.connection);
+                        sockets.push(socket);
+                    }
+                    None => entry.order(Order::CloseWhenIdle),
+                }
+            }
             let empty = have_no_pending_input(&sockets);
             // The sockets are looked at first, then the tasks' states: see `Connection::is_polled`.
             fence(Ordering::SeqCst);
-            for (connection, empty) in asked.into_iter().zip(empty) {
+            for (connection, empty) in connections.into_iter().zip(empty) {
                 if connection.is_polled() {
                     asked_all = false;
                 } else if empty && connection.is_idle() {
@@ -197,7 +232,7 @@ impl Drop for ConnectionGuard {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::record::PATH, *};
+    use super::{super::request::PATH, *};
 
     /// What there is of a connection besides what serves it: its record, which is the request's as well, the record's
     /// two counts of references, and its place in the shard.

@@ -284,7 +284,8 @@ mod tests {
         let followed = [&settings[..], &ping([0; 8])].concat();
         let expected = frame(code::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0, 0, 3, 0, 0, 1, 0]);
         assert_eq!(with_max_streams(&followed, 256), Some((expected, settings.len())));
-        for other in [&settings[..settings.len() - 1], &frame(code::SETTINGS, 1, 0, b""), &ping([0; 8]), b""] {
+        for other in [&settings[..settings.len() - 1], &frame(code::SETTINGS, 1, 0, b""), &ping([0; 8]), b""]
+        {
             assert_eq!(with_max_streams(other, 256), None, "{other:?}");
         }
     }

@@ -6,4 +6,4 @@ mod reader;
 mod tests;
 mod wire;
 
-pub(super) use wire::{Ending, Streams, Wire};
+pub(super) use wire::{Ending, StreamEvents, Wire};

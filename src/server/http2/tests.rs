@@ -20,7 +20,10 @@ use tokio::{
     task::{LocalSet, spawn_local},
 };
 
-use super::{Ending, Streams, Wire, frames::{Frame, FrameScanner, MAX_STREAM}};
+use super::{
+    Ending, StreamEvents, Wire,
+    frames::{Frame, FrameScanner, MAX_STREAM},
+};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -44,7 +47,7 @@ impl Shared {
     }
 }
 
-impl Streams for Shared {
+impl StreamEvents for Shared {
     fn begin(&self, stream: u32) {
         self.begun.borrow_mut().insert(stream);
     }

@@ -41,7 +41,7 @@ pub(in crate::server) enum Ending {
 }
 
 /// What is told of each stream.
-pub(in crate::server) trait Streams {
+pub(in crate::server) trait StreamEvents {
     /// A request's head has been read, or trailers.
     fn begin(&self, stream: u32);
     /// END_STREAM or RST_STREAM has been written.
@@ -136,7 +136,7 @@ impl Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
         ending: Ending,
-        streams: &impl Streams,
+        streams: &impl StreamEvents,
     ) -> Poll<io::Result<()>> {
         self.announce(ending);
         // The dispatcher reads whenever it is woken: what it does not write itself is written here.
@@ -187,7 +187,7 @@ impl Wire {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
         ending: Ending,
-        streams: &impl Streams,
+        streams: &impl StreamEvents,
     ) -> Poll<io::Result<usize>> {
         if matches!(self.state, State::Opening)
             && let Some(length) = self.send_settings(bufs)
@@ -220,7 +220,7 @@ impl Wire {
         &mut self,
         io: &mut T,
         cx: &mut Context<'_>,
-        streams: &impl Streams,
+        streams: &impl StreamEvents,
     ) -> Poll<io::Result<()>> {
         if self.has_own_frames() {
             ready!(self.write_own_frames(io, cx))?;

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The streams of one connection that have begun and not ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct StreamTable<R> {
     streams: BTreeMap<u32, Stream<R>>,
     /// Streams whose request the application has not been called with, in order.
@@ -29,9 +29,8 @@ pub(super) struct StreamTable<R> {
 #[derive(Debug)]
 struct Stream<R> {
     state: State,
-    /// The gate has counted its request in.
-    counted: bool,
-    request: Option<R>,
+    /// Its request, while that is not over: whether the gate has counted it in, and its name.
+    request: Option<(bool, R)>,
     waker: Option<Waker>,
 }
 
@@ -53,14 +52,48 @@ enum State {
     Detached,
 }
 
-/// What the gate is to be told.
+/// Requests that are over.
 #[must_use]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Requests whose answer is with the kernel to its last byte.
-    pub(super) answered: u32,
-    /// Requests that were given up.
-    pub(super) given_up: u32,
+    /// Those whose answer is with the kernel to its last byte.
+    pub(super) answered: Requests,
+    /// Those that were given up.
+    pub(super) given_up: Requests,
+}
+
+/// How many requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Requests {
+    /// Those that the gate has counted in.
+    pub(super) counted: u32,
+    /// Those that are rejected, or always answered.
+    pub(super) uncounted: u32,
+}
+
+impl Requests {
+    fn add(&mut self, counted: bool) {
+        let which = if counted { &mut self.counted } else { &mut self.uncounted };
+        *which += 1;
+    }
+
+    fn one(counted: bool) -> Self {
+        let mut one = Self::default();
+        one.add(counted);
+        one
+    }
+}
+
+impl Left {
+    fn given_up(counted: bool) -> Self {
+        Self { given_up: Requests::one(counted), ..Self::default() }
+    }
+}
+
+impl<R> Default for StreamTable<R> {
+    fn default() -> Self {
+        Self { streams: BTreeMap::new(), waiting: VecDeque::new(), written: 0, highest: 0, limit: None }
+    }
 }
 
 impl<R> StreamTable<R> {
@@ -75,7 +108,7 @@ impl<R> StreamTable<R> {
     }
 
     fn insert(&mut self, id: u32, state: State) {
-        self.streams.insert(id, Stream { state, counted: false, request: None, waker: None });
+        self.streams.insert(id, Stream { state, request: None, waker: None });
     }
 
     /// The application is called with the next request. Returns its stream, and whether it is still wanted.
@@ -84,8 +117,7 @@ impl<R> StreamTable<R> {
         let stream = self.streams.get_mut(&id)?;
         let is_wanted = stream.state == State::Begun;
         stream.state = if is_wanted { State::Running } else { State::Cancelled };
-        stream.counted = counted;
-        stream.request = Some(request);
+        stream.request = Some((counted, request));
         Some(id)
     }
 
@@ -106,21 +138,16 @@ impl<R> StreamTable<R> {
     pub(super) fn finish(&mut self, id: u32, answered: bool) -> Left {
         let Some(stream) = self.streams.get_mut(&id) else { return Left::default() };
         stream.waker = None;
-        let given_up = Left { given_up: u32::from(stream.counted), ..Left::default() };
         match stream.state {
-            State::Running if answered => {
-                stream.state = State::Answered;
-                Left::default()
-            }
-            // The dispatcher resets it: that is to be written as well.
             State::Running => {
                 stream.state = State::Answered;
-                stream.counted = false;
-                given_up
+                // What is given up the dispatcher resets: that is to be written as well.
+                if answered { Left::default() } else { stream.give_up() }
             }
             State::Cancelled | State::Detached => {
+                let left = stream.give_up();
                 self.streams.remove(&id);
-                given_up
+                left
             }
             State::Begun | State::Unwanted | State::Answered | State::Written => Left::default(),
         }
@@ -154,7 +181,9 @@ impl<R> StreamTable<R> {
         let mut left = Left::default();
         self.streams.retain(|_, stream| {
             let ended = stream.state == State::Written;
-            left.answered += u32::from(ended && stream.counted);
+            if ended && let Some((counted, _)) = stream.request {
+                left.answered.add(counted);
+            }
             !ended
         });
         left
@@ -170,7 +199,7 @@ impl<R> StreamTable<R> {
                 return (Left::default(), stream.waker.take());
             }
             State::Answered => {
-                let left = Left { given_up: u32::from(stream.counted), ..Left::default() };
+                let left = stream.give_up();
                 self.streams.remove(&id);
                 return (left, None);
             }
@@ -199,7 +228,9 @@ impl<R> StreamTable<R> {
                 true
             }
             State::Begun | State::Unwanted | State::Answered | State::Written => {
-                left.given_up += u32::from(stream.counted);
+                if let Some((counted, _)) = stream.request {
+                    left.given_up.add(counted);
+                }
                 false
             }
         });
@@ -213,7 +244,16 @@ impl<R> StreamTable<R> {
 
     /// Returns the requests that the gate counts, in order.
     pub(super) fn in_flight(&self) -> impl Iterator<Item = &R> {
-        self.streams.values().filter(|stream| stream.counted).filter_map(|stream| stream.request.as_ref())
+        self.streams.values().filter_map(|stream| match &stream.request {
+            Some((true, request)) => Some(request),
+            _ => None,
+        })
+    }
+}
+
+impl<R> Stream<R> {
+    fn give_up(&mut self) -> Left {
+        self.request.take().map_or_else(Left::default, |(counted, _)| Left::given_up(counted))
     }
 }
 
@@ -234,9 +274,11 @@ mod tests {
         table
     }
 
-    const NOTHING: Left = Left { answered: 0, given_up: 0 };
-    const ANSWERED: Left = Left { answered: 1, given_up: 0 };
-    const GIVEN_UP: Left = Left { answered: 0, given_up: 1 };
+    const NONE: Requests = Requests { counted: 0, uncounted: 0 };
+    const ONE: Requests = Requests { counted: 1, uncounted: 0 };
+    const NOTHING: Left = Left { answered: NONE, given_up: NONE };
+    const ANSWERED: Left = Left { answered: ONE, given_up: NONE };
+    const GIVEN_UP: Left = Left { answered: NONE, given_up: ONE };
 
     #[test]
     fn a_stream_is_in_flight_until_its_end_is_written_and_flushed() {
@@ -346,14 +388,18 @@ mod tests {
         #[test]
         fn every_request_is_counted_out_exactly_once(steps in vec(any_step(), 0..80)) {
             let mut table = Table::default();
-            let (mut inside, mut called) = (0_u32, Vec::new());
+            let (mut inside, mut called) = (NONE, Vec::new());
+            let leave = |inside: &mut Requests, left: Left| {
+                inside.counted -= left.answered.counted + left.given_up.counted;
+                inside.uncounted -= left.answered.uncounted + left.given_up.uncounted;
+            };
             for step in steps {
                 let left = match step {
                     Step::Begin(id) => { table.begin(id); NOTHING }
                     Step::Call(counted) => {
                         if let Some(id) = table.call(0, counted) {
                             called.push(id);
-                            inside += u32::from(counted);
+                            inside.add(counted);
                         }
                         NOTHING
                     }
@@ -368,17 +414,14 @@ mod tests {
                     Step::Reset(id) => table.reset(id).0,
                     Step::Limit(last) => { table.limit(last); NOTHING }
                 };
-                prop_assert!(left.answered + left.given_up <= inside);
-                inside -= left.answered + left.given_up;
-                prop_assert_eq!(table.in_flight().count(), inside as usize);
+                leave(&mut inside, left);
+                prop_assert_eq!(table.in_flight().count(), inside.counted as usize);
             }
-            let (left, _) = table.close();
-            inside -= left.answered + left.given_up;
+            leave(&mut inside, table.close().0);
             for id in called {
-                let left = table.finish(id, false);
-                inside -= left.answered + left.given_up;
+                leave(&mut inside, table.finish(id, false));
             }
-            prop_assert_eq!((inside, table.len()), (0, 0));
+            prop_assert_eq!((inside, table.len()), (NONE, 0));
         }
     }
 }

@@ -1,0 +1,102 @@
+//! What an HTTP/2 connection's record is told of its streams, by its bytes and by the layer around the application.
+
+use std::task::Waker;
+
+use super::{
+    record::Connection,
+    request::{Begun, Named},
+    state::Event,
+    streams::{Left, StreamTable},
+};
+use crate::sync::lock;
+
+impl Connection {
+    /// From here on it has streams.
+    pub(crate) fn speaks_http2(&self) {
+        lock(self.requests()).named = Named::Streams(Box::default());
+    }
+
+    pub(super) fn is_multiplexed(&self) -> bool {
+        matches!(lock(self.requests()).named, Named::Streams(_))
+    }
+
+    /// A request's head has been read, or trailers.
+    pub(crate) fn stream_begun(&self, stream: u32) {
+        self.with(|streams| streams.begin(stream));
+    }
+
+    /// END_STREAM or RST_STREAM has been written.
+    pub(crate) fn stream_written(&self, stream: u32) {
+        self.with(|streams| streams.write_end(stream));
+    }
+
+    /// All that was written is with the kernel.
+    pub(crate) fn streams_flushed(&self) {
+        let left = self.with(StreamTable::flush);
+        self.leave(left.unwrap_or_default());
+    }
+
+    /// The client has reset a stream: what is at work on its answer is cancelled.
+    pub(crate) fn stream_reset(&self, stream: u32) {
+        if let Some((left, waker)) = self.with(|streams| streams.reset(stream)) {
+            self.leave(left);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// The client has been told that no stream above this one is served.
+    pub(crate) fn streams_limited(&self, last: u32) {
+        self.with(|streams| streams.limit(last));
+    }
+
+    /// Returns how many streams hold anything.
+    pub(crate) fn open_streams(&self) -> usize {
+        self.with(|streams| streams.len()).unwrap_or_default()
+    }
+
+    /// The connection is over: what is at work on an answer is cancelled.
+    pub(crate) fn streams_closed(&self) {
+        if let Some((left, wakers)) = self.with(StreamTable::close) {
+            self.leave(left);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// Returns true if nothing can be done any more with a request's answer. Otherwise the waker is woken when that
+    /// changes.
+    pub(in crate::drain) fn is_cancelled(&self, stream: u32, waker: &Waker) -> bool {
+        self.with(|streams| streams.is_cancelled(stream, waker)).unwrap_or_default()
+    }
+
+    /// A request's answer has been handed on whole (`answered`), or was given up.
+    pub(in crate::drain) fn finish_stream(&self, stream: u32, answered: bool) {
+        let left = self.with(|streams| streams.finish(stream, answered));
+        self.leave(left.unwrap_or_default());
+    }
+
+    fn with<T>(&self, use_them: impl FnOnce(&mut StreamTable<Begun>) -> T) -> Option<T> {
+        match &mut lock(self.requests()).named {
+            Named::Streams(streams) => Some(use_them(streams)),
+            Named::Single(_) => None,
+        }
+    }
+
+    fn leave(&self, left: Left) {
+        let Left { answered, given_up } = left;
+        for (requests, counted) in [(given_up.counted, true), (given_up.uncounted, false)] {
+            for _ in 0..requests {
+                self.apply(Event::GivenUp { counted });
+            }
+        }
+        for (requests, counted) in [(answered.counted, true), (answered.uncounted, false)] {
+            for _ in 0..requests {
+                self.apply(Event::Answered { counted });
+            }
+        }
+        if answered.counted + answered.uncounted > 0 {
+            self.apply(Event::Flushed);
+        }
+    }
+}

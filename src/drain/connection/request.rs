@@ -1,0 +1,147 @@
+//! The requests of a connection, by name: [`Requests`], and as they are told of: [`InFlight`].
+
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
+
+use actix_web::http::Method;
+
+#[cfg(feature = "http2")]
+use super::streams::StreamTable;
+
+/// The longest path that is kept of a request in flight, in bytes.
+pub(super) const PATH: usize = 96;
+
+/// The requests of a connection, and when it was last used.
+#[derive(Debug)]
+pub(super) struct Requests {
+    /// When the last one began; before the first one, when the connection was opened.
+    began: Instant,
+    /// How long it took, in milliseconds; 0 until it is answered.
+    took_ms: u32,
+    pub(super) named: Named,
+}
+
+/// The requests in flight.
+#[derive(Debug)]
+pub(super) enum Named {
+    /// HTTP/1 has one at a time. This is the last one, when none is in flight.
+    Single(Name),
+    /// HTTP/2 has many, each with its stream.
+    #[cfg(feature = "http2")]
+    Streams(Box<StreamTable<Begun>>),
+}
+
+/// A request's name.
+#[derive(Debug)]
+pub(super) struct Name {
+    method: Method,
+    /// A zero, which no path has in it, ends a shorter one.
+    path: [u8; PATH],
+}
+
+/// A request of HTTP/2.
+#[cfg(feature = "http2")]
+#[derive(Debug)]
+pub(super) struct Begun {
+    at: Instant,
+    name: Name,
+}
+
+/// A request in flight, by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InFlight {
+    /// Its method.
+    pub method: String,
+    /// Its path, without the query; at most 96 bytes of it.
+    pub path: String,
+    /// How long it has been running.
+    pub age: Duration,
+}
+
+impl Requests {
+    pub(super) fn none() -> Self {
+        Self { began: Instant::now(), took_ms: 0, named: Named::Single(Name::none()) }
+    }
+
+    /// A request begins. Returns its stream, if the connection speaks HTTP/2.
+    pub(super) fn begin(&mut self, method: &Method, path: &str, counted: bool) -> Option<u32> {
+        self.touch();
+        match &mut self.named {
+            Named::Single(name) => {
+                name.set(method, path);
+                None
+            }
+            #[cfg(feature = "http2")]
+            Named::Streams(streams) => {
+                let mut name = Name::none();
+                name.set(method, path);
+                streams.call(Begun { at: self.began, name }, counted)
+            }
+        }
+    }
+
+    /// The connection is used at this moment.
+    pub(super) fn touch(&mut self) {
+        self.began = Instant::now();
+        self.took_ms = 0;
+    }
+
+    /// The last request is answered.
+    pub(super) fn mark_end(&mut self) {
+        self.took_ms = u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX);
+    }
+
+    /// When the connection was opened, or last began or finished a request.
+    pub(super) fn last_used(&self) -> Instant {
+        let took = Duration::from_millis(self.took_ms.into());
+        self.began.checked_add(took).unwrap_or(self.began)
+    }
+
+    /// Adds those in flight; HTTP/1's is, if this is asked.
+    pub(super) fn add_in_flight(&self, now: Instant, found: &mut Vec<InFlight>) {
+        match &self.named {
+            Named::Single(name) => found.push(name.in_flight(now.saturating_duration_since(self.began))),
+            #[cfg(feature = "http2")]
+            Named::Streams(streams) => found.extend(
+                streams
+                    .in_flight()
+                    .map(|request| request.name.in_flight(now.saturating_duration_since(request.at))),
+            ),
+        }
+    }
+}
+
+impl Name {
+    fn none() -> Self {
+        Self { method: Method::GET, path: [0; PATH] }
+    }
+
+    fn set(&mut self, method: &Method, path: &str) {
+        if self.method != *method {
+            self.method.clone_from(method);
+        }
+        let length = path.len().min(PATH);
+        self.path[..length].copy_from_slice(&path.as_bytes()[..length]);
+        if let Some(end) = self.path.get_mut(length) {
+            *end = 0;
+        }
+    }
+
+    fn in_flight(&self, age: Duration) -> InFlight {
+        let length = self.path.iter().position(|&byte| byte == 0).unwrap_or(PATH);
+        let path = &self.path[..length];
+        InFlight { method: self.method.to_string(), path: whole_characters(path).into_owned(), age }
+    }
+}
+
+/// A path that was cut may end in the middle of a character.
+fn whole_characters(path: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(path) {
+        Err(error) if path.len() == PATH && error.error_len().is_none() => {
+            String::from_utf8_lossy(&path[..error.valid_up_to()])
+        }
+        _ => String::from_utf8_lossy(path),
+    }
+}
