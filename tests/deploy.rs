@@ -90,7 +90,7 @@ fn the_plan_warns_of_a_platform_that_kills_before_the_deadline() {
     assert!(!plan(&[]).contains("warning"), "{}", plan(&[]));
     let long = plan(&["-s", "shutdown.timeout=40s"]);
     assert!(
-        long.contains("warning: shutdown.timeout (40.0s) reaches past the platform's patience of 30.0s"),
+        long.contains("warning: shutdown.timeout (40.0s) reaches past the platform's grace period of 30.0s"),
         "{long}"
     );
     assert!(long.contains("terminationGracePeriodSeconds: 45"), "{long}");
@@ -98,10 +98,10 @@ fn the_plan_warns_of_a_platform_that_kills_before_the_deadline() {
     let hook = plan(&["--pre-stop", "10s"]);
     assert!(hook.contains("warning") && hook.contains("terminationGracePeriodSeconds: 40"), "{hook}");
     let never = plan(&["-s", "shutdown.timeout=10s", "-s", "shutdown.callback_timeout=11s"]);
-    assert!(never.contains("flush-cache: a bound of 11.0s can never be used up"), "{never}");
+    assert!(never.contains("flush-cache: a timeout of 11.0s can never be used up"), "{never}");
     let kubernetes = plan(&["--format", "kubernetes"]);
     assert!(
-        kubernetes.contains("# warning: nobody outside of the pod reaches servers.admin.bind"),
+        kubernetes.contains("# warning: nothing outside of the pod reaches servers.admin.bind"),
         "{kubernetes}"
     );
     assert!(kubernetes.contains("# warning: shutdown.ready_delay is 0ms"), "{kubernetes}");

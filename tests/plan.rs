@@ -62,6 +62,77 @@ fn the_plan_names_every_phase_its_timeout_and_the_numbers_for_the_platform() {
 }
 
 #[test]
+fn the_plan_says_which_platforms_would_kill_unless_they_are_told() {
+    let text = |arguments: &[&str]| {
+        let got = run(&[], &[], &[&["plan"], arguments].concat());
+        String::from_utf8(got.stdout).expect("text")
+    };
+    let kills = "kills the exit before its worst case is over";
+    let lines = |text: &str| -> Vec<(String, bool)> {
+        let names = ["docker stop", "supervisord", "Kubernetes", "systemd"];
+        let line = |name: &&str| {
+            text.lines().find(|line| line.trim_start().starts_with(name) && line.contains(" s   "))
+        };
+        let found = names.iter().map(|name| (name.to_string(), line(name)));
+        found.map(|(name, line)| (name, line.expect("a line").contains(kills))).collect()
+    };
+    let default = text(&[]);
+    let who: Vec<_> = lines(&default).into_iter().filter(|(_, kills)| *kills).map(|(name, _)| name).collect();
+    assert_eq!(who, ["docker stop", "supervisord"], "{default}");
+    for seconds in ["10 s", "30 s", "90 s"] {
+        assert!(default.contains(seconds), "{seconds} is missing in:\n{default}");
+    }
+    let short = text(&["-s", "shutdown.timeout=9s"]);
+    assert!(!short.contains(kills), "{short}");
+}
+
+#[test]
+fn the_plan_for_compose_is_what_a_compose_file_takes() {
+    let got = run(&[], &[], &["plan", "--format", "compose", "-s", "shutdown.timeout=12500ms"]);
+    let block = String::from_utf8(got.stdout).expect("text");
+    for line in ["    stop_grace_period: 18s", "    stop_signal: SIGTERM", "    healthcheck:"] {
+        assert!(block.lines().any(|found| found == line), "{line} is missing in:\n{block}");
+    }
+    // The file of this project has the same lines.
+    let block = String::from_utf8(run(&[], &[], &["plan", "--format", "compose"]).stdout).expect("text");
+    let file = include_str!("../config/deploy/compose.yaml");
+    for line in block.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        assert!(file.lines().any(|found| found == line), "{line} is not in config/deploy/compose.yaml");
+    }
+}
+
+#[test]
+fn the_plan_speaks_the_language_of_the_log() {
+    for (language, parts) in [
+        ("zh", ["最坏情况", "总时限", "警告：各阶段时限合计", "强制结束"]),
+        ("zh-Hant", ["最壞情況", "總時限", "警告：各階段時限合計", "強制結束"]),
+    ] {
+        let set = format!("log.language={language}");
+        let got = run(&[], &[], &["plan", "-s", &set, "-s", "shutdown.drain_timeout=24s"]);
+        let text = String::from_utf8(got.stdout).expect("text");
+        for part in parts {
+            assert!(text.contains(part), "{part} is missing in:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn an_admin_server_that_other_machines_reach_without_a_token_is_warned_of() {
+    let warned = |arguments: &[&str]| {
+        let got = run(&[], &[], &[&["plan"], arguments].concat());
+        String::from_utf8(got.stdout).expect("text").contains("other machines reach the admin server")
+    };
+    assert!(warned(&["-s", "servers.admin.bind=0.0.0.0:8081"]));
+    assert!(warned(&["-s", "servers.admin.bind=[\"127.0.0.1:8081\", \"[::]:8081\"]"]));
+    for safe in ["127.0.0.1:8081", "[::1]:8081", "localhost:8081", "unix:/run/admin.sock"] {
+        assert!(!warned(&["-s", &format!("servers.admin.bind={safe}")]), "{safe}");
+    }
+    assert!(!warned(&["-s", "servers.admin.bind=0.0.0.0:8081", "-s", "admin.token=a-token-of-20-letters"]));
+    let ended = stop(App::start(&["servers.admin.bind=0.0.0.0:0"]));
+    assert!(ended.has("other machines reach the admin server"), "at the start, too: {}", ended.text());
+}
+
+#[test]
 fn phases_that_add_up_to_more_than_the_deadline_are_a_warning_and_no_error() {
     let long = ["-s", "shutdown.drain_timeout=24s"];
     let got = run(&[], &[], &[&["plan"], &long[..]].concat());

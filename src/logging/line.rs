@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use log::kv::{Error, Key, Source, Value, VisitSource};
+use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Record};
 
 use super::options::Format;

@@ -29,7 +29,7 @@ use crate::{
     locale::say,
     output::{exit_code, fail},
     progress::Progress,
-    servers::configured,
+    servers::{configured, exposed},
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -70,8 +70,8 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
         Err(error) => return give_up(&error),
     };
     tell_start(&files, language);
-    for unused in unused {
-        log::warn!("{}", unused.message(language));
+    for warning in unused.iter().map(|unused| unused.message(language)).chain(exposed(&settings)) {
+        log::warn!("{warning}");
     }
     // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();

@@ -1,8 +1,13 @@
 //! The two servers as the settings want them.
 
-use graceful_exit::{Server, settings};
+use std::net::SocketAddr;
 
-use crate::inherited::Inherited;
+use graceful_exit::{
+    Server,
+    settings::{self, Address, Settings},
+};
+
+use crate::{inherited::Inherited, locale::say};
 
 /// The server with its settings, on its inherited sockets or on the addresses of the settings.
 pub(crate) fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
@@ -22,4 +27,22 @@ pub(crate) fn configured(server: Server, settings: &settings::Server, inherited:
         server = server.workers(workers.get());
     }
     inherited.give(server, &settings.bind)
+}
+
+/// A warning if other machines reach the admin server, and no token is set.
+pub(crate) fn exposed(settings: &Settings) -> Option<String> {
+    let is_reached = |address: &&Address| match address {
+        Address::Unix(_) => false,
+        Address::Tcp(address) => match address.parse::<SocketAddr>() {
+            Ok(address) => !address.ip().is_loopback(),
+            Err(_) => !address.starts_with("localhost:"),
+        },
+    };
+    let has_token = settings.admin.token.is_some() || settings.admin.token_file.is_some();
+    let address = settings.servers.admin.bind.iter().find(is_reached).filter(|_| !has_token)?;
+    Some(say!(settings.log.language(),
+        en: "other machines reach the admin server (servers.admin.bind = \"{address}\") and can read it; set admin.token, or behind a proxy on this machine they can stop the application too",
+        zh: "其他机器可以访问管理服务器（servers.admin.bind = \"{address}\"）并读取其内容；请设置 admin.token，否则经由本机上的代理还可以停止应用",
+        zh_hant: "其他機器可以存取管理伺服器（servers.admin.bind = \"{address}\"）並讀取其內容；請設定 admin.token，否則經由本機上的代理還可以停止應用程式",
+    ))
 }
