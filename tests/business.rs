@@ -138,6 +138,12 @@ fn any_key_can_be_put_but_one_that_no_store_could_keep() {
     let long = format!("/cache/{}", "k".repeat(1025));
     assert_eq!(Client::put(app.business, &long, b"x").status, 400);
     assert_eq!(Client::put(app.business, "/cache/a%00b", b"x").status, 400);
+    // Replaced by a character for "not a character", these would all be one key.
+    for key in ["%FF", "%fe", "a%C3", "%C0%80", "%ED%A0%80", "%F5%80%80%80"] {
+        let path = format!("/cache/{key}");
+        assert_eq!(Client::put(app.business, &path, b"x").status, 400, "{key}");
+        assert_eq!(Client::get(app.business, &path).status, 400, "{key}");
+    }
     assert_eq!(Client::put(app.business, "/cache/a", b"replaced").status, 204);
     assert_eq!(Client::get(app.business, "/cache/a").text(), "replaced");
 }
@@ -238,4 +244,40 @@ fn the_ready_delay_ends_by_itself() {
     assert!(ended.at - signalled >= Duration::from_millis(200));
     let phases = &ended.report()["phases"];
     assert_eq!((&phases[0]["name"], &phases[0]["ended_by"]), (&"ready_delay".into(), &"done".into()));
+}
+
+#[test]
+fn every_answer_is_what_it_says_it_is() {
+    let app = App::start(&[]);
+    for path in ["/", "/slow?ms=1", "/slow", "/stream?n=1&ms=0", "/cache/none", "/cache/%FF", "/nothing"] {
+        let answer = Client::get(app.business, path);
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}: {}", answer.status);
+    }
+    for answer in [Client::put(app.business, "/cache/a", b"x"), Client::put(app.business, "/", b"x")] {
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{}", answer.status);
+    }
+}
+
+const UPGRADE: [(&str, &str); 4] = [
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
+/// A browser lets any page open a WebSocket to any host.
+#[test]
+fn a_web_socket_is_for_pages_of_its_own_origin() {
+    let app = App::start(&[]);
+    let own = format!("http://{}", app.business);
+    let host = app.business.to_string();
+    for (origin, status) in
+        [(None, 101), (Some(own.as_str()), 101), (Some("http://evil.example"), 403), (Some("null"), 403)]
+    {
+        let mut client = Client::connect(app.business);
+        let headers = UPGRADE.into_iter().chain([("Host", host.as_str())]);
+        let headers: Vec<_> = headers.chain(origin.map(|origin| ("Origin", origin))).collect();
+        client.send("GET", "/ws", &headers).expect("it is sent");
+        assert_eq!(client.read_head().expect("an answer").0, status, "{origin:?}");
+    }
 }
