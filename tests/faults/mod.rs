@@ -77,6 +77,7 @@ mod child;
 mod clients;
 mod group;
 mod input;
+mod kills;
 mod limits;
 mod log;
 mod machine;
