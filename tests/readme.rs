@@ -82,3 +82,50 @@ fn links(text: &str) -> BTreeSet<String> {
     let html = text.split("src").skip(1).filter_map(|rest| rest.split('"').nth(1));
     markdown.chain(html).filter(|link| link.contains('.')).map(str::to_owned).collect()
 }
+
+/// Each delay of the code, with its value and file, is in the contributors' table, which adds them up.
+#[test]
+fn every_internal_delay_is_in_the_contributors_table() {
+    let table = include_str!("../.github/CONTRIBUTING.md");
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut found = 0;
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.to_string_lossy().replace('\\', "/");
+            let (_, name) = name.split_once("/src/").expect("a path in src");
+            if name.contains("tests") || path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let code = fs::read_to_string(&path).expect("a file");
+            let code = code.split("\nmod tests {").next().unwrap_or_default();
+            for line in code.lines() {
+                // A constant of a file, which begins its line; one inside of a function or a type is not indented so.
+                let Some((start, value)) = line.split_once(": Duration = Duration::from_") else { continue };
+                let is_const = start.starts_with("const ") || start.starts_with("pub");
+                let (Some(constant), true) = (start.rsplit(' ').next(), is_const) else { continue };
+                let (unit, amount) = value.split_once('(').expect("an amount");
+                let amount = amount.trim_end_matches(");").replace('_', "");
+                let unit = match unit {
+                    "micros" => "µs",
+                    "millis" => "ms",
+                    "secs" => "s",
+                    "mins" => "min",
+                    _ => "h",
+                };
+                let amount = if amount.len() > 3 {
+                    format!("{},{}", &amount[..amount.len() - 3], &amount[amount.len() - 3..])
+                } else {
+                    amount
+                };
+                let row = format!("| `{constant}` | {amount} {unit} | `{name}` |");
+                assert!(table.contains(&row), "{row} is missing");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 30, "{found} delays");
+}

@@ -19,7 +19,7 @@
 //! | Windows has control events instead of signals; SIGPWR is Linux's alone | `signals/name.rs`, `number` in `signals/unix.rs` and `windows.rs` |
 //! | Windows ends the process as soon as the handler of a close, log-off or shutdown event returns: it never returns | `on_event` in `signals/windows.rs` |
 //! | and about 5 s later in any case, unless the registry says otherwise: plan and start warn | [`signals::cut_short`] |
-//! | Windows tells a process of no log-off and no shutdown once it has loaded user32.dll or gdi32.dll: it imports neither | `patience` in `signals/windows.rs`; looked for by `.ci/cross` |
+//! | Windows tells a process of no log-off and no shutdown once it has loaded user32.dll or gdi32.dll: it imports neither | `grace_period` in `signals/windows.rs`; looked for by `.ci/cross` |
 //! | Windows holds no event back: one that comes before the handlers are there ends the process | [`signals::block`] |
 //! | a fault is told from a request by codes that are not the same everywhere; Apple's kernel gives none for a TRAP (on arm64 also an ILL) that was sent: it counts as a fault | `is_own_end` in `signals/unix.rs` |
 //! | each C library has its own name for `errno` | `errno` in `signals/unix.rs` |

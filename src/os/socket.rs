@@ -1,4 +1,4 @@
-//! Whether anything waits in a socket, whoever owns it.
+//! Returns whether a socket has pending input, without owning the socket.
 
 use super::listener::AsSocket;
 

@@ -1,6 +1,6 @@
 //! systemd: readiness, progress and the watchdog, and the sockets that it passes in.
 //!
-//! Nothing here holds anybody back: messages leave by a thread of their own, and one that does not get rid of them
+//! Nothing here blocks its caller: messages leave by a thread of their own, and one that does not get rid of them
 //! drops the next ones.
 
 use std::{
@@ -50,10 +50,10 @@ impl Systemd {
         Ok(Some(Self { messages, watchdog, status: String::new(), stopping: false }))
     }
 
-    /// How often [`Systemd::alive`] wants to be called: each second, or twice within the watchdog's patience.
+    /// How often [`Systemd::alive`] wants to be called: each second, or twice within the watchdog's timeout.
     #[must_use]
     pub fn heartbeat(&self) -> Duration {
-        self.watchdog.map_or(HEARTBEAT, |patience| HEARTBEAT.min(patience / 2)).max(Duration::from_millis(1))
+        self.watchdog.map_or(HEARTBEAT, |timeout| HEARTBEAT.min(timeout / 2)).max(Duration::from_millis(1))
     }
 
     /// Everything is up.

@@ -5,14 +5,14 @@
 //! ```
 //!
 //! The manager's stop and pre-shutdown controls start the exit. While it goes on, the manager is told each second that it
-//! does, and how long it may take: whoever waits for the service to stop waits on. When the system shuts down, that
+//! does, and how long it may take: a program that waits for the service to stop keeps waiting. When the system shuts down, that
 //! gives no more time than the service has for it: 10 s since Windows 10 1703, unless `PreshutdownTimeout` in its
 //! registry key (`HKLM\SYSTEM\CurrentControlSet\Services\graceful-exit`, in milliseconds) says otherwise. It should
 //! be longer than `shutdown.timeout`. An exit code other than 0 is told as the service's own.
 //!
-//! No console event is caught: a service is sent `CTRL_LOGOFF` whenever anybody logs off, which is no reason to stop, and
+//! No console event is caught: a service is sent `CTRL_LOGOFF` whenever a user logs off, which is no reason to stop, and
 //! `CTRL_SHUTDOWN` has less time than the pre-shutdown control. A service starts in the system's own folder, so its
-//! settings should name files by their full paths, the log's among them: nobody sees standard error.
+//! settings should name files by their full paths, the log's among them: standard error is not visible.
 //!
 //! This is compiled and linted with everything else, and a test sees that it sends away a person who starts it. The
 //! rest has to be seen on Windows: wine's service manager is no evidence for the real one's.
@@ -50,7 +50,7 @@ const NAME: &str = "graceful-exit";
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the manager is told to wait for the next word, besides what the exit itself may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const EXTRA_WAIT: Duration = Duration::from_secs(5);
 
 /// For the thread that the manager's dispatcher starts, which can be handed nothing.
 static SETTINGS: Mutex<Option<Loaded>> = Mutex::new(None);
@@ -178,10 +178,10 @@ impl Manager {
     fn tell(&mut self, stage: Stage) -> windows_service::Result<()> {
         let stoppable = ServiceControlAccept::STOP | ServiceControlAccept::PRESHUTDOWN;
         let (current_state, controls_accepted, wait_hint, code) = match stage {
-            Stage::Starting => (ServiceState::StartPending, ServiceControlAccept::empty(), PATIENCE, 0),
+            Stage::Starting => (ServiceState::StartPending, ServiceControlAccept::empty(), EXTRA_WAIT, 0),
             Stage::Running => (ServiceState::Running, stoppable, Duration::ZERO, 0),
             Stage::Stopping => {
-                let wait_hint = self.exit_takes.saturating_add(PATIENCE);
+                let wait_hint = self.exit_takes.saturating_add(EXTRA_WAIT);
                 (ServiceState::StopPending, ServiceControlAccept::empty(), wait_hint, 0)
             }
             Stage::Stopped(code) => {

@@ -1,3 +1,5 @@
+//! The hard stop in processes of its own: it ends each in time, whatever is blocked.
+
 use std::io::{self, Read};
 use std::process::Command;
 use std::thread;

@@ -1,3 +1,5 @@
+//! Names of signals and console events, as settings and reports have them.
+
 use std::error::Error;
 use std::fmt;
 

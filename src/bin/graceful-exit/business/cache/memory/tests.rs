@@ -1,3 +1,5 @@
+//! What the cache keeps in memory: snapshots, groups and limits, also by property tests.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The spool on disk: written whole, locked, and removed.
+
 use bytes::Bytes;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The spool's format: what is written is read back, and every damage is found.
+
 use proptest::prelude::*;
 
 use super::*;
