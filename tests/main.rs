@@ -7,6 +7,8 @@
 #[cfg(feature = "app")]
 mod admin;
 #[cfg(feature = "app")]
+mod applications;
+#[cfg(feature = "app")]
 mod business;
 #[cfg(feature = "app")]
 mod cache;
