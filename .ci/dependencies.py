@@ -7,9 +7,12 @@ import subprocess
 import sys
 import tomllib
 
-# Dependencies (sqlx's PostgreSQL driver, derive macros) bring two major versions of these.
+# Dependencies bring two major versions of these: sqlx's PostgreSQL driver, derive macros, ring beside actix-web's own
+# random numbers (getrandom), and the client of `status` and `stop` beside actix-web 4 (http).
 TWICE = {
-    "application": {"block-buffer", "cpufeatures", "crypto-common", "digest", "hashbrown", "sha2", "syn"},
+    "application": {
+        "block-buffer", "cpufeatures", "crypto-common", "digest", "getrandom", "hashbrown", "http", "sha2", "syn",
+    },
     "library": {"syn"},
 }
 
