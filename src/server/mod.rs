@@ -17,6 +17,7 @@ mod address;
 mod balance;
 mod bound;
 mod builder;
+mod compat;
 mod handle;
 #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
 mod handshakes;

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
 use super::handshakes::Handshakes;
 use super::{
-    acceptor::HandOver, address::Address, handle::Handle, inbox::Inbox, io::Io, lifecycle::Change,
-    options::Options, stream::Stream, transport::Transport,
+    acceptor::HandOver, address::Address, compat::Later, handle::Handle, inbox::Inbox, io::Io,
+    lifecycle::Change, options::Options, stream::Stream, transport::Transport,
 };
 use crate::{
     drain::{Connection, GuardedFactory, Policy},
@@ -145,7 +145,7 @@ impl ConnectionSpawner {
         // A Unix socket has no address of this kind.
         let local = listener.address.tcp().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let on_connect = options.on_connect.clone();
-        let mut http = HttpService::build()
+        let mut http = Later::with_later_options(HttpService::build())
             .keep_alive(options.keep_alive)
             .client_request_timeout(options.client_request_timeout)
             .client_disconnect_timeout(options.client_disconnect_timeout)
