@@ -37,7 +37,7 @@ async fn main() -> Result<(), StartError> {
             async move { HttpResponse::Accepted().body(format!("order {number}\n")) }
         };
         let slow = || async {
-            actix_web::rt::time::sleep(Duration::from_mins(1)).await;
+            actix_web::rt::time::sleep(Duration::from_secs(60)).await;
             "done\n"
         };
         App::new().route("/orders", web::post().to(order)).route("/slow", web::get().to(slow))

@@ -3,6 +3,7 @@
     clippy::expect_used,
     reason = "a test that cannot go on fails with a message that says what was missing"
 )]
+#![expect(clippy::incompatible_msrv, reason = "the tests need a newer Rust than the library")]
 
 #[cfg(feature = "app")]
 mod admin;

@@ -20,7 +20,7 @@ impl Timers {
     /// Comes back with `timer` after so long.
     pub(super) fn arm(&mut self, timer: Timer, after: Duration, ctx: &mut Context<ShutdownSupervisor>) {
         let now = Instant::now();
-        let at = now.checked_add(after).unwrap_or_else(|| now + Duration::from_hours(24 * 365));
+        let at = now.checked_add(after).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 60 * 60));
         self.armed.insert((at, timer));
         self.run(ctx);
     }

@@ -85,7 +85,8 @@ impl State {
         self.refusals.count(refusal.into());
         // A browser asks without a token first.
         let is_told = refusal != Refusal::TokenMissing || request.method() == Method::POST;
-        if is_told && let Some(untold) = self.refusals.may_log(Instant::now()) {
+        let untold = if is_told { self.refusals.may_log(Instant::now()) } else { None };
+        if let Some(untold) = untold {
             let reason = match refusal {
                 Refusal::TokenWrong => self.language.admin_wrong_token(),
                 refusal => refusal.reason(),

@@ -145,7 +145,7 @@ pub(super) struct Finish {
     pub(super) summary: bool,
     pub(super) flush_log: Box<dyn FnMut(Duration) + Send>,
     pub(super) language: Language,
-    pub(super) on_finish: OnFinish,
+    pub(super) at_end: OnFinish,
     pub(super) shared: Arc<Shared>,
     /// The one that the workers belong to.
     pub(super) system: System,
@@ -157,7 +157,7 @@ impl Finish {
     /// left to do by then: only here may the thread wait for a disk.
     pub(super) async fn carry_out(mut self, settled: oneshot::Receiver<Report>) {
         let Ok(report) = settled.await else {
-            if self.on_finish != OnFinish::Continue {
+            if self.at_end != OnFinish::Continue {
                 // The service goes on until it is asked to stop, and the hard stop ends it then.
                 std::future::pending::<()>().await;
             }
@@ -168,18 +168,18 @@ impl Finish {
         // Before the log's flush: that is the user's code, and the exit is what it is by now.
         arm(self.armed.hard_stop.as_ref(), Cause::Finished, HARD_STOP_AFTER_FINISH, report.exit_code);
         (self.flush_log)(LOG_FLUSH);
-        if self.on_finish == OnFinish::Exit && report.outcome != Outcome::Forced {
+        if self.at_end == OnFinish::Exit && report.outcome != Outcome::Forced {
             report.exit();
         }
         if let Some(monitor) = self.shared.monitor.get() {
             monitor.put_servers_away();
         }
-        if self.on_finish != OnFinish::Continue {
+        if self.at_end != OnFinish::Continue {
             self.system.stop_with_code(i32::from(report.exit_code));
         }
         let after_run = self.timeout.saturating_sub(report.duration).max(AFTER_RUN);
         self.resolve(Some(report)).await;
-        if self.on_finish == OnFinish::Return {
+        if self.at_end == OnFinish::Return {
             self.limit_after_run(after_run).await;
         }
     }
@@ -216,12 +216,12 @@ impl Finish {
     /// Lets [`GracefulExit::run`] resolve. Where the process goes on, nothing is left of the exit by then but what is
     /// blocked.
     async fn resolve(&self, report: Option<Report>) {
-        if self.on_finish == OnFinish::Continue {
+        if self.at_end == OnFinish::Continue {
             self.arbiters.stop();
             let _ = timeout(ARBITERS_END, self.arbiters.ended()).await; // a blocked one is left behind
             self.armed.clone().retire();
         }
-        self.shared.run.send_replace(RunState::Over(report));
+        self.shared.run.send_replace(RunState::Over(report.map(Box::new)));
     }
 }
 

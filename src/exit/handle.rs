@@ -43,7 +43,7 @@ pub(super) enum RunState {
     /// Every server accepts connections.
     Serving,
     /// The exit is over; without a report, if it never began because the start failed.
-    Over(Option<Report>),
+    Over(Option<Box<Report>>),
 }
 
 /// Where requests from code go.
@@ -91,7 +91,7 @@ impl Shared {
         let mut run = self.run.subscribe();
         let over = run.wait_for(|state| matches!(state, RunState::Over(_))).await;
         match over.as_deref() {
-            Ok(RunState::Over(report)) => report.clone(),
+            Ok(RunState::Over(report)) => report.as_deref().cloned(),
             _ => None,
         }
     }

@@ -114,7 +114,7 @@ impl GracefulExit {
             summary: self.details,
             flush_log: self.flush_log,
             language,
-            on_finish: self.on_finish,
+            at_end: self.on_finish,
             shared: self.shared,
             system,
             arbiters,

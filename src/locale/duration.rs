@@ -7,7 +7,7 @@ use std::time::Duration;
 pub fn rounded(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{}ms", duration.as_millis())
-    } else if duration < Duration::from_mins(2) {
+    } else if duration < Duration::from_secs(120) {
         format!("{:.1}s", duration.as_secs_f64())
     } else {
         format!("{}m{:02}s", duration.as_secs() / 60, duration.as_secs() % 60)

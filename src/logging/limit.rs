@@ -32,7 +32,7 @@ enum Likeness {
 }
 
 /// A line that was written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     at: Instant,
     level: Level,
@@ -49,9 +49,16 @@ impl Limit {
 
     /// Says of each line that was written longer ago than `window` how many like it were left out.
     pub(super) fn tell(&self, window: Duration) {
-        let due: Vec<_> = self.lock().extract_if(|_, seen| seen.at.elapsed() >= window).collect();
-        for (_, seen) in due {
-            self.tell_of(&seen);
+        let mut due = Vec::new();
+        self.lock().retain(|_, seen| {
+            let is_due = seen.at.elapsed() >= window;
+            if is_due {
+                due.push(seen.clone());
+            }
+            !is_due
+        });
+        for seen in &due {
+            self.tell_of(seen);
         }
     }
 

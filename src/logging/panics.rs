@@ -24,7 +24,10 @@ pub fn log_panics() {
 
 fn describe(thread: Option<&str>, info: &PanicHookInfo<'_>) -> String {
     let thread = thread.unwrap_or("<unnamed>");
-    let message = info.payload_as_str().unwrap_or("something that is not text");
+    let payload = info.payload();
+    let message = payload.downcast_ref::<&str>().copied();
+    let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let message = message.unwrap_or("something that is not text");
     match info.location() {
         Some(location) => format!("thread '{thread}' panicked at {location}: {message}"),
         None => format!("thread '{thread}' panicked: {message}"),

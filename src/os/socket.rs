@@ -34,8 +34,10 @@ mod platform {
     }
 
     pub(super) fn have_no_pending_input(sockets: &[Number]) -> Vec<bool> {
+        // What cannot be a descriptor is left out by `poll`.
+        let descriptor = |socket: Number| i32::try_from(socket).unwrap_or(-1);
         let entry =
-            |&socket: &Number| libc::pollfd { fd: socket.cast_signed(), events: libc::POLLIN, revents: 0 };
+            |&socket: &Number| libc::pollfd { fd: descriptor(socket), events: libc::POLLIN, revents: 0 };
         let mut entries: Vec<_> = sockets.iter().map(entry).collect();
         let count = libc::nfds_t::try_from(entries.len()).unwrap_or(0);
         // SAFETY: as many valid entries as are said; no waiting. Asking about a number changes nothing for its owner.

@@ -243,10 +243,10 @@ impl Acceptor {
             }
         }
         for blocked in 0..self.workers.len() {
-            while self.workers[blocked].is_stuck()
-                && let Some(other) = self.choose(false).filter(|&other| !self.workers[other].is_stuck())
-                && let Some(back) = self.workers[blocked].inbox.take_back()
-            {
+            while self.workers[blocked].is_stuck() {
+                let free = self.choose(false).filter(|&other| !self.workers[other].is_stuck());
+                let Some(other) = free else { break };
+                let Some(back) = self.workers[blocked].inbox.take_back() else { break };
                 let guard = back.guard.moved_to(other);
                 self.push(other, HandOver { guard, ..back });
             }

@@ -88,7 +88,7 @@ static SECTIONS: &[&[Key]] = &[
         timeout!(ready_delay, Span::ANY),
         timeout!(checkpoint_timeout, Span::SOME),
         timeout!(drain_timeout, Span::ANY),
-        timeout!(keep_alive_grace, Span::up_to(Duration::from_mins(1))),
+        timeout!(keep_alive_grace, Span::up_to(Duration::from_secs(60))),
         timeout!(stop_timeout, Span::ANY),
         timeout!(callback_timeout, Span::SOME),
         timeout!(release_timeout, Span::SOME),

@@ -59,7 +59,7 @@ pub(super) enum Refusal {
 }
 
 /// Longer waits are a mistake in the unit, and timers that far away overflow on some platforms.
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A duration between two limits.
 pub(super) struct Span {
@@ -391,7 +391,7 @@ impl Kind for Size {
     }
 
     fn show(&self, value: &u64) -> Shown {
-        let unit = Self::UNITS.iter().find(|(_, unit)| value.is_multiple_of(*unit));
+        let unit = Self::UNITS.iter().find(|(_, unit)| value % unit == 0);
         unit.map_or_else(|| value.to_string(), |(name, unit)| format!("{}{name}", value / unit)).into()
     }
 

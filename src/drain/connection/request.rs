@@ -138,7 +138,7 @@ impl Name {
 
 /// A path that was cut may end in the middle of a character.
 fn whole_characters(path: &[u8]) -> Cow<'_, str> {
-    match str::from_utf8(path) {
+    match std::str::from_utf8(path) {
         Err(error) if path.len() == PATH && error.error_len().is_none() => {
             String::from_utf8_lossy(&path[..error.valid_up_to()])
         }

@@ -63,7 +63,9 @@ impl Signals {
             let (wanted, unwanted) =
                 mem::take(kept).into_iter().partition(|caught: &ReceivedSignal| names.contains(&caught.name));
             *kept = wanted;
-            unwanted.iter().for_each(|caught| platform::raise(caught.name));
+            for caught in unwanted {
+                platform::raise(caught.name);
+            }
             kept.iter().copied().for_each(&mut on_signal);
         }
         inner.on_signal = Box::new(on_signal);
