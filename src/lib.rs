@@ -89,21 +89,22 @@ pub mod locale;
 #[cfg(feature = "logging")]
 pub mod logging;
 pub mod os;
-mod report_file;
+pub mod report;
 pub mod sequence;
 pub mod server;
 #[cfg(feature = "settings")]
 pub mod settings;
-pub mod summary;
 mod sync;
 
-pub use actors::{Checkpoint, FinishWork, Job, JobContext, JobError, ReleaseResource, RunCallback, Status};
+pub use actors::{
+    Checkpoint, FinishWork, Job, JobContext, JobError, LogDetail, ReleaseResource, RunCallback,
+};
 pub use drain::Rejection;
 pub use exit::{ExitHandle, GracefulExit, StartError, StartGuard};
 pub use locale::Language;
 pub use os::signals::SignalName;
-pub use report_file::{AbandonedEntry, JobEntry, PhaseEntry, ReadError, ReportFile, ServerEntry};
-pub use sequence::{ExitCodes, Outcome, Report, Timeouts};
+pub use report::{PreviousExit, ReadError, Report, Status};
+pub use sequence::{ExitCodes, Outcome, Timeouts};
 pub use server::{Address, Server, Stop, Streams};
 
 #[cfg(doctest)]

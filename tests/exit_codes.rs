@@ -35,6 +35,7 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
         "resources",
         "servers",
         "started_at",
+        "verdict",
     ];
     assert_eq!(names, expected);
 
@@ -263,22 +264,50 @@ fn missing_parents_of_the_report_are_created_and_an_older_one_is_replaced() {
 }
 
 #[test]
-fn a_report_that_cannot_be_written_changes_nothing_but_the_log() {
+fn a_report_path_that_cannot_be_written_is_4_before_anything_is_served() {
     let folder = folder();
     fs::write(folder.path().join("file"), "").expect("a file");
-    let ended = stop(App::start_in(folder.clone(), &["report.path=file/report.json"]));
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.has("the report cannot be written to file/report.json"), "{}", ended.text());
-    // A report that cannot be renamed into place leaves no temporary file.
     fs::create_dir(folder.path().join("a-folder")).expect("a folder");
-    let ended = stop(App::start_in(folder.clone(), &["report.path=a-folder"]));
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.has("the report cannot be written to a-folder"), "{}", ended.text());
+    for path in ["file/report.json", "a-folder"] {
+        let mut command = App::command(folder.path());
+        command.args(["-s", &format!("report.path={path}")]);
+        let ended = App::run(&folder, command);
+        assert_eq!(ended.code(), Some(4), "{}", ended.text());
+        assert!(ended.has(&format!("the report cannot be written to {path}")), "{}", ended.text());
+        assert!(!ended.has("listens"), "{}", ended.text());
+    }
     let names = folder.path().read_dir().expect("a folder").map(|entry| entry.expect("an entry").file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".tmp")));
-    let ended = stop(App::start_in(
-        folder,
-        &["report.path=file/report.json", "demo.release_delay=60s", "shutdown.release_timeout=100ms"],
-    ));
-    assert_eq!(ended.code(), Some(3), "{}", ended.text());
+}
+
+#[test]
+fn a_report_that_can_no_longer_be_written_changes_nothing_but_the_log() {
+    let app = App::start(&["report.path=reports/report.json"]);
+    fs::remove_dir_all(app.path("reports")).expect("it was made at the start");
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.has("the report cannot be written to reports/report.json"), "{}", ended.text());
+}
+
+/// What `/status` says of the run before.
+#[test]
+fn the_run_before_is_told_by_its_report_and_a_killed_one_is_called_killed() {
+    let previous = |app: &App| app.status()["previous_exit"].clone();
+    let app = App::start(&[]);
+    assert!(previous(&app).is_null());
+    let ended = stop(app);
+    let report = ended.report();
+    let app = App::start_in(ended.folder, &[]);
+    let told = previous(&app);
+    assert_eq!((told["outcome"].as_str(), told["exit_code"].as_u64()), (Some("clean"), Some(0)), "{told}");
+    assert!(told["duration_ms"].is_u64() && told["started_at"].is_string(), "{told}");
+    assert_eq!(told["verdict"], report["verdict"]);
+
+    let app = App::start_in(app.kill(), &[]);
+    assert_eq!(previous(&app)["outcome"], "killed");
+    let ended = stop(app);
+    assert!(ended.has("the previous run was killed"), "{}", ended.text());
+    let app = App::start_in(ended.folder, &[]);
+    assert_eq!(previous(&app)["outcome"], "clean");
+    stop(app);
 }

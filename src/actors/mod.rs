@@ -8,6 +8,8 @@ mod heartbeat;
 mod http_server;
 mod messages;
 mod monitor;
+mod narrator;
+mod progress;
 mod recorder;
 mod supervisor;
 #[cfg(test)]
@@ -15,13 +17,13 @@ mod tests;
 mod timers;
 
 pub use callback::{CallbackActor, Job};
-pub(crate) use callback::{JobStart, Unsaved};
 pub(crate) use heartbeat::Heartbeat;
 pub use http_server::HttpServerActor;
 pub use messages::{
     Cancel, Checkpoint, EnterLameDuck, FinishWork, JobContext, JobError, ReleaseResource, RunCallback,
     RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished,
 };
-pub use monitor::{MemberStatus, Monitor, Oldest, PhaseStatus, ServerStatus, Status};
+pub use monitor::Monitor;
+pub use narrator::{EVENTS, LogDetail};
 pub use supervisor::ShutdownSupervisor;
 pub(crate) use supervisor::{Hooks, MemberSpec, SupervisorConfig};

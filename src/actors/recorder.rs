@@ -1,51 +1,59 @@
-//! What has happened so far: kept by the supervisor, and made into a report at the end.
+//! [`Recorder`]: the machine, and with it all that has happened so far; made into a status and, at the end, a report.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::time::Instant;
 
 use crate::{
+    locale::Language,
+    report::{
+        MemberReport, MemberStatus, PhaseReport, PhaseStatus, PreviousExit, Report, Request, ServerReport,
+        ServerStatus, Status, millis_of, verdict,
+    },
     sequence::{
-        Abandoned, CallbackReport, EndedBy, ExitCodes, Kind, Outcome, PerTask, Phase, PhaseReport, Plan,
-        Report, ServerReport, TaskId, TaskStatus,
+        Effect, EndedBy, Event, ExitCodes, Kind, Outcome, PerTask, PhaseKind, Plan, State, TaskId, TaskStatus,
     },
     server::Handle,
 };
 
-/// The exit so far.
+/// How many requests in flight, and how many that were cut off, a status names.
+const NAMED: usize = 5;
+
+/// The exit so far. Where each task stands is the machine's; this adds times, errors and counts.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    pub(super) started: Option<Started>,
-    pub(super) reason: Option<String>,
-    pub(super) phases: Vec<PhaseRun>,
+    plan: Arc<Plan>,
+    state: State,
+    /// When the program began to serve.
+    up_since: SystemTime,
+    previous: Option<PreviousExit>,
+    started: Option<Started>,
+    reason: Option<String>,
+    phases: Vec<PhaseRun>,
     tasks: PerTask<TaskRun>,
     servers: Vec<ServerRun>,
-    pub(super) ended: Option<(Outcome, u8)>,
+    report: Option<Report>,
 }
 
 /// When the exit was first asked for, on both clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Started {
+struct Started {
     wall: SystemTime,
     at: Instant,
 }
 
-impl Started {
-    pub(super) fn elapsed(self) -> Duration {
-        self.at.elapsed()
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PhaseRun {
-    pub(super) phase: usize,
-    pub(super) start: Duration,
-    pub(super) end: Option<(Duration, EndedBy)>,
+struct PhaseRun {
+    phase: usize,
+    start: Duration,
+    end: Option<(Duration, EndedBy)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct TaskRun {
-    fate: TaskStatus,
     asked: Option<Duration>,
     ended: Option<Duration>,
     error: Option<String>,
@@ -53,42 +61,91 @@ struct TaskRun {
 
 /// A server, and its counts when the exit was asked for.
 #[derive(Debug)]
-pub(super) struct ServerRun {
-    pub(super) server: Handle,
+struct ServerRun {
+    server: Handle,
     completed: u64,
     rejected: u64,
-    pub(super) abandoned: Option<Vec<Abandoned>>,
+    /// When rejecting began.
+    in_flight: u64,
+    abandoned: Option<Vec<Request>>,
 }
 
 impl Recorder {
-    pub(super) fn new(plan: &Plan, servers: &[Handle]) -> Self {
-        let task = TaskRun { fate: TaskStatus::NotStarted, asked: None, ended: None, error: None };
+    pub(super) fn new(plan: Arc<Plan>, servers: &[Handle], previous: Option<PreviousExit>) -> Self {
         let server = |server: &Handle| ServerRun {
             server: server.clone(),
             completed: 0,
             rejected: 0,
+            in_flight: 0,
             abandoned: None,
         };
         Self {
+            state: State::new(&plan),
+            up_since: SystemTime::now(),
+            previous,
             started: None,
             reason: None,
             phases: Vec::new(),
-            tasks: plan.per_task(&task),
+            tasks: plan.per_task(&TaskRun::default()),
             servers: servers.iter().map(server).collect(),
-            ended: None,
+            report: None,
+            plan,
         }
     }
 
-    pub(super) fn servers(&self) -> impl Iterator<Item = &Handle> {
-        self.servers.iter().map(|run| &run.server)
+    /// Takes an event through the machine and notes what follows, which is still to be carried out. `detail` is the
+    /// reason of a request to stop, or the error of a task's answer.
+    pub(super) fn step(&mut self, event: Event, detail: Option<String>) -> Vec<Effect> {
+        match event {
+            Event::TaskFinished { task, .. } if self.state.is_waited_for(task) => {
+                self.tasks[task].ended = Some(self.elapsed());
+                self.tasks[task].error = detail;
+            }
+            Event::Signal(_) | Event::Stop | Event::MemberFailed { .. } if self.state.is_serving() => {
+                self.reason = self.reason.take().or(detail);
+            }
+            Event::Signal(_)
+            | Event::Stop
+            | Event::TaskFinished { .. }
+            | Event::MemberFailed { .. }
+            | Event::Timer(_) => {}
+        }
+        let effects = self.state.apply(&self.plan, event);
+        if let Event::MemberFailed { .. } = event {
+            self.end_tasks_that_are_over();
+        }
+        for &effect in &effects {
+            self.note(effect);
+        }
+        effects
     }
 
-    pub(super) fn server_runs(&self) -> &[ServerRun] {
-        &self.servers
+    fn note(&mut self, effect: Effect) {
+        if effect == Effect::Begin {
+            self.begin();
+        }
+        let now = self.elapsed();
+        match effect {
+            Effect::Begin | Effect::Arm { .. } => {}
+            Effect::Enter { phase } => {
+                self.phases.push(PhaseRun { phase, start: now, end: None });
+                if self.plan.phases()[phase].kind == PhaseKind::Drain {
+                    self.servers.iter_mut().for_each(ServerRun::begin_to_reject);
+                }
+            }
+            Effect::Leave { by, .. } => {
+                if let Some(run) = self.phases.last_mut() {
+                    run.end = Some((now, by));
+                }
+            }
+            Effect::RunTask(task) => self.tasks[task].asked = Some(now),
+            Effect::TimeOut(task) | Effect::CutOff(task) => self.tasks[task].ended = Some(now),
+            Effect::Exit(_) => self.end_tasks_that_are_over(),
+        }
     }
 
     /// The exit begins: all times and counts run from here.
-    pub(super) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.started = Some(Started { wall: SystemTime::now(), at: Instant::now() });
         for run in &mut self.servers {
             run.completed = run.server.drain().gate.completed();
@@ -96,128 +153,207 @@ impl Recorder {
         }
     }
 
-    pub(super) fn enter(&mut self, phase: usize) {
-        let start = self.elapsed();
-        self.phases.push(PhaseRun { phase, start, end: None });
-    }
-
-    pub(super) fn leave(&mut self, by: EndedBy) {
-        let end = self.elapsed();
-        if let Some(run) = self.phases.last_mut() {
-            run.end = Some((end, by));
+    fn end_tasks_that_are_over(&mut self) {
+        let now = self.elapsed();
+        for (task, &status) in self.state.statuses().iter() {
+            let run = &mut self.tasks[task];
+            if status != TaskStatus::Running && run.asked.is_some() {
+                run.ended.get_or_insert(now);
+            }
         }
     }
 
-    pub(super) fn asked(&mut self, id: TaskId) {
-        let now = self.elapsed();
-        let run = &mut self.tasks[id];
-        run.fate = TaskStatus::Running;
-        run.asked = Some(now);
-    }
-
-    pub(super) fn ended(&mut self, id: TaskId, fate: TaskStatus, error: Option<String>) {
-        let now = self.elapsed();
-        let run = &mut self.tasks[id];
-        run.fate = fate;
-        run.ended = Some(now);
-        run.error = error;
-    }
-
-    /// What is lost with a task that was not done.
-    pub(super) fn lost(&mut self, id: TaskId, lost: &str) {
-        let run = &mut self.tasks[id];
+    /// Notes what is lost with a task that was not done.
+    pub(super) fn lost(&mut self, task: TaskId, lost: &str) {
+        let run = &mut self.tasks[task];
         run.error = Some(match &run.error {
             Some(error) => format!("{error}; {lost}"),
             None => lost.to_owned(),
         });
     }
 
-    /// Names the requests of a server that are cut off; the first time counts.
-    pub(super) fn abandon(&mut self, name: &str) -> &[Abandoned] {
-        let Some(run) = self.servers.iter_mut().find(|run| **run.server.name() == *name) else { return &[] };
-        let named = || {
-            let requests = run.server.drain().connections.in_flight().into_iter();
-            requests
-                .map(|request| Abandoned { method: request.method, path: request.path, age: request.age })
-                .collect()
-        };
-        run.abandoned.get_or_insert_with(named)
+    /// Names the requests of a server that are cut off; `None` if they were named before.
+    pub(super) fn abandon(&mut self, name: &str) -> Option<&[Request]> {
+        let run = self.servers.iter_mut().find(|run| **run.server.name() == *name)?;
+        if run.abandoned.is_some() {
+            return None;
+        }
+        let requests = run.server.drain().connections.in_flight().into_iter();
+        let named = requests.map(|it| Request::new(it.method, it.path, it.age)).collect();
+        Some(run.abandoned.insert(named))
     }
 
-    /// The report of an exit that is over. Fates are the machine's; what it cut off at the end is known only to it.
-    pub(super) fn report(
-        &mut self,
-        plan: &Plan,
-        statuses: &PerTask<TaskStatus>,
-        outcome: Outcome,
-        codes: ExitCodes,
-    ) -> Report {
-        let duration = self.elapsed();
-        for (id, &fate) in statuses.iter() {
-            let run = &mut self.tasks[id];
-            run.fate = fate;
-            run.ended = run.ended.or(run.asked.map(|_| duration));
-        }
-        let exit_code = codes.of(outcome);
-        self.ended = Some((outcome, exit_code));
-        Report {
+    /// The report of an exit that is over.
+    pub(super) fn report(&mut self, outcome: Outcome, codes: ExitCodes, language: Language) -> Report {
+        let mut report = Report {
             outcome,
             reason: self.reason.clone().unwrap_or_default(),
-            exit_code,
+            verdict: String::new(),
+            exit_code: codes.of(outcome),
             started_at: self.started.map_or_else(SystemTime::now, |started| started.wall),
-            duration,
-            phases: self.phases.iter().map(|run| run.report(plan.phases(), duration)).collect(),
+            duration: self.elapsed(),
+            phases: self.phases.iter().map(|run| self.phase_report(run)).collect(),
             servers: self.servers.iter().map(ServerRun::report).collect(),
-            checkpoints: self.members(plan, Kind::Checkpoint),
-            callbacks: self.members(plan, Kind::Callback),
-            resources: self.members(plan, Kind::Resource),
-            workers: self.members(plan, Kind::Worker),
+            checkpoints: self.members(Kind::Checkpoint),
+            callbacks: self.members(Kind::Callback),
+            resources: self.members(Kind::Resource),
+            workers: self.members(Kind::Worker),
+        };
+        report.verdict = verdict(&report, language);
+        self.report = Some(report.clone());
+        report
+    }
+
+    /// How things stand at this instant.
+    pub(super) fn status(&self) -> Status {
+        let timeout = self.plan.timeouts().timeout;
+        let members = |kind| self.members(kind).into_iter().map(MemberStatus::from).collect();
+        let report = self.report.as_ref();
+        Status {
+            phase: self.phase(),
+            reason: self.reason.clone(),
+            verdict: report.map(|report| report.verdict.clone()),
+            deadline_left_ms: self.deadline_left().map(millis_of),
+            timeout_ms: millis_of(timeout),
+            servers: self.servers.iter().map(ServerRun::status).collect(),
+            callbacks: members(Kind::Callback),
+            resources: members(Kind::Resource),
+            workers: members(Kind::Worker),
+            checkpoints: members(Kind::Checkpoint),
+            phases: (0..self.plan.phases().len()).map(|phase| self.phase_status(phase)).collect(),
+            outcome: report.map(|report| report.outcome),
+            exit_code: report.map(|report| report.exit_code),
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            started_at: self.up_since,
+            previous_exit: self.previous.clone(),
         }
+    }
+
+    /// `running`, the name of the phase, or `exited`.
+    pub(super) fn phase(&self) -> &'static str {
+        match (&self.report, self.phases.last()) {
+            (Some(_), _) => "exited",
+            (None, Some(run)) => self.plan.phases()[run.phase].kind.name(),
+            (None, None) => "running",
+        }
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Handle> {
+        self.servers.iter().map(|run| &run.server)
+    }
+
+    /// What is left of the deadline, once the exit has begun.
+    pub(super) fn deadline_left(&self) -> Option<Duration> {
+        let timeout = self.plan.timeouts().timeout;
+        self.started.map(|started| timeout.saturating_sub(started.at.elapsed()))
+    }
+
+    /// How long a task was waited for, or has been.
+    pub(super) fn duration(&self, task: TaskId) -> Duration {
+        let run = &self.tasks[task];
+        run.asked.map_or(Duration::ZERO, |asked| run.ended.unwrap_or(self.elapsed()).saturating_sub(asked))
+    }
+
+    /// How long a phase that has begun has taken.
+    pub(super) fn duration_of(&self, phase: usize) -> Duration {
+        let run = self.phases.iter().rev().find(|run| run.phase == phase);
+        run.map_or(Duration::ZERO, |run| {
+            run.end.map_or(self.elapsed(), |(end, _)| end).saturating_sub(run.start)
+        })
+    }
+
+    /// What started the exit.
+    pub(super) fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or_default()
+    }
+
+    /// How the exit ended, once it has.
+    pub(super) fn verdict(&self) -> Option<&str> {
+        self.report.as_ref().map(|report| report.verdict.as_str())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| started.at.elapsed())
     }
 
     /// The members of a kind that has one task each, in the order of registration.
-    pub(super) fn members(&self, plan: &Plan, kind: Kind) -> Vec<CallbackReport> {
-        let now = self.elapsed();
-        let tasks = self.tasks.iter().filter(|&(id, _)| plan.member_of(id).kind == kind);
-        let mut found: Vec<_> = tasks.collect();
-        found.sort_by_key(|&(id, _)| plan.task(id).member);
-        let report = |(id, run): (TaskId, &TaskRun)| CallbackReport {
-            name: plan.member_of(id).name.clone(),
-            fate: run.fate,
-            duration: run
-                .asked
-                .map_or(Duration::ZERO, |asked| run.ended.unwrap_or(now).saturating_sub(asked)),
-            error: run.error.clone(),
+    fn members(&self, kind: Kind) -> Vec<MemberReport> {
+        let mut tasks: Vec<_> = self
+            .state
+            .statuses()
+            .iter()
+            .filter(|&(task, _)| self.plan.member_of(task).kind == kind)
+            .collect();
+        tasks.sort_by_key(|&(task, _)| self.plan.task(task).member);
+        let report = |(task, &status): (TaskId, &TaskStatus)| MemberReport {
+            name: self.plan.member_of(task).name.clone(),
+            status,
+            duration: self.duration(task),
+            error: self.tasks[task].error.clone(),
         };
-        found.into_iter().map(report).collect()
+        tasks.into_iter().map(report).collect()
     }
 
-    pub(super) fn elapsed(&self) -> Duration {
-        self.started.map_or(Duration::ZERO, Started::elapsed)
-    }
-}
-
-impl PhaseRun {
-    fn report(&self, phases: &[Phase], now: Duration) -> PhaseReport {
-        let (end, ended_by) = self.end.unwrap_or((now, EndedBy::Deadline));
+    fn phase_report(&self, run: &PhaseRun) -> PhaseReport {
+        // Every phase is left before the exit is over.
+        let (end, ended_by) = run.end.unwrap_or((self.elapsed(), EndedBy::Deadline));
         PhaseReport {
-            kind: phases[self.phase].kind,
-            start: self.start,
-            duration: end.saturating_sub(self.start),
+            kind: self.plan.phases()[run.phase].kind,
+            start: run.start,
+            duration: end.saturating_sub(run.start),
             ended_by,
+        }
+    }
+
+    fn phase_status(&self, index: usize) -> PhaseStatus {
+        let run = self.phases.iter().find(|run| run.phase == index);
+        let end = run.and_then(|run| run.end.map(|(end, by)| (end.saturating_sub(run.start), by)));
+        let phase = &self.plan.phases()[index];
+        PhaseStatus {
+            kind: phase.kind,
+            bound_ms: millis_of(phase.timeout()),
+            start_ms: run.map(|run| millis_of(run.start)),
+            duration_ms: end.map(|(duration, _)| millis_of(duration)),
+            ended_by: end.map(|(_, by)| by),
         }
     }
 }
 
 impl ServerRun {
+    /// Taken before the streams are told; a server that failed has been rejecting for a while.
+    fn begin_to_reject(&mut self) {
+        let gate = &self.server.drain().gate;
+        self.in_flight = if gate.is_rejecting() { gate.in_flight_at_reject() } else { gate.in_flight() };
+    }
+
     fn report(&self) -> ServerReport {
         let gate = &self.server.drain().gate;
         ServerReport {
             name: self.server.name().to_string(),
-            in_flight_at_start: gate.in_flight_at_reject(),
+            in_flight_at_start: self.in_flight,
             completed: gate.completed().saturating_sub(self.completed),
             rejected: gate.rejected().saturating_sub(self.rejected),
             abandoned: self.abandoned.clone().unwrap_or_default(),
+        }
+    }
+
+    fn status(&self) -> ServerStatus {
+        let abandoned = self.abandoned.as_deref().unwrap_or_default();
+        let gate = &self.server.drain().gate;
+        let oldest = self.server.drain().connections.in_flight().into_iter().take(NAMED);
+        ServerStatus {
+            name: self.server.name().to_string(),
+            in_flight: gate.in_flight(),
+            completed: gate.completed(),
+            rejected: gate.rejected(),
+            abandoned: abandoned.len() as u64,
+            oldest: oldest.map(|it| Request::new(it.method, it.path, it.age)).collect(),
+            cut_off: abandoned.iter().take(NAMED).cloned().collect(),
         }
     }
 }

@@ -11,32 +11,36 @@ use actix::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CallbackActor, HttpServerActor, JobStart, Monitor, Unsaved,
-    heartbeat::Heartbeat,
+    callback::{CallbackActor, JobStart, Unsaved},
+    heartbeat::{Heartbeat, Standing},
+    http_server::HttpServerActor,
     messages::{Cancel, EnterLameDuck, RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished},
+    monitor::Monitor,
+    narrator::{LogDetail, Named, Narrator},
+    progress::progress,
     timers::Timers,
 };
 use crate::{
     locale::Language,
+    report::Report,
     sequence::{
-        Effect, Event, ExitCodes, Outcome, PhaseKind, Plan, Report, Signal, State, TaskId, TaskResult,
-        TaskStatus, Timer,
+        Effect, Event, ExitCodes, MemberId, Outcome, PhaseKind, Plan, Signal, TaskId, TaskResult, TaskStatus,
+        Timer,
     },
     server::StartedServer,
 };
 
-/// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence); it keeps no
-/// state of its own but what carrying that out takes, never waits, and never blocks its thread.
+/// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence), which the monitor
+/// holds; it keeps no state of its own but what carrying that out takes, never waits, and never blocks its thread.
 pub struct ShutdownSupervisor {
-    pub(super) plan: Arc<Plan>,
-    pub(super) state: State,
-    pub(super) monitor: Arc<Monitor>,
+    plan: Arc<Plan>,
+    monitor: Arc<Monitor>,
     members: Vec<Member>,
-    timers: Timers,
+    timers: Timers<Self>,
     /// The first signal's time, from which the machine's are counted.
     epoch: Option<Instant>,
-    released: bool,
-    pub(super) hooks: Hooks,
+    narrator: Narrator,
+    hooks: Hooks,
 }
 
 /// What the supervisor is made of.
@@ -54,24 +58,24 @@ pub(crate) enum MemberSpec {
     Job(Box<JobStart>),
 }
 
-/// What the supervisor tells the world.
+/// What the supervisor tells the rest of the program.
 pub(crate) struct Hooks {
     pub(crate) language: Language,
     pub(crate) codes: ExitCodes,
-    /// Whether the log names what is abandoned and lost, beyond the transcript's lines.
-    pub(crate) details: bool,
+    pub(crate) detail: LogDetail,
     /// How often waiting is reported; zero is never.
     pub(crate) progress_interval: Duration,
     /// Cancelled when rejecting begins, for the streams.
     pub(crate) streams: CancellationToken,
     /// Called when the exit begins.
     pub(crate) on_begin: Box<dyn FnMut() + Send>,
-    /// Who hears how things stand.
+    /// Told how things stand.
     pub(crate) watch: Option<Heartbeat>,
     /// Called when a server has failed. If that is because the program has stopped its `System`: how long the exit may
     /// take.
     pub(crate) system_stopped: Box<dyn FnMut() -> Option<Duration> + Send>,
-    /// Called at the end, with the report. Nothing follows.
+    /// Called at the end, with the report, and must not block. The supervisor has nothing left to do then: another thread
+    /// writes the report.
     pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
 }
 
@@ -101,7 +105,7 @@ impl ShutdownSupervisor {
             let label = setup.hooks.language.label(spec.kind, &spec.name);
             members.push(match recruit {
                 MemberSpec::Server(server) => {
-                    let id = crate::sequence::MemberId(index);
+                    let id = MemberId(index);
                     let died = address.clone().recipient();
                     let actor =
                         HttpServerActor::new(*server, setup.plan.timeouts().keep_alive_grace, id, died)?;
@@ -115,25 +119,25 @@ impl ShutdownSupervisor {
             });
         }
         let supervisor = Self {
-            state: State::new(&setup.plan),
             plan: setup.plan,
             monitor: setup.monitor,
             members,
-            timers: Timers::default(),
+            timers: Timers::new(Self::timers_due),
             epoch: None,
-            released: false,
+            narrator: Narrator::new(setup.hooks.language, setup.hooks.detail),
             hooks: setup.hooks,
         };
         Ok(context.run(supervisor))
     }
 
-    /// Takes an event through the machine, and carries out what it says.
-    fn step(&mut self, event: Event, ctx: &mut Context<Self>) {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            for effect in self.state.apply(&self.plan, event) {
+    /// Takes an event through the machine, and carries out what it says. `detail` is the reason of a request to stop, or
+    /// the error of a task's answer.
+    fn step(&mut self, event: Event, detail: Option<String>, ctx: &mut Context<Self>) {
+        let mut events = VecDeque::from([(event, detail)]);
+        while let Some((event, detail)) = events.pop_front() {
+            for effect in self.monitor.write(|recorder| recorder.step(event, detail)) {
                 if let Some(follows) = self.carry_out(effect, ctx) {
-                    events.push_back(follows);
+                    events.push_back((follows, None));
                 }
             }
         }
@@ -148,7 +152,10 @@ impl ShutdownSupervisor {
             Effect::RunTask(id) => return self.ask(id, ctx),
             Effect::TimeOut(id) => self.cancel(id, TaskStatus::TimedOut),
             Effect::CutOff(id) => self.cancel(id, TaskStatus::CutOff),
-            Effect::Leave { by, .. } => self.monitor.write(|record| record.leave(by)),
+            Effect::Leave { phase, by } => {
+                let took = self.monitor.read(|recorder| recorder.duration_of(phase));
+                self.narrator.phase_ended(self.plan.phases()[phase].kind, took, by.name());
+            }
             Effect::Exit(outcome) => self.exit(outcome),
         }
         None
@@ -156,37 +163,35 @@ impl ShutdownSupervisor {
 
     fn begin(&mut self, ctx: &mut Context<Self>) {
         (self.hooks.on_begin)();
-        self.monitor.write(super::recorder::Recorder::begin);
-        log::info!("{}", self.hooks.language.begun());
+        self.narrator.begun(&self.monitor.read(|recorder| recorder.reason().to_owned()));
         for member in &self.members {
             if let Address::Server(server) = &member.address {
                 server.do_send(EnterLameDuck);
             }
         }
         if !self.hooks.progress_interval.is_zero() {
-            ctx.run_interval(self.hooks.progress_interval, |supervisor, _| supervisor.report_progress());
+            ctx.run_interval(self.hooks.progress_interval, |supervisor, _| {
+                for line in supervisor.progress() {
+                    log::info!(event = "progress"; "{line}");
+                }
+            });
         }
     }
 
     fn enter(&mut self, index: usize) {
         let phase = &self.plan.phases()[index];
-        self.monitor.write(|record| record.enter(index));
         if phase.kind == PhaseKind::Drain {
             self.hooks.streams.cancel();
         }
-        // Resources are a phase each, and one line for all.
-        if phase.kind != PhaseKind::Release || !std::mem::replace(&mut self.released, true) {
-            log::info!("{}", self.hooks.language.phase(phase.kind, phase.delay));
-        }
+        self.narrator.phase_started(phase);
         self.tell_watch();
     }
 
     fn ask(&mut self, id: TaskId, ctx: &mut Context<Self>) -> Option<Event> {
         let (task, phase) = (self.plan.task(id), self.plan.phase_of(id));
         let ask = RunTask { id, phase, timeout: task.timeout, reply: ctx.address().recipient() };
-        self.monitor.write(|record| record.asked(id));
         if phase.is_some_and(PhaseKind::closes_servers) {
-            log::info!("{}", self.hooks.language.closing(&self.plan.member_of(id).name));
+            self.narrator.server_closing(&self.plan.member_of(id).name);
         }
         let asked = match &self.members[task.member.0].address {
             Address::Server(server) => server.try_send(ask).is_ok(),
@@ -195,18 +200,16 @@ impl ShutdownSupervisor {
         (!asked).then_some(Event::TaskFinished { task: id, result: TaskResult::Unreachable })
     }
 
-    /// Tells a member that it is not waited for any more, and says so.
-    fn cancel(&mut self, id: TaskId, fate: TaskStatus) {
+    /// Tells a member that it is no longer waited for, and says so.
+    fn cancel(&mut self, id: TaskId, status: TaskStatus) {
         self.tell(id);
-        if self.is_draining_server(id) {
+        if self.plan.drains_a_server(id) {
             self.abandon(&self.plan.member_of(id).name);
-        } else {
-            log::warn!("{}", self.hooks.language.timed_out(&self.member(id).label));
         }
-        self.monitor.write(|record| record.ended(id, fate, None));
+        self.say_ended(id, status, None);
     }
 
-    /// Tells a member that it is not waited for any more. Telling again changes nothing.
+    /// Tells a member that it is no longer waited for. Telling again changes nothing.
     fn tell(&self, id: TaskId) {
         match &self.member(id).address {
             Address::Server(server) => server.do_send(Cancel { id }),
@@ -215,132 +218,109 @@ impl ShutdownSupervisor {
     }
 
     fn abandon(&self, server: &str) {
-        let language = self.hooks.language;
-        self.monitor.write(|record| {
-            let abandoned = record.abandon(server);
-            if self.hooks.details {
-                for request in abandoned.iter().take(NAMED) {
-                    let line = language.abandoned(server, &request.method, &request.path, request.age);
-                    log::warn!("{line}");
-                }
+        self.monitor.write(|recorder| {
+            if let Some(requests) = recorder.abandon(server) {
+                self.narrator.requests_abandoned(server, requests);
             }
         });
     }
 
+    fn say_ended(&self, id: TaskId, status: TaskStatus, error: Option<&str>) {
+        let took = self.monitor.read(|recorder| recorder.duration(id));
+        self.narrator.member_ended(self.named(id), self.plan.phase_of(id), status, took, error);
+    }
+
     fn exit(&mut self, outcome: Outcome) {
-        let language = self.hooks.language;
         self.finalize_unfinished();
-        match outcome {
-            Outcome::Clean => log::info!("{}", language.clean()),
-            Outcome::Incomplete => log::warn!("{}", language.incomplete()),
-            Outcome::TimedOut => log::error!("{}", language.deadline()),
-            Outcome::Forced => log::error!("{}", language.forced()),
-        }
-        let report = self
-            .monitor
-            .write(|record| record.report(&self.plan, self.state.statuses(), outcome, self.hooks.codes));
+        let (codes, language) = (self.hooks.codes, self.hooks.language);
+        let report = self.monitor.write(|recorder| recorder.report(outcome, codes, language));
+        self.narrator.ended(&report);
+        self.tell_watch();
         (self.hooks.on_exit)(report);
     }
 
-    /// Names what was cut off by a sudden end, and what is lost with whoever did not do its part.
+    /// Names what was cut off by a sudden end, and what is lost with jobs that were not done.
     fn finalize_unfinished(&self) {
-        for (id, &fate) in self.state.statuses().iter() {
-            if fate == TaskStatus::Done {
+        let statuses = self.monitor.read(|recorder| recorder.state().statuses().clone());
+        for (id, &status) in statuses.iter() {
+            if status == TaskStatus::Done {
                 continue;
             }
-            if fate == TaskStatus::CutOff {
+            if status == TaskStatus::CutOff {
                 self.tell(id);
             }
             // A server that failed was not waited for: what it still has in flight is cut off, too.
-            let was_asked = matches!(fate, TaskStatus::CutOff | TaskStatus::Unreachable);
-            if was_asked && self.is_draining_server(id) {
+            let was_asked = matches!(status, TaskStatus::CutOff | TaskStatus::Unreachable);
+            if was_asked && self.plan.drains_a_server(id) {
                 self.abandon(&self.plan.member_of(id).name);
             }
-            let member = self.member(id);
-            if let Some(lost) = member.unsaved.as_ref().and_then(lost) {
-                log::error!("{}", self.hooks.language.lost(&member.label, &lost));
-                self.monitor.write(|record| record.lost(id, &lost));
+            if let Some(lost) = self.member(id).unsaved.as_ref().and_then(lost) {
+                self.narrator.lost(self.named(id), &lost);
+                self.monitor.write(|recorder| recorder.lost(id, &lost));
             }
         }
     }
 
-    fn ended(&mut self, ended: TaskFinished, ctx: &mut Context<Self>) {
-        // Too late: its fate is sealed, and so is what the report says of it.
-        if !self.state.is_waited_for(ended.id) {
+    fn finished(&mut self, finished: TaskFinished, ctx: &mut Context<Self>) {
+        // Too late: how it ended is settled, and so is what the report says of it.
+        if !self.monitor.read(|recorder| recorder.state().is_waited_for(finished.id)) {
             return;
         }
-        let member = self.member(ended.id);
-        let language = self.hooks.language;
-        let error = ended.error.clone().unwrap_or_default();
-        match ended.result {
-            TaskResult::Done if self.plan.phase_of(ended.id).is_some_and(PhaseKind::closes_servers) => {
-                log::info!("{}", language.closed(&self.plan.member_of(ended.id).name));
-            }
-            TaskResult::Done => {}
-            TaskResult::Failed => log::error!("{}", language.failed(&member.label, &error)),
-            TaskResult::Panicked => log::error!("{}", language.panicked(&member.label, &error)),
-            TaskResult::Unreachable => log::error!("{}", language.unreachable(&member.label)),
-        }
-        self.monitor.write(|record| record.ended(ended.id, ended.result.into(), ended.error));
-        self.step(Event::TaskFinished { task: ended.id, result: ended.result }, ctx);
+        self.say_ended(finished.id, finished.result.into(), finished.error.as_deref());
+        self.step(Event::TaskFinished { task: finished.id, result: finished.result }, finished.error, ctx);
     }
 
     /// Every timer that is due, in order; then the next one runs.
-    pub(super) fn timers_due(&mut self, ctx: &mut Context<Self>) {
+    fn timers_due(&mut self, ctx: &mut Context<Self>) {
         self.timers.ran_out();
         while let Some(timer) = self.timers.next_due() {
-            self.step(Event::Timer(timer), ctx);
+            self.step(Event::Timer(timer), None, ctx);
         }
         self.timers.run(ctx);
     }
 
-    fn report_progress(&self) {
-        for line in self.progress() {
-            log::info!("{line}");
+    /// What is waited for, and for how long still.
+    fn progress(&self) -> Vec<String> {
+        let left = |timer| self.timers.left(timer).unwrap_or_default();
+        self.monitor.read(|recorder| {
+            let longest = recorder.state().pending().map(|id| left(Timer::of(&self.plan, id))).max();
+            let left = longest.unwrap_or_default().min(left(Timer::Deadline));
+            progress(&self.plan, recorder, self.hooks.language, left, |id| &self.member(id).label)
+        })
+    }
+
+    fn tell_watch(&mut self) {
+        let standing = self.hooks.watch.is_some().then(|| self.standing());
+        if let Some((watch, standing)) = self.hooks.watch.as_mut().zip(standing) {
+            (watch.tell)(&standing);
         }
     }
 
-    /// Who is waited for, and for how long still: the requests in a line, the others in another.
-    pub(super) fn progress(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let pending: Vec<_> = self.state.pending().collect();
-        let left = |timer| self.timers.left(timer).unwrap_or_default();
-        let longest = pending.iter().map(|&id| left(Timer::of(&self.plan, id))).max();
-        let Some(longest) = longest else { return lines };
-        let left = longest.min(left(Timer::Deadline));
+    fn standing(&self) -> Standing {
         let language = self.hooks.language;
-        let (servers, others): (Vec<_>, Vec<_>) =
-            pending.into_iter().partition(|&id| self.is_draining_server(id));
-        if !servers.is_empty() {
-            let (count, oldest) = self.monitor.read(|record| {
-                let count = record.servers().map(|server| server.drain().gate.in_flight()).sum();
-                let all = record.servers().flat_map(|server| server.drain().connections.in_flight());
-                (count, all.max_by_key(|request| request.age))
-            });
-            let oldest = oldest.as_ref().map(|it| (it.method.as_str(), it.path.as_str(), it.age));
-            lines.push(language.progress_requests(count, oldest, left));
-        }
-        if !others.is_empty() {
-            let label = |&id: &TaskId| self.member(id).label.clone();
-            let named: Vec<_> = others.iter().take(NAMED).map(label).collect();
-            let more = others.len() - named.len();
-            lines.push(language.progress_members(&named, more, left));
-        }
-        lines
+        let (phase, verdict, deadline_left) = self.monitor.read(|recorder| {
+            (recorder.state().phase(), recorder.verdict().map(str::to_owned), recorder.deadline_left())
+        });
+        let status = match (verdict, phase.map(|index| &self.plan.phases()[index])) {
+            (Some(verdict), _) => verdict,
+            (None, Some(phase)) => {
+                let phase = language.phase(phase.kind, phase.delay);
+                [phase].into_iter().chain(self.progress()).collect::<Vec<_>>().join("; ")
+            }
+            (None, None) => language.started().to_owned(),
+        };
+        Standing { status, deadline_left }
     }
 
     fn member(&self, id: TaskId) -> &Member {
         &self.members[self.plan.task(id).member.0]
     }
 
-    /// Whether it is a server's requests that are waited for, each of which has a name of its own.
-    fn is_draining_server(&self, id: TaskId) -> bool {
-        self.plan.member_of(id).kind.is_server() && self.plan.phase_of(id) == Some(PhaseKind::Drain)
+    fn named(&self, id: TaskId) -> Named<'_> {
+        let member = self.plan.member_of(id);
+        Named { kind: member.kind, name: &member.name, label: &self.member(id).label }
     }
 }
-
-/// How many are named in one go.
-const NAMED: usize = 10;
 
 /// What a job says is lost. One that panics instead does not take the exit along.
 fn lost(unsaved: &Unsaved) -> Option<String> {
@@ -362,10 +342,8 @@ impl Handler<SignalReceived> for ShutdownSupervisor {
 
     fn handle(&mut self, signal: SignalReceived, ctx: &mut Self::Context) {
         let epoch = *self.epoch.get_or_insert(signal.at);
-        let reason = signal.name;
-        self.asked_by(reason);
         let at = signal.at.saturating_duration_since(epoch);
-        self.step(Event::Signal(Signal { at, kind: signal.kind }), ctx);
+        self.step(Event::Signal(Signal { at, kind: signal.kind }), Some(signal.name), ctx);
     }
 }
 
@@ -373,8 +351,7 @@ impl Handler<StopRequested> for ShutdownSupervisor {
     type Result = ();
 
     fn handle(&mut self, stop: StopRequested, ctx: &mut Self::Context) {
-        self.asked_by(stop.reason);
-        self.step(Event::Stop, ctx);
+        self.step(Event::Stop, Some(stop.reason), ctx);
     }
 }
 
@@ -383,21 +360,25 @@ impl Handler<ServerFailed> for ShutdownSupervisor {
 
     fn handle(&mut self, failed: ServerFailed, ctx: &mut Self::Context) {
         let name = &self.plan.members()[failed.member.0].name;
-        log::error!("{}", self.hooks.language.server_failed(name));
+        self.narrator.server_failed(name);
+        let reason = format!("server {name} failed");
         // If the program has stopped its `System`, that ends the other threads within this time.
         ctx.run_later(SYSTEM_STOP_DELAY, move |supervisor, ctx| {
-            if !supervisor.notice_system_stop(ctx) {
-                let name = &supervisor.plan.members()[failed.member.0].name;
-                supervisor.asked_by(format!("server {name} failed"));
+            let reason = if supervisor.notice_system_stop(ctx) {
+                SYSTEM_STOP.to_owned()
+            } else {
                 ctx.run_later(SYSTEM_STOP_RECHECK, |supervisor, ctx| {
                     supervisor.notice_system_stop(ctx);
                 });
-            }
-            supervisor.step(Event::MemberFailed { member: failed.member }, ctx);
+                reason
+            };
+            supervisor.step(Event::MemberFailed { member: failed.member }, Some(reason), ctx);
         });
     }
 }
 
+/// The reason of an exit that the program started by stopping its `System`.
+const SYSTEM_STOP: &str = "System::stop()";
 /// How long a stopped `System` may take to end its threads, before the failure of a server is taken for its own.
 const SYSTEM_STOP_DELAY: Duration = Duration::from_millis(10);
 /// When it is looked at once more, for a machine that is busy.
@@ -408,8 +389,9 @@ impl ShutdownSupervisor {
     fn notice_system_stop(&mut self, ctx: &mut Context<Self>) -> bool {
         let left = (self.hooks.system_stopped)();
         if let Some(left) = left {
-            self.asked_by("System::stop()".to_owned());
-            ctx.run_later(left, |supervisor, ctx| supervisor.step(Event::Timer(Timer::Deadline), ctx));
+            ctx.run_later(left, |supervisor, ctx| {
+                supervisor.step(Event::Timer(Timer::Deadline), None, ctx);
+            });
         }
         left.is_some()
     }
@@ -418,22 +400,13 @@ impl ShutdownSupervisor {
 impl Handler<TaskFinished> for ShutdownSupervisor {
     type Result = ();
 
-    fn handle(&mut self, ended: TaskFinished, ctx: &mut Self::Context) {
-        self.ended(ended, ctx);
-    }
-}
-
-impl ShutdownSupervisor {
-    /// The first to ask is the reason.
-    fn asked_by(&self, reason: String) {
-        if self.state.is_serving() {
-            self.monitor.write(|record| record.reason.get_or_insert(reason).len());
-        }
+    fn handle(&mut self, finished: TaskFinished, ctx: &mut Self::Context) {
+        self.finished(finished, ctx);
     }
 }
 
 impl std::fmt::Debug for ShutdownSupervisor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ShutdownSupervisor").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("ShutdownSupervisor").field("monitor", &self.monitor).finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ mod callbacks;
 mod checkpoints;
 mod crowd;
 mod ending;
+mod events;
 mod heartbeat;
 mod order;
 mod rig;

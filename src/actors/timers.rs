@@ -6,26 +6,31 @@ use std::{collections::BTreeSet, time::Duration};
 use actix::prelude::*;
 use tokio::time::Instant;
 
-use super::ShutdownSupervisor;
 use crate::sequence::Timer;
 
-/// The timers that are armed, and the one that is running.
-#[derive(Debug, Default)]
-pub(super) struct Timers {
+/// The timers that are armed, and the one that is running in the context of the actor `A`.
+#[derive(Debug)]
+pub(super) struct Timers<A: Actor<Context = Context<A>>> {
     armed: BTreeSet<(Instant, Timer)>,
     running: Option<(Instant, SpawnHandle)>,
+    /// Called when a timer is due.
+    due: fn(&mut A, &mut Context<A>),
 }
 
-impl Timers {
+impl<A: Actor<Context = Context<A>>> Timers<A> {
+    pub(super) fn new(due: fn(&mut A, &mut Context<A>)) -> Self {
+        Self { armed: BTreeSet::new(), running: None, due }
+    }
+
     /// Comes back with `timer` after so long.
-    pub(super) fn arm(&mut self, timer: Timer, after: Duration, ctx: &mut Context<ShutdownSupervisor>) {
+    pub(super) fn arm(&mut self, timer: Timer, after: Duration, ctx: &mut Context<A>) {
         let now = Instant::now();
         let at = now.checked_add(after).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 60 * 60));
         self.armed.insert((at, timer));
         self.run(ctx);
     }
 
-    /// The next timer that is due. The deadline comes before any bound that ends with it.
+    /// The next timer that is due. The deadline comes before any timeout that ends with it.
     pub(super) fn next_due(&mut self) -> Option<Timer> {
         let &(at, timer) = self.armed.first()?;
         if at > Instant::now() {
@@ -41,8 +46,8 @@ impl Timers {
         Some(at.saturating_duration_since(Instant::now()))
     }
 
-    /// Sees to it that the next timer is the one that runs.
-    pub(super) fn run(&mut self, ctx: &mut Context<ShutdownSupervisor>) {
+    /// Runs the next timer.
+    pub(super) fn run(&mut self, ctx: &mut Context<A>) {
         let Some(&(at, _)) = self.armed.first() else { return };
         if let Some((running, handle)) = self.running {
             if running == at {
@@ -51,7 +56,7 @@ impl Timers {
             ctx.cancel_future(handle);
         }
         let after = at.saturating_duration_since(Instant::now());
-        let handle = ctx.run_later(after, ShutdownSupervisor::timers_due);
+        let handle = ctx.run_later(after, self.due);
         self.running = Some((at, handle));
     }
 

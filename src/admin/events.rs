@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::status::StatusSource;
-use crate::{ExitHandle, actors::Status};
+use crate::{ExitHandle, report::Status};
 use actix_web::{
     rt::time::{Instant, sleep_until},
     web::Bytes,
@@ -190,6 +190,6 @@ impl Snapshot {
 fn without_time(status: &mut Status) {
     status.deadline_left_ms = status.deadline_left_ms.map(|_| 0);
     for request in status.servers.iter_mut().flat_map(|server| &mut server.oldest) {
-        request.age_ms = 0;
+        request.age = Duration::ZERO;
     }
 }

@@ -14,7 +14,7 @@ use prometheus_client::{
 };
 
 use super::refusals::Refusals;
-use crate::{ExitHandle, actors::Status, sequence::PhaseKind};
+use crate::{ExitHandle, report::Status, sequence::PhaseKind};
 
 /// Every metric, ready to be scraped. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -176,7 +176,7 @@ fn of_the_exit(status: &Status, families: &mut Families<'_>) -> fmt::Result {
     // Each resource is released in a phase of its own.
     let mut phases: BTreeMap<&str, u64> = BTreeMap::new();
     for phase in &status.phases {
-        *phases.entry(phase.name).or_default() += phase.duration_ms.unwrap_or(0);
+        *phases.entry(phase.kind.name()).or_default() += phase.duration_ms.unwrap_or(0);
     }
     families.gauge(
         "graceful_exit_phase_duration",

@@ -58,10 +58,10 @@ impl Names {
     fn in_language(language: Language) -> Self {
         Self {
             tag: language.tag(),
-            phase: PhaseKind::ALL.iter().map(|it| (it.name(), language.phase_name(it.name()))).collect(),
-            outcome: Outcome::ALL.iter().map(|it| (it.name(), language.outcome(it.name()))).collect(),
-            ended_by: EndedBy::ALL.iter().map(|it| (it.name(), language.ended_by(it.name()))).collect(),
-            state: TaskStatus::ALL.iter().map(|it| (it.name(), language.fate(it.name()))).collect(),
+            phase: PhaseKind::ALL.iter().map(|it| (it.name(), language.phase_name(*it))).collect(),
+            outcome: Outcome::ALL.iter().map(|it| (it.name(), language.outcome(*it))).collect(),
+            ended_by: EndedBy::ALL.iter().map(|it| (it.name(), language.ended_by(*it))).collect(),
+            state: TaskStatus::ALL.iter().map(|it| (it.name(), language.status(*it))).collect(),
         }
     }
 }

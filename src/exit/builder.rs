@@ -9,7 +9,7 @@ use super::{
     start_guard::StartGuard,
 };
 use crate::{
-    actors::{Checkpoint, Job, JobContext, JobError, ReleaseResource, RunCallback},
+    actors::{Checkpoint, Job, JobContext, JobError, LogDetail, ReleaseResource, RunCallback},
     drain::Rejection,
     locale::Language,
     os::{
@@ -30,7 +30,7 @@ pub struct GracefulExit {
     pub(super) progress_interval: Duration,
     pub(super) codes: ExitCodes,
     pub(super) language: Language,
-    pub(super) details: bool,
+    pub(super) log_detail: LogDetail,
     pub(super) rejection: Option<Rejection>,
     pub(super) report_path: Option<PathBuf>,
     pub(super) report_keep: u32,
@@ -118,7 +118,7 @@ impl GracefulExit {
             progress_interval: Duration::from_secs(1),
             codes: ExitCodes::default(),
             language: Language::default(),
-            details: true,
+            log_detail: LogDetail::default(),
             rejection: None,
             report_path: None,
             report_keep: 0,
@@ -186,9 +186,9 @@ impl GracefulExit {
         self
     }
 
-    /// Whether the log also names each request that is cut off, and ends with a summary: it does by default.
-    pub fn details(mut self, details: bool) -> Self {
-        self.details = details;
+    /// How much the log says at the end: a summary by default.
+    pub fn log_detail(mut self, detail: LogDetail) -> Self {
+        self.log_detail = detail;
         self
     }
 

@@ -1,6 +1,6 @@
 //! [`StartError`]: why an exit cannot be started.
 
-use std::{error::Error, fmt, io};
+use std::{error::Error, fmt, io, path::PathBuf};
 
 use crate::{os::signals::InstallError, sequence::PlanError, server::BindError};
 
@@ -18,6 +18,14 @@ pub enum StartError {
     HardStop(io::Error),
     /// A server cannot listen on one of its addresses.
     Bind(BindError),
+    /// The report cannot be written.
+    #[non_exhaustive]
+    Report {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
     /// A server's workers cannot be started.
     #[non_exhaustive]
     Serve {
@@ -41,6 +49,9 @@ impl fmt::Display for StartError {
             Self::Signals(error) => error.fmt(f),
             Self::HardStop(error) => write!(f, "the thread of the hard stop cannot be started: {error}"),
             Self::Bind(error) => error.fmt(f),
+            Self::Report { path, source } => {
+                write!(f, "the report cannot be written to {}: {source}", path.display())
+            }
             Self::Serve { server, source } => write!(f, "server {server} cannot be started: {source}"),
             Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
             Self::InsideRuntime => f.write_str(
@@ -57,7 +68,10 @@ impl Error for StartError {
             Self::Plan(error) => Some(error),
             Self::Signals(error) => Some(error),
             Self::Bind(error) => Some(error),
-            Self::HardStop(error) | Self::Thread(error) | Self::Serve { source: error, .. } => Some(error),
+            Self::HardStop(error)
+            | Self::Thread(error)
+            | Self::Report { source: error, .. }
+            | Self::Serve { source: error, .. } => Some(error),
             Self::InsideRuntime | Self::Supervisor => None,
         }
     }
@@ -67,7 +81,9 @@ impl From<StartError> for io::Error {
     fn from(error: StartError) -> Self {
         let cause = match &error {
             StartError::Bind(error) => Some(&error.source),
-            StartError::HardStop(error) | StartError::Thread(error) => Some(error),
+            StartError::HardStop(error)
+            | StartError::Thread(error)
+            | StartError::Report { source: error, .. } => Some(error),
             StartError::Serve { source, .. } => Some(source),
             StartError::Signals(error) => error.system(),
             StartError::Plan(_) | StartError::InsideRuntime | StartError::Supervisor => None,

@@ -1,7 +1,6 @@
 //! How the process ends: what arms the hard stop, what happens once the outcome is settled, and the end itself.
 
 use std::{
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,9 +24,8 @@ use crate::{
         hard_stop::{self, Cause, HardStop},
         signals::{ReceivedSignal, Sender, SignalName},
     },
-    report_file::ReportFile,
-    sequence::{ExitCodes, Meaning, Outcome, Report, Signal, SignalKind, SignalRule},
-    summary,
+    report::{Report, ReportFile},
+    sequence::{ExitCodes, Meaning, Outcome, Signal, SignalKind, SignalRule},
 };
 
 /// How long after a signal during the start the process ends, whatever blocks it.
@@ -140,9 +138,7 @@ pub(super) struct Finish {
     pub(super) armed: Armed,
     pub(super) codes: ExitCodes,
     pub(super) timeout: Duration,
-    pub(super) report_path: Option<PathBuf>,
-    pub(super) report_keep: u32,
-    pub(super) summary: bool,
+    pub(super) report_file: Option<ReportFile>,
     pub(super) flush_log: Box<dyn FnMut(Duration) + Send>,
     pub(super) language: Language,
     pub(super) at_end: OnFinish,
@@ -163,7 +159,7 @@ impl Finish {
             }
             return self.resolve(None).await;
         };
-        self.tell(&report);
+        self.write_report(&report);
         final_responses(&self.shared, report.outcome).await;
         // Before the log's flush: that is the user's code, and the exit is what it is by now.
         arm(self.armed.hard_stop.as_ref(), Cause::Finished, HARD_STOP_AFTER_FINISH, report.exit_code);
@@ -197,19 +193,11 @@ impl Finish {
         hard_stop::exit_immediately(self.codes.timed_out);
     }
 
-    /// The last lines of the log, and the report's file.
-    fn tell(&self, report: &Report) {
-        let file = ReportFile::from(report);
-        if self.summary {
-            for line in summary::lines(&file, self.language) {
-                log::info!("{line}");
-            }
-        }
-        if let Some(path) = &self.report_path {
-            let _ = self.report_keep;
-            if let Err(error) = file.write(path) {
-                log::error!("{}", self.language.report_failed(&path.display(), &error));
-            }
+    fn write_report(&mut self, report: &Report) {
+        let Some(file) = self.report_file.take() else { return };
+        let path = file.path().display().to_string();
+        if let Err(error) = file.write(report) {
+            log::error!("{}", self.language.report_failed(&path, &error));
         }
     }
 
@@ -261,7 +249,7 @@ mod tests {
     fn a_connection_of_the_last_moment_is_waited_for_unless_the_end_is_sudden() {
         let handle = Handle::new("web".into(), Drain::new(1));
         let plan = Plan::new(Timeouts::default(), Vec::new()).expect("it may be empty");
-        let monitor = Monitor::new(Arc::new(plan), std::slice::from_ref(&handle));
+        let monitor = Monitor::new(Arc::new(plan), std::slice::from_ref(&handle), None);
         let open = handle.drain().connections.register(0);
         assert!(!is_awaited(&monitor, Outcome::Forced));
         assert!(is_awaited(&monitor, Outcome::Clean));

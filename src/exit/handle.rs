@@ -7,8 +7,8 @@ use tokio::sync::{Notify, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    actors::{Monitor, ShutdownSupervisor, Status, StopRequested},
-    sequence::Report,
+    actors::{Monitor, ShutdownSupervisor, StopRequested},
+    report::{Report, Status},
     server::Address,
 };
 

@@ -19,7 +19,7 @@ use crate::{
         hard_stop::{HardStop, Messages},
         signals::Signals,
     },
-    sequence::Report,
+    report::Report,
 };
 
 impl GracefulExit {

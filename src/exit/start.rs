@@ -1,6 +1,6 @@
 //! The wiring: what is bound and started, in that order.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -18,6 +18,7 @@ use crate::{
     },
     drain::Rejection,
     os::{arbiters::Arbiters, signals},
+    report::{PreviousExit, ReportFile},
     sequence::{Kind, Member, Plan, PlanError, Timeouts},
     server::{Address, BoundServer, Server, StartedServer, Stop},
 };
@@ -30,6 +31,7 @@ impl GracefulExit {
     pub(super) async fn start(self, thread: ExitThread, system: System) -> Result<(), StartError> {
         let Some(Armed { hard_stop, signals }) = self.armed else { return Err(StartError::Supervisor) };
         let plan = Arc::new(plan(&self.timeouts, &self.servers, &self.jobs).map_err(StartError::Plan)?);
+        let (report_file, previous) = report_file(self.report_path, self.report_keep)?;
         let free_ports = self.free_ports;
         let servers = self.servers.into_iter();
         let servers = servers.map(|server| if free_ports { server.use_free_ports() } else { server });
@@ -37,10 +39,17 @@ impl GracefulExit {
             servers.map(BoundServer::bind).collect::<Result<Vec<_>, _>>().map_err(StartError::Bind)?;
         let handles: Vec<_> = opened.iter().map(|server| server.handle.clone()).collect();
         let _ = self.shared.addresses.set(opened.iter().map(addresses).collect()); // an exit starts once
-        let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles));
+        let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles, previous.clone()));
         let _ = self.shared.monitor.set(Arc::clone(&monitor)); // as above
 
         let language = self.language;
+        match &previous {
+            Some(previous) if previous.was_killed() => log::warn!("{}", language.previous_run_killed()),
+            Some(PreviousExit { verdict: Some(verdict), .. }) => {
+                log::info!("{}", language.previous_exit(verdict));
+            }
+            Some(_) | None => {}
+        }
         if !plan.overrun().is_zero() {
             log::warn!("{}", language.overrun(plan.worst_case(), self.timeouts.timeout));
         }
@@ -67,7 +76,7 @@ impl GracefulExit {
         let hooks = Hooks {
             language,
             codes: self.codes,
-            details: self.details,
+            detail: self.log_detail,
             progress_interval: self.progress_interval,
             streams: self.shared.streams.clone(),
             #[cfg(all(unix, feature = "systemd"))]
@@ -109,9 +118,7 @@ impl GracefulExit {
             armed: Armed { hard_stop, signals },
             codes: self.codes,
             timeout: self.timeouts.timeout,
-            report_path: self.report_path,
-            report_keep: self.report_keep,
-            summary: self.details,
+            report_file,
             flush_log: self.flush_log,
             language,
             at_end: self.on_finish,
@@ -122,6 +129,16 @@ impl GracefulExit {
         thread.end_with(move || finish.carry_out(report));
         Ok(())
     }
+}
+
+/// Checks that the report can be written, and finds out how the run before ended.
+fn report_file(
+    path: Option<PathBuf>,
+    keep: u32,
+) -> Result<(Option<ReportFile>, Option<PreviousExit>), StartError> {
+    let Some(path) = path else { return Ok((None, None)) };
+    let opened = ReportFile::open(&path, keep).map_err(|source| StartError::Report { path, source })?;
+    Ok((Some(opened.0), opened.1))
 }
 
 fn plan(timeouts: &Timeouts, servers: &[Server], jobs: &[Job]) -> Result<Plan, PlanError> {

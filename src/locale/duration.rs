@@ -8,7 +8,9 @@ pub fn rounded(duration: Duration) -> String {
     if duration < Duration::from_secs(1) {
         format!("{}ms", duration.as_millis())
     } else if duration < Duration::from_secs(120) {
-        format!("{:.1}s", duration.as_secs_f64())
+        // By the whole milliseconds that a report has, so that it reads the same from memory and from its file.
+        let whole = Duration::new(duration.as_secs(), duration.subsec_millis() * 1_000_000);
+        format!("{:.1}s", whole.as_secs_f64())
     } else {
         format!("{}m{:02}s", duration.as_secs() / 60, duration.as_secs() % 60)
     }

@@ -118,11 +118,11 @@ sentences! {
         zh_hant: "{label}遺失：{what}",
     }
 
-    /// A request is cut off.
-    pub abandoned(server: &str, method: &str, path: &str, age: Duration => rounded) {
-        en: "server {server}: cut off {method} {path} after {age}",
-        zh: "服务器{server}：已中断 {method} {path}（已执行 {age}）",
-        zh_hant: "伺服器{server}：已中斷 {method} {path}（已執行 {age}）",
+    /// Requests of one name are cut off; the oldest had this age.
+    pub abandoned(server: &str, request: &str, age: Duration => rounded) {
+        en: "server {server}: cut off {request} after {age}",
+        zh: "服务器{server}：已中断 {request}（已执行 {age}）",
+        zh_hant: "伺服器{server}：已中斷 {request}（已執行 {age}）",
     }
 
     label_of_server(name: &str) { en: "server {name}", zh: "服务器{name}", zh_hant: "伺服器{name}" }

@@ -16,6 +16,7 @@ mod sentences;
 #[cfg(feature = "settings")]
 mod settings;
 mod start;
+mod verdict;
 
 pub use duration::rounded;
 pub use escape::{escaped, is_misleading};

@@ -8,7 +8,7 @@ use super::{
 };
 
 fixed_sentences! {
-    pub(super) comma { en: ", ", zh: "、", zh_hant: "、" }
+    pub(crate) comma { en: ", ", zh: "、", zh_hant: "、" }
 }
 
 sentences! {

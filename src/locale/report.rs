@@ -1,9 +1,41 @@
-//! A report as a person reads it: the names of outcomes and phases, and the lines around them.
+//! A report as a person reads it: the names of outcomes, phases and states, and the lines around them.
 
 use std::time::Duration;
 
-use super::{Language, rounded, sentences::sentences};
-use crate::sequence::Kind;
+use super::{
+    Language, rounded,
+    sentences::{fixed_sentences, sentences},
+};
+use crate::sequence::{EndedBy, Kind, Outcome, PhaseKind, TaskStatus};
+
+fixed_sentences! {
+    clean_outcome { en: "clean", zh: "正常", zh_hant: "正常" }
+    incomplete_outcome { en: "incomplete", zh: "未全部完成", zh_hant: "未全部完成" }
+    timed_out_outcome { en: "timed out", zh: "超时", zh_hant: "超時" }
+    forced_outcome { en: "forced", zh: "强制", zh_hant: "強制" }
+
+    ready_delay_phase { en: "not ready, yet serving", zh: "未就绪但继续服务", zh_hant: "未就緒但繼續服務" }
+    drain_phase { en: "drain", zh: "等待请求完结", zh_hant: "等待請求完結" }
+    close_servers_phase { en: "close servers", zh: "关闭服务器", zh_hant: "關閉伺服器" }
+    callbacks_phase { en: "callbacks", zh: "执行回调", zh_hant: "執行回呼" }
+    release_phase { en: "release", zh: "释放资源", zh_hant: "釋放資源" }
+    close_last_phase { en: "close last servers", zh: "关闭最后的服务器", zh_hant: "關閉最後的伺服器" }
+
+    by_timeout { en: "timed out", zh: "超时", zh_hant: "超時" }
+    by_deadline { en: "cut by the deadline", zh: "因总时限中断", zh_hant: "因總時限中斷" }
+    by_signal { en: "cut by a second signal", zh: "因第二个信号中断", zh_hant: "因第二個訊號中斷" }
+
+    not_started_status { en: "not started", zh: "未开始", zh_hant: "未開始" }
+    running_status { en: "running", zh: "进行中", zh_hant: "進行中" }
+    done_status { en: "done", zh: "完成", zh_hant: "完成" }
+    failed_status { en: "failed", zh: "失败", zh_hant: "失敗" }
+    panicked_status { en: "panicked", zh: "崩溃", zh_hant: "崩潰" }
+    unreachable_status { en: "unreachable", zh: "无法联系", zh_hant: "無法聯繫" }
+    timed_out_status { en: "timed out", zh: "超时", zh_hant: "超時" }
+    cut_off_status { en: "cut off", zh: "中断", zh_hant: "中斷" }
+
+    pub(crate) colon { en: ": ", zh: "：", zh_hant: "：" }
+}
 
 sentences! {
     /// A summary's first line.
@@ -12,93 +44,98 @@ sentences! {
         zh: "退出结果：{outcome}，退出码 {code}，用时 {total}，由 {reason} 发起",
         zh_hant: "退出結果：{outcome}，退出碼 {code}，用時 {total}，由 {reason} 發起",
     }
+
+    /// A summary's line for a server.
+    pub server_counts(name: &str, in_flight: u64, answered: u64, rejected: u64) {
+        en: "server {name}: {in_flight} in flight, {answered} answered, {rejected} rejected",
+        zh: "服务器{name}：执行中 {in_flight}，已应答 {answered}，已拒绝 {rejected}",
+        zh_hant: "伺服器{name}：執行中 {in_flight}，已回應 {answered}，已拒絕 {rejected}",
+    }
+
+    after(time: Duration => rounded) { en: " after {time}", zh: "（{time}）", zh_hant: "（{time}）" }
+
+    server_name(name: &str) { en: "server {name}", zh: "服务器{name}", zh_hant: "伺服器{name}" }
+    worker_name(name: &str) { en: "worker {name}", zh: "后台任务{name}", zh_hant: "背景工作{name}" }
+    checkpoint_name(name: &str) { en: "checkpoint {name}", zh: "检查点{name}", zh_hant: "檢查點{name}" }
+    callback_name(name: &str) { en: "callback {name}", zh: "回调{name}", zh_hant: "回呼{name}" }
+    resource_name(name: &str) { en: "resource {name}", zh: "资源{name}", zh_hant: "資源{name}" }
 }
 
 impl Language {
-    const fn pick(self, en: &'static str, zh: &'static str, zh_hant: &'static str) -> &'static str {
-        match self {
-            Self::En => en,
-            Self::Zh => zh,
-            Self::ZhHant => zh_hant,
+    /// The word for an outcome.
+    #[must_use]
+    pub const fn outcome(self, outcome: Outcome) -> &'static str {
+        match outcome {
+            Outcome::Clean => self.clean_outcome(),
+            Outcome::Incomplete => self.incomplete_outcome(),
+            Outcome::TimedOut => self.timed_out_outcome(),
+            Outcome::Forced => self.forced_outcome(),
         }
     }
 
-    /// An outcome, by its name in a report.
+    /// The words for a phase.
     #[must_use]
-    pub fn outcome(self, name: &str) -> &str {
-        match name {
-            "clean" => self.pick("clean", "正常", "正常"),
-            "incomplete" => self.pick("incomplete", "未全部完成", "未全部完成"),
-            "timed_out" => self.pick("timed out", "超时", "超時"),
-            "forced" => self.pick("forced", "强制", "強制"),
-            name => name,
+    pub const fn phase_name(self, kind: PhaseKind) -> &'static str {
+        match kind {
+            PhaseKind::ReadyDelay => self.ready_delay_phase(),
+            PhaseKind::Drain => self.drain_phase(),
+            PhaseKind::CloseServers => self.close_servers_phase(),
+            PhaseKind::Callbacks => self.callbacks_phase(),
+            PhaseKind::Release => self.release_phase(),
+            PhaseKind::CloseLast => self.close_last_phase(),
         }
     }
 
-    /// A phase, by its name in a report.
+    /// The words for what ended a phase; empty where nothing was left to wait for.
     #[must_use]
-    pub fn phase_name(self, name: &str) -> &str {
-        match name {
-            "ready_delay" => self.pick("not ready, yet serving", "未就绪但继续服务", "未就緒但繼續服務"),
-            "drain" => self.pick("drain", "等待请求完结", "等待請求完結"),
-            "close_servers" => self.pick("close servers", "关闭服务器", "關閉伺服器"),
-            "callbacks" => self.pick("callbacks", "执行回调", "執行回呼"),
-            "release" => self.pick("release", "释放资源", "釋放資源"),
-            "close_last" => self.pick("close last servers", "关闭最后的服务器", "關閉最後的伺服器"),
-            name => name,
+    pub const fn ended_by(self, by: EndedBy) -> &'static str {
+        match by {
+            EndedBy::Done => "",
+            EndedBy::Timeout => self.by_timeout(),
+            EndedBy::Deadline => self.by_deadline(),
+            EndedBy::Signal => self.by_signal(),
         }
     }
 
-    /// What ended a phase, by its name in a report; nothing where there was nothing left to wait for.
+    /// The words for where a task stands, or how it ended.
     #[must_use]
-    pub fn ended_by(self, name: &str) -> &str {
-        match name {
-            "done" => "",
-            "timeout" => self.pick("timed out", "超时", "超時"),
-            "deadline" => self.pick("cut by the deadline", "因总时限中断", "因總時限中斷"),
-            "signal" => self.pick("cut by a second signal", "因第二个信号中断", "因第二個訊號中斷"),
-            name => name,
-        }
-    }
-
-    /// How a callback, a resource or a worker ended, by its name in a report.
-    #[must_use]
-    pub fn fate(self, name: &str) -> &str {
-        match name {
-            "not_started" => self.pick("not started", "未开始", "未開始"),
-            "running" => self.pick("running", "进行中", "進行中"),
-            "done" => self.pick("done", "完成", "完成"),
-            "failed" => self.pick("failed", "失败", "失敗"),
-            "panicked" => self.pick("panicked", "崩溃", "崩潰"),
-            "unreachable" => self.pick("unreachable", "无法联系", "無法聯繫"),
-            "timed_out" => self.pick("timed out", "超时", "超時"),
-            "cut_off" => self.pick("cut off", "中断", "中斷"),
-            name => name,
+    pub const fn status(self, status: TaskStatus) -> &'static str {
+        match status {
+            TaskStatus::NotStarted => self.not_started_status(),
+            TaskStatus::Running => self.running_status(),
+            TaskStatus::Done => self.done_status(),
+            TaskStatus::Failed => self.failed_status(),
+            TaskStatus::Panicked => self.panicked_status(),
+            TaskStatus::Unreachable => self.unreachable_status(),
+            TaskStatus::TimedOut => self.timed_out_status(),
+            TaskStatus::CutOff => self.cut_off_status(),
         }
     }
 
     /// A member, with its kind: in a summary nothing else says which it is.
     #[must_use]
     pub fn member(self, kind: Kind, name: &str) -> String {
-        let kind = match kind {
-            Kind::ServerFirst | Kind::ServerLast => self.pick("server ", "服务器", "伺服器"),
-            Kind::Worker => self.pick("worker ", "后台任务", "背景工作"),
-            Kind::Checkpoint => self.pick("checkpoint ", "检查点", "檢查點"),
-            Kind::Callback => self.pick("callback ", "回调", "回呼"),
-            Kind::Resource => self.pick("resource ", "资源", "資源"),
-        };
-        format!("{kind}{name}")
+        match kind {
+            Kind::ServerFirst | Kind::ServerLast => self.server_name(name),
+            Kind::Worker => self.worker_name(name),
+            Kind::Checkpoint => self.checkpoint_name(name),
+            Kind::Callback => self.callback_name(name),
+            Kind::Resource => self.resource_name(name),
+        }
     }
 
-    /// A member that did not do its part: how it ended, when, and with what error.
+    /// How a member ended: `callback flush: failed after 2.5s: disk full`.
     #[must_use]
-    pub fn failure(self, label: &str, fate: &str, after: Option<Duration>, error: Option<&str>) -> String {
-        let after = after.map(rounded);
-        let (after, colon) = match self {
-            Self::En => (after.map(|after| format!(" after {after}")), ": "),
-            Self::Zh | Self::ZhHant => (after.map(|after| format!("（{after}）")), "："),
-        };
+    pub fn ended(
+        self,
+        label: &str,
+        status: TaskStatus,
+        after: Option<Duration>,
+        error: Option<&str>,
+    ) -> String {
+        let (colon, status) = (self.colon(), self.status(status));
+        let after = after.map(|after| self.after(after)).unwrap_or_default();
         let error = error.map(|error| format!("{colon}{error}")).unwrap_or_default();
-        format!("{label}{colon}{fate}{}{error}", after.unwrap_or_default())
+        format!("{label}{colon}{status}{after}{error}")
     }
 }

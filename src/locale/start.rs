@@ -12,6 +12,13 @@ fixed_sentences! {
     /// Everything is up.
     pub started { en: "server started", zh_any: "Server 啟動" }
 
+    /// The run before left no report.
+    pub previous_run_killed {
+        en: "the previous run was killed: it left no report",
+        zh: "上次运行被强行终止：没有留下报告",
+        zh_hant: "上次執行被強行終止：沒有留下報告",
+    }
+
     /// The default rejection's body.
     pub rejection {
         en: "shutting down, please try again\n",
@@ -21,6 +28,13 @@ fixed_sentences! {
 }
 
 sentences! {
+    /// How the run before ended.
+    pub previous_exit(verdict: &str) {
+        en: "the previous exit: {verdict}",
+        zh: "上次退出：{verdict}",
+        zh_hant: "上次結束：{verdict}",
+    }
+
     /// A server listens.
     pub listening(server: &str, address: &dyn Display) {
         en: "server {server} listens on http://{address}",

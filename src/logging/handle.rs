@@ -211,6 +211,10 @@ pub(super) fn build(
     for target in &options.silent {
         root = root.level_for(target.clone(), LevelFilter::Off);
     }
+    if format == Format::Text {
+        // The sentences beside these say the same.
+        root = root.level_for(crate::actors::EVENTS, LevelFilter::Off);
+    }
     let first: Box<dyn Log> = Box::new(Arc::clone(&limit));
     let (level, log) = root.chain(first).into_log();
     let queues = [Some(stderr_queue), file_queue].into_iter().flatten().collect();

@@ -40,6 +40,7 @@ pub mod hard_stop;
 #[cfg(unix)]
 pub mod limits;
 pub mod listener;
+pub(crate) mod lock;
 pub mod signals;
 pub mod socket;
 #[cfg(unix)]

@@ -3,8 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    EndedBy, MemberId, Outcome, PerTask, Plan, TaskId, TaskResult, TaskStatus,
+    member::MemberId,
+    outcome::{EndedBy, Outcome, TaskResult, TaskStatus},
+    plan::Plan,
     signal::{Meaning, Signal, SignalRule},
+    task::{PerTask, TaskId},
 };
 
 /// Where an exit stands. Nothing but [`State::step`] changes it.
@@ -280,15 +283,12 @@ impl State {
     }
 
     fn ran_out(&mut self, plan: &Plan, timer: Timer, effects: &mut Vec<Effect>) {
-        if let Timer::Task { phase: of, after } = timer
-            && self.stage == Stage::InPhase(of)
-            && !after.is_zero()
-            && plan.phases()[of].delay == after
-        {
-            return self.leave(plan, of, EndedBy::Done, effects);
-        }
-        if timer == Timer::Deadline {
-            return self.end(EndedBy::Deadline, Outcome::TimedOut, effects);
+        match timer {
+            Timer::Deadline => return self.end(EndedBy::Deadline, Outcome::TimedOut, effects),
+            Timer::Task { phase, after } if self.is_delay(plan, phase, after) => {
+                return self.leave(plan, phase, EndedBy::Done, effects);
+            }
+            Timer::Checkpoint { .. } | Timer::Task { .. } => {}
         }
         let late: Vec<_> = self.pending().filter(|&id| Timer::of(plan, id) == timer).collect();
         for &id in &late {
@@ -299,6 +299,11 @@ impl State {
         if !late.is_empty() {
             self.go_on(plan, EndedBy::Timeout, effects);
         }
+    }
+
+    /// True if it is the delay of the phase that the exit is in.
+    fn is_delay(&self, plan: &Plan, phase: usize, after: Duration) -> bool {
+        self.stage == Stage::InPhase(phase) && !after.is_zero() && plan.phases()[phase].delay == after
     }
 
     /// A task is over: asks those that waited for it, and leaves the phase if it was the last one.

@@ -2,7 +2,12 @@
 
 use std::{collections::BTreeSet, error::Error, fmt, time::Duration};
 
-use super::{Kind, Member, MemberId, PerTask, Phase, PhaseKind, Task, TaskId, Timeouts};
+use super::{
+    member::{Kind, Member, MemberId},
+    phase::{Phase, PhaseKind},
+    task::{PerTask, Task, TaskId},
+    timeouts::Timeouts,
+};
 
 /// What an exit goes through, in order. Built once, before anything is served, and never changed.
 ///
@@ -101,6 +106,15 @@ impl Plan {
     #[must_use]
     pub fn member_of(&self, id: TaskId) -> &Member {
         &self.members[self.task(id).member.0]
+    }
+
+    /// True if what a task waits for is a server's requests, each of which has a name of its own.
+    ///
+    /// # Panics
+    /// With an id that is not of this plan.
+    #[must_use]
+    pub fn drains_a_server(&self, id: TaskId) -> bool {
+        self.member_of(id).kind.is_server() && self.phase_of(id) == Some(PhaseKind::Drain)
     }
 
     /// The same value for each task.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::MemberId;
+use super::member::MemberId;
 
 /// What one member does in one phase, or as a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -366,7 +366,7 @@ impl Ledger {
         let waiting = self.waiting();
         match by {
             EndedBy::Signal => {
-                self.statuses.extend(waiting.into_iter().map(|task| (task, TaskStatus::CutOff)))
+                self.statuses.extend(waiting.into_iter().map(|task| (task, TaskStatus::CutOff)));
             }
             EndedBy::Deadline => self.hold(Promise::DeadlineNamesThePending, waiting.is_empty()),
             EndedBy::Done | EndedBy::Timeout => {

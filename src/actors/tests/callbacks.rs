@@ -44,12 +44,12 @@ async fn each_callback_has_its_own_bound_and_is_told_when_it_is_over() {
     rig.timeouts.callback_timeout = Duration::from_mins(45);
     let report = rig.run().await;
 
-    assert_eq!(of(&report.callbacks, "half-hour").fate, TaskStatus::Done);
+    assert_eq!(of(&report.callbacks, "half-hour").status, TaskStatus::Done);
     assert_took(of(&report.callbacks, "half-hour").duration, Duration::from_mins(30));
     let told = diary.entries();
     assert_eq!(told.len(), 3);
     for ((name, at), bound) in told.iter().zip([SECOND, 60 * SECOND, Duration::from_hours(1)]) {
-        assert_eq!(of(&report.callbacks, name).fate, TaskStatus::TimedOut);
+        assert_eq!(of(&report.callbacks, name).status, TaskStatus::TimedOut);
         assert_took(of(&report.callbacks, name).duration, bound);
         assert_took(*at, bound);
     }
@@ -73,7 +73,7 @@ async fn an_answer_that_comes_too_late_changes_nothing() {
     rig.callback("other", 2 * SECOND);
     let report = rig.run().await;
     let late = of(&report.callbacks, "late");
-    assert_eq!((late.fate, late.error.as_deref()), (TaskStatus::TimedOut, None));
+    assert_eq!((late.status, late.error.as_deref()), (TaskStatus::TimedOut, None));
     assert_took(late.duration, SECOND);
     assert_took(report.duration, 2 * SECOND);
     assert!(!lines.all().iter().any(|line| line.contains("no time")), "{:#?}", lines.all());
@@ -127,7 +127,7 @@ async fn whoever_fails_neither_delays_nor_hides_another() {
     assert_took(of(&report.callbacks, "good").duration, 10 * MS);
     assert_took(of(&report.callbacks, "panics-later").duration, 5 * MS);
     assert_took(of(&report.callbacks, "never").duration, 3 * SECOND);
-    assert_eq!(of(&report.resources, "pool").fate, TaskStatus::Done);
+    assert_eq!(of(&report.resources, "pool").status, TaskStatus::Done);
     assert_eq!(report.outcome, Outcome::Incomplete);
 
     let log = lines.all();
@@ -182,7 +182,7 @@ async fn an_actor_that_stops_while_it_is_waited_for_is_not_waited_for_any_longer
     pass(SECOND).await;
     actor.do_send(Halt);
     let report = exit.report().await;
-    assert_eq!(report.callbacks[0].fate, TaskStatus::Panicked);
+    assert_eq!(report.callbacks[0].status, TaskStatus::Panicked);
     assert_took(report.duration, SECOND);
 }
 
@@ -228,7 +228,7 @@ async fn a_callback_that_blocks_its_thread_delays_nobody() {
     );
     assert_eq!(of(&report.callbacks, "panics").error.as_deref(), Some("in a future of its own"));
     assert!(of(&report.callbacks, "quick").duration < 90 * MS, "{:?}", report.callbacks);
-    assert_eq!(report.resources[0].fate, TaskStatus::Done);
+    assert_eq!(report.resources[0].status, TaskStatus::Done);
     assert!((100 * MS..SECOND).contains(&report.duration), "{:?}", report.duration);
 }
 
@@ -263,7 +263,7 @@ async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
     );
     let report = rig.run().await;
 
-    let callbacks: Vec<_> = report.callbacks.iter().map(|it| (it.fate, it.error.as_deref())).collect();
+    let callbacks: Vec<_> = report.callbacks.iter().map(|it| (it.status, it.error.as_deref())).collect();
     assert_eq!(
         callbacks,
         [
@@ -274,7 +274,7 @@ async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
             (TaskStatus::TimedOut, None),
         ]
     );
-    let resources: Vec<_> = report.resources.iter().map(|it| (it.fate, it.error.as_deref())).collect();
+    let resources: Vec<_> = report.resources.iter().map(|it| (it.status, it.error.as_deref())).collect();
     assert_eq!(resources, [(TaskStatus::NotStarted, Some("7 files")), (TaskStatus::CutOff, Some("1 file"))]);
     assert_eq!(report.outcome, Outcome::TimedOut);
     let log = lines.all();
@@ -300,7 +300,7 @@ async fn a_forced_exit_tells_whoever_is_running() {
     exit.reach(PhaseKind::Callbacks).await;
     pass(SECOND).await;
     exit.signal("SIGINT");
-    assert_eq!(exit.report().await.callbacks[0].fate, TaskStatus::CutOff);
+    assert_eq!(exit.report().await.callbacks[0].status, TaskStatus::CutOff);
     pass(MS).await;
     let token = token.lock().expect("no panic").take().expect("it was asked");
     assert!(token.is_cancelled());

@@ -66,7 +66,7 @@ async fn a_checkpoint_that_hangs_or_fails_is_reported_and_the_callbacks_run() {
     );
     assert_took(of(&report.checkpoints, "hangs").duration, 2 * SECOND);
     assert_eq!(of(&report.checkpoints, "hangs").error.as_deref(), Some("3 writes"));
-    assert_eq!(of(&report.callbacks, "flush").fate, TaskStatus::Done);
+    assert_eq!(of(&report.callbacks, "flush").status, TaskStatus::Done);
     assert_eq!(report.outcome, Outcome::Incomplete);
     let log = lines.all();
     for line in ["checkpoint hangs: timed out", "checkpoint fails: failed: disk full"] {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::rig::{Exit, Lines, MS, Rig, SECOND, assert_took, member, never, pass};
 use crate::{
     actors::Job,
-    sequence::{EndedBy, Kind, Outcome, PhaseKind, Report, TaskStatus},
+    report::{MemberReport, Report},
+    sequence::{EndedBy, Kind, Outcome, PhaseKind, TaskStatus},
 };
 
 const PHASES: [PhaseKind; 6] = [
@@ -53,7 +54,7 @@ fn hangs_in(phase: PhaseKind) -> Rig {
 fn assert_ended_in(report: &Report, phase: PhaseKind, by: EndedBy) {
     let last = report.phases.last().expect("a phase");
     assert_eq!((last.kind, last.ended_by), (phase, by));
-    let of = |reports: &[crate::sequence::CallbackReport]| reports[0].fate;
+    let of = |reports: &[MemberReport]| reports[0].status;
     let fate = |kind: PhaseKind| match kind.cmp(&phase) {
         std::cmp::Ordering::Less => TaskStatus::Done,
         std::cmp::Ordering::Equal => TaskStatus::CutOff,

@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     future::{Future, pending},
     sync::{Arc, Mutex, Once},
     time::Duration,
@@ -14,16 +15,14 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     actors::{
-        Checkpoint, FinishWork, Heartbeat, Hooks, Job, JobContext, JobError, MemberSpec, Monitor,
+        Checkpoint, FinishWork, Heartbeat, Hooks, Job, JobContext, JobError, LogDetail, MemberSpec, Monitor,
         ReleaseResource, RunCallback, ServerFailed, ShutdownSupervisor, SignalReceived, StopRequested,
         SupervisorConfig,
     },
     drain::Drain,
     locale::Language,
-    sequence::{
-        CallbackReport, ExitCodes, Kind, Member, MemberId, PhaseKind, Plan, Report, SignalKind, TaskStatus,
-        Timeouts,
-    },
+    report::{MemberReport, Report},
+    sequence::{ExitCodes, Kind, Member, MemberId, PhaseKind, Plan, SignalKind, TaskStatus, Timeouts},
     server::{Handle, StartedServer},
 };
 
@@ -35,6 +34,7 @@ pub(super) struct Rig {
     pub(super) timeouts: Timeouts,
     pub(super) progress_interval: Duration,
     pub(super) watch: Option<Heartbeat>,
+    pub(super) detail: LogDetail,
     servers: Vec<(Handle, Kind)>,
     jobs: Vec<Job>,
 }
@@ -57,6 +57,7 @@ impl Rig {
             servers: Vec::new(),
             jobs: Vec::new(),
             watch: None,
+            detail: LogDetail::Course,
         }
     }
 
@@ -82,14 +83,14 @@ impl Rig {
         let members = servers.chain(self.jobs.iter().map(Job::member)).collect();
         let plan = Arc::new(Plan::new(self.timeouts, members).expect("a plan"));
         let handles: Vec<_> = self.servers.into_iter().map(|(handle, _)| handle).collect();
-        let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles));
+        let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles, None));
         let (sender, report) = oneshot::channel();
         let mut sender = Some(sender);
         let hooks = Hooks {
             watch: self.watch,
             language: Language::En,
             codes: ExitCodes { forced: 101, timed_out: 102, incomplete: 103 },
-            details: true,
+            detail: self.detail,
             progress_interval: self.progress_interval,
             streams: tokio_util::sync::CancellationToken::new(),
             on_begin: Box::new(|| ()),
@@ -157,13 +158,13 @@ pub(super) fn assert_took(took: Duration, wanted: Duration) {
 
 /// Finds a member's report by its name.
 #[track_caller]
-pub(super) fn of<'a>(reports: &'a [CallbackReport], name: &str) -> &'a CallbackReport {
+pub(super) fn of<'a>(reports: &'a [MemberReport], name: &str) -> &'a MemberReport {
     reports.iter().find(|report| report.name == name).expect("the report names it")
 }
 
 /// Everybody's name and fate.
-pub(super) fn statuses(reports: &[CallbackReport]) -> Vec<(&str, TaskStatus)> {
-    reports.iter().map(|report| (report.name.as_str(), report.fate)).collect()
+pub(super) fn statuses(reports: &[MemberReport]) -> Vec<(&str, TaskStatus)> {
+    reports.iter().map(|report| (report.name.as_str(), report.status)).collect()
 }
 
 pub(super) type Answer = LocalBoxFuture<'static, Result<(), JobError>>;
@@ -261,6 +262,7 @@ pub(super) struct Lines(());
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = RefCell::default();
+    static EVENTS: RefCell<Vec<BTreeMap<String, String>>> = RefCell::default();
 }
 
 impl Lines {
@@ -271,6 +273,7 @@ impl Lines {
             log::set_max_level(log::LevelFilter::Info);
         });
         LINES.with_borrow_mut(Vec::clear);
+        EVENTS.with_borrow_mut(Vec::clear);
         Self(())
     }
 
@@ -280,7 +283,29 @@ impl Lines {
     }
 }
 
+impl Lines {
+    /// The fields of each event, the message among them.
+    #[expect(clippy::unused_self, reason = "as above")]
+    pub(super) fn events(&self) -> Vec<BTreeMap<String, String>> {
+        EVENTS.with_borrow(Clone::clone)
+    }
+}
+
 struct Keeper;
+
+/// Collects the fields of a record.
+struct Fields(BTreeMap<String, String>);
+
+impl<'kvs> log::kv::VisitSource<'kvs> for Fields {
+    fn visit_pair(
+        &mut self,
+        key: log::kv::Key<'kvs>,
+        value: log::kv::Value<'kvs>,
+    ) -> Result<(), log::kv::Error> {
+        self.0.insert(key.to_string(), value.to_string());
+        Ok(())
+    }
+}
 
 impl Log for Keeper {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
@@ -289,7 +314,16 @@ impl Log for Keeper {
 
     fn log(&self, record: &log::Record<'_>) {
         if record.target().starts_with("graceful_exit") {
-            LINES.with_borrow_mut(|lines| lines.push(record.args().to_string()));
+            // What is for machines alone is no line.
+            if record.target() != crate::actors::EVENTS {
+                LINES.with_borrow_mut(|lines| lines.push(record.args().to_string()));
+            }
+            let mut fields = Fields(BTreeMap::new());
+            record.key_values().visit(&mut fields).expect("it takes every field");
+            if fields.0.contains_key("event") {
+                fields.0.insert("message".to_owned(), record.args().to_string());
+                EVENTS.with_borrow_mut(|events| events.push(fields.0));
+            }
         }
     }
 

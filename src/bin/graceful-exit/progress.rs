@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use graceful_exit::{ExitHandle, Language, locale::escaped};
+use graceful_exit::{ExitHandle, Language, locale::escaped, sequence::PhaseKind};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::view::View;
@@ -195,7 +195,9 @@ impl Moment {
                 jobs.filter(|job| job.state == "running").map(|job| job.name.clone()).collect();
             let shown = running.len().min(3);
             if shown == 0 {
-                language.phase_name(&phase.name).to_owned()
+                PhaseKind::from_name(&phase.name)
+                    .map_or(phase.name.as_str(), |kind| language.phase_name(kind))
+                    .to_owned()
             } else {
                 language.progress_members(&running[..shown], running.len() - shown, left)
             }

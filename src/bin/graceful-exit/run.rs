@@ -11,9 +11,9 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    GracefulExit, Language, Rejection, Server, StartGuard,
+    GracefulExit, Language, LogDetail, Rejection, Server, StartGuard,
     admin::Admin,
-    logging::{self, Logging},
+    logging::{self, Format, Logging},
     os,
     settings::{self, Loaded, Settings, TokenError},
 };
@@ -251,7 +251,7 @@ fn exit(
         .progress_interval(shutdown.progress_interval)
         .exit_codes(settings.exit_codes)
         .language(language)
-        .details(settings.log.summary)
+        .log_detail(log_detail(&settings.log))
         .rejection(rejection(settings, language))
         .signals(shutdown.signals.clone())
         .flush_log(move |bound| {
@@ -261,9 +261,22 @@ fn exit(
             logging.flush(bound);
         });
     if let Some(path) = &settings.report.path {
-        exit = exit.report_to(path);
+        exit = exit.report_to(path).report_keep(u32::try_from(settings.report.keep).unwrap_or(u32::MAX));
     }
     exit
+}
+
+/// A line an event says everything in its fields; a person reads a summary, or at least the verdict.
+fn log_detail(log: &settings::Log) -> LogDetail {
+    if log.format == Format::Json {
+        LogDetail::Course
+    } else if log.summary {
+        LogDetail::Summary
+    } else if log.failures {
+        LogDetail::Verdict
+    } else {
+        LogDetail::Course
+    }
 }
 
 fn rejection(settings: &Settings, language: Language) -> Rejection {

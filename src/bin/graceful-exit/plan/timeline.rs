@@ -4,8 +4,8 @@ use std::{env, fmt::Write, io, io::IsTerminal, time::Duration};
 
 use graceful_exit::{
     locale::rounded,
+    report::bar,
     sequence::{Phase, Plan},
-    summary::bar,
 };
 
 /// How long a bar may be, in columns.
@@ -48,16 +48,16 @@ const OVERRUN: &str = "1;31";
 /// A line a phase, then the slack or the overrun at the deadline.
 pub(super) fn draw(plan: &Plan, members: impl Fn(&Phase) -> Vec<String>, canvas: Canvas) -> String {
     let (worst, deadline) = (plan.worst_case(), plan.timeouts().timeout);
-    let span = millis(worst.max(deadline));
+    let span = worst.max(deadline);
     let mut text = String::new();
     let mut start = Duration::ZERO;
     for phase in plan.phases() {
         let bound = phase.timeout();
         // What lies beyond the deadline does not happen: the exit is forced there.
         let within = bound.min(deadline.saturating_sub(start));
-        let drawn = bar(millis(start), millis(bound), span, COLUMNS);
+        let drawn = bar(start, bound, span, COLUMNS);
         let drawn = drawn.trim_end();
-        let kept = bar(millis(start), millis(within), span, COLUMNS).trim_end().chars().count();
+        let kept = bar(start, within, span, COLUMNS).trim_end().chars().count();
         let kept = if within.is_zero() { 0 } else { kept };
         let (inside, beyond): (String, String) =
             (drawn.chars().take(kept).collect(), drawn.chars().skip(kept).collect());
@@ -79,7 +79,7 @@ pub(super) fn draw(plan: &Plan, members: impl Fn(&Phase) -> Vec<String>, canvas:
         ("slack", worst, deadline.saturating_sub(worst), SLACK)
     };
     if !length.is_zero() {
-        let drawn = bar(millis(from), millis(length), span, COLUMNS).replace('█', "░");
+        let drawn = bar(from, length, span, COLUMNS).replace('█', "░");
         let _ = writeln!(
             text,
             "{label:<14} {} {}",
@@ -88,10 +88,6 @@ pub(super) fn draw(plan: &Plan, members: impl Fn(&Phase) -> Vec<String>, canvas:
         );
     }
     text
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

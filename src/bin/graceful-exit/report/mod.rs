@@ -3,23 +3,29 @@
 mod svg;
 
 use std::{
+    error::Error,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use graceful_exit::{Language, ReadError, ReportFile, summary};
+use graceful_exit::{Language, ReadError, Report, locale::escaped, report};
 
-/// The summary of the report in `file`, as text; its timeline is drawn to `picture`.
+/// The summary of the report in `file`, as text; its timeline is drawn to `picture`. `-` is standard input.
 ///
 /// # Errors
 /// When the file is no report, or the picture cannot be written.
 pub(crate) fn print(file: &Path, picture: Option<&Path>, language: Language) -> Result<String, ReportError> {
-    let report = ReportFile::read(file).map_err(ReportError::Read)?;
+    let report = if file == Path::new("-") {
+        Report::read_from(io::stdin().lock(), Path::new("standard input"))
+    } else {
+        Report::read(file)
+    };
+    let report = report.map_err(ReportError::Read)?;
     if let Some(path) = picture {
         let written = fs::write(path, svg::draw(&report, language));
         written.map_err(|source| ReportError::Draw { path: path.to_owned(), source })?;
     }
-    let mut text = summary::lines(&report, language).join("\n");
+    let mut text = report::lines(&report, language).join("\n");
     text.push('\n');
     Ok(text)
 }
@@ -31,7 +37,7 @@ pub(crate) enum ReportError {
     Read(ReadError),
     /// The picture cannot be written.
     Draw {
-        /// Where to.
+        /// The picture's path.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -43,8 +49,18 @@ impl std::fmt::Display for ReportError {
         match self {
             Self::Read(error) => error.fmt(f),
             Self::Draw { path, source } => {
-                write!(f, "the timeline cannot be drawn to {}: {source}", path.display())
+                let path = path.to_string_lossy();
+                write!(f, "the timeline cannot be drawn to {}: {source}", escaped(&path))
             }
+        }
+    }
+}
+
+impl Error for ReportError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Read(error) => error.source(),
+            Self::Draw { source, .. } => Some(source),
         }
     }
 }

@@ -1,0 +1,171 @@
+//! [`Narrator`]: what the log says of an exit, as sentences and as events with fields.
+//!
+//! Every event has the field `event`. Records with the target [`EVENTS`] are for machines: formats for people leave
+//! them out, since the sentences beside them say the same.
+
+use std::time::Duration;
+
+use crate::{
+    locale::{Language, escaped},
+    report::{self, Report, Request},
+    sequence::{Kind, Outcome, Phase, PhaseKind, PhaseKind::Release, TaskStatus},
+};
+
+/// The target of records that only machines need.
+pub const EVENTS: &str = "graceful_exit::events";
+
+/// How much the log says of an exit beside its course.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogDetail {
+    /// No more than that, for a log whose reader has the report or the events.
+    Course,
+    /// The verdict, where the exit was not clean.
+    Verdict,
+    /// A summary at the end, the verdict in it.
+    #[default]
+    Summary,
+}
+
+/// Writes the log's lines of one exit.
+pub(super) struct Narrator {
+    language: Language,
+    detail: LogDetail,
+    /// Resources are a phase each, and one line for all.
+    has_released: bool,
+}
+
+/// A job or a server, as the log calls it.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) kind: Kind,
+    pub(super) name: &'a str,
+    pub(super) label: &'a str,
+}
+
+impl Narrator {
+    pub(super) fn new(language: Language, detail: LogDetail) -> Self {
+        Self { language, detail, has_released: false }
+    }
+
+    pub(super) fn begun(&self, reason: &str) {
+        log::info!(event = "exit_started", reason = reason; "{}", self.language.begun());
+    }
+
+    pub(super) fn phase_started(&mut self, phase: &Phase) {
+        let (event, name) = ("phase_started", phase.kind.name());
+        let sentence = self.language.phase(phase.kind, phase.delay);
+        if phase.kind == Release && std::mem::replace(&mut self.has_released, true) {
+            log::info!(target: EVENTS, event = event, phase = name; "{sentence}");
+        } else {
+            log::info!(event = event, phase = name; "{sentence}");
+        }
+    }
+
+    pub(super) fn phase_ended(&self, kind: PhaseKind, took: Duration, by: &'static str) {
+        let name = self.language.phase_name(kind);
+        let (phase, duration_ms) = (kind.name(), report::millis_of(took));
+        log::info!(
+            target: EVENTS,
+            event = "phase_ended", phase = phase, duration_ms = duration_ms, ended_by = by;
+            "{name}: {by}"
+        );
+    }
+
+    pub(super) fn server_closing(&self, server: &str) {
+        log::info!(event = "server_closing", server = server; "{}", self.language.closing(server));
+    }
+
+    pub(super) fn server_failed(&self, server: &str) {
+        log::error!(event = "server_failed", server = server; "{}", self.language.server_failed(server));
+    }
+
+    /// A member has ended, or is no longer waited for.
+    pub(super) fn member_ended(
+        &self,
+        member: Named<'_>,
+        phase: Option<PhaseKind>,
+        status: TaskStatus,
+        took: Duration,
+        error: Option<&str>,
+    ) {
+        let language = self.language;
+        let error_text = error.unwrap_or_default();
+        let closes = phase.is_some_and(PhaseKind::closes_servers);
+        let drains = phase == Some(PhaseKind::Drain) && member.kind.is_server();
+        let sentence = match status {
+            TaskStatus::Done if closes => Some((log::Level::Info, language.closed(member.name))),
+            TaskStatus::Failed => Some((log::Level::Error, language.failed(member.label, error_text))),
+            TaskStatus::Panicked => Some((log::Level::Error, language.panicked(member.label, error_text))),
+            TaskStatus::Unreachable => Some((log::Level::Error, language.unreachable(member.label))),
+            // A server's requests that are cut off have names of their own.
+            TaskStatus::TimedOut | TaskStatus::CutOff if !drains => {
+                Some((log::Level::Warn, language.timed_out(member.label)))
+            }
+            TaskStatus::Done
+            | TaskStatus::TimedOut
+            | TaskStatus::CutOff
+            | TaskStatus::NotStarted
+            | TaskStatus::Running => None,
+        };
+        let target = if sentence.is_some() { module_path!() } else { EVENTS };
+        let (level, sentence) = sentence.unwrap_or_else(|| {
+            (log::Level::Info, format!("{}{}{}", member.label, language.colon(), language.status(status)))
+        });
+        log::log!(
+            target: target,
+            level,
+            event = "member_ended", member = member.name, kind = member.kind.noun(), outcome = status.name(),
+            phase = phase.map(PhaseKind::name), duration_ms = report::millis_of(took), error = error;
+            "{sentence}"
+        );
+    }
+
+    /// Requests are cut off; like ones are one event. People find them in the verdict and in the summary.
+    pub(super) fn requests_abandoned(&self, server: &str, requests: &[Request]) {
+        for (request, count) in report::grouped(requests) {
+            let (method, path) = (request.method.as_str(), request.path.as_str());
+            let sentence = self.language.abandoned(server, &format!("{method} {path}"), request.age);
+            log::warn!(
+                target: EVENTS,
+                event = "request_abandoned", server = server, method = method, path = path,
+                age_ms = report::millis_of(request.age), count = count;
+                "{}", escaped(&sentence)
+            );
+        }
+    }
+
+    /// What is lost because a job was not done.
+    pub(super) fn lost(&self, member: Named<'_>, what: &str) {
+        log::error!(
+            event = "data_lost", member = member.name, kind = member.kind.noun(), error = what;
+            "{}", self.language.lost(member.label, what)
+        );
+    }
+
+    pub(super) fn ended(&self, report: &Report) {
+        let language = self.language;
+        let (level, sentence) = match report.outcome {
+            Outcome::Clean => (log::Level::Info, language.clean()),
+            Outcome::Incomplete => (log::Level::Warn, language.incomplete()),
+            Outcome::TimedOut => (log::Level::Error, language.deadline()),
+            Outcome::Forced => (log::Level::Error, language.forced()),
+        };
+        log::log!(
+            level,
+            event = "exit_ended", outcome = report.outcome.name(), exit_code = report.exit_code,
+            reason = report.reason.as_str(), verdict = report.verdict.as_str(),
+            duration_ms = report::millis_of(report.duration), report:serde = report;
+            "{sentence}"
+        );
+        match self.detail {
+            LogDetail::Course => {}
+            LogDetail::Verdict if report.outcome == Outcome::Clean => {}
+            LogDetail::Verdict => log::log!(level, "{}", report.verdict),
+            LogDetail::Summary => {
+                for line in report::lines(report, language) {
+                    log::info!("{line}");
+                }
+            }
+        }
+    }
+}

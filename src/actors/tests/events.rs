@@ -1,0 +1,65 @@
+//! What the log says in fields, for machines.
+
+use super::rig::{Lines, MS, Rig, SECOND, answer, member};
+use crate::{
+    actors::{Job, JobError, LogDetail},
+    sequence::Kind,
+};
+
+/// The values of these fields, of each event that has this name.
+fn of(lines: &Lines, event: &str, fields: &[&str]) -> Vec<Vec<String>> {
+    let events = lines.events().into_iter().filter(|fields| fields["event"] == event);
+    let value = |event: &std::collections::BTreeMap<String, String>, field: &&str| event.get(*field).cloned();
+    events
+        .map(|event| fields.iter().map(|field| value(&event, field).unwrap_or_default()).collect())
+        .collect()
+}
+
+#[actix_rt::test]
+async fn every_event_of_an_exit_has_its_fields() {
+    tokio::time::pause();
+    let lines = Lines::keep();
+    let mut rig = Rig::new();
+    rig.timeouts.drain_timeout = SECOND;
+    let web = rig.server("web", Kind::ServerFirst);
+    web.drain().gate.admit(0).expect("it is open");
+    rig.callback("good", 10 * MS);
+    let fails = member(|_| answer(async { Err(JobError::new("disk full")) }));
+    rig.job(Job::callback("flush", fails.recipient()).unsaved(|| Some("3 writes".into())));
+    let report = rig.run().await;
+
+    assert_eq!(of(&lines, "exit_started", &["reason"]), [["asked"]]);
+    assert_eq!(of(&lines, "phase_started", &["phase"]), [["drain"], ["close_servers"], ["callbacks"]]);
+    let ended = of(&lines, "phase_ended", &["phase", "ended_by"]);
+    assert_eq!(ended, [["drain", "timeout"], ["close_servers", "done"], ["callbacks", "done"]]);
+    assert_eq!(
+        of(&lines, "member_ended", &["member", "kind", "phase", "outcome", "error"]),
+        [
+            ["web", "server", "drain", "timed_out", "None"],
+            ["web", "server", "close_servers", "done", "None"],
+            ["flush", "callback", "callbacks", "failed", "disk full"],
+            ["good", "callback", "callbacks", "done", "None"],
+        ]
+    );
+    assert!(of(&lines, "member_ended", &["duration_ms"]).iter().all(|it| it[0].parse::<u64>().is_ok()));
+    assert_eq!(of(&lines, "data_lost", &["member", "error"]), [["flush", "3 writes"]]);
+    let ended = of(&lines, "exit_ended", &["outcome", "exit_code", "reason", "verdict"]);
+    assert_eq!(ended, [["incomplete", "103", "asked", report.verdict.as_str()]]);
+    assert!(of(&lines, "exit_ended", &["report"])[0][0].contains("Incomplete"));
+}
+
+#[actix_rt::test]
+async fn the_verdict_ends_a_log_without_a_summary_where_the_exit_was_not_clean() {
+    tokio::time::pause();
+    let lines = Lines::keep();
+    for (fails, last) in
+        [(false, "shut down"), (true, "Incomplete: no request was in flight; flush failed: no")]
+    {
+        let mut rig = Rig::new();
+        rig.detail = LogDetail::Verdict;
+        let work = member(move |_| answer(async move { if fails { Err("no".into()) } else { Ok(()) } }));
+        rig.job(Job::callback("flush", work.recipient()));
+        let _ = rig.run().await;
+        assert_eq!(lines.all().last().map(String::as_str), Some(last));
+    }
+}
