@@ -339,3 +339,127 @@ fn a_kill_loses_what_was_not_flushed_and_nothing_else() {
     assert_eq!(Client::get(app.business, "/cache/unflushed").status, 404);
     assert_eq!(app.status()["callbacks"][0]["state"], Value::from("not_started"));
 }
+
+#[test]
+fn above_its_limit_the_cache_is_flushed_and_above_twice_of_it_a_write_is_refused() {
+    let app = App::start(&["cache.max_dirty=10"]);
+    let store = app.path("data/cache.db");
+    put(&app, 11);
+    wait_until("it is in the store", || rows(&store) == 11);
+    let lock = Locked::new(&store);
+    let refused = (0..30).find_map(|key| {
+        let answer = Client::put(app.business, &format!("/cache/more-{key}"), b"x");
+        (answer.status != 204).then_some((key, answer))
+    });
+    let (accepted, answer) = refused.expect("a write is refused");
+    assert_eq!(
+        (accepted, answer.status, answer.header("retry-after")),
+        (20, 503, Some("1")),
+        "{}",
+        answer.text()
+    );
+    drop(lock);
+    wait_until("there is room again", || Client::put(app.business, "/cache/later", b"x").status == 204);
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert_eq!(rows(&store), 32);
+}
+
+#[test]
+fn the_limit_in_bytes_counts_keys_and_values() {
+    let app = App::start(&["cache.max_dirty_bytes=100KiB"]);
+    let _lock = Locked::new(&app.path("data/cache.db"));
+    let large = vec![7; 90 << 10];
+    assert_eq!(Client::put(app.business, "/cache/a", &large).status, 204);
+    assert_eq!(Client::put(app.business, "/cache/b", &large).status, 204);
+    assert_eq!(Client::put(app.business, "/cache/c", &large).status, 503, "three are more than 200 KiB");
+    assert_eq!(Client::put(app.business, "/cache/d", b"small").status, 204);
+}
+
+#[cfg(unix)]
+mod files {
+    //! Who may read what the cache writes, and what it refuses to write to.
+
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+    use std::process::Command;
+
+    use super::*;
+    use crate::support::{Ended, folder, tools::skipped};
+
+    fn start_fails(folder: &std::sync::Arc<tempfile::TempDir>, settings: &[&str]) -> Ended {
+        let mut command = App::command(folder.path());
+        for setting in settings {
+            command.args(["-s", setting]);
+        }
+        let ended = App::run(folder, command);
+        assert_eq!(ended.code(), Some(4), "{}", ended.text());
+        ended
+    }
+
+    #[test]
+    fn what_it_writes_is_for_its_owner_alone() {
+        let app = App::start(&["cache.store=sqlite://data/deep/cache.db", "cache.spool=other/cache.spool"]);
+        put(&app, 1);
+        let _lock = Locked::new(&app.path("data/deep/cache.db"));
+        let folder = stop(app).folder;
+        for (name, mode) in [
+            ("data", 0o700),
+            ("data/deep", 0o700),
+            ("data/deep/cache.db", 0o600),
+            ("other", 0o700),
+            ("other/cache.spool", 0o600),
+            ("other/cache.spool.lock", 0o600),
+        ] {
+            let found = fs::metadata(folder.path().join(name)).expect("it is there").permissions().mode();
+            assert_eq!(found & 0o777, mode, "{name}: {:o}", found & 0o777);
+        }
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_blocks_nothing() {
+        for name in ["cache.db", "cache.spool", "cache.spool.lock"] {
+            for make in ["mkfifo", "mkdir"] {
+                let folder = folder();
+                fs::create_dir(folder.path().join("data")).expect("a folder");
+                let made = Command::new(make).arg(folder.path().join("data").join(name)).status();
+                assert!(made.expect("it runs").success());
+                let ended = start_fails(&folder, &[]);
+                assert!(ended.has("not a regular file"), "{name}, {make}: {}", ended.text());
+                assert!(ended.has(name.trim_end_matches(".lock")), "{name}, {make}: {}", ended.text());
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_of_another_user_is_not_followed_and_one_of_our_own_is() {
+        for name in ["cache.db", "cache.spool", "cache.spool.lock"] {
+            let folder = folder();
+            fs::create_dir(folder.path().join("data")).expect("a folder");
+            let link = folder.path().join("data").join(name);
+            symlink(folder.path().join("elsewhere"), &link).expect("a link");
+            if lchown(&link, Some(65_534), Some(65_534)).is_err() {
+                return skipped("a link of another user", "only root can give a link away");
+            }
+            let ended = start_fails(&folder, &[]);
+            assert!(ended.has("another user"), "{name}: {}", ended.text());
+            assert!(!folder.path().join("elsewhere").exists(), "{name}: it was followed");
+            lchown(&link, Some(0), Some(0)).expect("the link is ours again");
+            let app = App::start_in(folder, &[]);
+            put(&app, 1);
+            assert_eq!(stop(app).code(), Some(0), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_temporary_file_is_replaced_and_not_written_through() {
+        let folder = folder();
+        fs::create_dir(folder.path().join("data")).expect("a folder");
+        let precious = folder.path().join("precious");
+        fs::write(&precious, "precious").expect("a file");
+        symlink(&precious, folder.path().join("data/cache.spool.tmp")).expect("a link");
+        let app = App::start_in(std::sync::Arc::clone(&folder), &[]);
+        put(&app, 3);
+        assert_eq!(stop(app).code(), Some(0));
+        assert_eq!(fs::read_to_string(precious).expect("it is there"), "precious");
+    }
+}

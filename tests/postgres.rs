@@ -146,6 +146,74 @@ fn a_server_that_cannot_be_used_is_named_without_its_password() {
     assert!(ended.has("database \"shop\" does not exist"), "{}", ended.text());
 }
 
+/// How many of its clients the server talks to through TLS, the one that asks not counted.
+const ENCRYPTED: &str = "SELECT count(*) FROM pg_stat_ssl WHERE ssl AND pid <> pg_backend_pid()";
+
+#[test]
+fn the_store_is_reached_through_tls_as_libpq_would_reach_it() {
+    let Some(server) = Server::start("a store through TLS") else { return };
+    let certificate = server.serve_tls("hostssl", &server.address.to_string());
+    let starts = |parameters: &str| {
+        let app = App::start(&[&format!("{}?{parameters}", server.store())]);
+        put(&app, "key", 3, b"value");
+        assert_eq!(server.ask(ENCRYPTED), 1, "{parameters}");
+        let ended = stop(app);
+        assert_eq!(ended.code(), Some(0), "{parameters}: {}", ended.text());
+    };
+    // The server takes TLS alone: `allow` gets there by its second try, the others by their first.
+    for mode in ["allow", "prefer", "require"] {
+        starts(&format!("sslmode={mode}"));
+    }
+    starts("");
+    let certificate = certificate.display();
+    for mode in ["verify-ca", "verify-full"] {
+        starts(&format!("sslmode={mode}&sslrootcert={certificate}"));
+    }
+    let refuses = |url: &str, why: &str| {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let mut command = App::command(folder.path());
+        command.args(["--set", &format!("cache.store={url}")]);
+        let ended = App::run(&folder, command);
+        assert_eq!(ended.code(), Some(4), "{url}: {}", ended.text());
+        assert!(ended.has(why), "{url}: {}", ended.text());
+    };
+    refuses(&format!("{}?sslmode=disable", server.url()), "no encryption");
+    refuses(&format!("{}?sslmode=verify-full", server.url()), "certificate");
+    let certificate = server.serve_tls("hostssl", "db.example");
+    let certificate = certificate.display();
+    refuses(&format!("{}?sslmode=verify-full&sslrootcert={certificate}", server.url()), "certificate");
+    starts(&format!("sslmode=verify-ca&sslrootcert={certificate}"));
+}
+
+#[test]
+fn a_server_that_takes_no_tls_gets_no_password_in_clear_unless_the_url_says_so() {
+    let Some(server) = Server::start("a store without TLS") else { return };
+    for mode in ["disable", "allow", "prefer"] {
+        let app = App::start(&[&format!("{}?sslmode={mode}", server.store())]);
+        put(&app, "key", 3, b"value");
+        assert_eq!(stop(app).code(), Some(0), "{mode}");
+    }
+    let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+    let mut command = App::command(folder.path());
+    command.args(["--set", &format!("{}?sslmode=require", server.store())]);
+    let ended = App::run(&folder, command);
+    assert_eq!(ended.code(), Some(4), "{}", ended.text());
+    assert!(ended.has("does not support TLS"), "{}", ended.text());
+}
+
+/// `prefer` gets there by its second try.
+#[test]
+fn a_server_that_has_tls_and_refuses_it_is_reached_without_it() {
+    let Some(server) = Server::start("a store that refuses TLS") else { return };
+    server.serve_tls("hostnossl", "db.example");
+    for parameters in ["sslmode=prefer", "sslmode=allow", "sslmode=disable", ""] {
+        let app = App::start(&[&format!("{}?{parameters}", server.store())]);
+        put(&app, "key", 3, b"value");
+        assert_eq!(server.ask(ENCRYPTED), 0, "{parameters}");
+        assert_eq!(stop(app).code(), Some(0), "{parameters}");
+    }
+}
+
 fn put(app: &App, name: &str, keys: u32, value: &[u8]) {
     let mut client = Client::connect(app.business);
     for key in 0..keys {
@@ -235,6 +303,41 @@ impl Server {
         );
     }
 
+    /// Has it serve TLS with a certificate for `name`, and let in by `kind` of connection alone. Returns the certificate
+    /// that has signed it.
+    fn serve_tls(&self, kind: &str, name: &str) -> PathBuf {
+        let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("no name");
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority_key = rcgen::KeyPair::generate().expect("a key");
+        let root = authority.self_signed(&authority_key).expect("a certificate");
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = rcgen::CertificateParams::new(vec![name.to_owned()])
+            .and_then(|own| own.signed_by(&key, &rcgen::Issuer::new(authority, &authority_key)))
+            .expect("a certificate");
+        let data = self.data();
+        let files = [
+            ("server.crt", certificate.pem()),
+            ("server.key", key.serialize_pem()),
+            ("pg_hba.conf", format!("{kind} all all all trust\n")),
+        ];
+        for (name, text) in files {
+            let path = data.join(name);
+            fs::write(&path, text).expect("a file");
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                .expect("permissions");
+            if self.as_root {
+                output(Command::new("chown").arg("postgres").arg(&path));
+            }
+        }
+        let settings = data.join("postgresql.auto.conf");
+        fs::write(settings, "ssl = on\n").expect("its settings");
+        output(self.run("pg_ctl").args(["-w", "-s", "-m", "fast", "-D"]).arg(&data).arg("stop"));
+        self.start_again();
+        let copy = self.folder.path().join("certificate.pem");
+        fs::write(&copy, root.pem()).expect("a file");
+        copy
+    }
+
     /// Stops the server without a checkpoint, like a power failure.
     fn stop_immediately(&mut self) {
         output(self.run("pg_ctl").args(["-w", "-s", "-m", "immediate", "-D"]).arg(self.data()).arg("stop"));
@@ -286,7 +389,12 @@ impl Server {
 
     fn ask(&self, query: &'static str) -> i64 {
         block_on(async {
-            let mut connection = PgConnection::connect(&self.url()).await.expect("a connection");
+            let connected = match PgConnection::connect(&self.url()).await {
+                // The server may refuse TLS.
+                Err(_) => PgConnection::connect(&format!("{}?sslmode=disable", self.url())).await,
+                connected => connected,
+            };
+            let mut connection = connected.expect("a connection");
             sqlx::query_scalar(query).fetch_one(&mut connection).await.expect("a number")
         })
     }

@@ -230,5 +230,22 @@ fn fails_to_start(row: &str, ended: &Ended, named: &str) {
     assert_eq!(ended.code(), Some(4), "{row}: {}", ended.text());
     assert!(!ended.text().contains("panicked"), "{row}: {}", ended.text());
     assert!(ended.text().contains(named), "{row}: {}", ended.text());
-    assert_eq!(ended.log.len(), 1, "{row}: one message: {}", ended.text());
+    // The start's own line is no message of the failure.
+    let messages = ended.log.iter().filter(|line| !line.text.starts_with("graceful-exit 0.")).count();
+    assert_eq!(messages, 1, "{row}: one message: {}", ended.text());
+}
+#[test]
+fn a_machine_of_112_processors_starts_with_1024_descriptors() {
+    let folder = folder();
+    let mut command = App::command(folder.path());
+    for server in ["admin", "business"] {
+        command.args(["-s", &format!("servers.{server}.workers=112")]);
+    }
+    system::limited(&mut command, libc::RLIMIT_NOFILE, 1024);
+    let app = App::start_command(folder, command);
+    put(app.business, "key", "value");
+    let values = [("key".to_owned(), "value".to_owned())].into();
+    stage::say(format_args!("112 workers a server: {} descriptors", descriptors(app.id())));
+    app.signal(libc::SIGTERM);
+    is_whole("112 workers", &app.wait(), &values);
 }
