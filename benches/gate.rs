@@ -124,7 +124,7 @@ fn child(layer: &str, kind: &str, requests: u32) {
             }
             _ => {
                 let drain = Drain::new(1);
-                let policy = Policy { rejection: Rejection::default(), always_answer: None };
+                let policy = Policy { rejection: Rejection::default(), always_answer: None, streams: None };
                 let app = GuardedFactory::new(app(), Arc::clone(&drain.gate), 0, policy);
                 if once {
                     drain.gate.reject();

@@ -106,6 +106,8 @@ pub use os::signals::SignalName;
 pub use report::{PreviousExit, ReadError, Report, Status};
 pub use sequence::{ExitCodes, Outcome, Timeouts};
 pub use server::{Address, Server, Stop, Streams};
+#[cfg(feature = "rustls-0_23")]
+pub use server::{CertificateError, CertificateFiles};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -16,6 +16,8 @@ mod cache;
 #[cfg(feature = "app")]
 mod deadline;
 mod drain;
+#[cfg(all(feature = "app", feature = "http2"))]
+mod endless;
 #[cfg(feature = "app")]
 mod exit_codes;
 #[cfg(all(target_os = "linux", feature = "app"))]

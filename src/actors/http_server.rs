@@ -60,9 +60,9 @@ impl HttpServerActor {
     /// beside the rest of the exit, which does not wait for it.
     fn take_down(&self, ctx: &mut Context<Self>) {
         let (server, keep_alive_grace) = (Rc::clone(&self.server), self.keep_alive_grace);
-        server.reject();
+        server.reject(keep_alive_grace);
         let work = async move {
-            server.handle().drain().gate.drained().await;
+            server.drained(keep_alive_grace).await;
             server.close(keep_alive_grace).await;
             server.handle().dispose();
         };
@@ -87,13 +87,13 @@ impl Handler<RunTask> for HttpServerActor {
         // The timeout includes the keep-alive grace, which is waited out twice at most: the rest is left for closing.
         let keep_alive_grace = self.keep_alive_grace.min(task.timeout / 3);
         if !closes {
-            server.reject();
+            server.reject(keep_alive_grace);
         }
         let work = async move {
             if closes {
                 server.close(keep_alive_grace).await;
             } else {
-                server.handle().drain().gate.drained().await;
+                server.drained(keep_alive_grace).await;
             }
         };
         let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, ctx| {

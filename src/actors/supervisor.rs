@@ -181,6 +181,8 @@ impl ShutdownSupervisor {
     fn enter(&mut self, index: usize) {
         let phase = &self.plan.phases()[index];
         if phase.kind == PhaseKind::Drain {
+            // Those in flight are counted before the streams are told to end.
+            self.monitor.reject_requests();
             self.hooks.streams.cancel();
         }
         self.narrator.phase_started(phase);

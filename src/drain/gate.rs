@@ -101,10 +101,18 @@ impl Gate {
         }
     }
 
-    /// From now on requests are rejected.
-    pub fn reject(&self) {
-        let close = |shard: &Shard| shard.state.fetch_or(REJECTING | CLOSING, Ordering::AcqRel) / ONE;
-        self.at_reject.store(self.shards.iter().map(close).sum(), Ordering::Relaxed);
+    /// From now on requests are rejected. Those in flight are counted at this moment. Returns false if it is so already.
+    pub fn reject(&self) -> bool {
+        let mut in_flight = 0;
+        for shard in &self.shards {
+            let before = shard.state.fetch_or(REJECTING | CLOSING, Ordering::AcqRel);
+            if before & REJECTING != 0 {
+                return false;
+            }
+            in_flight += before / ONE;
+        }
+        self.at_reject.store(in_flight, Ordering::Relaxed);
+        true
     }
 
     /// Requests in flight when rejecting began.

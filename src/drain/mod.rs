@@ -14,3 +14,4 @@ pub use connection::{Connection, ConnectionClass, ConnectionGuard, Connections, 
 pub use gate::{Gate, Rejected};
 pub use server::Drain;
 pub use service::{AlwaysAnswer, Guarded, GuardedBody, GuardedFactory, GuardedFuture, Policy, Rejection};
+pub use streams::StreamsEnd;

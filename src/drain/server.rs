@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{connection::Connections, gate::Gate};
+use super::{connection::Connections, gate::Gate, streams::StreamsEnd};
 
 /// A server's gate and its connections.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Drain {
     pub gate: Arc<Gate>,
     /// Every open connection, and what each is doing.
     pub connections: Arc<Connections>,
+    /// Tells its endless answers to end.
+    pub streams: Arc<StreamsEnd>,
 }
 
 impl Drain {
@@ -18,6 +20,6 @@ impl Drain {
     #[must_use]
     pub fn new(workers: usize) -> Self {
         let gate = Arc::new(Gate::new(workers));
-        Self { connections: Arc::new(Connections::new(Arc::clone(&gate))), gate }
+        Self { connections: Arc::new(Connections::new(Arc::clone(&gate))), gate, streams: Arc::default() }
     }
 }

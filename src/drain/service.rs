@@ -25,7 +25,11 @@ use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
-use super::{connection::Connection, gate::Gate};
+use super::{
+    connection::Connection,
+    gate::Gate,
+    streams::{EndingBody, StreamsEnd},
+};
 
 /// What a server answers when it is draining.
 #[derive(Clone)]
@@ -34,6 +38,8 @@ pub struct Policy {
     pub rejection: Rejection,
     /// Requests for which this says yes are answered to the end: they are neither rejected nor waited for.
     pub always_answer: Option<AlwaysAnswer>,
+    /// Tells endless answers to end; without it they are left to the application.
+    pub streams: Option<Arc<StreamsEnd>>,
 }
 
 /// Says of a request's head whether it is always answered.
@@ -168,12 +174,12 @@ where
         if admitted {
             GuardedFuture {
                 app: Some(self.inner.call(request)),
-                policy: None,
+                policy: Rc::clone(&self.policy),
                 guard: Some(guard),
                 body: PhantomData,
             }
         } else {
-            let policy = Some(Rc::clone(&self.policy));
+            let policy = Rc::clone(&self.policy);
             GuardedFuture { app: None, policy, guard: Some(guard), body: PhantomData }
         }
     }
@@ -193,6 +199,14 @@ struct InFlightGuard {
 impl InFlightGuard {
     fn is_closing(&self) -> bool {
         self.connection.gate().is_closing(self.connection.shard())
+    }
+
+    /// The answer has no end of its own.
+    fn is_endless(&self) {
+        #[cfg(feature = "http2")]
+        self.connection.is_endless(self.stream);
+        #[cfg(not(feature = "http2"))]
+        self.connection.is_endless(None);
     }
 
     /// Returns true if nothing can be done any more with the answer: its stream was reset, or its connection is over.
@@ -227,7 +241,7 @@ pin_project! {
     pub struct GuardedFuture<F, B> {
         #[pin]
         app: Option<F>,
-        policy: Option<Rc<Policy>>,
+        policy: Rc<Policy>,
         guard: Option<InFlightGuard>,
         body: PhantomData<B>,
     }
@@ -250,8 +264,7 @@ where
             return Poll::Ready(Err(Response::new(StatusCode::SERVICE_UNAVAILABLE)));
         }
         let Some(app) = this.app.as_pin_mut() else {
-            let rejection = this.policy.take().map(|policy| policy.rejection.clone()).unwrap_or_default();
-            return Poll::Ready(Ok(rejection.response(this.guard.take())));
+            return Poll::Ready(Ok(this.policy.rejection.response(this.guard.take())));
         };
         let Poll::Ready(result) = app.poll(cx) else {
             if let Some(guard) = this.guard {
@@ -267,7 +280,20 @@ where
                 if closing && !response.upgrade() {
                     close_after(&mut response, guard.as_ref());
                 }
-                Ok(response.map_body(|_, body| GuardedBody::new(Some(body), None, guard)))
+                let ending = match (&guard, &this.policy.streams) {
+                    (Some(guard), Some(streams)) if guard.counted => {
+                        EndingBody::of(response.head(), response.body().size(), streams)
+                    }
+                    _ => None,
+                };
+                if let Some(guard) = &guard
+                    && ending.is_some()
+                {
+                    guard.is_endless();
+                }
+                let ending = ending.map(Box::new);
+                Ok(response
+                    .map_body(|_, body| GuardedBody { ending, ..GuardedBody::new(Some(body), None, guard) }))
             }
             Err(error) => {
                 let mut response: Response<BoxBody> = error.into().error_response().into();
@@ -301,6 +327,8 @@ pin_project! {
         #[pin]
         app: Option<B>,
         rejection: Option<Bytes>,
+        // Of an answer that ends by itself when requests begin to be rejected.
+        ending: Option<Box<EndingBody>>,
         guard: Option<InFlightGuard>,
     }
 }
@@ -312,7 +340,7 @@ impl<B> GuardedBody<B> {
         if let Some(guard) = &mut guard {
             guard.answered = true;
         }
-        Self { app, rejection, guard }
+        Self { app, rejection, ending: None, guard }
     }
 }
 
@@ -334,7 +362,10 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
             return Poll::Ready(None);
         }
         let next = match this.app.as_pin_mut() {
-            Some(body) => body.poll_next(cx),
+            Some(body) => match this.ending {
+                Some(ending) => ending.poll_next(body, cx),
+                None => body.poll_next(cx),
+            },
             None => Poll::Ready(this.rejection.take().map(Ok)),
         };
         if let Some(guard) = this.guard {

@@ -9,7 +9,7 @@ use super::{
     handle::Handle,
     inbox::Inbox,
     listener::{Listener, ListenerPolicy},
-    options::Options,
+    options::{Options, Streams},
     worker::{self, ListenerInfo, StartWorker, WorkerContext},
 };
 use crate::{
@@ -68,7 +68,11 @@ impl BoundServer {
     pub(crate) async fn start(self, arbiters: &Arbiters, rejection: Rejection) -> io::Result<StartedServer> {
         #[cfg(unix)]
         crate::os::limits::raise_descriptor_limit();
-        let policy = Policy { rejection, always_answer: self.always_answer };
+        let policy = Policy {
+            rejection,
+            always_answer: self.always_answer,
+            streams: (self.options.streams == Streams::End).then(|| Arc::clone(&self.handle.drain().streams)),
+        };
         let listener = |listener: &Listener| ListenerInfo {
             address: listener.address.clone(),
             transport: listener.transport.clone(),

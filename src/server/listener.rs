@@ -68,6 +68,23 @@ impl ListenerSpec {
         Self::Socket { socket, policy, transport: Transport::Plain, ours: false }
     }
 
+    /// Serves so on a plain TCP socket.
+    #[cfg(any(feature = "http2", feature = "rustls-0_23"))]
+    pub(super) fn set_transport(&mut self, new: &Transport) {
+        let is_tcp = match self {
+            Self::Socket { .. } => self.tcp_address().is_some(),
+            Self::Failed { .. } => true,
+            #[cfg(unix)]
+            Self::Uds(_) => false,
+        };
+        if let Self::Socket { transport, .. } | Self::Failed { transport, .. } = self
+            && is_tcp
+            && matches!(transport, Transport::Plain)
+        {
+            *transport = new.clone();
+        }
+    }
+
     pub(super) fn tcp_address(&self) -> Option<SocketAddr> {
         match self {
             Self::Socket { socket, .. } => socket.local_addr().ok()?.as_socket(),

@@ -17,6 +17,13 @@ impl Server {
     pub fn listen_auto_h2c(self, lst: TcpListener) -> Self {
         self.listen_with(lst, Transport::AutoH2c)
     }
+
+    /// Serves HTTP/2 by prior knowledge, beside HTTP/1, on every plain TCP socket that the server has been given so far:
+    /// inherited ones too, and those of [`Server::bind_address`]. Unix sockets serve HTTP/1.
+    pub fn with_h2c(mut self) -> Self {
+        self.set_transport(&Transport::AutoH2c);
+        self
+    }
 }
 
 /// TLS by rustls.
@@ -36,6 +43,13 @@ impl Server {
     /// Serves TLS on a socket that listens already; see [`Server::listen`] and [`Server::bind_rustls_0_23`].
     pub fn listen_rustls_0_23(self, lst: TcpListener, config: tokio_rustls::rustls::ServerConfig) -> Self {
         self.listen_with(lst, rustls(config))
+    }
+
+    /// Serves TLS, as [`Server::bind_rustls_0_23`] does, on every plain TCP socket that the server has been given so far:
+    /// inherited ones too, and those of [`Server::bind_address`]. Unix sockets stay as they are.
+    pub fn with_rustls_0_23(mut self, config: tokio_rustls::rustls::ServerConfig) -> Self {
+        self.set_transport(&rustls(config));
+        self
     }
 }
 
@@ -70,6 +84,13 @@ fn openssl(mut builder: openssl::ssl::SslAcceptorBuilder) -> Transport {
     const OFFERED: &[u8] = if cfg!(feature = "http2") { b"\x02h2\x08http/1.1" } else { b"\x08http/1.1" };
     builder.set_alpn_select_callback(|_, asked| select_next_proto(OFFERED, asked).ok_or(AlpnError::NOACK));
     Transport::OpenSsl(builder.build())
+}
+
+#[cfg(any(feature = "http2", feature = "rustls-0_23"))]
+impl Server {
+    fn set_transport(&mut self, transport: &Transport) {
+        self.listeners.iter_mut().for_each(|listener| listener.set_transport(transport));
+    }
 }
 
 /// What ALPN offers, the preferred one first.

@@ -11,7 +11,10 @@ use super::{
     lifecycle::{Change, Lifecycle},
     listener::ListenerPolicy,
 };
-use crate::{drain::ConnectionClass, os::socket::have_no_pending_input};
+use crate::{
+    drain::{ConnectionClass, Drain},
+    os::socket::have_no_pending_input,
+};
 
 /// A server at work, owned by one thread.
 pub(crate) struct RunningServer {
@@ -34,6 +37,9 @@ const HANDSHAKE: Duration = Duration::from_millis(2);
 
 /// How long a connection's task may be polled, before the connection is looked at again.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// How long an endless answer may take to end once it is told, at the least.
+const STREAM_END_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// No connection is left that could bring a request or get an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +87,11 @@ impl RunningServer {
     ///
     /// Connections stay open, however long they have been unused: a request on one gets its rejection. Only of very
     /// many some are closed: the idle ones above 256, whose closing would delay the end.
-    pub(crate) fn reject(&self) {
-        if self.handle.drain().gate.is_rejecting() {
-            return;
-        }
-        self.handle.change(Change::Reject);
-        self.handle.drain().gate.reject();
+    ///
+    /// Endless answers are told to end; a WebSocket's client has the keep-alive grace to answer.
+    pub(crate) fn reject(&self, keep_alive_grace: Duration) {
+        self.handle.reject_requests();
+        self.handle.drain().streams.tell(keep_alive_grace);
         #[cfg(feature = "http2")]
         self.handle.drain().connections.wake_multiplexed();
         self.acceptor.borrow_mut().leave(ListenerPolicy::LeaveWhenRejecting);
@@ -95,6 +100,17 @@ impl RunningServer {
             idle += usize::from(class == ConnectionClass::Idle);
             class == ConnectionClass::Idle && idle > MAX_IDLE_DURING_DRAIN
         });
+    }
+
+    /// Resolves when no request is in flight. Endless answers that have been told to end and do not, because their clients
+    /// do not read, are not waited for.
+    pub(crate) async fn drained(&self, keep_alive_grace: Duration) {
+        let Drain { gate, connections, .. } = self.handle.drain();
+        let timeout = STREAM_END_TIMEOUT.max(2 * keep_alive_grace);
+        if timeout_at(Instant::now() + timeout, gate.drained()).await.is_err() {
+            connections.give_up_endless();
+            gate.drained().await;
+        }
     }
 
     /// Closes it. The order is what makes it lose nothing:

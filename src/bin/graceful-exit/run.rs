@@ -11,7 +11,7 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    GracefulExit, Language, LogDetail, Rejection, Server, StartGuard,
+    GracefulExit, Language, LogDetail, Rejection, Server, StartGuard, Streams,
     admin::Admin,
     logging::{self, Format, Logging},
     os,
@@ -29,7 +29,7 @@ use crate::{
     locale::say,
     output::{exit_code, fail},
     progress::Progress,
-    servers::{configured, exposed},
+    servers::{configured, exposed, tls},
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -132,6 +132,10 @@ async fn serve(
     exit: GracefulExit,
 ) -> u8 {
     let handle = exit.handle();
+    let (admin_tls, business_tls) = match (tls(&settings.servers.admin), tls(&settings.servers.business)) {
+        (Ok(admin), Ok(business)) => (admin, business),
+        (Err(error), _) | (_, Err(error)) => return complain(&error),
+    };
     let mut opening = pin!(open(&settings, language));
     let opened = tokio::select! {
         biased;
@@ -180,12 +184,14 @@ async fn serve(
     if let Some(token) = token {
         admin = admin.token(token);
     }
-    let admin = configured(admin.unbound_server(), &settings.servers.admin, &mut inherited);
+    let admin = configured(admin.unbound_server(), &settings.servers.admin, &mut inherited, admin_tls);
     let business = Business { cache, exit: handle, chaos: settings.demo.chaos };
     let business = Server::new("business", move || {
         App::new().wrap(Business::headers()).configure(|config| business.configure(config))
     });
-    let business = configured(business, &settings.servers.business, &mut inherited);
+    // Its streams say goodbye by themselves, when they are told.
+    let business = business.streams(Streams::Wait);
+    let business = configured(business, &settings.servers.business, &mut inherited, business_tls);
 
     let exit = jobs.into_iter().fold(exit.server(admin).server(business), GracefulExit::job);
     match exit.run().await {

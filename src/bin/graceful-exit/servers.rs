@@ -1,16 +1,22 @@
 //! The two servers as the settings want them.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use graceful_exit::{
-    Server,
+    CertificateError, CertificateFiles, Server,
     settings::{self, Address, Settings},
 };
+use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
 use crate::{inherited::Inherited, locale::say};
 
 /// The server with its settings, on its inherited sockets or on the addresses of the settings.
-pub(crate) fn configured(server: Server, settings: &settings::Server, inherited: &mut Inherited) -> Server {
+pub(crate) fn configured(
+    server: Server,
+    settings: &settings::Server,
+    inherited: &mut Inherited,
+    tls: Option<ServerConfig>,
+) -> Server {
     let mut server = server
         .stop(settings.stop)
         .client_request_timeout(settings.client_request_timeout)
@@ -26,7 +32,23 @@ pub(crate) fn configured(server: Server, settings: &settings::Server, inherited:
     if let Some(workers) = settings.workers {
         server = server.workers(workers.get());
     }
-    inherited.give(server, &settings.bind)
+    server = inherited.give(server, &settings.bind);
+    if let Some(tls) = tls {
+        server = server.with_rustls_0_23(tls);
+    }
+    if settings.h2c { server.with_h2c() } else { server }
+}
+
+/// What a server's certificate makes of it; none, if it has none.
+///
+/// # Errors
+/// The certificate or its key cannot be used.
+pub(crate) fn tls(settings: &settings::Server) -> Result<Option<ServerConfig>, CertificateError> {
+    let (Some(certificate), Some(key)) = (&settings.tls.certificate, &settings.tls.key) else {
+        return Ok(None);
+    };
+    let files = CertificateFiles::new(certificate, key);
+    files.server_config(Arc::new(ring::default_provider())).map(Some)
 }
 
 /// A warning if other machines reach the admin server, and no token is set.

@@ -64,6 +64,12 @@ impl Connection {
         }
     }
 
+    /// Waits no longer for endless answers. They end when the connection does.
+    pub(super) fn give_up_endless_streams(&self) {
+        let left = self.with(StreamTable::give_up_endless);
+        self.leave(left.unwrap_or_default());
+    }
+
     /// Returns true if nothing can be done any more with a request's answer. Otherwise the waker is woken when that
     /// changes.
     pub(in crate::drain) fn is_cancelled(&self, stream: u32, waker: &Waker) -> bool {

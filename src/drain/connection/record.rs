@@ -86,7 +86,8 @@ impl Connection {
         // In one order with what is read from the socket: see `is_polled`.
         let (state, _) = self.state().apply(Event::PollStarted);
         self.state.swap(state.word(), Ordering::SeqCst);
-        if self.orders().contain(Order::Abort) {
+        let orders = self.orders();
+        if orders.contain(Order::Abort) || orders.contain(Order::GiveUpEndless) && self.gives_up_endless() {
             return Poll::Ready(None);
         }
         let result = poll();
@@ -133,6 +134,18 @@ impl Connection {
     /// The request was dropped before its answer was whole.
     pub(in crate::drain) fn given_up(&self, counted: bool) {
         self.apply(Event::GivenUp { counted });
+    }
+
+    /// A request's answer has no end of its own.
+    pub(in crate::drain) fn is_endless(&self, stream: Option<u32>) {
+        lock(&self.requests).set_endless(stream);
+    }
+
+    /// Gives up endless answers that did not end when they were told to. Returns true if the connection is to be cut.
+    fn gives_up_endless(&self) -> bool {
+        #[cfg(feature = "http2")]
+        self.give_up_endless_streams();
+        self.state().is_counted() && lock(&self.requests).is_endless()
     }
 
     /// Its answer says that it closes: no further request is served on it.

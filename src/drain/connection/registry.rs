@@ -123,6 +123,11 @@ impl Connections {
         self.order(Order::Abort, recent, which);
     }
 
+    /// Waits no longer for endless answers: of HTTP/1 their connections are cut.
+    pub(crate) fn give_up_endless(&self) {
+        self.order(Order::GiveUpEndless, Duration::ZERO, |class| class == ConnectionClass::Active);
+    }
+
     fn order(&self, order: Order, recent: Duration, mut which: impl FnMut(ConnectionClass) -> bool) {
         let now = Instant::now();
         for shard in &self.shards {

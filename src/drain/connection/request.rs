@@ -20,6 +20,8 @@ pub(super) struct Requests {
     began: Instant,
     /// How long it took, in milliseconds; 0 until it is answered.
     took_ms: u32,
+    /// The answer to it has no end of its own; of HTTP/1 alone.
+    is_endless: bool,
     pub(super) named: Named,
 }
 
@@ -62,12 +64,13 @@ pub struct InFlight {
 
 impl Requests {
     pub(super) fn none() -> Self {
-        Self { began: Instant::now(), took_ms: 0, named: Named::Single(Name::none()) }
+        Self { began: Instant::now(), took_ms: 0, is_endless: false, named: Named::Single(Name::none()) }
     }
 
     /// A request begins. Returns its stream, if the connection speaks HTTP/2.
     pub(super) fn begin(&mut self, method: &Method, path: &str, counted: bool) -> Option<u32> {
         self.touch();
+        self.is_endless = false;
         match &mut self.named {
             Named::Single(name) => {
                 name.set(method, path);
@@ -80,6 +83,23 @@ impl Requests {
                 streams.call(Begun { at: self.began, name }, counted)
             }
         }
+    }
+
+    /// An answer has no end of its own.
+    pub(super) fn set_endless(&mut self, stream: Option<u32>) {
+        match &mut self.named {
+            #[cfg(feature = "http2")]
+            Named::Streams(streams) => stream.into_iter().for_each(|stream| streams.set_endless(stream)),
+            Named::Single(_) => {
+                let _ = stream;
+                self.is_endless = true;
+            }
+        }
+    }
+
+    /// True if the answer has no end of its own, on a connection that speaks HTTP/1.
+    pub(super) fn is_endless(&self) -> bool {
+        self.is_endless
     }
 
     /// The connection is used at this moment.

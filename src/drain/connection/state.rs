@@ -184,6 +184,8 @@ pub(super) enum Order {
     CloseWhenIdle = 1,
     /// Close now.
     Abort = 1 << 1,
+    /// Give up an endless answer that does not end.
+    GiveUpEndless = 1 << 4,
     /// Its server's close does not wait for it.
     Detach = 1 << 2,
     /// The same, and it stays open until its answer ends, or the process does.

@@ -31,6 +31,8 @@ struct Stream<R> {
     state: State,
     /// Its request, while that is not over: whether the gate has counted it in, and its name.
     request: Option<(bool, R)>,
+    /// Its answer has no end of its own.
+    is_endless: bool,
     waker: Option<Waker>,
 }
 
@@ -108,7 +110,7 @@ impl<R> StreamTable<R> {
     }
 
     fn insert(&mut self, id: u32, state: State) {
-        self.streams.insert(id, Stream { state, request: None, waker: None });
+        self.streams.insert(id, Stream { state, request: None, is_endless: false, waker: None });
     }
 
     /// The application is called with the next request. Returns its stream, and whether it is still wanted.
@@ -206,6 +208,24 @@ impl<R> StreamTable<R> {
             State::Unwanted | State::Written | State::Cancelled | State::Detached => {}
         }
         (Left::default(), None)
+    }
+
+    /// A stream's answer has no end of its own.
+    pub(super) fn set_endless(&mut self, id: u32) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.is_endless = true;
+        }
+    }
+
+    /// Gives up the requests of endless answers; their streams stay open.
+    pub(super) fn give_up_endless(&mut self) -> Left {
+        let mut left = Left::default();
+        for stream in self.streams.values_mut().filter(|stream| stream.is_endless) {
+            if let Some((counted, _)) = stream.request.take() {
+                left.given_up.add(counted);
+            }
+        }
+        left
     }
 
     /// The server has written that it serves no stream above this one.

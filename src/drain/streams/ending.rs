@@ -1,0 +1,161 @@
+//! [`StreamsEnd`]: tells a server's endless answers to end; [`EndingBody`]: one of them, which does.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::OnceLock,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_http::ResponseHead;
+use actix_web::{
+    body::{BodySize, MessageBody},
+    http::{
+        StatusCode,
+        header::{CONTENT_ENCODING, CONTENT_TYPE, UPGRADE},
+    },
+};
+use bytes::Bytes;
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::{
+    events::EventScanner,
+    websocket::{GOING_AWAY, MessageScanner},
+};
+
+/// Tells a server's endless answers to end, once.
+#[derive(Debug, Default)]
+pub struct StreamsEnd {
+    told: CancellationToken,
+    grace: OnceLock<Duration>,
+}
+
+impl StreamsEnd {
+    /// Tells them. A WebSocket's client has so long to answer the close frame.
+    pub(crate) fn tell(&self, grace: Duration) {
+        let _ = self.grace.set(grace);
+        self.told.cancel();
+    }
+
+    fn grace(&self) -> Duration {
+        self.grace.get().copied().unwrap_or_default()
+    }
+}
+
+/// What an endless answer's body passes through.
+pub(in crate::drain) struct EndingBody {
+    server: std::sync::Arc<StreamsEnd>,
+    told: Pin<Box<WaitForCancellationFutureOwned>>,
+    is_told: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    Events(EventScanner),
+    /// Nothing follows a whole event.
+    Ended,
+    WebSocket(MessageScanner),
+    /// The close frame is to be sent.
+    SayGoodbye,
+    /// The close frame is sent, the server's or the application's. What the application still sends is dropped, until it
+    /// ends, as it does when it gets the client's close frame.
+    AwaitClose(Pin<Box<Sleep>>),
+}
+
+impl EndingBody {
+    /// Of an answer of `text/event-stream` and of a WebSocket. Nothing of other answers, and nothing of events that are
+    /// compressed, whose ends cannot be seen.
+    pub(in crate::drain) fn of(
+        head: &ResponseHead,
+        size: BodySize,
+        server: &std::sync::Arc<StreamsEnd>,
+    ) -> Option<Self> {
+        let is = |name, value: &str| {
+            let given = head.headers.get(name).and_then(|given| given.to_str().ok()).unwrap_or_default();
+            given.get(..value.len()).is_some_and(|start| start.eq_ignore_ascii_case(value))
+        };
+        let kind = if head.status == StatusCode::SWITCHING_PROTOCOLS && is(UPGRADE, "websocket") {
+            Kind::WebSocket(MessageScanner::default())
+        } else if size == BodySize::Stream
+            && is(CONTENT_TYPE, "text/event-stream")
+            && (!head.headers.contains_key(CONTENT_ENCODING) || is(CONTENT_ENCODING, "identity"))
+        {
+            Kind::Events(EventScanner::default())
+        } else {
+            return None;
+        };
+        let told = Box::pin(server.told.clone().cancelled_owned());
+        Some(Self { server: std::sync::Arc::clone(server), told, is_told: false, kind })
+    }
+
+    /// Polls the application's body, and ends it once that was told. The application comes first: it may have last words
+    /// of its own.
+    pub(in crate::drain) fn poll_next<B: MessageBody>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, B::Error>>> {
+        self.is_told = self.is_told || self.told.as_mut().poll(cx).is_ready();
+        match &mut self.kind {
+            Kind::Ended => Poll::Ready(None),
+            Kind::Events(scanner) => match body.poll_next(cx) {
+                Poll::Ready(Some(Ok(mut chunk))) => {
+                    if let Some(end) = scanner.feed(&chunk)
+                        && self.is_told
+                    {
+                        chunk.truncate(end);
+                        self.kind = Kind::Ended;
+                    }
+                    Poll::Ready(Some(Ok(chunk)))
+                }
+                Poll::Pending if self.is_told && scanner.at_boundary() => Poll::Ready(None),
+                other => other,
+            },
+            Kind::WebSocket(scanner) => match body.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(mut chunk))) => {
+                    let first = scanner.feed(&chunk);
+                    if self.is_told {
+                        if scanner.has_closed() {
+                            self.kind = self.await_close();
+                        } else if let Some(end) = first {
+                            chunk.truncate(end);
+                            self.kind = Kind::SayGoodbye;
+                        }
+                    }
+                    Poll::Ready(Some(Ok(chunk)))
+                }
+                Poll::Pending if self.is_told && scanner.at_boundary() => {
+                    self.kind = if scanner.has_closed() { self.await_close() } else { Kind::SayGoodbye };
+                    self.poll_next(body, cx)
+                }
+                other => other,
+            },
+            Kind::SayGoodbye => {
+                self.kind = self.await_close();
+                Poll::Ready(Some(Ok(Bytes::from_static(&GOING_AWAY))))
+            }
+            Kind::AwaitClose(timeout) => loop {
+                if timeout.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                match body.as_mut().poll_next(cx) {
+                    Poll::Ready(Some(_)) => {}
+                    Poll::Ready(None) => return Poll::Ready(None),
+                    Poll::Pending => return Poll::Pending,
+                }
+            },
+        }
+    }
+
+    fn await_close(&self) -> Kind {
+        Kind::AwaitClose(Box::pin(sleep(self.server.grace())))
+    }
+}
+
+impl std::fmt::Debug for EndingBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EndingBody").field("is_told", &self.is_told).finish_non_exhaustive()
+    }
+}
