@@ -102,7 +102,7 @@ pub use actors::{
 pub use drain::Rejection;
 pub use exit::{ExitHandle, GracefulExit, StartError, StartGuard};
 pub use locale::Language;
-pub use os::signals::SignalName;
+pub use os::{orphans::reap_orphans, signals::SignalName};
 pub use report::{PreviousExit, ReadError, Report, Status};
 pub use sequence::{ExitCodes, Outcome, Timeouts};
 pub use server::{Address, Server, Stop, Streams};

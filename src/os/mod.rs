@@ -8,6 +8,7 @@
 //! - [`listener`]: accepting connections, and turning new ones away without resetting those in the queue.
 //! - [`socket`]: whether a socket has pending input.
 //! - `socket_file`: a Unix socket's file, which appears whole and goes away with its server.
+//! - `orphans`: what PID 1 has to do (on Linux).
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
 //!
 //! # Where platforms differ
@@ -41,6 +42,7 @@ pub mod hard_stop;
 pub mod limits;
 pub mod listener;
 pub(crate) mod lock;
+pub(crate) mod orphans;
 pub mod signals;
 pub mod socket;
 #[cfg(unix)]

@@ -28,7 +28,23 @@ impl Process {
         part: &str,
         prepare: impl FnOnce(&mut Command),
     ) -> Result<Self, Box<dyn Error>> {
-        let mut command = Command::new(env::current_exe()?);
+        Self::start_command(Command::new(env::current_exe()?), test, part, prepare)
+    }
+
+    /// The same by another program, which is given it as its last arguments.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_in(by: &[&str], test: &str, part: &str) -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(by[0]);
+        command.args(&by[1..]).arg(env::current_exe()?);
+        Self::start_command(command, test, part, |_| {})
+    }
+
+    fn start_command(
+        mut command: Command,
+        test: &str,
+        part: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, Box<dyn Error>> {
         command.args(["--exact", test, "--nocapture"]).env(PART, part);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         #[cfg(unix)]

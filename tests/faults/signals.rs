@@ -12,7 +12,7 @@ use super::{
     stage::{self, FORCED, GRACE, Random, Watch, child_of, put, run_by, stored, times},
     system::kill,
 };
-use crate::support::{App, Ended, PAST_COALESCE, folder, sent_here, side_by_side, signals::ALL};
+use crate::support::{App, Ended, PAST_COALESCE, folder, sent_here, side_by_side, signals::ALL, wait_until};
 
 #[test]
 fn at_every_millisecond_of_the_start_up() {
@@ -119,6 +119,11 @@ fn under_nohup_only_hup_is_ignored() {
     assert_eq!(stored(&folder.path().join("data/cache.db")).len(), 2);
 }
 
+fn children(id: u32) -> usize {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
+    children.expect("a process").split_whitespace().count()
+}
+
 const FIRST: [&str; 3] = ["-pf", "--kill-child", "--mount-proc"];
 
 #[test]
@@ -144,6 +149,16 @@ fn the_first_process_of_a_namespace() {
             watch.check("the forced exit", ended.at - forced, FORCED + GRACE);
             assert_eq!(ended.code(), Some(1), "{}", ended.text());
         } else {
+            // One that it has not started itself: its parent, which is outside of the namespace, ends before it.
+            let id = first.to_string();
+            let orphan = ["-t", &id, "-p", "-m", "sh", "-c", "sleep 0.1 & exit"];
+            assert!(
+                std::process::Command::new("nsenter")
+                    .args(orphan)
+                    .status()
+                    .is_ok_and(|ended| ended.success())
+            );
+            wait_until("only the program is left", || children(first) == 1);
             // SIGABRT from outside the namespace is a request to stop as well.
             let asked = kill(first, libc::SIGABRT);
             let ended = app.wait();

@@ -26,6 +26,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // First of all: a signal that comes while the settings are read waits until it can be handled.
     graceful_exit::os::signals::block();
+    if let Err(error) = graceful_exit::reap_orphans() {
+        return output::fail(output::exit_code::START, &error);
+    }
     #[cfg(unix)]
     {
         graceful_exit::os::limits::report_file_size_limit();
