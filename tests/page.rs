@@ -43,7 +43,7 @@ fn the_page_shows_a_request_and_the_whole_exit_and_how_it_ended() {
     assert!(browser.text("#stop").is_empty(), "there is nothing more to ask for");
     last.read().expect("an answer");
     browser.wait_for("#headline", "Running callbacks");
-    browser.wait_for("#jobs .chip", "running");
+    browser.wait_for("#jobs .chip[data-tone=live]", "running");
     wait_for_the_end(&browser, "clean");
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0));
@@ -53,7 +53,10 @@ fn the_page_shows_a_request_and_the_whole_exit_and_how_it_ended() {
     browser.wait_for("#headline", "lean");
     let detail = browser.text("#detail");
     assert!(detail.contains("The exit was asked for by POST /shutdown from 127.0.0.1:"), "{detail}");
-    assert!(browser.text("#jobs .chip").starts_with("done"), "{}", browser.text("#jobs"));
+    let all_done = browser.run(
+        "return [...document.querySelectorAll('#jobs .chip')].every((it) => it.innerText.startsWith('done'))",
+    );
+    assert_eq!(all_done, true, "{}", browser.text("#jobs"));
     let over = browser
         .run("return [...document.querySelectorAll('.phase')].every((it) => it.dataset.state === 'over')");
     assert_eq!(over, true, "{}", browser.text("#phases"));
