@@ -65,6 +65,8 @@ mod metrics;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod postgres;
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod prometheus;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;

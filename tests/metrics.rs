@@ -76,7 +76,7 @@ fn the_requests_of_each_server_are_counted() {
     assert_eq!(counts, [1.0, 1.0]);
     assert!(last["graceful_exit_phase_duration_seconds{phase=\"drain\"}"] >= 0.3, "{last:?}");
     wait_until("the store takes its time", || {
-        let member = "graceful_exit_callback_duration_seconds{kind=\"resource\",name=\"store\"}";
+        let member = "graceful_exit_resource_duration_seconds{name=\"store\"}";
         let metrics = Client::try_connect(app.admin).and_then(|mut client| {
             client.send("GET", "/metrics", &[])?;
             client.read()

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what a scrape reads of the exit, taken from its board at that instant.
+//! `GET /metrics`: the figures of the exit, taken at the instant of the scrape.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -9,12 +9,18 @@ use actix_web::{
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, text},
-    metrics::{MetricType, exemplar::Exemplar},
     registry::{Registry, Unit},
 };
 
-use super::refusals::Refusals;
-use crate::{ExitHandle, report::Status, sequence::PhaseKind};
+use super::{
+    exposition::{Families, prometheus},
+    refusals::Refusals,
+};
+use crate::{
+    ExitHandle,
+    report::{MemberStatus, Status},
+    sequence::PhaseKind,
+};
 
 /// Every metric, ready to be scraped. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -88,27 +94,6 @@ pub(super) fn response(metrics: &Metrics, request: &HttpRequest) -> HttpResponse
     HttpResponse::Ok().content_type(kind).insert_header((CACHE_CONTROL, "no-store")).body(body)
 }
 
-/// The older format: a counter's family is named as its samples are, and there are neither units nor an end.
-fn prometheus(open_metrics: &str) -> String {
-    let counters: Vec<_> = open_metrics
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
-        .collect();
-    let mut text = String::new();
-    for line in open_metrics.lines() {
-        if line.starts_with("# UNIT ") || line == "# EOF" {
-            continue;
-        }
-        let family = line.strip_prefix("# ").and_then(|rest| rest.split(' ').nth(1));
-        match family.filter(|family| counters.contains(family)) {
-            Some(family) => text.push_str(&line.replacen(family, &format!("{family}_total"), 1)),
-            None => text.push_str(line),
-        }
-        text.push('\n');
-    }
-    text
-}
-
 /// Where the figures come from.
 #[derive(Debug)]
 struct Source {
@@ -125,6 +110,7 @@ fn phases() -> impl Iterator<Item = &'static str> {
 impl Collector for Source {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families(encoder);
+        of_the_process(self.exit.is_ready(), &mut families)?;
         if let Some(status) = self.exit.status() {
             of_the_exit(&status, &mut families)?;
         }
@@ -142,6 +128,20 @@ impl Collector for Source {
         }
         Ok(())
     }
+}
+
+fn of_the_process(is_ready: bool, families: &mut Families<'_>) -> fmt::Result {
+    families.info(
+        "graceful_exit_build",
+        "The library's version.",
+        [("version", env!("CARGO_PKG_VERSION"))],
+    )?;
+    families.gauge(
+        "graceful_exit_ready",
+        "1 while the process serves and nothing has asked for the exit, 0 otherwise.",
+        None,
+        [([], if is_ready { 1.0 } else { 0.0 })],
+    )
 }
 
 fn of_the_exit(status: &Status, families: &mut Families<'_>) -> fmt::Result {
@@ -184,19 +184,21 @@ fn of_the_exit(status: &Status, families: &mut Families<'_>) -> fmt::Result {
         Some(&Unit::Seconds),
         phases.into_iter().map(|(phase, ms)| ([("phase", phase)], seconds(ms))),
     )?;
-    let members =
-        [("worker", &status.workers), ("callback", &status.callbacks), ("resource", &status.resources)];
-    let members =
-        members.into_iter().flat_map(|(kind, members)| members.iter().map(move |member| (kind, member)));
-    families.gauge(
-        "graceful_exit_callback_duration",
-        "How long each callback, resource and background worker took, or has taken so far.",
-        Some(&Unit::Seconds),
-        members.map(|(kind, member)| {
-            let labels = [("kind", kind), ("name", member.name.as_str())];
-            (labels, seconds(member.duration_ms.unwrap_or(0)))
-        }),
-    )?;
+    let kinds = [
+        ("checkpoint", "How long each checkpoint took, or has taken so far.", &status.checkpoints),
+        ("callback", "How long each callback took, or has taken so far.", &status.callbacks),
+        ("resource", "How long the release of each resource took, or has taken so far.", &status.resources),
+        ("worker", "How long each background worker took to finish, or has taken so far.", &status.workers),
+    ];
+    for (kind, help, members) in kinds {
+        let duration = |member: &MemberStatus| seconds(member.duration_ms.unwrap_or(0));
+        families.gauge(
+            &format!("graceful_exit_{kind}_duration"),
+            help,
+            Some(&Unit::Seconds),
+            members.iter().map(|member| ([("name", member.name.as_str())], duration(member))),
+        )?;
+    }
     let left = seconds(status.deadline_left_ms.unwrap_or(status.timeout_ms));
     families.gauge(
         "graceful_exit_deadline_left",
@@ -204,45 +206,6 @@ fn of_the_exit(status: &Status, families: &mut Families<'_>) -> fmt::Result {
         Some(&Unit::Seconds),
         [([], left)],
     )
-}
-
-/// Writes one family of metrics after another.
-struct Families<'a>(DescriptorEncoder<'a>);
-
-impl Families<'_> {
-    fn counter<'l, const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = ([(&'l str, &'l str); N], u64)>,
-    ) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in samples {
-            let none: Option<&Exemplar<[(&str, &str); 0], u64>> = None;
-            match N {
-                0 => metric.encode_counter(&value, none)?,
-                _ => metric.encode_family(&labels)?.encode_counter(&value, none)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn gauge<'l, const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        samples: impl IntoIterator<Item = ([(&'l str, &'l str); N], f64)>,
-    ) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        for (labels, value) in samples {
-            match N {
-                0 => metric.encode_gauge(&value)?,
-                _ => metric.encode_family(&labels)?.encode_gauge(&value)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 /// From milliseconds.
@@ -253,18 +216,4 @@ fn seconds(ms: u64) -> f64 {
 /// A count of requests in flight, which is far below where this would round.
 fn number(count: u64) -> f64 {
     u32::try_from(count).unwrap_or(u32::MAX).into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_older_format_names_a_counter_as_its_samples() {
-        let open = "# HELP a_x Some x, not a_x_total.\n# TYPE a_x counter\na_x_total{b=\"c\"} 1\n\
-                    # HELP a_y_seconds Y.\n# TYPE a_y_seconds gauge\n# UNIT a_y_seconds seconds\na_y_seconds 2.0\n# EOF\n";
-        let older = "# HELP a_x_total Some x, not a_x_total.\n# TYPE a_x_total counter\na_x_total{b=\"c\"} 1\n\
-                     # HELP a_y_seconds Y.\n# TYPE a_y_seconds gauge\na_y_seconds 2.0\n";
-        assert_eq!(prometheus(open), older);
-    }
 }

@@ -29,6 +29,7 @@
 mod access;
 mod builder;
 mod events;
+mod exposition;
 mod host;
 mod metrics;
 mod page;
