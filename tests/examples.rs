@@ -46,7 +46,9 @@ impl Example {
         let address = Ipv4Addr::new(127, 128 | (high & 0x7f), low, NEXT.fetch_add(1, Ordering::Relaxed));
         let address = SocketAddr::from((address, 8080));
         let mut command = Command::new(program);
-        command.arg(address.to_string()).current_dir(folder.path());
+        // The second one is for an example with an admin server.
+        let admin = SocketAddr::new(address.ip(), 8081);
+        command.arg(address.to_string()).arg(admin.to_string()).current_dir(folder.path());
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let (send, lines) = mpsc::channel();
         let stdout = child.stdout.take().expect("a pipe");
@@ -114,6 +116,24 @@ fn minimal() {
     let Some(example) = Example::start("minimal") else { return };
     assert_eq!(example.get("/"), "hello\n");
     example.signal();
+    assert_eq!(example.end().0, Some(0));
+}
+
+#[test]
+fn admin() {
+    let Some(example) = Example::start("admin") else { return };
+    let admin = SocketAddr::new(example.address.ip(), 8081);
+    assert_eq!(example.get("/"), "hello\n");
+    assert_eq!(Client::get(admin, "/readyz").text(), "ready\n");
+    assert!(Client::get(admin, "/").text().contains("<!doctype html>"));
+    let metrics = Client::get(admin, "/metrics").text();
+    assert!(
+        metrics.contains("greetings_total 1\n") && metrics.contains("graceful_exit_ready 1.0\n"),
+        "{metrics}"
+    );
+    let mut stop = Client::connect(admin);
+    stop.send("POST", "/shutdown", &[("Host", "localhost"), ("Content-Length", "0")]).expect("sent");
+    assert_eq!(stop.read().expect("answered").status, 202);
     assert_eq!(example.end().0, Some(0));
 }
 

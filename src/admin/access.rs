@@ -1,6 +1,6 @@
 //! Who may read the admin routes, and who may start the exit through them.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use actix_web::{
     HttpRequest,
@@ -12,7 +12,10 @@ use actix_web::{
 };
 use subtle::ConstantTimeEq;
 
-use super::host::{self, HostError};
+use super::{
+    host::{self, HostError},
+    peer::{Peer, UnixUser},
+};
 
 /// The rules. Cheap to clone.
 #[derive(Clone, Default)]
@@ -34,10 +37,6 @@ pub(super) enum Refusal {
     /// Its `Host` is not a name of this server.
     ForeignHost,
 }
-
-/// Where a request comes from, as the log names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Peer(Option<SocketAddr>);
 
 impl Access {
     pub(super) fn set_token(&mut self, token: String) {
@@ -118,25 +117,6 @@ impl Refusal {
     }
 }
 
-impl Peer {
-    pub(super) fn of(request: &HttpRequest) -> Self {
-        Self(request.peer_addr())
-    }
-
-    fn is_loopback(self) -> bool {
-        self.0.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(address) => address.fmt(f),
-            None => f.write_str("an unknown peer"),
-        }
-    }
-}
-
 fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Refusal> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else { return Err(Refusal::TokenMissing) };
@@ -152,8 +132,14 @@ fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Refusal> {
 /// Refuses what may speak for a client elsewhere. A proxy that adds nothing to a request cannot be told from a client
 /// on this machine: behind a proxy, only a token closes this route.
 fn check_local(request: &HttpRequest) -> Result<(), &'static str> {
-    if !Peer::of(request).is_loopback() {
-        return Err("only a client on this machine may do this, unless a token is set");
+    match Peer::of(request) {
+        peer if peer.is_loopback() => {}
+        // The permissions of the socket's file have let it in.
+        Peer::Unix(user) if user.is_none_or(UnixUser::may_act) => {}
+        Peer::Unix(_) => return Err("no other user may do this, unless a token is set"),
+        Peer::Tcp(_) | Peer::Unknown => {
+            return Err("only a client on this machine may do this, unless a token is set");
+        }
     }
     // A client of today speaks 1.1 at least, and nginx speaks 1.0 to what is behind it.
     if !matches!(request.version(), Version::HTTP_11 | Version::HTTP_2) {

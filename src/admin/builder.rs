@@ -9,6 +9,7 @@ use super::{
     events::{Feed, MAX_STREAMS, StreamEnd},
     metrics::{Metric, Metrics},
     page::Page,
+    peer::Peer,
     refusals::Refusals,
     routes::{self, State},
     status::{LineSource, StatusSource},
@@ -47,7 +48,8 @@ impl Admin {
     /// The bearer token that `POST /shutdown` needs: at least 16 characters that cannot be guessed.
     ///
     /// Without one, the exit can be started from this machine alone: by a request from a loopback address, for
-    /// localhost or a loopback address, that shows no sign of a proxy and comes from no page of another origin. A
+    /// localhost or a loopback address, that shows no sign of a proxy and comes from no page of another origin. Over a
+    /// Unix socket it has to come from this process's user or root, on systems that tell. A
     /// reverse proxy on this machine that adds nothing to the requests it passes on cannot be told from a client on
     /// this machine: behind a proxy, set a token.
     pub fn token(mut self, token: impl Into<String>) -> Self {
@@ -143,9 +145,11 @@ impl Admin {
             App::new().wrap(routes::common_headers()).configure(|config| state.configure(config))
         });
         // A client that has closed its side has gone, and its stream is free for another.
-        server.stop(stop).h1_allow_half_closed(false).always_answer(move |head| match stop {
-            Stop::First => routes::is_stream(&head.method, head.uri.path()),
-            Stop::Last => routes::is_always_answered(&head.method, head.uri.path()),
+        server.stop(stop).h1_allow_half_closed(false).on_connect(Peer::note).always_answer(move |head| {
+            match stop {
+                Stop::First => routes::is_stream(&head.method, head.uri.path()),
+                Stop::Last => routes::is_always_answered(&head.method, head.uri.path()),
+            }
         })
     }
 

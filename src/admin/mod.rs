@@ -33,6 +33,7 @@ mod exposition;
 mod host;
 mod metrics;
 mod page;
+mod peer;
 mod refusals;
 mod routes;
 mod status;

@@ -16,10 +16,11 @@ use actix_web::{
 };
 
 use super::{
-    access::{Access, Peer, Refusal},
+    access::{Access, Refusal},
     events::{Feed, StreamEnd},
     metrics::{self, Metrics},
     page::Page,
+    peer::Peer,
     refusals::{Cause, Refusals},
     status::StatusSource,
 };
@@ -170,7 +171,9 @@ async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpRes
         return Ok(text(HttpResponse::ServiceUnavailable(), "starting\n"));
     };
     // It ends by itself, and the last event has to be out before the process is gone.
-    if let Some(connection) = request.conn_data::<Arc<Connection>>() {
+    if state.stream_end != StreamEnd::Rejecting
+        && let Some(connection) = request.conn_data::<Arc<Connection>>()
+    {
         connection.pin_until_exit();
     }
     Ok(response.streaming(events))

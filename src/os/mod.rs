@@ -10,6 +10,7 @@
 //! - `socket_file`: a Unix socket's file, which appears whole and goes away with its server.
 //! - `orphans`: what PID 1 has to do (on Linux).
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
+//! - `user`: the user that this process acts as (feature `admin`).
 //!
 //! # Where platforms differ
 //!
@@ -49,6 +50,8 @@ pub mod socket;
 pub mod socket_file;
 #[cfg(all(unix, feature = "systemd"))]
 pub mod systemd;
+#[cfg(feature = "admin")]
+pub mod user;
 
 #[cfg(test)]
 pub(crate) mod process;

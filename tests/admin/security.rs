@@ -1,9 +1,13 @@
 //! Who may start the exit of the application, who may read, and what of that is logged.
 
-use std::{fs, net::SocketAddr, process::Command};
+use std::{fs, net::SocketAddr, os::unix::process::CommandExt, process::Command};
 
 use super::post;
-use crate::support::{App, Client, tools::tool, wait_until};
+use crate::support::{
+    App, Client, folder,
+    tools::{skipped, tool},
+    wait_until,
+};
 
 const TOKEN: &str = "correct-horse-battery";
 
@@ -99,6 +103,35 @@ fn through(socket: &str, request: &str) -> String {
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).expect("answered");
     line
+}
+
+#[test]
+fn over_a_unix_socket_the_same_user_may_start_the_exit_and_no_other() {
+    let test = "another user at the admin server's Unix socket";
+    let folder = folder();
+    let socket = folder.path().join("admin.sock");
+    let bind = format!("servers.admin.bind=unix:{}", socket.display());
+    let mut command = App::command(folder.path());
+    command.args(["--set", &bind, "--set", "servers.admin.unix_mode=0666"]);
+    let app = App::spawn(folder.clone(), command);
+    app.wait_for("server started");
+    let socket = socket.to_str().expect("text");
+    let request = "POST /shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+    if let Some(curl) = tool("curl", test) {
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(folder.path(), open).expect("its folder");
+        let mut other = Command::new(curl);
+        other.args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "--unix-socket", socket]);
+        other.arg("http://localhost/shutdown").current_dir("/").uid(65_534);
+        match other.output() {
+            Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stdout), "403"),
+            Err(error) => skipped(test, &format!("no process can be started as another user: {error}")),
+        }
+    }
+    assert!(through(socket, request).starts_with("HTTP/1.1 202"));
+    let ended = app.wait();
+    let reason = ended.report()["reason"].to_string();
+    assert!(reason.contains(&format!("POST /shutdown from pid {}", std::process::id())), "{reason}");
 }
 
 #[test]
