@@ -197,6 +197,9 @@ fn the_page_shows_why_a_callback_failed_and_its_bar_is_red() {
     assert_eq!(browser.text("#lines-list"), "shard\n7 of 9");
     app.exit.stop("test");
     wait_for_the_end(&browser, "incomplete");
+    let headline = browser.text("#headline");
+    assert!(headline.contains("flush failed: the database is locked"), "{headline}");
+    assert_eq!(browser.text("#jobs small"), "the database is locked");
     let tone = browser.run(
         "return [...document.querySelectorAll('.phase')].find((it) => it.innerText.startsWith('Callbacks')).dataset.tone",
     );

@@ -1,6 +1,11 @@
 //! `GET /metrics`: the figures of the exit, taken at the instant of the scrape.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -18,7 +23,7 @@ use super::{
 };
 use crate::{
     ExitHandle,
-    report::{MemberStatus, Status},
+    report::{MemberStatus, PreviousExit, Status},
     sequence::PhaseKind,
 };
 
@@ -113,6 +118,9 @@ impl Collector for Source {
         of_the_process(self.exit.is_ready(), &mut families)?;
         if let Some(status) = self.exit.status() {
             of_the_exit(&status, &mut families)?;
+            if let Some(exit) = &status.previous_exit {
+                of_the_exit_before(exit, &mut families)?;
+            }
         }
         families.counter(
             "graceful_exit_admin_refused",
@@ -144,7 +152,44 @@ fn of_the_process(is_ready: bool, families: &mut Families<'_>) -> fmt::Result {
     )
 }
 
+/// How the run before this one ended: what its own metrics can no longer tell.
+fn of_the_exit_before(exit: &PreviousExit, families: &mut Families<'_>) -> fmt::Result {
+    let code = exit.exit_code.map(|code| code.to_string()).unwrap_or_default();
+    let reason = exit.reason.as_deref().unwrap_or_default();
+    families.info(
+        "graceful_exit_previous_exit",
+        "How the run before this one ended; `killed` if it left no report.",
+        [("outcome", exit.outcome), ("exit_code", code.as_str()), ("reason", reason)],
+    )?;
+    if let Some(verdict) = &exit.verdict {
+        families.info(
+            "graceful_exit_previous_exit_verdict",
+            "Why the exit of the run before this one ended as it did.",
+            [("verdict", verdict.as_str())],
+        )?;
+    }
+    families.gauge(
+        "graceful_exit_previous_exit_duration",
+        "How long the exit of the run before this one took.",
+        Some(&Unit::Seconds),
+        exit.duration_ms.map(|ms| ([], seconds(ms))),
+    )?;
+    families.gauge(
+        "graceful_exit_previous_exit_requests_abandoned",
+        "Requests that were cut off in the exit of the run before this one.",
+        None,
+        exit.requests_abandoned.map(|requests| ([], number(requests))),
+    )
+}
+
 fn of_the_exit(status: &Status, families: &mut Families<'_>) -> fmt::Result {
+    let started = status.started_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    families.gauge(
+        "process_start_time",
+        "When the program began to serve, in seconds since 1970.",
+        Some(&Unit::Seconds),
+        [([], started.as_secs_f64())],
+    )?;
     let servers = || status.servers.iter().map(|server| ([("server", server.name.as_str())], server));
     families.gauge(
         "graceful_exit_requests_in_flight",

@@ -25,7 +25,6 @@ pub(super) struct LineSource {
 pub(super) struct Answer {
     #[serde(flatten)]
     pub(super) status: Status,
-    pid: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     lines: Vec<Line>,
 }
@@ -51,7 +50,7 @@ impl StatusSource {
     pub(super) fn take(&self) -> Option<Answer> {
         let status = self.exit.status()?;
         let line = |line: &LineSource| Line { label: line.label.clone(), text: (line.text)() };
-        Some(Answer { status, pid: std::process::id(), lines: self.lines.iter().map(line).collect() })
+        Some(Answer { status, lines: self.lines.iter().map(line).collect() })
     }
 }
 

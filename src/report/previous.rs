@@ -23,6 +23,8 @@ pub struct PreviousExit {
     pub exit_code: Option<u8>,
     /// From the first request to stop to the end, in milliseconds; `None` if the run was killed.
     pub duration_ms: Option<u64>,
+    /// Requests that were cut off; `None` if the run was killed.
+    pub requests_abandoned: Option<u64>,
     /// The first request to stop; `None` if the run was killed.
     #[serde(serialize_with = "time")]
     pub started_at: Option<SystemTime>,
@@ -45,6 +47,7 @@ impl PreviousExit {
             verdict: None,
             exit_code: None,
             duration_ms: None,
+            requests_abandoned: None,
             started_at: None,
         }
     }
@@ -52,12 +55,14 @@ impl PreviousExit {
 
 impl From<Report> for PreviousExit {
     fn from(report: Report) -> Self {
+        let abandoned = report.servers.iter().map(|server| server.abandoned.len() as u64).sum();
         Self {
             outcome: report.outcome.name(),
             reason: Some(report.reason),
             verdict: Some(report.verdict).filter(|verdict| !verdict.is_empty()),
             exit_code: Some(report.exit_code),
             duration_ms: Some(millis_of(report.duration)),
+            requests_abandoned: Some(abandoned),
             started_at: Some(report.started_at),
         }
     }
