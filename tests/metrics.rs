@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     io::Write,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::support::{App, Client, Response, tools, wait_until};
@@ -123,6 +123,45 @@ fn the_last_server_answers_a_scrape_during_every_phase() {
     for phase in ["ready_delay", "drain", "close_servers", "callbacks", "release"] {
         assert!(seen.iter().any(|now| now == phase), "{phase} in {seen:?}: {:#?}", ended.log);
     }
+}
+
+#[test]
+fn a_scrape_tells_how_the_run_before_ended() {
+    let first = App::start(&["shutdown.drain_timeout=100ms"]);
+    let before = scrape(&first);
+    assert!(!before.keys().any(|name| name.contains("previous_exit")), "there was none: {before:?}");
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(before[&format!("graceful_exit_build_info{{version=\"{version}\"}}")], 1.0);
+    assert_eq!(before["graceful_exit_ready"], 1.0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs_f64();
+    let started = before["process_start_time_seconds"];
+    assert!(started <= now && started > now - 3600.0, "{started}");
+    let _slow = first.in_flight("/slow?ms=60000");
+    first.signal_to_stop();
+    let ended = first.wait();
+    assert_eq!(ended.code(), Some(3));
+    let report = ended.report();
+
+    let second = App::start_in(ended.folder, &[]);
+    let after = scrape(&second);
+    let info =
+        after.keys().find(|name| name.starts_with("graceful_exit_previous_exit_info{")).expect("a sample");
+    for label in ["outcome=\"incomplete\"", "exit_code=\"3\"", "reason=\"SIGTERM"] {
+        assert!(info.contains(label), "{label} in {info}");
+    }
+    let duration = report["duration_ms"].as_f64().expect("a number") / 1000.0;
+    assert_eq!(after["graceful_exit_previous_exit_duration_seconds"], duration);
+    assert_eq!(after["graceful_exit_previous_exit_requests_abandoned"], 1.0);
+    let verdict = report["verdict"].as_str().expect("a sentence");
+    assert_eq!(after[&format!("graceful_exit_previous_exit_verdict_info{{verdict=\"{verdict}\"}}")], 1.0);
+
+    let third = App::start_in(second.kill(), &[]);
+    let after = scrape(&third);
+    let killed = "graceful_exit_previous_exit_info{outcome=\"killed\",exit_code=\"\",reason=\"\"}";
+    assert_eq!(after.get(killed), Some(&1.0), "{after:?}");
+    let unknown = ["duration_seconds", "requests_abandoned", "verdict_info"];
+    let told = |name: &&str| after.keys().any(|key| key.contains(&format!("previous_exit_{name}")));
+    assert!(!unknown.iter().any(told), "what is not known is not told: {after:?}");
 }
 
 #[test]

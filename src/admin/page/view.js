@@ -35,7 +35,7 @@ function headline() {
     const { verdict, outcome, exit_code: code, reason } = status;
     const tone = { clean: "good", incomplete: "warn" }[outcome] ?? "bad";
     const [lead, ...rest] = verdict ? verdict.split(/(?<=[:：。])/) : [say("ended", { outcome: lower("outcome", outcome), code })];
-    return { lead, rest: rest.join(""), detail: say("ended_by", { reason }), tone };
+    return { lead, rest: rest.join(""), detail: say("ended_by", { reason, code }), tone };
   }
   if (isGone()) {
     const detail = say(model.successor ? "replaced_detail" : "gone_detail", { host: location.host });
@@ -229,7 +229,7 @@ function memberState({ state, duration_ms: ms }) {
 /** The program's own lines, and the run before this one. */
 function lines() {
   const { previous_exit: exit, lines = [] } = model.status;
-  const rows = exit ? [{ label: say("previous"), text: previousExit(exit), tone: exit.outcome === "clean" ? "none" : "warn" }, ...lines] : lines;
+  const rows = exit ? [{ label: say("previous"), text: exit.verdict ?? previousExit(exit), tone: exit.outcome === "clean" ? "none" : "warn" }, ...lines] : lines;
   $("lines").hidden = rows.length === 0;
   each($("lines-list"), rows, () => element("div", "", element("dt"), element("dd")), (node, row) => {
     text(node.firstChild, row.label);
