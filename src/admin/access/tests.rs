@@ -1,3 +1,5 @@
+//! Each rule by itself: who may start the exit, and who may read.
+
 use actix_web::{http::header::HOST, test::TestRequest};
 
 use super::*;
