@@ -1,5 +1,5 @@
 //! Kills from the end of the checkpoint on: every write that was acknowledged is in store or spool, whole, and is brought
-//! in exactly once. At random instants, and by the programs whose patience is shorter than the plan.
+//! in exactly once. At random instants, and by programs that kill before the plan is over.
 
 use std::{
     collections::BTreeMap,
@@ -195,7 +195,7 @@ impl Writer {
     }
 }
 
-/// What stops the application with less patience than its plan needs.
+/// A program that kills the application before its plan is over.
 #[derive(Clone, Copy, Debug)]
 enum Stopper {
     /// `docker stop`: SIGTERM, and SIGKILL after 10 s.
@@ -208,7 +208,7 @@ enum Stopper {
 
 /// With the application's own defaults and theirs, and one client that has given up: its request is waited for.
 #[test]
-fn by_programs_whose_patience_is_shorter_than_the_plan() {
+fn by_programs_that_kill_before_the_plan_is_over() {
     side_by_side(&[Stopper::Docker, Stopper::Supervisord, Stopper::Pm2], |&stopper| {
         let row = format!("stopped by {stopper:?}");
         let folder = folder();

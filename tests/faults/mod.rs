@@ -58,6 +58,18 @@
 //! | a folder became read-only | [`machine::a_folder_that_became_read_only`] | 3, the loss counted |
 //! | the clock a day back and forth | [`machine::the_clock_is_set_a_day_back_and_forth_during_the_drain`] | the deadline and the durations as if nothing had happened |
 //! | memory pressure in a control group | [`machine::memory_pressure`] | 0, answered, flushed |
+//! | **Limits** | | |
+//! | `pids.max` reached | [`limits::no_thread_is_left`] | 0, flushed whole |
+//! | every descriptor taken by clients of the admin server, by its event streams, by clients of the business server, of both | [`limits::every_descriptor_is_taken_by_clients`] | 0, flushed whole |
+//! | `RLIMIT_FSIZE` below spool and store; below the store alone; below log and report | [`limits::files_may_not_be_as_large_as_the_spool_and_the_store`], [`limits::files_may_not_be_as_large_as_the_store_alone`], [`limits::files_may_not_be_as_large_as_the_log_and_the_report`] | `EFBIG` and no SIGXFSZ: 3 with the loss counted; 3, spooled, brought in once; 0, standard error says so |
+//! | `RLIMIT_AS`, a control group's memory, with 60 MB to flush | [`limits::no_address_space_is_left_for_60_megabytes`], [`limits::no_memory_is_left_for_60_megabytes`] | 0, flushed whole |
+//! | 1 % of a processor | [`limits::a_hundredth_of_a_processor`] | in time, flushed whole or spooled |
+//! | a start with no file size, with 8 and 30 descriptors, with 1 to 13 threads | [`limits::a_start_at_a_limit_is_4_with_one_message_and_no_panic`] | 4, one message, no panic |
+//! | 112 workers a server and 1,024 descriptors | [`limits::a_machine_of_112_processors_starts_with_1024_descriptors`] | starts; 0, flushed |
+//! | **Kills** | | |
+//! | SIGKILL 100 ms after the signal, with 10,000 writes | [`kills::ten_thousand_writes_are_safe_a_tenth_of_a_second_after_the_signal`] | none lost |
+//! | SIGKILL at 300 random instants from the checkpoint on, with a request that hangs, writes in flight and a locked store ∞ | [`kills::at_random_instants_from_the_checkpoint_on`] | no acknowledged write lost, each brought in exactly once |
+//! | `docker stop`, supervisord, PM2 by their defaults | [`kills::by_programs_that_kill_before_the_plan_is_over`] | killed, none lost, brought in once |
 //! | **Store** | | |
 //! | locked for longer than the callback's timeout | [`store::it_is_locked_for_longer_than_the_callbacks_timeout`], `cache::a_store_that_is_locked_is_3_and_the_next_start_has_the_writes` | 3, spooled, brought in once |
 //! | its file deleted | [`store::its_file_is_deleted`] | 3, spooled, brought in |

@@ -39,6 +39,7 @@ enum Fault {
     SecondSignal,
     Storm,
     Killed,
+    KilledAfterTheCheckpoint,
     Stopped,
     WorkerBlocked,
     HandlerPanics,
@@ -51,14 +52,16 @@ enum Fault {
     FullPipe,
     ReaderLeft,
     FewDescriptors,
+    DescriptorsTaken,
 }
 
-const FAULTS: [Fault; 17] = [
+const FAULTS: [Fault; 19] = [
     Fault::Nothing,
     Fault::AskedOverHttp,
     Fault::SecondSignal,
     Fault::Storm,
     Fault::Killed,
+    Fault::KilledAfterTheCheckpoint,
     Fault::Stopped,
     Fault::WorkerBlocked,
     Fault::HandlerPanics,
@@ -71,6 +74,7 @@ const FAULTS: [Fault; 17] = [
     Fault::FullPipe,
     Fault::ReaderLeft,
     Fault::FewDescriptors,
+    Fault::DescriptorsTaken,
 ];
 
 impl Fault {
@@ -84,6 +88,7 @@ impl Fault {
             | Self::FullPipe
             | Self::ReaderLeft
             | Self::FewDescriptors
+            | Self::DescriptorsTaken
             // It may have ended before it is killed.
             | Self::Killed => &[0],
             // The drain timeout may have passed meanwhile.
@@ -96,12 +101,18 @@ impl Fault {
             Self::SecondSignal | Self::FlushTooLong => &[1],
             // It may have ended before the coalescing time is over.
             Self::Storm => &[0, 1],
+            Self::KilledAfterTheCheckpoint => &[],
         }
     }
 
-    /// True if dirty entries may be lost.
+    /// True if the exit may end before its checkpoint: dirty entries may be lost.
     fn loses(self) -> bool {
-        matches!(self, Self::SecondSignal | Self::Storm | Self::Killed | Self::FlushTooLong)
+        matches!(self, Self::SecondSignal | Self::Storm | Self::Killed)
+    }
+
+    /// True if the exit does not run to its end, and may leave a temporary file behind.
+    fn is_cut_short(self) -> bool {
+        self.loses() || matches!(self, Self::FlushTooLong | Self::KilledAfterTheCheckpoint)
     }
 
     fn settings(self) -> &'static [&'static str] {
@@ -109,7 +120,7 @@ impl Fault {
             Self::FlushTooLong => {
                 &["demo.flush_delay=60s", "shutdown.callback_timeout=60s", "shutdown.timeout=1500ms"]
             }
-            Self::SecondSignal => &["shutdown.drain_timeout=60s"],
+            Self::SecondSignal | Self::KilledAfterTheCheckpoint => &["shutdown.drain_timeout=60s"],
             _ => &[],
         }
     }
@@ -207,7 +218,10 @@ impl Chain {
                     );
                 }
             }
-            None => assert_eq!(fault, Fault::Killed, "{what}: {status}\n{text}"),
+            None => {
+                let is_killed = [Fault::Killed, Fault::KilledAfterTheCheckpoint].contains(&fault);
+                assert!(is_killed, "{what}: {status}\n{text}");
+            }
         }
         for server in [app.business, app.admin] {
             TcpStream::connect(server).expect_err("its port is free");
@@ -240,16 +254,25 @@ impl Chain {
             Fault::IdleClient => (0..5).for_each(|_| hold(b"")),
             Fault::HalfABody => hold(b"PUT /cache/half HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"),
             Fault::SlowReader => hold(&get("/stream?n=1000000&ms=0")),
-            Fault::SecondSignal => hold(&get("/slow?ms=60000")),
+            Fault::SecondSignal | Fault::KilledAfterTheCheckpoint => hold(&get("/slow?ms=60000")),
             Fault::StoreLocked => staged.lock = Some(Lock::of(&store)),
             Fault::StoreDeleted => fs::remove_file(&store).expect("it is there"),
             Fault::FewDescriptors => system::limit_descriptors(app.id(), descriptors(app.id()) + 8),
+            Fault::DescriptorsTaken => {
+                system::limit_descriptors(app.id(), descriptors(app.id()) + 24);
+                (0..40).for_each(|_| hold(b""));
+            }
             _ => {}
         }
         // Lets the bytes arrive before the signal, unless the fault wants them together.
         let arrives = matches!(
             fault,
-            Fault::WorkerBlocked | Fault::HalfABody | Fault::SlowReader | Fault::SecondSignal
+            Fault::WorkerBlocked
+                | Fault::HalfABody
+                | Fault::SlowReader
+                | Fault::SecondSignal
+                | Fault::KilledAfterTheCheckpoint
+                | Fault::DescriptorsTaken
         );
         thread::sleep(if arrives {
             Duration::from_millis(50)
@@ -278,6 +301,15 @@ impl Chain {
                 thread::sleep(PAST_COALESCE);
                 return (staged, kill(app.id(), random.of_these(&ALL).1), FORCED);
             }
+            Fault::KilledAfterTheCheckpoint => {
+                wait_until("the checkpoint is done", || {
+                    Client::get(app.admin, "/status")
+                        .text()
+                        .contains("\"name\":\"spool-cache\",\"state\":\"done\"")
+                });
+                thread::sleep(random.time_below(Duration::from_millis(300)));
+                return (staged, kill(app.id(), libc::SIGKILL), GRACE);
+            }
             Fault::Storm => {
                 for _ in 0..40 {
                     kill(app.id(), random.of_these(&ALL).1);
@@ -300,7 +332,10 @@ impl Chain {
         for entry in fs::read_dir(root).expect("a folder").chain(fs::read_dir(data).expect("a folder")) {
             let name = entry.expect("an entry").file_name().into_string().expect("a name");
             let expected = ["data", "log.txt", "report.json", "cache.db", "cache.spool", "cache.spool.lock"];
-            assert!(expected.contains(&name.as_str()) || fault.loses(), "{what}: {name} was left behind");
+            assert!(
+                expected.contains(&name.as_str()) || fault.is_cut_short(),
+                "{what}: {name} was left behind"
+            );
             if name.starts_with("report.json.") {
                 fs::remove_file(root.join(name)).expect("it is there");
             }
