@@ -26,7 +26,6 @@ use std::{
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
 use actix_web::{App, HttpResponse, body::MessageBody, dev::AppConfig, web};
-use graceful_exit::Rejection;
 use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy};
 use graceful_exit::server::{Io, Stream};
 use tokio::net::TcpListener;
@@ -124,7 +123,7 @@ fn child(layer: &str, kind: &str, requests: u32) {
             }
             _ => {
                 let drain = Drain::new(1);
-                let policy = Policy { rejection: Rejection::default(), always_answer: None, streams: None };
+                let policy = Policy::default();
                 let app = GuardedFactory::new(app(), Arc::clone(&drain.gate), 0, policy);
                 if once {
                     drain.gate.reject();

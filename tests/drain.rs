@@ -1,6 +1,7 @@
 //! Draining and closing over real sockets, as clients see it.
 
 mod answers;
+mod clients;
 mod closed;
 mod crowd;
 mod failure;

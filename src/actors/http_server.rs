@@ -63,7 +63,7 @@ impl HttpServerActor {
         server.reject(keep_alive_grace);
         let work = async move {
             server.drained(keep_alive_grace).await;
-            server.close(keep_alive_grace).await;
+            server.close(keep_alive_grace, 3 * keep_alive_grace).await;
             server.handle().dispose();
         };
         ctx.spawn(work.into_actor(self));
@@ -86,12 +86,13 @@ impl Handler<RunTask> for HttpServerActor {
         let (id, closes) = (task.id, task.phase != Some(PhaseKind::Drain));
         // The timeout includes the keep-alive grace, which is waited out twice at most: the rest is left for closing.
         let keep_alive_grace = self.keep_alive_grace.min(task.timeout / 3);
+        let limit = task.timeout * 2 / 3;
         if !closes {
             server.reject(keep_alive_grace);
         }
         let work = async move {
             if closes {
-                server.close(keep_alive_grace).await;
+                server.close(keep_alive_grace, limit).await;
             } else {
                 server.drained(keep_alive_grace).await;
             }

@@ -63,9 +63,13 @@ impl Monitor {
         self.lock().servers().all(Handle::is_empty)
     }
 
-    /// Puts every server away, however far it has come.
-    pub(crate) fn put_servers_away(&self) {
-        self.lock().servers().for_each(Handle::dispose);
+    /// Disposes of every server, however far it has come. Resolves when none of them listens any more.
+    pub(crate) async fn dispose_of_servers(&self) {
+        let servers: Vec<_> = self.lock().servers().cloned().collect();
+        servers.iter().for_each(Handle::dispose);
+        for server in servers {
+            server.stopped().await;
+        }
     }
 
     /// Changes the record, and tells all that [watch for changes](Monitor::changes).

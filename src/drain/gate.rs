@@ -62,6 +62,14 @@ impl Gate {
         Err(Rejected)
     }
 
+    /// Counts a request as rejected without counting it in first. Returns false if requests are not rejected.
+    pub(super) fn turn_away(&self, shard: usize) -> bool {
+        let shard = &self.shards[shard];
+        let rejecting = shard.state.load(Ordering::Acquire) & REJECTING != 0;
+        shard.rejected.fetch_add(u64::from(rejecting), Ordering::Relaxed);
+        rejecting
+    }
+
     /// Counts requests out: their last bytes are with the kernel (`answered`), or they were given up.
     pub fn leave(&self, shard: usize, requests: u32, answered: bool) {
         let (shard, requests) = (&self.shards[shard], u64::from(requests));

@@ -4,14 +4,19 @@
 //! One [`Drain`] a server, shared by its workers. Each worker has a shard of its own in it, on cache lines of its
 //! own, so that no request waits for another worker's.
 
+mod answer;
 mod connection;
 mod gate;
+mod policy;
 mod server;
 mod service;
 mod streams;
+mod timed_body;
 
+pub use answer::{GuardedBody, GuardedFuture};
 pub use connection::{Connection, ConnectionClass, ConnectionGuard, Connections, InFlight};
 pub use gate::{Gate, Rejected};
+pub use policy::{AlwaysAnswer, Policy, Rejection};
 pub use server::Drain;
-pub use service::{AlwaysAnswer, Guarded, GuardedBody, GuardedFactory, GuardedFuture, Policy, Rejection};
+pub use service::{ExpectGuard, Guarded, GuardedFactory};
 pub use streams::StreamsEnd;

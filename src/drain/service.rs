@@ -2,86 +2,28 @@
 //! itself, outside of everything that `App::wrap` can add.
 
 use std::{
-    fmt,
-    future::Future,
     marker::PhantomData,
-    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use actix_http::{ConnectionType, Request, RequestHead, Response};
+use actix_http::{ConnectionType, Payload, Request, RequestHead, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::{
-    body::{BodySize, BoxBody, MessageBody},
+    body::{BoxBody, MessageBody},
     dev::AppConfig,
-    http::{
-        StatusCode,
-        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
-    },
+    http::Version,
 };
-use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
-use pin_project_lite::pin_project;
 
 use super::{
+    answer::{GuardedBody, GuardedFuture, InFlightGuard},
     connection::Connection,
     gate::Gate,
-    streams::{EndingBody, StreamsEnd},
+    policy::Policy,
+    timed_body::TimedBody,
 };
-
-/// What a server answers when it is draining.
-#[derive(Clone)]
-pub struct Policy {
-    /// The answer to a request that comes too late.
-    pub rejection: Rejection,
-    /// Requests for which this says yes are answered to the end: they are neither rejected nor waited for.
-    pub always_answer: Option<AlwaysAnswer>,
-    /// Tells endless answers to end; without it they are left to the application.
-    pub streams: Option<Arc<StreamsEnd>>,
-}
-
-/// Says of a request's head whether it is always answered.
-pub type AlwaysAnswer = Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>;
-
-impl fmt::Debug for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").field("rejection", &self.rejection).finish_non_exhaustive()
-    }
-}
-
-/// The answer to a request that comes too late. `Connection: close` is always added.
-#[derive(Clone, Debug)]
-pub struct Rejection {
-    /// By default 503 (Service Unavailable).
-    pub status: StatusCode,
-    /// Plain text, in UTF-8.
-    pub body: Bytes,
-    /// `Retry-After`, in whole seconds.
-    pub retry_after_seconds: u64,
-}
-
-impl Default for Rejection {
-    fn default() -> Self {
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            body: Bytes::from_static(b"shutting down, try another instance\n"),
-            retry_after_seconds: 1,
-        }
-    }
-}
-
-impl Rejection {
-    fn response<B: MessageBody + 'static>(&self, guard: Option<InFlightGuard>) -> Response<GuardedBody<B>> {
-        let mut response = Response::with_body(self.status, ());
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
-        close_after(&mut response, guard.as_ref());
-        response.set_body(GuardedBody::new(None, Some(self.body.clone()), guard))
-    }
-}
 
 /// Makes a [`Guarded`] of an application's service.
 pub struct GuardedFactory<S, B> {
@@ -154,226 +96,65 @@ where
         self.inner.poll_ready(cx).map_err(|error| error.into().error_response().into())
     }
 
-    fn call(&self, request: Request) -> Self::Future {
+    fn call(&self, mut request: Request) -> Self::Future {
+        let connection = connection_of(&request, &self.gate, self.shard);
+        let has_body = matches!(request.payload(), Payload::H1 { .. });
         let head = request.head();
-        let counted = !self.policy.always_answer.as_ref().is_some_and(|always| always(head));
+        let http1 = head.version < Version::HTTP_2;
+        // On HTTP/2 it is the connection that ends, not its last answer that says so.
+        if http1 && connection.has_had_last_answer() {
+            return GuardedFuture::never();
+        }
+        let counted = !self.policy.always_answers(head);
         let admitted = !counted || self.gate.admit(self.shard).is_ok();
-        let connection = request.conn_data::<Arc<Connection>>().cloned();
-        let connection = connection
-            .unwrap_or_else(|| Arc::new(Connection::unregistered(Arc::clone(&self.gate), self.shard)));
-        let stream = connection.begin(&head.method, head.uri.path(), counted && admitted);
-        #[cfg(not(feature = "http2"))]
-        let _ = stream;
-        let guard = InFlightGuard {
-            connection,
-            #[cfg(feature = "http2")]
-            stream,
-            counted: counted && admitted,
-            answered: false,
-        };
-        if admitted {
-            GuardedFuture {
-                app: Some(self.inner.call(request)),
-                policy: Rc::clone(&self.policy),
-                guard: Some(guard),
-                body: PhantomData,
-            }
-        } else {
-            let policy = Rc::clone(&self.policy);
-            GuardedFuture { app: None, policy, guard: Some(guard), body: PhantomData }
+        let counted = counted && admitted;
+        let stream = connection.begin(&head.method, head.uri.path(), counted, has_body);
+        let last = http1 && head.connection_type() == ConnectionType::Close;
+        let guard = InFlightGuard::new(connection, stream, counted, last);
+        if !admitted {
+            return GuardedFuture::rejected(Rc::clone(&self.policy), guard);
         }
-    }
-}
-
-/// A request's stay behind the gate: from its head to its last byte, or to its being dropped.
-#[derive(Debug)]
-struct InFlightGuard {
-    connection: Arc<Connection>,
-    /// Its stream, on a connection that speaks HTTP/2.
-    #[cfg(feature = "http2")]
-    stream: Option<u32>,
-    counted: bool,
-    answered: bool,
-}
-
-impl InFlightGuard {
-    fn is_closing(&self) -> bool {
-        self.connection.gate().is_closing(self.connection.shard())
-    }
-
-    /// The answer has no end of its own.
-    fn is_endless(&self) {
-        #[cfg(feature = "http2")]
-        self.connection.is_endless(self.stream);
-        #[cfg(not(feature = "http2"))]
-        self.connection.is_endless(None);
-    }
-
-    /// Returns true if nothing can be done any more with the answer: its stream was reset, or its connection is over.
-    /// HTTP/1 drops what is at work on it then; HTTP/2 does not.
-    fn is_cancelled(&self, cx: &Context<'_>) -> bool {
-        #[cfg(feature = "http2")]
-        if let Some(stream) = self.stream {
-            return self.connection.is_cancelled(stream, cx.waker());
+        if has_body && !head.upgrade() {
+            TimedBody::wrap(&mut request, self.policy.body_timeout, &guard.connection);
         }
-        let _ = cx;
-        false
+        GuardedFuture::app(self.inner.call(request), Rc::clone(&self.policy), guard)
     }
 }
 
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        #[cfg(feature = "http2")]
-        if let Some(stream) = self.stream {
-            return self.connection.finish_stream(stream, self.answered);
-        }
-        if self.answered {
-            self.connection.answered(self.counted);
-        } else {
-            self.connection.given_up(self.counted);
-        }
-    }
+/// The record of a request's connection.
+fn connection_of(request: &Request, gate: &Arc<Gate>, shard: usize) -> Arc<Connection> {
+    let connection = request.conn_data::<Arc<Connection>>().cloned();
+    connection.unwrap_or_else(|| Arc::new(Connection::unregistered(Arc::clone(gate), shard)))
 }
 
-pin_project! {
-    /// An answer in the making: the application's, or, without one, the rejection.
-    #[derive(Debug)]
-    pub struct GuardedFuture<F, B> {
-        #[pin]
-        app: Option<F>,
-        policy: Rc<Policy>,
-        guard: Option<InFlightGuard>,
-        body: PhantomData<B>,
-    }
+/// What answers `Expect: 100-continue`: a request that is going to be rejected gets its rejection, and is not asked for
+/// its body.
+#[derive(Clone, Debug)]
+pub struct ExpectGuard {
+    gate: Arc<Gate>,
+    shard: usize,
+    policy: Policy,
 }
 
-impl<F, R, E, B> Future for GuardedFuture<F, B>
-where
-    F: Future<Output = Result<R, E>>,
-    R: Into<Response<B>>,
-    E: Into<actix_web::Error>,
-    B: MessageBody + 'static,
-{
-    type Output = Result<Response<GuardedBody<B>>, Response<BoxBody>>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {
-            this.app.set(None);
-            *this.guard = None;
-            return Poll::Ready(Err(Response::new(StatusCode::SERVICE_UNAVAILABLE)));
-        }
-        let Some(app) = this.app.as_pin_mut() else {
-            return Poll::Ready(Ok(this.policy.rejection.response(this.guard.take())));
-        };
-        let Poll::Ready(result) = app.poll(cx) else {
-            if let Some(guard) = this.guard {
-                guard.connection.waits();
-            }
-            return Poll::Pending;
-        };
-        let mut guard = this.guard.take();
-        let closing = guard.as_ref().is_some_and(InFlightGuard::is_closing);
-        Poll::Ready(match result {
-            Ok(response) => {
-                let mut response: Response<B> = response.into();
-                if closing && !response.upgrade() {
-                    close_after(&mut response, guard.as_ref());
-                }
-                let ending = match (&guard, &this.policy.streams) {
-                    (Some(guard), Some(streams)) if guard.counted => {
-                        EndingBody::of(response.head(), response.body().size(), streams)
-                    }
-                    _ => None,
-                };
-                if let Some(guard) = &guard
-                    && ending.is_some()
-                {
-                    guard.is_endless();
-                }
-                let ending = ending.map(Box::new);
-                Ok(response
-                    .map_body(|_, body| GuardedBody { ending, ..GuardedBody::new(Some(body), None, guard) }))
-            }
-            Err(error) => {
-                let mut response: Response<BoxBody> = error.into().error_response().into();
-                if closing {
-                    close_after(&mut response, guard.as_ref());
-                }
-                if let Some(guard) = &mut guard {
-                    guard.answered = true;
-                }
-                Err(response)
-            }
-        })
+impl ExpectGuard {
+    /// For the requests of one worker.
+    #[must_use]
+    pub fn new(gate: Arc<Gate>, shard: usize, policy: Policy) -> Self {
+        Self { gate, shard, policy }
     }
-}
 
-/// Has the connection close after this answer, and its record know.
-fn close_after<B>(response: &mut Response<B>, guard: Option<&InFlightGuard>) {
-    response.head_mut().set_connection_type(ConnectionType::Close);
-    if let Some(guard) = guard {
-        guard.connection.announce_close();
-    }
-}
-
-pin_project! {
-    /// A body that holds its request's guard: the request is in flight until its last byte.
+    /// Passes a request on that may send its body.
     ///
-    /// It does not forward `try_into_bytes`: a layer that boxes the body would drop the guard early.
-    #[derive(Debug)]
-    pub struct GuardedBody<B> {
-        // The application's; without it, the rejection's.
-        #[pin]
-        app: Option<B>,
-        rejection: Option<Bytes>,
-        // Of an answer that ends by itself when requests begin to be rejected.
-        ending: Option<Box<EndingBody>>,
-        guard: Option<InFlightGuard>,
-    }
-}
-
-impl<B> GuardedBody<B> {
-    fn new(app: Option<B>, rejection: Option<Bytes>, mut guard: Option<InFlightGuard>) -> Self {
-        // actix-http drops a body that it knows to be empty without polling it: one that is never polled is whole.
-        // Should its connection fail before the first poll, the answer is never flushed, and so never counted.
-        if let Some(guard) = &mut guard {
-            guard.answered = true;
+    /// # Errors
+    /// The rejection.
+    pub fn check(&self, request: Request) -> Result<Request, Response<BoxBody>> {
+        let head: &RequestHead = request.head();
+        if self.policy.always_answers(head) || !self.gate.turn_away(self.shard) {
+            return Ok(request);
         }
-        Self { app, rejection, ending: None, guard }
-    }
-}
-
-impl<B: MessageBody> MessageBody for GuardedBody<B> {
-    type Error = B::Error;
-
-    fn size(&self) -> BodySize {
-        match &self.app {
-            Some(body) => body.size(),
-            None => BodySize::Sized(self.rejection.as_ref().map_or(0, |body| body.len() as u64)),
-        }
-    }
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let mut this = self.project();
-        if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {
-            this.app.set(None);
-            *this.guard = None;
-            return Poll::Ready(None);
-        }
-        let next = match this.app.as_pin_mut() {
-            Some(body) => match this.ending {
-                Some(ending) => ending.poll_next(body, cx),
-                None => body.poll_next(cx),
-            },
-            None => Poll::Ready(this.rejection.take().map(Ok)),
-        };
-        if let Some(guard) = this.guard {
-            guard.answered = matches!(next, Poll::Ready(None));
-            if next.is_pending() {
-                guard.connection.waits();
-            }
-        }
-        next
+        let connection = connection_of(&request, &self.gate, self.shard);
+        let stream = connection.begin(&head.method, head.uri.path(), false, true);
+        let guard = InFlightGuard::new(connection, stream, false, true);
+        Err(self.policy.rejection.response::<BoxBody>(guard).map_into_boxed_body())
     }
 }

@@ -168,7 +168,7 @@ impl Finish {
             report.exit();
         }
         if let Some(monitor) = self.shared.monitor.get() {
-            monitor.put_servers_away();
+            let _ = timeout(ARBITERS_END, monitor.dispose_of_servers()).await; // one that is stuck is left behind
         }
         if self.at_end != OnFinish::Continue {
             self.system.stop_with_code(i32::from(report.exit_code));

@@ -68,9 +68,11 @@ impl BoundServer {
     pub(crate) async fn start(self, arbiters: &Arbiters, rejection: Rejection) -> io::Result<StartedServer> {
         #[cfg(unix)]
         crate::os::limits::raise_descriptor_limit();
+        let timeout = self.options.client_request_timeout;
         let policy = Policy {
             rejection,
             always_answer: self.always_answer,
+            body_timeout: (!timeout.is_zero()).then_some(timeout),
             streams: (self.options.streams == Streams::End).then(|| Arc::clone(&self.handle.drain().streams)),
         };
         let listener = |listener: &Listener| ListenerInfo {

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::lifecycle::{Change, Lifecycle};
 use crate::{
@@ -25,14 +26,19 @@ pub struct Handle {
 #[derive(Debug)]
 struct Shared {
     lifecycle: watch::Sender<Lifecycle>,
+    /// Cancelled when nothing of it is needed any more.
+    dispose: CancellationToken,
     /// The numbers of the sockets that it listens on.
     listeners: Mutex<Vec<socket::Number>>,
 }
 
 impl Handle {
     pub(crate) fn new(name: ServerName, drain: Drain) -> Self {
-        let shared =
-            Shared { lifecycle: watch::Sender::new(Lifecycle::Serving), listeners: Mutex::default() };
+        let shared = Shared {
+            lifecycle: watch::Sender::new(Lifecycle::Serving),
+            dispose: CancellationToken::new(),
+            listeners: Mutex::default(),
+        };
         Self { name, drain, shared: Arc::new(shared) }
     }
 
@@ -127,7 +133,17 @@ impl Handle {
     /// Lets go of all that a closed server still has, since nothing waits for it: its listening sockets are closed, its
     /// workers drop the application, and the connections that were left open close.
     pub fn dispose(&self) {
-        self.change(Change::Dispose);
+        self.shared.dispose.cancel();
+    }
+
+    pub(super) async fn disposed_of(&self) {
+        self.shared.dispose.cancelled().await;
+    }
+
+    /// Resolves when nothing of it listens any more.
+    pub(crate) async fn stopped(&self) {
+        // An error would be its sender's end, which this handle is part of.
+        let _ = self.changes().wait_for(|lifecycle| *lifecycle == Lifecycle::Stopped).await;
     }
 }
 

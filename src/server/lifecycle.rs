@@ -13,7 +13,7 @@ pub enum Lifecycle {
     Closing,
     /// No connection is left that the exit waits for. Threads, listening sockets and idle connections still are.
     Closed,
-    /// Nothing is left.
+    /// It listens no more, its workers have been told to end, and its idle connections to close.
     Stopped,
     /// A worker was lost before the server was to close. What is left of it takes no request, and closes beside the rest
     /// of the exit.
@@ -27,7 +27,7 @@ pub(super) enum Change {
     Reject,
     Close,
     NothingAwaited,
-    Dispose,
+    Stop,
     WorkerLost,
 }
 
@@ -38,8 +38,7 @@ impl Lifecycle {
             Change::Reject => Self::Draining,
             Change::Close => Self::Closing,
             Change::NothingAwaited => Self::Closed,
-            Change::Dispose if self == Self::Failed => return Self::Stopped,
-            Change::Dispose => Self::Stopped,
+            Change::Stop => return Self::Stopped,
             Change::WorkerLost if self < Self::Closing => return Self::Failed,
             Change::WorkerLost => return self,
         };
@@ -58,11 +57,11 @@ mod tests {
             for change in [EnterLameDuck, Reject, Close, NothingAwaited, WorkerLost] {
                 assert!(state.after(change) >= state, "{state:?}, {change:?}");
             }
-            assert_eq!(state.after(Dispose), Stopped);
+            assert_eq!(state.after(Stop), Stopped);
             let lost = matches!(state, Serving | LameDuck | Draining | Failed);
             assert_eq!(state.after(WorkerLost) == Failed, lost, "{state:?}");
         }
-        let life = [EnterLameDuck, Reject, Close, NothingAwaited, Dispose];
+        let life = [EnterLameDuck, Reject, Close, NothingAwaited, Stop];
         let states = life.iter().scan(Serving, |state, &change| {
             *state = state.after(change);
             Some(*state)

@@ -9,7 +9,8 @@
 //! actix-http's `HttpService` around an actix-web `App`, with `HttpServer`'s defaults.
 //!
 //! # The life of a connection
-//! [`listener`] → [`acceptor`] → [`inbox`] → [`worker`] → [`stream`] and actix-http. A server's own life is in
+//! [`listener`] → [`acceptor`] → [`inbox`] → [`worker`] → [`task`] → actix-http on a [`stream`], which passes
+//! through [`http1`] or `http2`. A server's own life is in
 //! [`lifecycle`]: [`builder`] → [`bound`] → [`running`].
 
 mod acceptor;
@@ -21,6 +22,7 @@ mod compat;
 mod handle;
 #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
 mod handshakes;
+mod http1;
 #[cfg(feature = "http2")]
 mod http2;
 mod inbox;
@@ -32,6 +34,7 @@ mod options;
 mod protocols;
 mod running;
 mod stream;
+mod task;
 #[cfg(feature = "rustls-0_23")]
 mod tls;
 mod transport;

@@ -5,11 +5,7 @@ use std::{cell::RefCell, fmt, future::poll_fn, io, rc::Rc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    acceptor::Acceptor,
-    bound::StartedServer,
-    handle::Handle,
-    lifecycle::{Change, Lifecycle},
-    listener::ListenerPolicy,
+    acceptor::Acceptor, bound::StartedServer, handle::Handle, lifecycle::Change, listener::ListenerPolicy,
 };
 use crate::{
     drain::{ConnectionClass, Drain},
@@ -62,10 +58,9 @@ impl RunningServer {
     /// Accepts until the server is [disposed](Handle::dispose) of. Connections are accepted while it closes, and when
     /// it has closed, as far as the kernel lets any come.
     pub(crate) async fn accept(self: Rc<Self>) {
-        let mut changes = self.handle.changes();
         tokio::select! {
             biased;
-            _ = changes.wait_for(|lifecycle| *lifecycle == Lifecycle::Stopped) => {}
+            () = self.handle.disposed_of() => {}
             () = poll_fn(|cx| self.acceptor.borrow_mut().poll(cx)) => {}
         }
         let mut acceptor = self.acceptor.borrow_mut();
@@ -73,6 +68,7 @@ impl RunningServer {
         self.handle.listens_on(Vec::new());
         acceptor.end_workers();
         self.handle.drain().connections.close_when_idle(RECENT, |_| true);
+        self.handle.change(Change::Stop);
     }
 
     /// From now on each answer says `Connection: close`.
@@ -123,11 +119,13 @@ impl RunningServer {
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
     ///    the keep-alive grace has passed since the beginning. Then they are not waited for any more, and a request
     ///    that was sent up to this instant is still answered, within the keep-alive grace once more.
+    /// 5. Refused uploads are read on, at most until `limit` has passed since the beginning: a connection that is closed
+    ///    with unread data in it is reset, and its client may never see the answer.
     ///
     /// Has no timeout of its own; the caller sets one, because a blocked worker cannot respond. What is left of the
     /// server then could neither bring a request nor get an answer, and is for [`Handle::dispose`].
-    pub(crate) async fn close(&self, keep_alive_grace: Duration) -> Closed {
-        let grace_ends = Instant::now() + keep_alive_grace;
+    pub(crate) async fn close(&self, keep_alive_grace: Duration, limit: Duration) -> Closed {
+        let (grace_ends, ends) = (Instant::now() + keep_alive_grace, Instant::now() + limit);
         let connections = &self.handle.drain().connections;
         self.handle.change(Change::Close);
         let mut in_use = false;
@@ -159,8 +157,11 @@ impl RunningServer {
             }
             connections.detach(RECENT, |_| true, have_no_pending_input);
             let _ = timeout_at(Instant::now() + keep_alive_grace, connections.none_awaited()).await;
-            connections.abort(RECENT, |_| true);
-            connections.none_awaited().await;
+            connections.abort(RECENT, |class| class != ConnectionClass::Closing);
+            if timeout_at(ends, connections.none_awaited()).await.is_err() {
+                connections.abort(RECENT, |_| true);
+                connections.none_awaited().await;
+            }
         }
         self.handle.listens_on(self.acceptor.borrow().numbers());
         self.handle.change(Change::NothingAwaited);

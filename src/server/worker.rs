@@ -1,9 +1,17 @@
 //! A worker: a thread that serves the connections that the acceptor hands to it.
 
-use std::{fmt, future::poll_fn, io, net::SocketAddr, rc::Rc, sync::Arc, task::Poll};
+use std::{
+    cell::OnceCell,
+    fmt,
+    future::{poll_fn, ready},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+};
 
 use actix_http::{HttpService, Protocol, Request, Response};
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, map_config};
+use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_service, map_config};
 use actix_web::{body::MessageBody, dev::AppConfig};
 use futures_core::future::LocalBoxFuture;
 use tokio::sync::oneshot;
@@ -11,11 +19,21 @@ use tokio::sync::oneshot;
 #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
 use super::handshakes::Handshakes;
 use super::{
-    acceptor::HandOver, address::Address, compat::Later, handle::Handle, inbox::Inbox, io::Io,
-    lifecycle::Change, options::Options, stream::Stream, transport::Transport,
+    acceptor::HandOver,
+    address::Address,
+    compat::Later,
+    handle::Handle,
+    http1::Limits,
+    inbox::Inbox,
+    io::Io,
+    lifecycle::Change,
+    options::Options,
+    stream::{SharedWire, Stream},
+    task::{ConnectionTask, WireSlot},
+    transport::Transport,
 };
 use crate::{
-    drain::{Connection, GuardedFactory, Policy},
+    drain::{Connection, ExpectGuard, GuardedFactory, Policy},
     os::arbiters::Arbiters,
 };
 
@@ -122,6 +140,7 @@ type Serve = Rc<dyn Fn(Stream, Protocol, Option<SocketAddr>) -> LocalBoxFuture<'
 struct ConnectionSpawner {
     listener: ListenerInfo,
     nodelay: Option<bool>,
+    limits: Limits,
     #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     handshakes: Handshakes,
     serve: Serve,
@@ -141,6 +160,8 @@ impl ConnectionSpawner {
     {
         let WorkerContext { options, policy, shard, .. } = context;
         let gate = Arc::clone(&context.server.drain().gate);
+        let expect = ExpectGuard::new(Arc::clone(&gate), *shard, policy.clone());
+        let expect = fn_service(move |request| ready(expect.check(request)));
         let app = GuardedFactory::new(app, gate, *shard, policy.clone());
         // A Unix socket has no address of this kind.
         let local = listener.address.tcp().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
@@ -154,9 +175,10 @@ impl ConnectionSpawner {
             .on_connect_ext(move |stream: &Stream, data| {
                 data.insert::<Arc<Connection>>(Arc::clone(stream.connection()));
                 if let Some(on_connect) = &on_connect {
-                    on_connect(stream.io().as_any(), data);
+                    stream.with_io(|io| on_connect(io.as_any(), data));
                 }
-            });
+            })
+            .expect(expect);
         if let Some(bytes) = options.h1_write_buffer_size {
             http = http.h1_write_buffer_size(bytes);
         }
@@ -183,9 +205,15 @@ impl ConnectionSpawner {
                 let _ = served.await;
             })
         });
+        let limits = Limits {
+            head_timeout: policy.body_timeout,
+            disconnect_timeout: options.client_disconnect_timeout,
+            half_closed_is_gone: !options.h1_allow_half_closed,
+        };
         Ok(Self {
             listener,
             nodelay: options.tcp_nodelay,
+            limits,
             #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
             handshakes: context.handshakes.clone(),
             serve,
@@ -204,25 +232,34 @@ impl ConnectionSpawner {
             Err(error) => return log::warn!("a connection cannot be served: {error}"),
         };
         let connection = Arc::clone(guard.connection());
-        let mut served = match &self.listener.transport {
-            Transport::Plain => (self.serve)(Stream::new(io, connection), Protocol::Http1, peer),
+        let (slot, limits) = (WireSlot::default(), self.limits);
+        let served = match &self.listener.transport {
+            Transport::Plain => {
+                let stream = Stream::new(io, connection);
+                prepare(&stream, limits, &slot);
+                (self.serve)(stream, Protocol::Http1, peer)
+            }
             #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
             transport => {
                 let (transport, serve) = (transport.clone(), Rc::clone(&self.serve));
-                let handshakes = self.handshakes.clone();
+                let (handshakes, slot) = (self.handshakes.clone(), Rc::clone(&slot));
                 Box::pin(async move {
                     if let Some((stream, protocol)) = handshakes.make(transport, io, connection).await {
+                        prepare(&stream, limits, &slot);
                         serve(stream, protocol, peer).await;
                     }
                 })
             }
         };
-        actix_rt::spawn(async move {
-            guard.set_waker(poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
-            poll_fn(|cx| guard.connection().poll(|| served.as_mut().poll(cx))).await;
-            // The socket is closed before the connection is counted out.
-            drop(served);
-            drop(guard);
-        });
+        actix_rt::spawn(ConnectionTask::new(served, slot, guard));
+    }
+}
+
+/// Gives HTTP/1 its limits, and the connection's task what it closes the connection by.
+fn prepare(stream: &Stream, limits: Limits, slot: &OnceCell<SharedWire>) {
+    if let Some(wire) = stream.http1() {
+        wire.borrow_mut().set_limits(limits);
+        // It is empty: a connection chooses its protocol once.
+        let _ = slot.set(Rc::clone(wire));
     }
 }

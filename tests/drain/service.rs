@@ -177,6 +177,7 @@ fn routes(config: &mut web::ServiceConfig, held: watch::Receiver<bool>) {
         .route("/", web::get().to(|| async { "hello\n" }))
         .route("/held", web::get().to(held_back))
         .route("/held", web::post().to(held_back))
+        .route("/length", web::post().to(|body: web::Bytes| async move { body.len().to_string() }))
         .route("/held-stream", web::get().to(held_stream))
         .route("/held-panic", web::get().to(held_panic))
         .route("/big", web::get().to(|| async { vec![b'x'; BIG] }))

@@ -102,21 +102,61 @@ impl Connection {
         State::from_word(self.state.load(Ordering::SeqCst)).is_polled()
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    /// True between two requests, when all of the last answer is with the kernel, and before the first one.
+    pub(crate) fn is_idle(&self) -> bool {
         self.state().is_idle()
     }
 
+    /// True from a request's head to the end of its body, if that is read.
+    pub(crate) fn awaits_body(&self) -> bool {
+        self.state().awaits_body()
+    }
+
+    /// True if something was read since the last request began.
+    pub(crate) fn has_partial_input(&self) -> bool {
+        self.state().has_input()
+    }
+
+    /// Something was read.
+    #[inline]
+    pub(crate) fn input(&self) {
+        if !self.has_partial_input() {
+            self.apply(Event::Input);
+        }
+    }
+
+    /// The end of its request's body was read.
+    pub(in crate::drain) fn body_ended(&self) {
+        self.apply(Event::BodyEnded);
+    }
+
+    /// True if an answer has said that it closes: no further request is served.
+    pub(in crate::drain) fn has_had_last_answer(&self) -> bool {
+        self.state().has_had_last_answer()
+    }
+
+    /// True if all of its last answer is with the kernel.
+    pub(crate) fn is_finished(&self) -> bool {
+        let state = self.state();
+        state.has_had_last_answer() && state.is_idle()
+    }
+
+    /// No further request is served on it, although no answer has said so.
+    pub(crate) fn finish(&self) {
+        self.apply(Event::LastAnswer);
+    }
+
     /// A request begins on it. Returns its stream, if the connection speaks HTTP/2.
-    pub(in crate::drain) fn begin(&self, method: &Method, path: &str, counted: bool) -> Option<u32> {
+    pub(crate) fn begin(&self, method: &Method, path: &str, counted: bool, body: bool) -> Option<u32> {
         let stream = lock(&self.requests).begin(method, path, counted);
-        self.apply(Event::Begin { counted });
+        self.apply(Event::Begin { counted, body });
         stream
     }
 
     /// A handshake begins, before the first request: the connection is in use until it is over.
     #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     pub(crate) fn begin_handshake(&self) {
-        self.apply(Event::Begin { counted: false });
+        self.apply(Event::Begin { counted: false, body: false });
     }
 
     /// It is over, and a request is on its way.
@@ -132,7 +172,7 @@ impl Connection {
     }
 
     /// The request was dropped before its answer was whole.
-    pub(in crate::drain) fn given_up(&self, counted: bool) {
+    pub(crate) fn given_up(&self, counted: bool) {
         self.apply(Event::GivenUp { counted });
     }
 

@@ -3,7 +3,7 @@
 //! [`State`] is one word, written by the thread that serves the connection and by no other. [`Orders`] is one word,
 //! written by the thread that closes the server. Each reads the other's.
 
-/// What a connection is doing, in one word: three flags and three counts. HTTP/1 has one request at a time, HTTP/2 many.
+/// What a connection is doing, in one word: flags and three counts. HTTP/1 has one request at a time, HTTP/2 many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct State(u64);
 
@@ -15,13 +15,16 @@ const LAST_ANSWER: u64 = 1 << 1;
 const WAITED: u64 = 1 << 2;
 /// Part of an answer may still be in user space.
 const UNFLUSHED: u64 = 1 << 3;
+/// The last request that began has a body, whose end was not read.
+const BODY: u64 = 1 << 4;
+/// Something was read since the last request began.
+const INPUT: u64 = 1 << 5;
 /// One request in its handler, or in its answer's body, that the gate counts.
-const COUNTED: u64 = 1 << 4;
+const COUNTED: u64 = 1 << 6;
 /// The same, of a request that the gate does not count: it is rejected, or always answered.
-const UNCOUNTED: u64 = 1 << 24;
+const UNCOUNTED: u64 = 1 << 25;
 /// One request that the gate counts, and whose answer has been handed on whole, but not flushed.
 const ANSWERED: u64 = 1 << 44;
-const COUNTS: u64 = (1 << 20) - 1;
 
 /// What happens on a connection's own thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +33,12 @@ pub(in crate::drain) enum Event {
     PollStarted,
     /// It has been.
     PollEnded,
-    /// A request begins.
-    Begin { counted: bool },
+    /// Something was read.
+    Input,
+    /// A request begins; it may have a body.
+    Begin { counted: bool, body: bool },
+    /// The end of its body was read.
+    BodyEnded,
     /// A request, or its answer, waits.
     Waited,
     /// A request's answer says that the connection closes.
@@ -90,7 +97,12 @@ impl State {
         match event {
             Event::PollStarted => (Self(word | POLLED), Effect::None),
             Event::PollEnded => (Self(word & !POLLED), Effect::None),
-            Event::Begin { counted } => (Self((word & !WAITED) + one(counted)), Effect::None),
+            Event::Input => (Self(word | INPUT), Effect::None),
+            Event::Begin { counted, body } => {
+                let body = if body { BODY } else { 0 };
+                (Self(((word & !(WAITED | INPUT | BODY)) | body) + one(counted)), Effect::None)
+            }
+            Event::BodyEnded => (Self(word & !BODY), Effect::None),
             Event::Waited => (Self(word | WAITED), Effect::None),
             Event::LastAnswer => (Self(word | LAST_ANSWER), Effect::None),
             Event::Answered { counted } => {
@@ -143,7 +155,17 @@ impl State {
 
     /// True if the gate waits for a request on it.
     pub(super) const fn is_counted(self) -> bool {
-        self.0 & (COUNTS << 4) != 0 || self.answered() > 0
+        self.0 & (UNCOUNTED - COUNTED) != 0 || self.answered() > 0
+    }
+
+    /// True from a request's head to the end of its body.
+    pub(super) const fn awaits_body(self) -> bool {
+        self.0 & BODY != 0
+    }
+
+    /// True if something was read since the last request began.
+    pub(super) const fn has_input(self) -> bool {
+        self.0 & INPUT != 0
     }
 
     /// `unused` says whether nothing has happened on the connection for a while; it is asked of an idle one alone.

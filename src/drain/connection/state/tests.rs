@@ -15,17 +15,19 @@ struct Ledger {
     polled: bool,
     last_answer: bool,
     waited: bool,
+    input: bool,
+    body: bool,
 }
 
 const MOST: u32 = 2;
 
 fn events(ledger: &Ledger) -> Vec<Event> {
-    let mut events = vec![Event::Flushed, Event::Dropped];
+    let mut events = vec![Event::Flushed, Event::Dropped, Event::Input, Event::BodyEnded];
     events.push(if ledger.polled { Event::PollEnded } else { Event::PollStarted });
     for counted in [true, false] {
         let serving = if counted { ledger.counted } else { ledger.uncounted };
         if serving < MOST && ledger.unflushed.0 < MOST {
-            events.push(Event::Begin { counted });
+            events.extend([true, false].map(|body| Event::Begin { counted, body }));
         }
         if serving > 0 {
             events.extend([Event::Answered { counted }, Event::GivenUp { counted }]);
@@ -44,8 +46,10 @@ fn account(ledger: &mut Ledger, event: Event) -> (u32, bool) {
     match event {
         Event::PollStarted => ledger.polled = true,
         Event::PollEnded => ledger.polled = false,
-        Event::Begin { counted } => {
-            ledger.waited = false;
+        Event::Input => ledger.input = true,
+        Event::BodyEnded => ledger.body = false,
+        Event::Begin { counted, body } => {
+            (ledger.waited, ledger.input, ledger.body) = (false, false, body);
             serving(ledger, counted, 1);
         }
         Event::Waited => ledger.waited = true,
@@ -77,6 +81,7 @@ fn check(state: State, ledger: &Ledger) {
     assert_eq!(state.is_polled(), ledger.polled, "{ledger:?}");
     assert_eq!(state.has_had_last_answer(), ledger.last_answer, "{ledger:?}");
     assert_eq!(state.has_unflushed(), ledger.unflushed.1, "{ledger:?}");
+    assert_eq!((state.has_input(), state.awaits_body()), (ledger.input, ledger.body), "{ledger:?}");
     let serving = ledger.counted + ledger.uncounted;
     assert_eq!(state.is_idle(), serving == 0 && !ledger.unflushed.1, "{ledger:?}");
     assert_eq!(state.is_counted(), ledger.counted + ledger.unflushed.0 > 0, "{ledger:?}");
@@ -115,7 +120,7 @@ fn every_state_agrees_with_a_plain_count_and_no_request_leaves_the_gate_twice_or
         }
     }
     println!("{} states, {transitions} transitions", seen.len());
-    assert_eq!((seen.len(), transitions), (288, 2592));
+    assert_eq!((seen.len(), transitions), (1152, 13824));
 }
 
 #[test]

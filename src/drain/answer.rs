@@ -1,0 +1,283 @@
+//! An answer on its way behind the gate: a request is in flight until the last byte of its answer is with the kernel.
+
+use std::{
+    error::Error,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_http::{ConnectionType, Response};
+use actix_web::{
+    body::{BodySize, BoxBody, MessageBody},
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    },
+};
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+
+use super::{
+    connection::Connection,
+    policy::{Policy, Rejection},
+    streams::EndingBody,
+};
+
+/// A request's stay behind the gate: from its head to its last byte, or to its being dropped.
+#[derive(Debug)]
+pub(super) struct InFlightGuard {
+    pub(super) connection: Arc<Connection>,
+    /// Its stream, on a connection that speaks HTTP/2.
+    #[cfg(feature = "http2")]
+    stream: Option<u32>,
+    counted: bool,
+    /// Its client has said that it is the connection's last.
+    last: bool,
+    answered: bool,
+}
+
+impl InFlightGuard {
+    /// Begins a request, whose stream it is given if the connection speaks HTTP/2.
+    pub(super) fn new(connection: Arc<Connection>, stream: Option<u32>, counted: bool, last: bool) -> Self {
+        #[cfg(not(feature = "http2"))]
+        let _ = stream;
+        Self {
+            connection,
+            #[cfg(feature = "http2")]
+            stream,
+            counted,
+            last,
+            answered: false,
+        }
+    }
+
+    /// The answer has no end of its own.
+    fn is_endless(&self) {
+        #[cfg(feature = "http2")]
+        self.connection.is_endless(self.stream);
+        #[cfg(not(feature = "http2"))]
+        self.connection.is_endless(None);
+    }
+
+    /// Returns true if nothing can be done any more with the answer: its stream was reset, or its connection is over.
+    /// HTTP/1 drops what is at work on it then; HTTP/2 does not.
+    fn is_cancelled(&self, cx: &Context<'_>) -> bool {
+        #[cfg(feature = "http2")]
+        if let Some(stream) = self.stream {
+            return self.connection.is_cancelled(stream, cx.waker());
+        }
+        let _ = cx;
+        false
+    }
+
+    /// Has the connection close after this answer if the server does, and its record know if it closes.
+    fn close_after<B>(&self, response: &mut Response<B>) {
+        if response.upgrade() {
+            return;
+        }
+        if self.connection.gate().is_closing(self.connection.shard()) {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        } else if !self.last && response.head().connection_type() != ConnectionType::Close {
+            return;
+        }
+        self.connection.announce_close();
+    }
+}
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        #[cfg(feature = "http2")]
+        if let Some(stream) = self.stream {
+            return self.connection.finish_stream(stream, self.answered);
+        }
+        if self.answered {
+            self.connection.answered(self.counted);
+        } else {
+            self.connection.given_up(self.counted);
+        }
+    }
+}
+
+impl Rejection {
+    pub(super) fn response<B: MessageBody + 'static>(
+        &self,
+        guard: InFlightGuard,
+    ) -> Response<GuardedBody<B>> {
+        let mut response = Response::with_body(self.status, ());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        guard.connection.announce_close();
+        response.set_body(GuardedBody::new(Source::Bytes { bytes: Some(self.body.clone()) }, guard))
+    }
+}
+
+pin_project! {
+    /// An answer in the making.
+    #[derive(Debug)]
+    pub struct GuardedFuture<F, B> {
+        #[pin]
+        answer: Answer<F>,
+        policy: Option<Rc<Policy>>,
+        guard: Option<InFlightGuard>,
+        body: PhantomData<B>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = AnswerProjection]
+    enum Answer<F> {
+        App { #[pin] app: F },
+        Rejected,
+        Never,
+    }
+}
+
+impl<F, B> GuardedFuture<F, B> {
+    /// The application's answer.
+    pub(super) fn app(app: F, policy: Rc<Policy>, guard: InFlightGuard) -> Self {
+        Self { answer: Answer::App { app }, policy: Some(policy), guard: Some(guard), body: PhantomData }
+    }
+
+    /// The rejection.
+    pub(super) fn rejected(policy: Rc<Policy>, guard: InFlightGuard) -> Self {
+        Self { answer: Answer::Rejected, policy: Some(policy), guard: Some(guard), body: PhantomData }
+    }
+
+    /// None: the request was sent behind one whose answer says that the connection closes.
+    pub(super) fn never() -> Self {
+        Self { answer: Answer::Never, policy: None, guard: None, body: PhantomData }
+    }
+}
+
+impl<F, R, E, B> Future for GuardedFuture<F, B>
+where
+    F: Future<Output = Result<R, E>>,
+    R: Into<Response<B>>,
+    E: Into<actix_web::Error>,
+    B: MessageBody + 'static,
+{
+    type Output = Result<Response<GuardedBody<B>>, Response<BoxBody>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {
+            this.answer.set(Answer::Never);
+            *this.guard = None;
+            return Poll::Ready(Err(Response::new(StatusCode::SERVICE_UNAVAILABLE)));
+        }
+        let result = match this.answer.project() {
+            AnswerProjection::Never => return Poll::Pending,
+            AnswerProjection::Rejected => {
+                let (Some(policy), Some(guard)) = (this.policy, this.guard.take()) else {
+                    return Poll::Pending;
+                };
+                return Poll::Ready(Ok(policy.rejection.response(guard)));
+            }
+            AnswerProjection::App { app } => app.poll(cx),
+        };
+        let Poll::Ready(result) = result else {
+            if let Some(guard) = this.guard {
+                guard.connection.waits();
+            }
+            return Poll::Pending;
+        };
+        let Some(guard) = this.guard.take() else { return Poll::Pending };
+        Poll::Ready(Ok(match result {
+            Ok(response) => {
+                let mut response: Response<B> = response.into();
+                guard.close_after(&mut response);
+                let streams = this.policy.as_ref().and_then(|policy| policy.streams.as_ref());
+                let ending = streams.filter(|_| guard.counted).and_then(|streams| {
+                    EndingBody::of(response.head(), response.body().size(), streams).map(Box::new)
+                });
+                if ending.is_some() {
+                    guard.is_endless();
+                }
+                response.map_body(|_, body| GuardedBody::new(Source::App { body, ending }, guard))
+            }
+            Err(error) => {
+                let mut response: Response<BoxBody> = error.into().error_response().into();
+                guard.close_after(&mut response);
+                response.map_body(|_, body| GuardedBody::new(Source::Error { body }, guard))
+            }
+        }))
+    }
+}
+
+pin_project! {
+    /// A body that holds its request's guard: the request is in flight until its last byte.
+    ///
+    /// It does not forward `try_into_bytes`: a layer that boxes the body would drop the guard early.
+    #[derive(Debug)]
+    pub struct GuardedBody<B> {
+        #[pin]
+        source: Source<B>,
+        guard: Option<InFlightGuard>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = SourceProjection]
+    enum Source<B> {
+        // An answer that ends by itself when requests begin to be rejected has what ends it.
+        App { #[pin] body: B, ending: Option<Box<EndingBody>> },
+        Error { #[pin] body: BoxBody },
+        Bytes { bytes: Option<Bytes> },
+    }
+}
+
+impl<B> GuardedBody<B> {
+    fn new(source: Source<B>, mut guard: InFlightGuard) -> Self {
+        // actix-http drops a body that it knows to be empty without polling it: one that is never polled is whole.
+        // Should its connection fail before the first poll, the answer is never flushed, and so never counted.
+        guard.answered = true;
+        Self { source, guard: Some(guard) }
+    }
+}
+
+impl<B: MessageBody> MessageBody for GuardedBody<B> {
+    type Error = Box<dyn Error>;
+
+    fn size(&self) -> BodySize {
+        match &self.source {
+            Source::App { body, .. } => body.size(),
+            Source::Error { body } => body.size(),
+            Source::Bytes { bytes } => BodySize::Sized(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+        }
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let mut this = self.project();
+        if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {
+            this.source.set(Source::Bytes { bytes: None });
+            *this.guard = None;
+            return Poll::Ready(None);
+        }
+        let next = match this.source.project() {
+            SourceProjection::App { body, ending } => {
+                let next = match ending {
+                    Some(ending) => ending.poll_next(body, cx),
+                    None => body.poll_next(cx),
+                };
+                next.map(|next| next.map(|next| next.map_err(Into::into)))
+            }
+            SourceProjection::Error { body } => body.poll_next(cx),
+            SourceProjection::Bytes { bytes } => Poll::Ready(bytes.take().map(Ok)),
+        };
+        if let Some(guard) = this.guard {
+            guard.answered = matches!(next, Poll::Ready(None));
+            if next.is_pending() {
+                guard.connection.waits();
+            }
+        }
+        next
+    }
+}

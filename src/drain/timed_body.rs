@@ -1,0 +1,60 @@
+//! A request's body that has to make progress: [`TimedBody`].
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_http::{Payload, Request, error::PayloadError};
+use actix_rt::time::{Sleep, sleep};
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::connection::Connection;
+
+/// A request's body. It fails when the application has waited for it for too long, and tells the connection of its end.
+pub(super) struct TimedBody {
+    inner: Payload,
+    connection: Arc<Connection>,
+    timeout: Option<Duration>,
+    /// Runs while the application waits.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl TimedBody {
+    /// Puts it in the place of a request's body.
+    pub(super) fn wrap(request: &mut Request, timeout: Option<Duration>, connection: &Arc<Connection>) {
+        let inner = std::mem::replace(request.payload(), Payload::None);
+        let body = Self { inner, connection: Arc::clone(connection), timeout, timer: None };
+        *request.payload() = Payload::Stream { payload: Box::pin(body) };
+    }
+}
+
+impl Stream for TimedBody {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let body = &mut *self;
+        let next = Pin::new(&mut body.inner).poll_next(cx);
+        match &next {
+            Poll::Ready(next) => {
+                body.timer = None;
+                if next.is_none() {
+                    body.connection.body_ended();
+                }
+            }
+            Poll::Pending => {
+                let Some(timeout) = body.timeout else { return Poll::Pending };
+                let timer = body.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+                if timer.as_mut().poll(cx).is_ready() {
+                    let error = io::Error::new(io::ErrorKind::TimedOut, "the body makes no progress");
+                    return Poll::Ready(Some(Err(PayloadError::Io(error))));
+                }
+            }
+        }
+        next
+    }
+}

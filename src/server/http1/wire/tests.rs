@@ -1,0 +1,140 @@
+//! What of a connection's bytes actix-http gets to see, and when.
+
+use std::{future::poll_fn, io::Write, net, task::Waker};
+
+use actix_web::http::Method;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::drain::{ConnectionGuard, Connections, Drain};
+
+/// A drain, a client's end of its only connection, and the server's, with its guard.
+async fn connected() -> io::Result<(Drain, net::TcpStream, Wire, ConnectionGuard)> {
+    let drain = Drain::new(1);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = net::TcpStream::connect(listener.local_addr()?)?;
+    let (socket, _) = listener.accept().await?;
+    let guard = drain.connections.register(0);
+    let wire = Wire::new(Io::Tcp(socket), Arc::clone(guard.connection()));
+    Ok((drain, client, wire, guard))
+}
+
+fn detach_all(connections: &Connections) -> bool {
+    connections.detach(Duration::ZERO, |_| true, socket::have_no_pending_input)
+}
+
+/// What one poll of actix-http's task reads.
+fn read_all(wire: &mut Wire, cx: &mut Context<'_>) -> Vec<u8> {
+    let mut read = Vec::new();
+    loop {
+        let mut bytes = [0; 8 << 10];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        match wire.poll_read(cx, &mut buffer) {
+            Poll::Ready(Ok(())) if !buffer.filled().is_empty() => read.extend(buffer.filled()),
+            _ => return read,
+        }
+    }
+}
+
+/// Reads until nothing more comes without being waited for.
+async fn read_on(wire: &mut Wire, least: usize) -> Vec<u8> {
+    let mut read = Vec::new();
+    poll_fn(|cx| {
+        read.extend(read_all(wire, cx));
+        if read.len() < least { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    for _ in 0..100 {
+        read.extend(read_all(wire, &mut Context::from_waker(Waker::noop())));
+        tokio::task::yield_now().await;
+    }
+    read
+}
+
+/// tokio's driver does not run between the client's write and the look: the kernel alone knows of the request.
+#[tokio::test]
+async fn a_connection_with_a_request_in_its_socket_is_neither_detached_nor_closed() -> io::Result<()> {
+    let (drain, mut client, mut wire, guard) = connected().await?;
+    poll_fn(|cx| {
+        assert!(read_all(&mut wire, cx).is_empty());
+        client.write_all(b"GET").expect("it is open");
+        assert!(detach_all(&drain.connections));
+        drain.connections.close_when_idle(Duration::ZERO, |_| true);
+        Poll::Ready(())
+    })
+    .await;
+    assert!(guard.connection().closes_now() && !wire.has_no_pending_input());
+    assert_eq!(drain.connections.awaited(), 1, "it was detached");
+    assert_eq!(read_on(&mut wire, 3).await, b"GET");
+    Ok(())
+}
+
+/// Between reading a request and beginning it, neither the kernel nor the connection's record knows of it.
+#[tokio::test]
+async fn a_connection_whose_task_is_being_polled_is_not_detached() -> io::Result<()> {
+    let (drain, client, _wire, guard) = connected().await?;
+    let polled = guard.connection().poll(|| Poll::Ready(detach_all(&drain.connections)));
+    assert_eq!((polled, drain.connections.awaited()), (Poll::Ready(Some(false)), 1));
+    assert_eq!((detach_all(&drain.connections), drain.connections.awaited()), (true, 0));
+    drop(client);
+    Ok(())
+}
+
+const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+
+#[tokio::test]
+async fn requests_are_handed_on_a_few_at_a_time() -> io::Result<()> {
+    let (_drain, mut client, mut wire, _guard) = connected().await?;
+    client.write_all(&HEAD.repeat(10))?;
+    let noop = &mut Context::from_waker(Waker::noop());
+    let mut pieces = Vec::new();
+    while pieces.iter().sum::<usize>() < 10 * HEAD.len() {
+        pieces.push(read_all(&mut wire, noop).len());
+        tokio::task::yield_now().await;
+    }
+    pieces.retain(|&length| length > 0);
+    assert_eq!(pieces, [4, 4, 2].map(|heads| heads * HEAD.len()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn behind_a_request_without_a_body_only_so_much_is_read_until_the_connection_is_idle() -> io::Result<()>
+{
+    for (ahead, most) in
+        [(HEAD.repeat(100), 17 * HEAD.len()), (vec![b'x'; 200 << 10], BYTES_AHEAD + (8 << 10))]
+    {
+        let (_drain, mut client, mut wire, guard) = connected().await?;
+        client.write_all(HEAD)?;
+        assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
+        guard.connection().begin(&Method::GET, "/", false, false);
+        client.write_all(&ahead)?;
+        let read = read_on(&mut wire, 1).await.len();
+        assert!((1..=most).contains(&read), "{read}");
+        guard.connection().given_up(false);
+        assert!(!read_on(&mut wire, 1).await.is_empty());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_read_while_an_answer_waits_to_be_written() -> io::Result<()> {
+    let (_drain, mut client, mut wire, _guard) = connected().await?;
+    let answer = vec![b'x'; 1 << 20];
+    poll_fn(|cx| {
+        while wire.poll_write(cx, &answer).is_ready() {}
+        Poll::Ready(())
+    })
+    .await;
+    client.write_all(HEAD)?;
+    for _ in 0..100 {
+        assert!(read_all(&mut wire, &mut Context::from_waker(Waker::noop())).is_empty());
+        tokio::task::yield_now().await;
+    }
+    let reader = std::thread::spawn(move || io::copy(&mut client, &mut io::sink()));
+    poll_fn(|cx| wire.poll_write(cx, b"x")).await?;
+    poll_fn(|cx| wire.poll_flush(cx)).await?;
+    assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
+    drop(wire);
+    drop(reader.join());
+    Ok(())
+}

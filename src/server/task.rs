@@ -1,0 +1,76 @@
+//! The task that serves one connection: [`ConnectionTask`].
+
+use std::{
+    cell::OnceCell,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_core::future::LocalBoxFuture;
+
+use super::stream::SharedWire;
+use crate::drain::ConnectionGuard;
+
+/// Serves a connection. One of HTTP/1 it also closes: when actix-http is done with it, when the last answer has left,
+/// when its server asks for it, or when the client has gone. HTTP/2 ends by itself, by frames.
+pub(super) struct ConnectionTask {
+    /// Dropped before the wire: with it, what the connection's requests have not done.
+    served: Option<LocalBoxFuture<'static, ()>>,
+    /// Dropped before the guard: the socket is closed when the connection is counted out.
+    wire: WireSlot,
+    guard: ConnectionGuard,
+    begun: bool,
+}
+
+/// The wire of HTTP/1, once it is known to be spoken.
+pub(super) type WireSlot = Rc<OnceCell<SharedWire>>;
+
+impl ConnectionTask {
+    pub(super) fn new(served: LocalBoxFuture<'static, ()>, wire: WireSlot, guard: ConnectionGuard) -> Self {
+        Self { served: Some(served), wire, guard, begun: false }
+    }
+
+    /// Ready when the socket may be closed.
+    fn poll_served(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(served) = &mut self.served {
+            let done = served.as_mut().poll(cx).is_ready();
+            let connection = self.guard.connection();
+            let Some(wire) = self.wire.get().map(|wire| wire.borrow()) else {
+                return if done { Poll::Ready(()) } else { Poll::Pending };
+            };
+            if wire.client_has_gone() {
+                return Poll::Ready(());
+            }
+            let asked = connection.closes_now() && wire.has_no_pending_input();
+            if !(done || asked || connection.is_finished()) {
+                return Poll::Pending;
+            }
+            // Closing the socket says the same to the client as closing our side of it first.
+            if asked && !wire.io().is_secure() {
+                return Poll::Ready(());
+            }
+            drop(wire);
+            self.served = None;
+        }
+        match self.wire.get() {
+            Some(wire) => wire.borrow_mut().poll_close(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Future for ConnectionTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = &mut *self;
+        if !std::mem::replace(&mut task.begun, true) {
+            task.guard.set_waker(cx.waker().clone());
+        }
+        let connection = Arc::clone(task.guard.connection());
+        connection.poll(|| task.poll_served(cx)).map(drop)
+    }
+}
