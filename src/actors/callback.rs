@@ -1,223 +1,29 @@
-//! [`CallbackActor`], which runs one job within its bound, and [`Job`], what a user says of that job.
+//! [`CallbackActor`]: runs one job for the supervisor.
 
-use std::{
-    fmt,
-    future::Future,
-    io,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::fmt;
 
-use actix::{dev::ToEnvelope, prelude::*};
+use actix::prelude::*;
 use futures_core::future::LocalBoxFuture;
-use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use super::messages::{
-    Cancel, Checkpoint, FinishWork, JobContext, JobError, ReleaseResource, RunCallback, RunTask, TaskFinished,
-};
-use crate::{
-    os::arbiters::Arbiters,
-    sequence::{Kind, Member, TaskId, TaskResult},
-};
+use super::messages::{Cancel, JobContext, JobError, RunTask, TaskFinished};
+use crate::sequence::{TaskId, TaskResult};
 
-/// Something to do at the exit: a callback, a resource to release, or a background worker to wait for.
-///
-/// Whoever does it is an actor: one that runs already, handed over as a [`Recipient`], or one that is started on
-/// an arbiter of its own, where it may block its thread and delay nobody.
-#[must_use = "it does nothing until it is registered"]
-pub struct Job {
-    kind: Kind,
-    name: String,
-    label: Option<String>,
-    timeout: Option<Duration>,
-    unsaved: Option<Unsaved>,
-    start: Start,
-}
+/// Asks the actor that does the job, and resolves to how it ended and with what error.
+pub(super) type Run =
+    Box<dyn FnMut(JobContext) -> LocalBoxFuture<'static, (TaskResult, Option<String>)> + Send>;
 
-/// Starts the actor that does the job, where it gets an arbiter of its own.
-type Start = Box<dyn FnOnce(&Arc<Arbiters>) -> io::Result<Run> + Send>;
-
-pub(crate) type Unsaved = Arc<dyn Fn() -> Option<String> + Send + Sync>;
-
-/// Asks whoever does the job, and resolves to what became of it.
-type Run = Box<dyn FnMut(JobContext) -> LocalBoxFuture<'static, (TaskResult, Option<String>)> + Send>;
-
-impl Job {
-    /// A callback, run by an actor of the user's. All callbacks run side by side.
-    pub fn callback(name: impl Into<String>, actor: Recipient<RunCallback>) -> Self {
-        Self::asking(Kind::Callback, name.into(), move |_| Ok(actor))
-    }
-
-    /// A callback, run by an actor that is started on an arbiter of its own.
-    pub fn callback_actor<A>(name: impl Into<String>, actor: impl FnOnce() -> A + Send + 'static) -> Self
-    where
-        A: Actor<Context = Context<A>> + Handler<RunCallback>,
-    {
-        Self::asking::<RunCallback>(Kind::Callback, name.into(), move |arbiters| {
-            started_apart(arbiters, actor)
-        })
-    }
-
-    /// A callback that is a future, run on an arbiter of its own.
-    pub fn callback_fn<F, Fut>(name: impl Into<String>, work: F) -> Self
-    where
-        F: FnOnce(JobContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), JobError>> + 'static,
-    {
-        Self::future(Kind::Callback, name.into(), work)
-    }
-
-    /// A resource, released by an actor of the user's, after all callbacks; the last registered goes first.
-    pub fn resource(name: impl Into<String>, actor: Recipient<ReleaseResource>) -> Self {
-        Self::asking(Kind::Resource, name.into(), move |_| Ok(actor))
-    }
-
-    /// A resource that is released by a future, on an arbiter of its own.
-    pub fn resource_fn<F, Fut>(name: impl Into<String>, work: F) -> Self
-    where
-        F: FnOnce(JobContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), JobError>> + 'static,
-    {
-        Self::future(Kind::Resource, name.into(), work)
-    }
-
-    /// A checkpoint, saved by an actor of the user's: asked as soon as the exit begins, beside everything else. All
-    /// checkpoints run side by side, and no callback begins while one runs.
-    pub fn checkpoint(name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
-        Self::asking(Kind::Checkpoint, name.into(), move |_| Ok(actor))
-    }
-
-    /// A checkpoint that is saved by a future, on an arbiter of its own.
-    pub fn checkpoint_fn<F, Fut>(name: impl Into<String>, work: F) -> Self
-    where
-        F: FnOnce(JobContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), JobError>> + 'static,
-    {
-        Self::future(Kind::Checkpoint, name.into(), work)
-    }
-
-    /// A background worker, a queue's consumer for example: told to take no more work when the servers begin to
-    /// reject, and waited for beside them.
-    pub fn worker(name: impl Into<String>, actor: Recipient<FinishWork>) -> Self {
-        Self::asking(Kind::Worker, name.into(), move |_| Ok(actor))
-    }
-
-    /// Its own bound, in place of the plan's for its kind.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// What the log calls it: its name, unless it is said here. Reports and metrics go by the name.
-    pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
-        self
-    }
-
-    /// Asked for what is lost, if the exit ends without the job being done; `None` when nothing is. It is called
-    /// on the supervisor's thread: look at a counter, and do not wait.
-    pub fn unsaved(mut self, lost: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
-        self.unsaved = Some(Arc::new(lost));
-        self
-    }
-
-    /// What the plan knows of it.
-    pub(crate) fn member(&self) -> Member {
-        Member::new(self.kind, self.name.as_str()).with_timeout(self.timeout)
-    }
-
-    /// Starts the actor that does the job, where it gets an arbiter of its own: one of the calling thread's `System`.
-    ///
-    /// # Errors
-    /// When the arbiter cannot be started.
-    pub(crate) fn into_start(self, arbiters: &Arc<Arbiters>) -> io::Result<JobStart> {
-        Ok(JobStart { label: self.label, unsaved: self.unsaved, run: (self.start)(arbiters)? })
-    }
-
-    fn asking<M>(
-        kind: Kind,
-        name: String,
-        start: impl FnOnce(&Arc<Arbiters>) -> io::Result<Recipient<M>> + Send + 'static,
-    ) -> Self
-    where
-        M: Message<Result = Result<(), JobError>> + From<JobContext> + Send + 'static,
-    {
-        Self::new(kind, name, move |arbiters| {
-            let actor = start(arbiters)?;
-            Ok(Box::new(move |context| Box::pin(ask(actor.clone(), context))))
-        })
-    }
-
-    fn future<F, Fut>(kind: Kind, name: String, work: F) -> Self
-    where
-        F: FnOnce(JobContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), JobError>> + 'static,
-    {
-        Self::new(kind, name, move |arbiters| {
-            let work = Arc::new(Mutex::new(Some(work)));
-            let start = {
-                let (work, arbiters) = (Arc::clone(&work), Arc::clone(arbiters));
-                move || {
-                    let work = Arc::clone(&work);
-                    started_apart::<_, RunCallback>(&arbiters, move || FutureActor { work })
-                }
-            };
-            let actor = start()?;
-            let start = Arc::new(start);
-            Ok(Box::new(move |context| {
-                let (actor, work, start) = (actor.clone(), Arc::clone(&work), Arc::clone(&start));
-                Box::pin(async move {
-                    let result = ask(actor, context.clone()).await;
-                    // The program may have stopped its `System`, and the arbiter with it, before the work began.
-                    let has_begun = work.lock().unwrap_or_else(PoisonError::into_inner).is_none();
-                    if has_begun {
-                        return result;
-                    }
-                    match start() {
-                        Ok(actor) => ask(actor, context).await,
-                        Err(_) => result,
-                    }
-                })
-            }))
-        })
-    }
-
-    fn new(
-        kind: Kind,
-        name: String,
-        start: impl FnOnce(&Arc<Arbiters>) -> io::Result<Run> + Send + 'static,
-    ) -> Self {
-        Self { kind, name, label: None, timeout: None, unsaved: None, start: Box::new(start) }
-    }
-}
-
-impl fmt::Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job").field("kind", &self.kind).field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// What the builder makes of a job.
-pub(crate) struct JobStart {
-    pub(crate) label: Option<String>,
-    pub(crate) unsaved: Option<Unsaved>,
-    run: Run,
-}
-
-impl JobStart {
-    /// Starts the actor that runs the job for the supervisor, on the calling thread.
-    pub(crate) fn start(self) -> Addr<CallbackActor> {
-        CallbackActor { run: self.run, running: None }.start()
-    }
-}
-
-/// Stands in for whoever does a job: asks, and answers the supervisor. It lives beside the supervisor, costs no
-/// thread, and is never blocked by the job.
+/// Runs one job for the supervisor: asks the actor that does it, and tells the supervisor how it ended. It lives beside
+/// the supervisor, costs no thread, and is never blocked by the job.
 pub struct CallbackActor {
     run: Run,
     running: Option<(TaskId, CancellationToken, SpawnHandle)>,
+}
+
+impl CallbackActor {
+    pub(super) fn new(run: Run) -> Self {
+        Self { run, running: None }
+    }
 }
 
 impl Actor for CallbackActor {
@@ -242,9 +48,8 @@ impl Handler<Cancel> for CallbackActor {
     type Result = ();
 
     fn handle(&mut self, cancel: Cancel, ctx: &mut Self::Context) {
-        if let Some((id, cancelled, handle)) = self.running.take()
-            && id == cancel.id
-        {
+        let running = self.running.take_if(|(id, ..)| *id == cancel.id);
+        if let Some((_, cancelled, handle)) = running {
             cancelled.cancel();
             ctx.cancel_future(handle);
         }
@@ -257,7 +62,8 @@ impl fmt::Debug for CallbackActor {
     }
 }
 
-async fn ask<M>(actor: Recipient<M>, context: JobContext) -> (TaskResult, Option<String>)
+/// Sends the message of a job, and waits for the answer.
+pub(super) async fn ask<M>(actor: Recipient<M>, context: JobContext) -> (TaskResult, Option<String>)
 where
     M: Message<Result = Result<(), JobError>> + From<JobContext> + Send + 'static,
 {
@@ -268,60 +74,7 @@ where
         Ok(Ok(())) => (TaskResult::Done, None),
         Ok(Err(error)) if error.is_panic() => (TaskResult::Panicked, Some(error.to_string())),
         Ok(Err(error)) => (TaskResult::Failed, Some(error.to_string())),
-        // It was there when it was asked, and is gone without an answer.
+        // The actor was there when it was asked, and is gone without an answer.
         Err(_) => (TaskResult::Panicked, Some("its actor ended without an answer".to_owned())),
     }
 }
-
-fn started_apart<A, M>(
-    arbiters: &Arbiters,
-    actor: impl FnOnce() -> A + Send + 'static,
-) -> io::Result<Recipient<M>>
-where
-    A: Actor<Context = Context<A>> + Handler<M>,
-    A::Context: ToEnvelope<A, M>,
-    M: Message<Result = Result<(), JobError>> + Send + 'static,
-{
-    let arbiter = arbiters.start(|_| ())?;
-    Ok(A::start_in_arbiter(&arbiter, move |_| actor()).recipient())
-}
-
-/// Runs a future, once.
-struct FutureActor<F> {
-    work: Arc<Mutex<Option<F>>>,
-}
-
-impl<F: 'static> Actor for FutureActor<F> {
-    type Context = Context<Self>;
-}
-
-impl<F, Fut> Handler<RunCallback> for FutureActor<F>
-where
-    F: FnOnce(JobContext) -> Fut + 'static,
-    Fut: Future<Output = Result<(), JobError>> + 'static,
-{
-    type Result = ResponseFuture<Result<(), JobError>>;
-
-    fn handle(&mut self, RunCallback(context): RunCallback, _: &mut Self::Context) -> Self::Result {
-        let Some(work) = self.work.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            return Box::pin(async { Err(JobError::new("it was asked a second time")) });
-        };
-        let work = AssertUnwindSafe(async move { work(context).await });
-        Box::pin(
-            work.catch_unwind()
-                .map(|result| result.unwrap_or_else(|payload| Err(JobError::panicked(payload.as_ref())))),
-        )
-    }
-}
-
-macro_rules! from_context {
-    ($($message:ident),*) => {
-        $(impl From<JobContext> for $message {
-            fn from(context: JobContext) -> Self {
-                Self(context)
-            }
-        })*
-    };
-}
-
-from_context!(Checkpoint, RunCallback, ReleaseResource, FinishWork);

@@ -14,7 +14,7 @@ pub(crate) struct Heartbeat {
 /// How things stand.
 #[cfg_attr(
     not(any(test, all(unix, feature = "systemd"))),
-    expect(dead_code, reason = "systemd is the only one who hears it")
+    expect(dead_code, reason = "only systemd is told")
 )]
 pub(crate) struct Standing {
     /// The phase, and what is waited for; at the end the verdict.

@@ -119,7 +119,7 @@ pub struct ReleaseResource(pub JobContext);
 /// | not at all, because its actor has stopped | `unreachable` or `panicked` |
 ///
 /// The drain lasts until the servers' requests *and* every worker are done, each within its own bound
-/// ([`Job::timeout`](super::Job::timeout)), so a callback that flushes and a resource that closes find nobody at work.
+/// ([`Job::timeout`](super::Job::timeout)), so no work is under way when a callback flushes or a resource closes.
 /// With `shutdown.ready_delay` the worker goes on until that is over: it is asked when requests begin to be rejected.
 ///
 /// ```
@@ -256,6 +256,18 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for JobError {
         Self::new(message)
     }
 }
+
+macro_rules! from_context {
+    ($($message:ident),*) => {
+        $(impl From<JobContext> for $message {
+            fn from(context: JobContext) -> Self {
+                Self(context)
+            }
+        })*
+    };
+}
+
+from_context!(Checkpoint, RunCallback, ReleaseResource, FinishWork);
 
 #[cfg(test)]
 mod tests {

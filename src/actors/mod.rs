@@ -1,24 +1,31 @@
-//! The shell: actors that carry out what the [machine](crate::sequence) decides, and bring it what happens.
+//! The actors that carry out what the [machine](crate::sequence) decides, and bring it what happens.
 //!
 //! All of them live on one arbiter of their own and never block it. A user's callback runs where its own actor
-//! lives; [`CallbackActor`] stands in for it here.
+//! lives; a [`CallbackActor`] here asks it and waits for it.
 
 mod callback;
+mod config;
+mod future;
 mod heartbeat;
 mod http_server;
+mod job;
+mod members;
 mod messages;
 mod monitor;
 mod narrator;
 mod progress;
 mod recorder;
+mod server_run;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod timers;
 
-pub use callback::{CallbackActor, Job};
+pub use callback::CallbackActor;
+pub(crate) use config::{Hooks, MemberSpec, SupervisorConfig};
 pub(crate) use heartbeat::Heartbeat;
 pub use http_server::HttpServerActor;
+pub use job::Job;
 pub use messages::{
     Cancel, Checkpoint, EnterLameDuck, FinishWork, JobContext, JobError, ReleaseResource, RunCallback,
     RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished,
@@ -26,4 +33,3 @@ pub use messages::{
 pub use monitor::Monitor;
 pub use narrator::{EVENTS, LogDetail};
 pub use supervisor::ShutdownSupervisor;
-pub(crate) use supervisor::{Hooks, MemberSpec, SupervisorConfig};

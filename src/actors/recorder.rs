@@ -7,20 +7,18 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::server_run::ServerRun;
 use crate::{
     locale::Language,
     report::{
-        MemberReport, MemberStatus, PhaseReport, PhaseStatus, PreviousExit, Report, Request, ServerReport,
-        ServerStatus, Status, millis_of, verdict,
+        MemberReport, MemberStatus, PhaseReport, PhaseStatus, PreviousExit, Report, Request, Status,
+        millis_of, verdict,
     },
     sequence::{
         Effect, EndedBy, Event, ExitCodes, Kind, Outcome, PerTask, PhaseKind, Plan, State, TaskId, TaskStatus,
     },
     server::Handle,
 };
-
-/// How many requests in flight, and how many that were cut off, a status names.
-const NAMED: usize = 5;
 
 /// The exit so far. Where each task stands is the machine's; this adds times, errors and counts.
 #[derive(Debug)]
@@ -59,26 +57,8 @@ struct TaskRun {
     error: Option<String>,
 }
 
-/// A server, and its counts when the exit was asked for.
-#[derive(Debug)]
-struct ServerRun {
-    server: Handle,
-    completed: u64,
-    rejected: u64,
-    /// When rejecting began.
-    in_flight: u64,
-    abandoned: Option<Vec<Request>>,
-}
-
 impl Recorder {
     pub(super) fn new(plan: Arc<Plan>, servers: &[Handle], previous: Option<PreviousExit>) -> Self {
-        let server = |server: &Handle| ServerRun {
-            server: server.clone(),
-            completed: 0,
-            rejected: 0,
-            in_flight: 0,
-            abandoned: None,
-        };
         Self {
             state: State::new(&plan),
             up_since: SystemTime::now(),
@@ -87,7 +67,7 @@ impl Recorder {
             reason: None,
             phases: Vec::new(),
             tasks: plan.per_task(&TaskRun::default()),
-            servers: servers.iter().map(server).collect(),
+            servers: servers.iter().map(ServerRun::new).collect(),
             report: None,
             plan,
         }
@@ -147,10 +127,7 @@ impl Recorder {
     /// The exit begins: all times and counts run from here.
     fn begin(&mut self) {
         self.started = Some(Started { wall: SystemTime::now(), at: Instant::now() });
-        for run in &mut self.servers {
-            run.completed = run.server.drain().gate.completed();
-            run.rejected = run.server.drain().gate.rejected();
-        }
+        self.servers.iter_mut().for_each(ServerRun::begin);
     }
 
     fn end_tasks_that_are_over(&mut self) {
@@ -174,13 +151,7 @@ impl Recorder {
 
     /// Names the requests of a server that are cut off; `None` if they were named before.
     pub(super) fn abandon(&mut self, name: &str) -> Option<&[Request]> {
-        let run = self.servers.iter_mut().find(|run| **run.server.name() == *name)?;
-        if run.abandoned.is_some() {
-            return None;
-        }
-        let requests = run.server.drain().connections.in_flight().into_iter();
-        let named = requests.map(|it| Request::new(it.method, it.path, it.age)).collect();
-        Some(run.abandoned.insert(named))
+        self.servers.iter_mut().find(|run| **run.server.name() == *name)?.abandon()
     }
 
     /// The report of an exit that is over.
@@ -320,40 +291,6 @@ impl Recorder {
             start_ms: run.map(|run| millis_of(run.start)),
             duration_ms: end.map(|(duration, _)| millis_of(duration)),
             ended_by: end.map(|(_, by)| by),
-        }
-    }
-}
-
-impl ServerRun {
-    /// Taken before the streams are told; a server that failed has been rejecting for a while.
-    fn begin_to_reject(&mut self) {
-        let gate = &self.server.drain().gate;
-        self.in_flight = if gate.is_rejecting() { gate.in_flight_at_reject() } else { gate.in_flight() };
-    }
-
-    fn report(&self) -> ServerReport {
-        let gate = &self.server.drain().gate;
-        ServerReport {
-            name: self.server.name().to_string(),
-            in_flight_at_start: self.in_flight,
-            completed: gate.completed().saturating_sub(self.completed),
-            rejected: gate.rejected().saturating_sub(self.rejected),
-            abandoned: self.abandoned.clone().unwrap_or_default(),
-        }
-    }
-
-    fn status(&self) -> ServerStatus {
-        let abandoned = self.abandoned.as_deref().unwrap_or_default();
-        let gate = &self.server.drain().gate;
-        let oldest = self.server.drain().connections.in_flight().into_iter().take(NAMED);
-        ServerStatus {
-            name: self.server.name().to_string(),
-            in_flight: gate.in_flight(),
-            completed: gate.completed(),
-            rejected: gate.rejected(),
-            abandoned: abandoned.len() as u64,
-            oldest: oldest.map(|it| Request::new(it.method, it.path, it.age)).collect(),
-            cut_off: abandoned.iter().take(NAMED).cloned().collect(),
         }
     }
 }

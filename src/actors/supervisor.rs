@@ -2,32 +2,24 @@
 
 use std::{
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::prelude::*;
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    callback::{CallbackActor, JobStart, Unsaved},
-    heartbeat::{Heartbeat, Standing},
-    http_server::HttpServerActor,
-    messages::{Cancel, EnterLameDuck, RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished},
+    config::{Hooks, SupervisorConfig},
+    heartbeat::Standing,
+    members::Members,
+    messages::{RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished},
     monitor::Monitor,
-    narrator::{LogDetail, Named, Narrator},
+    narrator::{Named, Narrator},
     progress::progress,
     timers::Timers,
 };
-use crate::{
-    locale::Language,
-    report::Report,
-    sequence::{
-        Effect, Event, ExitCodes, MemberId, Outcome, PhaseKind, Plan, Signal, TaskId, TaskResult, TaskStatus,
-        Timer,
-    },
-    server::StartedServer,
+use crate::sequence::{
+    Effect, Event, MemberId, Outcome, PhaseKind, Plan, Signal, TaskId, TaskResult, TaskStatus, Timer,
 };
 
 /// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence), which the monitor
@@ -35,60 +27,12 @@ use crate::{
 pub struct ShutdownSupervisor {
     plan: Arc<Plan>,
     monitor: Arc<Monitor>,
-    members: Vec<Member>,
+    members: Members,
     timers: Timers<Self>,
     /// The first signal's time, from which the machine's are counted.
     epoch: Option<Instant>,
     narrator: Narrator,
     hooks: Hooks,
-}
-
-/// What the supervisor is made of.
-pub(crate) struct SupervisorConfig {
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) monitor: Arc<Monitor>,
-    /// In the plan's order: what each member is.
-    pub(crate) members: Vec<MemberSpec>,
-    pub(crate) hooks: Hooks,
-}
-
-/// A member that has not been started.
-pub(crate) enum MemberSpec {
-    Server(Box<StartedServer>),
-    Job(Box<JobStart>),
-}
-
-/// What the supervisor tells the rest of the program.
-pub(crate) struct Hooks {
-    pub(crate) language: Language,
-    pub(crate) codes: ExitCodes,
-    pub(crate) detail: LogDetail,
-    /// How often waiting is reported; zero is never.
-    pub(crate) progress_interval: Duration,
-    /// Cancelled when rejecting begins, for the streams.
-    pub(crate) streams: CancellationToken,
-    /// Called when the exit begins.
-    pub(crate) on_begin: Box<dyn FnMut() + Send>,
-    /// Told how things stand.
-    pub(crate) watch: Option<Heartbeat>,
-    /// Called when a server has failed. If that is because the program has stopped its `System`: how long the exit may
-    /// take.
-    pub(crate) system_stopped: Box<dyn FnMut() -> Option<Duration> + Send>,
-    /// Called at the end, with the report, and must not block. The supervisor has nothing left to do then: another thread
-    /// writes the report.
-    pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
-}
-
-/// A member, as the supervisor knows it.
-struct Member {
-    label: String,
-    unsaved: Option<Unsaved>,
-    address: Address,
-}
-
-enum Address {
-    Server(Addr<HttpServerActor>),
-    Job(Addr<CallbackActor>),
 }
 
 impl ShutdownSupervisor {
@@ -98,26 +42,10 @@ impl ShutdownSupervisor {
     /// When the thread's runtime cannot watch a server's socket.
     pub(crate) fn start_here(setup: SupervisorConfig) -> std::io::Result<Addr<Self>> {
         let context = Context::new();
-        let address = context.address();
-        let mut members = Vec::new();
-        for (index, recruit) in setup.members.into_iter().enumerate() {
-            let spec = &setup.plan.members()[index];
-            let label = setup.hooks.language.label(spec.kind, &spec.name);
-            members.push(match recruit {
-                MemberSpec::Server(server) => {
-                    let id = MemberId(index);
-                    let died = address.clone().recipient();
-                    let actor =
-                        HttpServerActor::new(*server, setup.plan.timeouts().keep_alive_grace, id, died)?;
-                    Member { label, unsaved: None, address: Address::Server(actor.start()) }
-                }
-                MemberSpec::Job(parts) => {
-                    let label = parts.label.clone().unwrap_or(label);
-                    let unsaved = parts.unsaved.clone();
-                    Member { label, unsaved, address: Address::Job(parts.start()) }
-                }
-            });
-        }
+        let failed = context.address().recipient();
+        let (plan, language) = (Arc::clone(&setup.plan), setup.hooks.language);
+        let label = |id: MemberId| language.label(plan.members()[id.0].kind, &plan.members()[id.0].name);
+        let members = Members::start(setup.members, plan.timeouts().keep_alive_grace, &failed, label)?;
         let supervisor = Self {
             plan: setup.plan,
             monitor: setup.monitor,
@@ -164,11 +92,7 @@ impl ShutdownSupervisor {
     fn begin(&mut self, ctx: &mut Context<Self>) {
         (self.hooks.on_begin)();
         self.narrator.begun(&self.monitor.read(|recorder| recorder.reason().to_owned()));
-        for member in &self.members {
-            if let Address::Server(server) = &member.address {
-                server.do_send(EnterLameDuck);
-            }
-        }
+        self.members.enter_lame_duck();
         if !self.hooks.progress_interval.is_zero() {
             ctx.run_interval(self.hooks.progress_interval, |supervisor, _| {
                 for line in supervisor.progress() {
@@ -195,28 +119,17 @@ impl ShutdownSupervisor {
         if phase.is_some_and(PhaseKind::closes_servers) {
             self.narrator.server_closing(&self.plan.member_of(id).name);
         }
-        let asked = match &self.members[task.member.0].address {
-            Address::Server(server) => server.try_send(ask).is_ok(),
-            Address::Job(job) => job.try_send(ask).is_ok(),
-        };
+        let asked = self.members.ask(task.member, ask);
         (!asked).then_some(Event::TaskFinished { task: id, result: TaskResult::Unreachable })
     }
 
     /// Tells a member that it is no longer waited for, and says so.
     fn cancel(&mut self, id: TaskId, status: TaskStatus) {
-        self.tell(id);
+        self.members.cancel(self.plan.task(id).member, id);
         if self.plan.drains_a_server(id) {
             self.abandon(&self.plan.member_of(id).name);
         }
         self.say_ended(id, status, None);
-    }
-
-    /// Tells a member that it is no longer waited for. Telling again changes nothing.
-    fn tell(&self, id: TaskId) {
-        match &self.member(id).address {
-            Address::Server(server) => server.do_send(Cancel { id }),
-            Address::Job(job) => job.do_send(Cancel { id }),
-        }
     }
 
     fn abandon(&self, server: &str) {
@@ -249,14 +162,14 @@ impl ShutdownSupervisor {
                 continue;
             }
             if status == TaskStatus::CutOff {
-                self.tell(id);
+                self.members.cancel(self.plan.task(id).member, id);
             }
             // A server that failed was not waited for: what it still has in flight is cut off, too.
             let was_asked = matches!(status, TaskStatus::CutOff | TaskStatus::Unreachable);
             if was_asked && self.plan.drains_a_server(id) {
                 self.abandon(&self.plan.member_of(id).name);
             }
-            if let Some(lost) = self.member(id).unsaved.as_ref().and_then(lost) {
+            if let Some(lost) = self.members.unsaved(self.plan.task(id).member) {
                 self.narrator.lost(self.named(id), &lost);
                 self.monitor.write(|recorder| recorder.lost(id, &lost));
             }
@@ -287,7 +200,7 @@ impl ShutdownSupervisor {
         self.monitor.read(|recorder| {
             let longest = recorder.state().pending().map(|id| left(Timer::of(&self.plan, id))).max();
             let left = longest.unwrap_or_default().min(left(Timer::Deadline));
-            progress(&self.plan, recorder, self.hooks.language, left, |id| &self.member(id).label)
+            progress(&self.plan, recorder, self.hooks.language, left, |id| self.label(id))
         })
     }
 
@@ -314,19 +227,14 @@ impl ShutdownSupervisor {
         Standing { status, deadline_left }
     }
 
-    fn member(&self, id: TaskId) -> &Member {
-        &self.members[self.plan.task(id).member.0]
+    fn label(&self, id: TaskId) -> &str {
+        self.members.label(self.plan.task(id).member)
     }
 
     fn named(&self, id: TaskId) -> Named<'_> {
         let member = self.plan.member_of(id);
-        Named { kind: member.kind, name: &member.name, label: &self.member(id).label }
+        Named { kind: member.kind, name: &member.name, label: self.label(id) }
     }
-}
-
-/// What a job says is lost. One that panics instead does not take the exit along.
-fn lost(unsaved: &Unsaved) -> Option<String> {
-    catch_unwind(AssertUnwindSafe(|| unsaved())).unwrap_or(None)
 }
 
 impl Actor for ShutdownSupervisor {

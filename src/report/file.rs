@@ -72,7 +72,7 @@ impl ReportFile {
         match create_beside(&path) {
             Ok((temporary, file)) => {
                 if let Ok(found) = found {
-                    // Whoever could read the last report can read this one.
+                    // The same users can read it as the last one.
                     let _ = file.set_permissions(found.permissions());
                 }
                 let (marker, killed) = Marker::leave(&path, &temporary)

@@ -1,8 +1,9 @@
-//! The machine: [`State`], [`Event`], [`Effect`], [`Timer`], and the one function between them.
+//! The machine: [`State`], and the one function from an [`Event`] to the [`Effect`]s that follow.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
+    event::{Effect, Event, Timer},
     member::MemberId,
     outcome::{EndedBy, Outcome, TaskResult, TaskStatus},
     plan::Plan,
@@ -29,82 +30,6 @@ enum Stage {
     /// over. A phase that waits for checkpoints asks its tasks once no checkpoint is pending.
     InPhase(usize),
     Finished,
-}
-
-/// Something that happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Event {
-    /// A signal came.
-    Signal(Signal),
-    /// The program asked for the exit. Asking again changes nothing.
-    Stop,
-    /// A task's answer. One that comes too late changes nothing.
-    TaskFinished {
-        /// The task.
-        task: TaskId,
-        /// How it ended.
-        result: TaskResult,
-    },
-    /// A member is gone, and with it all that it was asked. While nothing is stopping, it starts the exit.
-    MemberFailed {
-        /// The member.
-        member: MemberId,
-    },
-    /// A timer that was armed ran out. One of an earlier phase changes nothing.
-    Timer(Timer),
-}
-
-/// A timer. It carries what it was armed for, so a stale one is known by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Timer {
-    /// The overall deadline.
-    Deadline,
-    /// The timeout of all checkpoints that have this one.
-    Checkpoint {
-        /// The timeout.
-        after: Duration,
-    },
-    /// The timeout of all tasks of a phase that have this one; or the phase's delay.
-    Task {
-        /// Index into [`Plan::phases`].
-        phase: usize,
-        /// The timeout.
-        after: Duration,
-    },
-}
-
-/// Something to carry out, in the order given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Effect {
-    /// The exit starts: not ready from here on.
-    Begin,
-    /// Come back with [`Event::Timer`] after so long.
-    Arm {
-        /// What to come back with.
-        timer: Timer,
-        /// When.
-        after: Duration,
-    },
-    /// A phase starts.
-    Enter {
-        /// Index into [`Plan::phases`].
-        phase: usize,
-    },
-    /// Ask a member to do its part.
-    RunTask(TaskId),
-    /// Stop waiting for a task, and tell it so: its own timeout is over.
-    TimeOut(TaskId),
-    /// Stop waiting for a task, and tell it so: the deadline has passed.
-    CutOff(TaskId),
-    /// A phase is over.
-    Leave {
-        /// Index into [`Plan::phases`].
-        phase: usize,
-        /// What ended it.
-        by: EndedBy,
-    },
-    /// End the process. Nothing follows.
-    Exit(Outcome),
 }
 
 /// What [`State::step`] answers: the state that follows, and what to carry out.
@@ -350,26 +275,5 @@ impl State {
     fn outcome(&self) -> Outcome {
         let clean = self.statuses.iter().all(|(_, &status)| status == TaskStatus::Done);
         if clean { Outcome::Clean } else { Outcome::Incomplete }
-    }
-}
-
-impl Timer {
-    /// The timer of a task's timeout. All tasks of a phase with the same timeout share one.
-    #[must_use]
-    pub fn of(plan: &Plan, id: TaskId) -> Self {
-        let after = plan.task(id).timeout;
-        match id {
-            TaskId::Checkpoint(_) => Self::Checkpoint { after },
-            TaskId::InPhase { phase, .. } => Self::Task { phase, after },
-        }
-    }
-
-    /// How long after being armed it runs out.
-    #[must_use]
-    pub fn after(self, plan: &Plan) -> Duration {
-        match self {
-            Self::Deadline => plan.timeouts().timeout,
-            Self::Checkpoint { after } | Self::Task { after, .. } => after,
-        }
     }
 }

@@ -7,6 +7,7 @@
 // Inner, since an outer one would cover no more than the item after it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod event;
 mod machine;
 mod member;
 mod outcome;
@@ -16,7 +17,8 @@ mod signal;
 mod task;
 mod timeouts;
 
-pub use machine::{Effect, Event, State, Step, Timer};
+pub use event::{Effect, Event, Timer};
+pub use machine::{State, Step};
 pub use member::{Kind, Member, MemberId};
 pub use outcome::{EndedBy, ExitCodes, Outcome, TaskResult, TaskStatus};
 pub use phase::{Phase, PhaseKind};

@@ -80,7 +80,7 @@ async fn an_answer_that_comes_too_late_changes_nothing() {
 }
 
 #[actix_rt::test]
-async fn whoever_fails_neither_delays_nor_hides_another() {
+async fn a_callback_that_fails_neither_delays_nor_hides_another() {
     tokio::time::pause();
     let lines = Lines::keep();
     let mut rig = Rig::new();
@@ -144,7 +144,7 @@ async fn whoever_fails_neither_delays_nor_hides_another() {
 
 async fn stopped() -> Addr<UserActor> {
     let actor = member(|_| never());
-    actor.send(Halt).await.expect("it hears of it");
+    actor.send(Halt).await.expect("it is running");
     while actor.connected() {
         tokio::task::yield_now().await;
     }
@@ -211,7 +211,7 @@ impl Handler<Halt> for Leaving {
 
 /// Real time: a blocked thread knows no other.
 #[actix_rt::test]
-async fn a_callback_that_blocks_its_thread_delays_nobody() {
+async fn a_callback_that_blocks_its_thread_delays_no_other() {
     let mut rig = Rig::new();
     let blocks = |_| async {
         thread::sleep(2 * SECOND);
@@ -233,7 +233,7 @@ async fn a_callback_that_blocks_its_thread_delays_nobody() {
 }
 
 #[actix_rt::test]
-async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
+async fn what_is_lost_is_said_of_the_jobs_that_did_not_finish_and_of_no_other() {
     tokio::time::pause();
     let lines = Lines::keep();
     let mut rig = Rig::new();
@@ -283,7 +283,7 @@ async fn what_is_lost_is_said_of_whoever_did_not_finish_and_of_nobody_else() {
 }
 
 #[actix_rt::test]
-async fn a_forced_exit_tells_whoever_is_running() {
+async fn a_forced_exit_tells_the_jobs_that_are_running() {
     tokio::time::pause();
     let mut rig = Rig::new();
     let told = Diary::new();

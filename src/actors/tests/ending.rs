@@ -157,7 +157,7 @@ async fn the_deadline_ends_every_phase_and_names_whom_it_cuts_off() {
         assert_ended_in(&report, phase, EndedBy::Deadline);
         assert_took(report.duration, 8 * SECOND);
         let cut_off = match phase {
-            // Nobody is waited for by name: the requests in flight are named one by one.
+            // The server is not named: its requests are, one by one.
             PhaseKind::ReadyDelay | PhaseKind::Drain => None,
             PhaseKind::CloseServers => Some("server web: timed out"),
             PhaseKind::Callbacks => Some("flush: timed out"),

@@ -1,4 +1,4 @@
-//! Who watches hears of each phase, and hears the supervisor's heart.
+//! The heartbeat: told of each phase and at each interval, and silent when the supervisor is stuck.
 
 use std::{
     sync::{
@@ -40,7 +40,7 @@ async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() 
     assert_eq!(left.first(), Some(&(25 * SECOND)));
 }
 
-/// No pause of the clock here: whoever blocks the thread stops real time for the supervisor.
+/// On the real clock: a blocked thread is what holds the supervisor up.
 #[actix_rt::test]
 async fn a_supervisor_that_is_stuck_misses_its_heartbeat() {
     let beats = Arc::new(AtomicUsize::new(0));
@@ -57,7 +57,7 @@ async fn a_supervisor_that_is_stuck_misses_its_heartbeat() {
     let before = beats.load(Ordering::Relaxed);
     assert!(before > 0);
     thread::sleep(100 * MS);
-    assert_eq!(beats.load(Ordering::Relaxed), before, "nobody else may say that it lives");
+    assert_eq!(beats.load(Ordering::Relaxed), before, "no other thread may say that it lives");
     tokio::time::sleep(50 * MS).await;
     assert!(beats.load(Ordering::Relaxed) > before);
 }

@@ -29,7 +29,7 @@ use crate::{
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
-/// What an exit is made of. Nobody in it hangs unless a test says so.
+/// What an exit is made of. No member hangs unless a test says so.
 pub(super) struct Rig {
     pub(super) timeouts: Timeouts,
     pub(super) progress_interval: Duration,
@@ -77,7 +77,7 @@ impl Rig {
         self.job(Job::callback(name, member(move |_| done_after(takes)).recipient()));
     }
 
-    /// Starts everybody on the test's own thread.
+    /// Starts all actors on the test's own thread.
     pub(super) fn start(self) -> Exit {
         let servers = self.servers.iter().map(|(handle, kind)| Member::new(*kind, handle.name().as_ref()));
         let members = servers.chain(self.jobs.iter().map(Job::member)).collect();
@@ -145,7 +145,7 @@ impl Exit {
     }
 }
 
-/// Waits for that long, on the test's clock, and until everybody has done what is due by then.
+/// Waits for that long, on the test's clock, and until all that is due by then is done.
 pub(super) async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
@@ -162,7 +162,7 @@ pub(super) fn of<'a>(reports: &'a [MemberReport], name: &str) -> &'a MemberRepor
     reports.iter().find(|report| report.name == name).expect("the report names it")
 }
 
-/// Everybody's name and fate.
+/// The name and the status of each.
 pub(super) fn statuses(reports: &[MemberReport]) -> Vec<(&str, TaskStatus)> {
     reports.iter().map(|report| (report.name.as_str(), report.status)).collect()
 }

@@ -173,7 +173,7 @@ mod unix {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&path).status()?.success());
-        // Nobody reads it: the start is not held up, and the end is an error.
+        // No process reads it: the start is not held up, and the end is an error.
         let error = ReportFile::open(&path, 0)?.0.write(&report("x")).expect_err("nothing reads it");
         assert_eq!(error.to_string(), "no process reads the pipe");
 

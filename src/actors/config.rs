@@ -1,0 +1,49 @@
+//! What the supervisor is made of.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{heartbeat::Heartbeat, job::JobStart, monitor::Monitor, narrator::LogDetail};
+use crate::{
+    locale::Language,
+    report::Report,
+    sequence::{ExitCodes, Plan},
+    server::StartedServer,
+};
+
+/// What the supervisor is made of.
+pub(crate) struct SupervisorConfig {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) monitor: Arc<Monitor>,
+    /// In the plan's order: what each member is.
+    pub(crate) members: Vec<MemberSpec>,
+    pub(crate) hooks: Hooks,
+}
+
+/// A member that has not been started.
+pub(crate) enum MemberSpec {
+    Server(Box<StartedServer>),
+    Job(Box<JobStart>),
+}
+
+/// What the supervisor tells the rest of the program.
+pub(crate) struct Hooks {
+    pub(crate) language: Language,
+    pub(crate) codes: ExitCodes,
+    pub(crate) detail: LogDetail,
+    /// How often waiting is reported; zero is never.
+    pub(crate) progress_interval: Duration,
+    /// Cancelled when rejecting begins, for the streams.
+    pub(crate) streams: CancellationToken,
+    /// Called when the exit begins.
+    pub(crate) on_begin: Box<dyn FnMut() + Send>,
+    /// Told how things stand.
+    pub(crate) watch: Option<Heartbeat>,
+    /// Called when a server has failed. If that is because the program has stopped its `System`: how long the exit may
+    /// take.
+    pub(crate) system_stopped: Box<dyn FnMut() -> Option<Duration> + Send>,
+    /// Called at the end, with the report, and must not block. The supervisor has nothing left to do then: another thread
+    /// writes the report.
+    pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
+}

@@ -1,0 +1,75 @@
+//! [`ServerRun`]: one server's part in the record of an exit.
+
+use crate::{
+    report::{Request, ServerReport, ServerStatus},
+    server::Handle,
+};
+
+/// How many requests in flight, and how many that were cut off, a status names.
+const NAMED: usize = 5;
+
+/// A server, and its counts when the exit was asked for.
+#[derive(Debug)]
+pub(super) struct ServerRun {
+    pub(super) server: Handle,
+    completed: u64,
+    rejected: u64,
+    /// When rejecting began.
+    in_flight: u64,
+    abandoned: Option<Vec<Request>>,
+}
+
+impl ServerRun {
+    pub(super) fn new(server: &Handle) -> Self {
+        Self { server: server.clone(), completed: 0, rejected: 0, in_flight: 0, abandoned: None }
+    }
+
+    /// The exit begins: counts run from here.
+    pub(super) fn begin(&mut self) {
+        let gate = &self.server.drain().gate;
+        self.completed = gate.completed();
+        self.rejected = gate.rejected();
+    }
+
+    /// Taken before the streams are told; a server that failed has been rejecting for a while.
+    pub(super) fn begin_to_reject(&mut self) {
+        let gate = &self.server.drain().gate;
+        self.in_flight = if gate.is_rejecting() { gate.in_flight_at_reject() } else { gate.in_flight() };
+    }
+
+    /// Names the requests that are cut off; `None` if they were named before.
+    pub(super) fn abandon(&mut self) -> Option<&[Request]> {
+        if self.abandoned.is_some() {
+            return None;
+        }
+        let requests = self.server.drain().connections.in_flight().into_iter();
+        let named = requests.map(|it| Request::new(it.method, it.path, it.age)).collect();
+        Some(self.abandoned.insert(named))
+    }
+
+    pub(super) fn report(&self) -> ServerReport {
+        let gate = &self.server.drain().gate;
+        ServerReport {
+            name: self.server.name().to_string(),
+            in_flight_at_start: self.in_flight,
+            completed: gate.completed().saturating_sub(self.completed),
+            rejected: gate.rejected().saturating_sub(self.rejected),
+            abandoned: self.abandoned.clone().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn status(&self) -> ServerStatus {
+        let abandoned = self.abandoned.as_deref().unwrap_or_default();
+        let gate = &self.server.drain().gate;
+        let oldest = self.server.drain().connections.in_flight().into_iter().take(NAMED);
+        ServerStatus {
+            name: self.server.name().to_string(),
+            in_flight: gate.in_flight(),
+            completed: gate.completed(),
+            rejected: gate.rejected(),
+            abandoned: abandoned.len() as u64,
+            oldest: oldest.map(|it| Request::new(it.method, it.path, it.age)).collect(),
+            cut_off: abandoned.iter().take(NAMED).cloned().collect(),
+        }
+    }
+}
