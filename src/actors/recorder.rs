@@ -248,8 +248,10 @@ impl Recorder {
         self.report.as_ref().map(|report| report.verdict.as_str())
     }
 
+    /// In whole milliseconds, so that a report is the same in memory and in its file, and its phases have no gaps.
     fn elapsed(&self) -> Duration {
-        self.started.map_or(Duration::ZERO, |started| started.at.elapsed())
+        let elapsed = self.started.map_or(Duration::ZERO, |started| started.at.elapsed());
+        Duration::from_millis(millis_of(elapsed))
     }
 
     /// The members of a kind that has one task each, in the order of registration.

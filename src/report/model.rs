@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::names::{millis, rfc3339};
+use super::names::{millis, millis_of, rfc3339};
 use crate::sequence::{EndedBy, Outcome, PhaseKind, TaskStatus};
 
 /// What an exit came to. The process ends with [`Report::exit_code`].
@@ -108,9 +108,10 @@ pub struct MemberReport {
 }
 
 impl Request {
-    /// A request of this age.
+    /// A request of this age, in whole milliseconds.
     #[must_use]
     pub fn new(method: impl Into<String>, path: impl Into<String>, age: Duration) -> Self {
+        let age = Duration::from_millis(millis_of(age));
         Self { method: method.into(), path: path.into(), age }
     }
 }
