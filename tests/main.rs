@@ -14,6 +14,10 @@ mod business;
 #[cfg(feature = "app")]
 mod cache;
 #[cfg(feature = "app")]
+mod cli;
+#[cfg(feature = "app")]
+mod config;
+#[cfg(feature = "app")]
 mod deadline;
 mod drain;
 #[cfg(all(feature = "app", feature = "http2"))]

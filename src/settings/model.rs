@@ -148,7 +148,7 @@ pub struct Report {
     /// Where it is written.
     pub path: Option<PathBuf>,
     /// How many earlier reports are kept beside it.
-    pub keep: usize,
+    pub keep: u32,
 }
 
 /// The demo's write-behind cache.

@@ -267,7 +267,7 @@ fn exit(
             logging.flush(bound);
         });
     if let Some(path) = &settings.report.path {
-        exit = exit.report_to(path).report_keep(u32::try_from(settings.report.keep).unwrap_or(u32::MAX));
+        exit = exit.report_to(path).report_keep(settings.report.keep);
     }
     exit
 }

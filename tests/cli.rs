@@ -1,0 +1,198 @@
+//! The command line: its help, its completions, and `status` and `stop` against a running application.
+
+use std::process::Output;
+
+use crate::{
+    settings::run,
+    support::{App, bare, folder, output, stop},
+};
+
+/// A command against the application.
+fn ask(app: &App, arguments: &[&str]) -> Output {
+    let folder = folder();
+    let mut command = bare(folder.path());
+    command.args(arguments).args(["--url", &format!("http://{}", app.admin)]);
+    output(command)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn the_help_describes_the_application() {
+    let got = run(&[], &[], &["--help"]);
+    let help = text(&got.stdout);
+    assert_eq!(got.status.code(), Some(0));
+    for part in [
+        "http://127.0.0.1:8080",
+        "http://127.0.0.1:8081",
+        "GRACEFUL_EXIT__SHUTDOWN__TIMEOUT=8s",
+        "-s KEY=VALUE",
+        "graceful-exit config default",
+        "graceful-exit stop --wait",
+    ] {
+        assert!(help.contains(part), "{part} is missing in:\n{help}");
+    }
+    for code in 0..=4 {
+        assert!(help.lines().any(|line| line.starts_with(&format!("  {code}  "))), "{code}: {help}");
+    }
+}
+
+#[test]
+fn every_command_and_argument_is_described_in_every_language() {
+    let commands: [&[&str]; 11] = [
+        &[],
+        &["run"],
+        &["plan"],
+        &["report"],
+        &["config"],
+        &["config", "show"],
+        &["config", "check"],
+        &["config", "default"],
+        &["status"],
+        &["stop"],
+        &["completions"],
+    ];
+    for command in commands {
+        for (locale, is_chinese) in [("C", false), ("zh_CN.UTF-8", true), ("zh_TW.UTF-8", true)] {
+            let folder = folder();
+            let mut help = bare(folder.path());
+            help.env("LC_ALL", locale).args(command).arg("--help");
+            let help = text(&output(help).stdout);
+            // A line of an argument or a command is its name, two spaces or more, and its text.
+            let lists = ["Commands:", "Options:", "Arguments:", "命令:", "选项:", "選項:", "参数:", "參數:"];
+            let mut inside = false;
+            for line in help.lines() {
+                inside = if line.starts_with(' ') { inside } else { lists.contains(&line.trim()) };
+                let Some(item) = line.strip_prefix("  ").filter(|_| inside) else { continue };
+                let described = item.trim_start().split_once("  ").map(|(_, text)| text.trim());
+                let described =
+                    described.unwrap_or_else(|| panic!("{command:?}: {line:?} says nothing:\n{help}"));
+                assert_eq!(described.chars().any(|c| c > '\u{3000}'), is_chinese, "{command:?}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let got = run(&[], &[], &["completions", shell]);
+        assert_eq!(got.status.code(), Some(0));
+        assert!(text(&got.stdout).contains("--grace-period"), "{shell}");
+    }
+    assert_eq!(run(&[], &[], &["completions", "tcsh"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_status_of_an_application_is_told_by_its_text_and_its_exit_code() {
+    let app = App::start(&[]);
+    let _request = app.in_flight("/slow?ms=60000");
+    let serving = ask(&app, &["status"]);
+    let shown = text(&serving.stdout);
+    assert_eq!(serving.status.code(), Some(0), "{}", text(&serving.stderr));
+    assert!(shown.starts_with("serving\n"), "{shown}");
+    for part in ["server admin", "server business", "1 in flight", "GET /slow"] {
+        assert!(shown.contains(part), "{part} is missing in:\n{shown}");
+    }
+    let json = ask(&app, &["status", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["phase"], "running");
+
+    app.signal_to_stop();
+    app.wait_for_phase("drain");
+    let exiting = ask(&app, &["status"]);
+    assert_eq!(exiting.status.code(), Some(3));
+    assert!(text(&exiting.stdout).starts_with("exiting: drain, "), "{}", text(&exiting.stdout));
+
+    let address = app.admin;
+    drop(app);
+    let gone = run(&[], &[], &["status", "--url", &address.to_string()]);
+    assert_eq!((gone.status.code(), gone.stdout.len()), (Some(4), 0));
+    assert!(
+        text(&gone.stderr).contains(&format!("http://{address} does not answer")),
+        "{}",
+        text(&gone.stderr)
+    );
+}
+
+#[test]
+fn the_address_and_the_token_are_those_of_the_settings() {
+    let token = "admin.token=a-token-of-20-letters";
+    let app = App::start(&[token, "admin.token_for_reads=true"]);
+    let bind = format!("servers.admin.bind={}", app.admin);
+    let with = run(&[], &[], &["status", "-s", &bind, "-s", token]);
+    assert_eq!(with.status.code(), Some(0), "{}", text(&with.stderr));
+    let file = run(
+        &[("token", "a-token-of-20-letters\n")],
+        &[],
+        &["status", "-s", &bind, "-s", "admin.token_file=token"],
+    );
+    assert_eq!(file.status.code(), Some(0), "{}", text(&file.stderr));
+    let without = run(&[], &[], &["status", "-s", &bind]);
+    assert_eq!(without.status.code(), Some(4));
+    assert!(text(&without.stderr).contains("401"), "{}", text(&without.stderr));
+    let unknown = run(&[], &[], &["stop", "-s", "servers.admin.bind=127.0.0.1:0"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("--url"), "{}", text(&unknown.stderr));
+    // A server that is another one's is no application.
+    let foreign = run(&[], &[], &["status", "--url", &app.business.to_string()]);
+    assert_eq!(foreign.status.code(), Some(4));
+    assert_eq!(stop(app).code(), Some(0));
+}
+
+#[test]
+fn stop_starts_the_exit_and_returns() {
+    let app = App::start(&[]);
+    let mut request = app.in_flight("/slow?ms=300");
+    let got = ask(&app, &["stop"]);
+    assert_eq!(got.status.code(), Some(0), "{}", text(&got.stderr));
+    assert_eq!(request.read().expect("an answer").text(), "done");
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0));
+    assert!(ended.report()["reason"].as_str().is_some_and(|reason| reason.starts_with("POST /shutdown")));
+}
+
+#[test]
+fn stop_and_wait_ends_with_the_exit_code_of_the_application() {
+    for (settings, code, outcome) in [
+        (&[][..], 0, "clean"),
+        (&["shutdown.drain_timeout=100ms", "exit_codes.incomplete=33"], 33, "incomplete"),
+        (&["shutdown.timeout=200ms", "exit_codes.timed_out=44"], 44, "timed out"),
+    ] {
+        let app = App::start(settings);
+        let _request = (code != 0).then(|| app.in_flight("/slow?ms=60000"));
+        let got = ask(&app, &["stop", "--wait"]);
+        assert_eq!(got.status.code(), Some(code), "{outcome}: {}", text(&got.stderr));
+        assert_eq!(app.wait().code(), Some(code));
+        assert!(!got.stdout.is_empty(), "it says how it ended");
+    }
+}
+
+#[test]
+fn a_server_that_closes_too_early_to_tell_the_end_is_said() {
+    let app = App::start(&["servers.admin.stop=first"]);
+    let got = ask(&app, &["stop", "--wait"]);
+    assert_eq!(got.status.code(), Some(4));
+    assert!(text(&got.stderr).contains("servers.admin.stop"), "{}", text(&got.stderr));
+    assert_eq!(app.wait().code(), Some(0), "it exits all the same");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_asked_as_well() {
+    let folder = folder();
+    let socket = folder.path().join("admin.sock");
+    let bind = format!("servers.admin.bind=[\"127.0.0.1:0\", \"unix:{}\"]", socket.display());
+    let mut command = App::command(folder.path());
+    let token = "admin.token=a-token-of-20-letters";
+    command.args(["-s", &bind, "-s", token]);
+    let app = App::start_command(folder, command);
+    let url = format!("unix:{}", socket.display());
+    let status = run(&[], &[], &["status", "--url", &url]);
+    assert_eq!(status.status.code(), Some(0), "{}", text(&status.stderr));
+    let stopped = run(&[], &[], &["stop", "--wait", "--url", &url, "-s", token]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", text(&stopped.stderr));
+    assert_eq!(app.wait().code(), Some(0));
+}

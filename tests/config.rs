@@ -1,0 +1,128 @@
+//! `config show`, `check` and `default`.
+
+use serde_json::Value;
+
+use crate::settings::run;
+
+const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// What a run prints, which has to succeed.
+fn printed(files: &[(&str, &str)], environment: &[(&str, &str)], arguments: &[&str]) -> String {
+    let got = run(files, environment, arguments);
+    assert_eq!(got.status.code(), Some(0), "{}", String::from_utf8_lossy(&got.stderr));
+    String::from_utf8(got.stdout).expect("text")
+}
+
+#[test]
+fn the_default_file_is_printed_and_is_right() {
+    let text = printed(&[], &[], &["config", "default"]);
+    assert_eq!(text, DEFAULTS);
+    printed(&[("copy.toml", &text)], &[], &["config", "check", "-c", "copy.toml"]);
+}
+
+#[test]
+fn every_key_is_shown_with_its_value_and_its_source() {
+    let files = [("own.toml", "\n[shutdown]\ntimeout = \"80s\"\n")];
+    let environment = [("GRACEFUL_EXIT__LOG__LEVEL", "warn")];
+    let layers = ["-c", "own.toml", "-s", "reject.status=429"];
+    let json =
+        printed(&files, &environment, &[&["config", "show", "--format", "json"], &layers[..]].concat());
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let shown = |key: &str| (json[key]["value"].clone(), json[key]["source"].clone());
+    let file = serde_json::json!({ "file": "own.toml", "line": 3 });
+    assert_eq!(shown("shutdown.timeout"), ("1m20s".into(), file));
+    let variable = serde_json::json!({ "variable": "GRACEFUL_EXIT__LOG__LEVEL" });
+    assert_eq!(shown("log.level"), ("warn".into(), variable));
+    assert_eq!(shown("reject.status"), (429.into(), "--set".into()));
+    assert_eq!(shown("servers.admin.bind"), ("127.0.0.1:8081".into(), "default".into()));
+
+    let text = printed(&files, &environment, &[&["config", "show"], &layers[..]].concat());
+    for (line, source) in [
+        ("timeout = \"1m20s\"", "# own.toml, line 3"),
+        ("level = \"warn\"", "# the variable GRACEFUL_EXIT__LOG__LEVEL"),
+        ("status = 429", "# --set"),
+        ("keep = 0", "# default"),
+    ] {
+        let found = text.lines().find(|found| found.starts_with(line)).expect(line);
+        assert!(found.ends_with(source), "{found}");
+    }
+    // Every key of the defaults is there, in the same order, and the text is a settings file with the same meaning.
+    let keys = |text: &str| -> Vec<String> {
+        let names = text.lines().filter_map(|line| line.split_once(" = "));
+        let names = names.filter(|(name, _)| !name.starts_with('#') && !name.starts_with(' '));
+        names.map(|(name, _)| name.to_owned()).collect()
+    };
+    assert_eq!(keys(&text), keys(DEFAULTS));
+    let again =
+        printed(&[("again.toml", &text)], &[], &["config", "show", "--format", "json", "-c", "again.toml"]);
+    let again: Value = serde_json::from_str(&again).expect("JSON");
+    for (key, entry) in json.as_object().expect("an object") {
+        assert_eq!(entry["value"], again[key]["value"], "{key}");
+    }
+}
+
+#[test]
+fn no_secret_is_shown() {
+    for arguments in [&["config", "show"][..], &["config", "show", "--format", "json"]] {
+        let set = [
+            "-s",
+            "admin.token=hushhushhushhush",
+            "-s",
+            "cache.store=postgres://me:hush/h@ush@db.example:5432/x?passwd=hush",
+        ];
+        let text = printed(&[], &[], &[arguments, &set].concat());
+        assert!(!text.contains("hush"), "{text}");
+        assert!(text.contains("postgres://***"), "{text}");
+    }
+    let text =
+        printed(&[], &[], &["config", "show", "-s", "cache.store=postgres://me:hush@db.example:5432/x"]);
+    assert!(text.contains("\"postgres://db.example:5432/***\""), "{text}");
+}
+
+#[test]
+fn a_check_reports_everything_that_is_wrong() {
+    let files =
+        [("own.toml", "[shutdown]\ntimeout = 8\n[log]\nlevle = \"info\"\n"), ("broken.toml", "[log\n")];
+    let environment = [("GRACEFUL_EXIT__REJECT__STATUS", "200")];
+    let got = run(
+        &files,
+        &environment,
+        &["config", "check", "-c", "own.toml", "-c", "broken.toml", "-s", "admin.token=hush"],
+    );
+    let stderr = String::from_utf8(got.stderr).expect("text");
+    assert_eq!((got.status.code(), stderr.lines().count()), (Some(2), 5), "{stderr}");
+    for part in [
+        "shutdown.timeout = 8 (own.toml, line 2): refused",
+        "log.levle = \"info\" (own.toml, line 4): unknown key; did you mean log.level?",
+        "broken.toml, line 1: not TOML",
+        "reject.status = 200 (the variable GRACEFUL_EXIT__REJECT__STATUS): refused",
+        "admin.token = *** (--set): refused",
+    ] {
+        assert!(stderr.contains(part), "{part} is missing in:\n{stderr}");
+    }
+    assert!(stderr.lines().all(|line| line.starts_with("graceful-exit: ")), "{stderr}");
+    assert!(!stderr.contains("hush"), "{stderr}");
+}
+
+#[test]
+fn settings_that_are_right_pass_the_check_and_an_unused_variable_is_a_warning() {
+    assert_eq!(printed(&[], &[], &["config", "check"]), "the settings are right\n");
+    let got = run(&[], &[("GRACEFUL_EXIT_SHUTDOWN_TIMEOUT", "8s")], &["config", "check"]);
+    let stderr = String::from_utf8(got.stderr).expect("text");
+    assert_eq!(got.status.code(), Some(0));
+    let meant = "did you mean GRACEFUL_EXIT__SHUTDOWN__TIMEOUT?";
+    assert!(stderr.contains("warning: the variable GRACEFUL_EXIT_SHUTDOWN_TIMEOUT sets nothing"), "{stderr}");
+    assert!(stderr.contains(meant), "{stderr}");
+}
+
+#[test]
+fn settings_errors_are_in_the_language_that_is_set() {
+    for (language, part) in
+        [("zh", "不可用；允许：1ms 至 24h 的时长"), ("zh-Hant", "不可用；允許：1ms 至 24h 的時長")]
+    {
+        let set = format!("log.language={language}");
+        let got = run(&[], &[], &["config", "check", "-s", "shutdown.timeout=8", "-s", &set]);
+        let stderr = String::from_utf8(got.stderr).expect("text");
+        assert!(stderr.contains(part), "{stderr}");
+    }
+}
