@@ -80,7 +80,7 @@ fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let got = run(&[], &[], &["completions", shell]);
         assert_eq!(got.status.code(), Some(0));
-        assert!(text(&got.stdout).contains("--grace-period"), "{shell}");
+        assert!(text(&got.stdout).contains("grace-period"), "{shell}");
     }
     assert_eq!(run(&[], &[], &["completions", "tcsh"]).status.code(), Some(2));
 }

@@ -124,3 +124,27 @@ fn a_spool_that_another_process_holds_is_4() {
     assert!(ended.has("held by another process") && ended.has("cache.spool"), "{}", ended.text());
     assert_eq!(stop(first).code(), Some(0), "the one that holds it does not notice");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_in_use_is_reported_with_the_process_that_has_it_and_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    for (language, part) in
+        [("en", "listens there: stop it, or set servers.business.bind"), ("zh-Hant", "正在監聽：請停止它")]
+    {
+        let folder = folder();
+        let mut command = App::command(folder.path());
+        command.args([
+            "-s",
+            &format!("servers.business.bind={address}"),
+            "-s",
+            &format!("log.language={language}"),
+        ]);
+        let ended = App::run(&folder, command);
+        assert_eq!(ended.code(), Some(4), "{}", ended.text());
+        for part in [part, &format!("pid {}", std::process::id()), &address.to_string()] {
+            assert!(ended.has(part), "{part} is missing in:\n{}", ended.text());
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::locale::Language;
 
 /// An address that a server listens on. Its `Display` is what the settings have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
+pub enum BindAddress {
     /// `IP:port` or `host:port`. Whether the host exists is found out by binding.
     Tcp(String),
     /// A Unix socket at this path, written as `unix:/path`.
@@ -21,7 +21,7 @@ pub enum Address {
 
 const UNIX: &str = "unix:";
 
-impl Address {
+impl BindAddress {
     /// The address that the text names; none if it names none.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix(UNIX) {
@@ -31,7 +31,7 @@ impl Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for BindAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => f.write_str(address),
@@ -57,10 +57,10 @@ fn is_tcp(text: &str) -> bool {
 pub(super) struct Addresses;
 
 impl Kind for Addresses {
-    type Value = Vec<Address>;
+    type Value = Vec<BindAddress>;
 
-    fn read(&self, value: &DeValue<'_>) -> Result<Vec<Address>, Refusal> {
-        let address = |value| text(value).and_then(Address::parse).ok_or(Refusal::NotAllowed);
+    fn read(&self, value: &DeValue<'_>) -> Result<Vec<BindAddress>, Refusal> {
+        let address = |value| text(value).and_then(BindAddress::parse).ok_or(Refusal::NotAllowed);
         match value.as_array() {
             Some(list) if list.is_empty() => Err(Refusal::NotAllowed),
             Some(list) => list.iter().map(|value| address(value.get_ref())).collect(),
@@ -68,7 +68,7 @@ impl Kind for Addresses {
         }
     }
 
-    fn show(&self, value: &Vec<Address>) -> Shown {
+    fn show(&self, value: &Vec<BindAddress>) -> Shown {
         match value.as_slice() {
             [address] => address.to_string().into(),
             list => list.iter().map(ToString::to_string).collect(),

@@ -30,7 +30,7 @@ mod tests;
 mod token;
 mod variables;
 
-pub use address::Address;
+pub use address::BindAddress;
 pub use error::{Mistake, SettingsError, Source, UnusedVariable};
 pub use layers::{Entry, Layers, Loaded};
 pub use model::{Admin, Cache, Demo, Log, Reject, Report, Server, Servers, Settings, Shutdown, Tls};

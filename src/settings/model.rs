@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::address::Address;
+use super::address::BindAddress;
 use super::redact;
 use crate::locale::Language;
 use crate::logging::{self, Color, Format};
@@ -76,7 +76,7 @@ pub struct Servers {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// What it listens on; at least one address.
-    pub bind: Vec<Address>,
+    pub bind: Vec<BindAddress>,
     /// The permissions of its Unix sockets.
     pub unix_mode: u32,
     /// Its threads; none is one for each core that this process may use.
@@ -208,7 +208,7 @@ impl Default for Servers {
 impl Server {
     fn on(address: &str, stop: Stop) -> Self {
         Self {
-            bind: vec![Address::Tcp(address.to_owned())],
+            bind: vec![BindAddress::Tcp(address.to_owned())],
             unix_mode: 0o660,
             workers: None,
             stop,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};
 use toml::de::{DeTable, DeValue};
 
-use super::{Address, DEFAULTS, Layers, Settings, SettingsError, Source, keys};
+use super::{BindAddress, DEFAULTS, Layers, Settings, SettingsError, Source, keys};
 use crate::locale::Language;
 use crate::logging::Format;
 use crate::os::signals::SignalName;
@@ -162,8 +162,8 @@ fn text_is_taken_as_it_stands_unless_it_is_quoted_and_the_rest_is_toml() -> Outc
         "cache.max_dirty_bytes=1000000",
         "log.language=zh-Hant",
     ])?;
-    assert_eq!(settings.servers.admin.bind, [Address::Tcp("[::1]:0".to_owned())]);
-    let business = [Address::Tcp("localhost:80".to_owned()), Address::Unix("/run/web.sock".into())];
+    assert_eq!(settings.servers.admin.bind, [BindAddress::Tcp("[::1]:0".to_owned())]);
+    let business = [BindAddress::Tcp("localhost:80".to_owned()), BindAddress::Unix("/run/web.sock".into())];
     assert_eq!(settings.servers.business.bind, business);
     assert_eq!((settings.servers.admin.unix_mode, settings.servers.business.unix_mode), (0o600, 0o640));
     assert_eq!(settings.cache.max_dirty_bytes, 1_000_000);

@@ -126,7 +126,7 @@ fn the_first_signal_ends_a_blocked_start_with_code_0() {
 /// The first one alone would end it with the code 0.
 #[test]
 fn the_second_signal_ends_a_blocked_start_at_once() {
-    side_by_side(&BLOCKED[..3], |by| {
+    side_by_side(&BLOCKED[..2], |by| {
         let Some((app, held)) = blocked(by) else { return };
         app.signal(libc::SIGTERM);
         thread::sleep(PAST_COALESCE);

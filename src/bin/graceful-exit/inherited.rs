@@ -4,7 +4,7 @@ use std::{fmt, net::TcpListener};
 
 #[cfg(unix)]
 use graceful_exit::os::systemd::{InheritError, inherited_sockets};
-use graceful_exit::{Server, settings::Address};
+use graceful_exit::{Server, settings::BindAddress};
 
 /// What was passed in and has not been given to its server.
 #[derive(Debug, Default)]
@@ -34,7 +34,7 @@ impl Inherited {
     }
 
     /// The server on its inherited sockets, or on `bind` if it has none.
-    pub(crate) fn give(&mut self, server: Server, bind: &[Address]) -> Server {
+    pub(crate) fn give(&mut self, server: Server, bind: &[BindAddress]) -> Server {
         let (its, others) =
             std::mem::take(&mut self.sockets).into_iter().partition(|(name, _)| name == server.name());
         self.sockets = others;

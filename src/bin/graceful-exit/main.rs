@@ -9,6 +9,7 @@ mod business;
 mod cli;
 mod client;
 mod config;
+mod holder;
 mod inherited;
 mod locale;
 mod output;
@@ -19,6 +20,7 @@ mod run;
 mod servers;
 #[cfg(windows)]
 mod service;
+mod start_error;
 mod view;
 
 use std::process::ExitCode;

@@ -30,6 +30,7 @@ use crate::{
     output::{exit_code, fail},
     progress::Progress,
     servers::{configured, exposed, tls},
+    start_error,
 };
 
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
@@ -67,7 +68,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     };
     let logging = match started {
         Ok(logging) => logging,
-        Err(error) => return give_up(&error),
+        Err(error) => return give_up(&start_error::of_the_log(&error, language)),
     };
     tell_start(&files, language);
     for warning in unused.iter().map(|unused| unused.message(language)).chain(exposed(&settings)) {
@@ -77,7 +78,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     logging::log_panics();
     let mut exit = adopt(exit(&settings, language, &logging, progress.clone()));
     if let Err(error) = exit.arm() {
-        return give_up(&error);
+        return give_up(&start_error::message(&error, language));
     }
     #[cfg(unix)]
     match Systemd::from_environment() {
@@ -196,7 +197,7 @@ async fn serve(
     let exit = jobs.into_iter().fold(exit.server(admin).server(business), GracefulExit::job);
     match exit.run().await {
         Ok(report) => report.exit_code,
-        Err(error) => complain(&error),
+        Err(error) => complain(&start_error::message(&error, language)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use graceful_exit::{
     CertificateError, CertificateFiles, Server,
-    settings::{self, Address, Settings},
+    settings::{self, BindAddress, Settings},
 };
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
@@ -53,9 +53,9 @@ pub(crate) fn tls(settings: &settings::Server) -> Result<Option<ServerConfig>, C
 
 /// A warning if other machines reach the admin server, and no token is set.
 pub(crate) fn exposed(settings: &Settings) -> Option<String> {
-    let is_reached = |address: &&Address| match address {
-        Address::Unix(_) => false,
-        Address::Tcp(address) => match address.parse::<SocketAddr>() {
+    let is_reached = |address: &&BindAddress| match address {
+        BindAddress::Unix(_) => false,
+        BindAddress::Tcp(address) => match address.parse::<SocketAddr>() {
             Ok(address) => !address.ip().is_loopback(),
             Err(_) => !address.starts_with("localhost:"),
         },

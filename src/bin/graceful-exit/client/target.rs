@@ -9,7 +9,7 @@ use std::{
 
 use graceful_exit::{
     Language,
-    settings::{Address, Settings, TokenError},
+    settings::{BindAddress, Settings, TokenError},
 };
 
 use crate::locale::say;
@@ -49,7 +49,7 @@ impl Transport {
     fn of_url(url: &str) -> Option<Self> {
         let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
         let address = if address.contains(':') { address.to_owned() } else { format!("{address}:80") };
-        Address::parse(&address).map(Self::of_address)
+        BindAddress::parse(&address).map(Self::of_address)
     }
 
     fn of_settings(settings: &Settings) -> Result<Self, Reason> {
@@ -61,14 +61,14 @@ impl Transport {
         let known = server
             .bind
             .iter()
-            .find(|address| !matches!(address, Address::Tcp(address) if address.ends_with(":0")));
+            .find(|address| !matches!(address, BindAddress::Tcp(address) if address.ends_with(":0")));
         known.cloned().map(Self::of_address).ok_or(Reason::Port)
     }
 
-    fn of_address(address: Address) -> Self {
+    fn of_address(address: BindAddress) -> Self {
         match address {
-            Address::Unix(path) => Self::Unix(path),
-            Address::Tcp(address) => Self::Tcp(match address.parse::<SocketAddr>() {
+            BindAddress::Unix(path) => Self::Unix(path),
+            BindAddress::Tcp(address) => Self::Tcp(match address.parse::<SocketAddr>() {
                 // A server that listens on all addresses is reached on loopback.
                 Ok(bound) if bound.ip().is_unspecified() => {
                     let loopback = match bound.ip() {
