@@ -1,12 +1,13 @@
 //! Graceful shutdown for actix-web services.
 //!
-//! A service is told to stop dozens of times a day. This crate makes that safe: new requests are rejected and
-//! those in flight are waited for; servers close without resetting anybody; callbacks run side by side, each
-//! within its own bound; resources are released; and an overall deadline ends the process whatever hangs.
+//! A deployment stops a service dozens of times a day. With this crate a stop loses nothing: new requests are rejected
+//! and requests in flight are answered, servers close without a connection reset, callbacks run side by side with a
+//! timeout each, resources are released, and an overall deadline ends the process whatever hangs. A report says what
+//! happened.
 //!
 //! ```no_run
-//! use graceful_exit::{GracefulExit, Server, StartError};
 //! use actix_web::{App, web};
+//! use graceful_exit::{GracefulExit, Server, StartError};
 //!
 //! #[actix_web::main]
 //! async fn main() -> Result<(), StartError> {
@@ -20,77 +21,112 @@
 //! }
 //! ```
 //!
-//! What `HttpServer::new(factory).bind(address)?.run()` was, [`Server::new`]`(name, factory).bind(address)` is; the
-//! application stays as it is. There is no gate to wrap around it and no signal handling to switch off: both are
-//! the server's own, so neither can be forgotten.
+//! [`Server`] takes the place of `HttpServer`; the application stays as it is. [`GracefulExit`] catches the signals and
+//! runs the exit. [`ExitHandle`] is the way to it from handlers and other code.
 //!
-//! # The order
+//! # The order of an exit
 //!
-//! 1. A signal, or [`ExitHandle::stop`]: [`ExitHandle::is_ready`] turns false.
-//! 2. For [`Timeouts::ready_delay`], everything is served as before, with `Connection: close` on each answer.
-//! 3. New requests are rejected ([`Rejection`]); [`ExitHandle::streams`] is cancelled; requests in flight and
-//!    background workers are waited for, at most [`Timeouts::drain_timeout`], and not a moment longer than it takes.
-//! 4. The servers close ([`Stop::First`]): within [`Timeouts::stop_timeout`].
-//! 5. All callbacks run at once, each within its own bound or [`Timeouts::callback_timeout`].
-//! 6. Resources are released one after another, the last registered first.
-//! 7. Servers that [`Stop::Last`] close.
-//! 8. [`GracefulExit::run`] resolves to the [`Report`]; or the process ends, with [`GracefulExit::exits_at_once`].
+//! | step | what happens | how long at most |
+//! |---|---|---|
+//! | a signal, or [`ExitHandle::stop`] | [`ExitHandle::is_ready`] returns false; checkpoints begin ([`GracefulExit::checkpoint_fn`]) | [`checkpoint_timeout`](Timeouts::checkpoint_timeout) |
+//! | ready delay | requests are served, with `Connection: close` on each answer | exactly [`ready_delay`](Timeouts::ready_delay) |
+//! | drain | new requests are rejected ([`Rejection`]), streams end ([`Streams`]), requests in flight and background workers are waited for | [`drain_timeout`](Timeouts::drain_timeout) |
+//! | close | servers close, but those that [`Stop::Last`] | [`stop_timeout`](Timeouts::stop_timeout) |
+//! | callbacks | all run at once ([`GracefulExit::callback_fn`]), after the checkpoints | [`callback_timeout`](Timeouts::callback_timeout) each |
+//! | release | resources are released ([`GracefulExit::resource_fn`]), the last registered first | [`release_timeout`](Timeouts::release_timeout) each |
+//! | close last | the remaining servers close | [`stop_timeout`](Timeouts::stop_timeout) |
+//! | end | [`GracefulExit::run`] resolves to the [`Report`] | |
 //!
-//! A second signal, later than [`Timeouts::coalesce`] after the first, forces the exit at once; so does
-//! [`Timeouts::timeout`]. Both end with a code other than 0, and with a report that says what was cut off.
+//! A step without members is left out, and each ends as soon as it is done. A second signal, later than
+//! [`coalesce`](Timeouts::coalesce) after the first, forces the exit at once; so does the overall deadline,
+//! [`timeout`](Timeouts::timeout). Both end with an exit code other than 0 ([`ExitCodes`]), and with a report.
 //!
 //! # Jobs
 //!
-//! A [`Job`] is done by an actor: yours, which handles [`RunCallback`], [`ReleaseResource`] or [`FinishWork`] and
-//! is handed over as a `Recipient`, or one that is made of a future. One's panic, error, hang or blocked thread
-//! neither delays nor hides another's; whose bound is over is told so through its [`JobContext`]. An actor that may
-//! block its thread belongs on an arbiter of its own: [`Job::callback_actor`] gives it one.
+//! Callbacks, resources, checkpoints and background workers are jobs ([`Job`]). An actor runs a job: one of yours, which
+//! handles [`RunCallback`], [`ReleaseResource`], [`Checkpoint`] or [`FinishWork`], or one that is made of a future and
+//! has a thread of its own. A job that panics, fails, hangs or blocks its thread neither delays nor hides another one.
+//! [`JobContext`] tells it how long it has, and when it is no longer waited for.
+//!
+//! # From `HttpServer` to `Server`
+//!
+//! `HttpServer::new(factory)` becomes [`Server::new`]`(name, factory)`; the name stands in the log and in the report.
+//! Errors of binding come from [`GracefulExit::run`].
+//!
+//! | `HttpServer` | `Server` |
+//! |---|---|
+//! | `bind(a)?`, `listen(l)?`, `bind_uds(p)?`, `listen_uds(l)?`, `bind_auto_h2c(a)?`, `listen_auto_h2c(l)?`, `bind_rustls_0_23(a, c)?`, `listen_rustls_0_23(l, c)?`, `bind_openssl(a, b)?`, `listen_openssl(l, b)?` | the same without `?`; those of HTTP/2 and TLS with features `http2`, `rustls-0_23` and `openssl` |
+//! | `workers`, `worker_max_blocking_threads`, `backlog`, `max_connections`, `max_connection_rate` | the same |
+//! | `keep_alive`, `client_request_timeout`, `client_disconnect_timeout`, `tls_handshake_timeout` | the same |
+//! | `h1_allow_half_closed`, `h1_write_buffer_size`, `h2_initial_window_size`, `h2_initial_connection_window_size` | the same; no effect with an actix-http older than 3.12.1 |
+//! | `on_connect`, `server_hostname`, `tcp_nodelay`, `addrs` | the same |
+//! | `addrs_with_scheme` | [`ExitHandle::addrs`] |
+//! | `run()` | [`GracefulExit::server`]`(server)`, then [`GracefulExit::run`] |
+//! | `ServerHandle::stop` | [`ExitHandle::stop`] |
+//! | `shutdown_timeout(seconds)` | [`GracefulExit::drain_timeout`] |
+//! | `shutdown_signal(future)` | a task that awaits the future and calls [`ExitHandle::stop`] |
+//! | `disable_signals()` | [`GracefulExit::signals`]`(vec![])` |
+//! | `system_exit()` | is the default; [`GracefulExit::ends_process`]`(false)` turns it off |
+//! | `bind_rustls`, `bind_rustls_021`, `bind_rustls_0_22` and their `listen_…` | `bind_rustls_0_23`, `listen_rustls_0_23` |
+//! | `client_timeout`, `client_shutdown` (deprecated) | `client_request_timeout`, `client_disconnect_timeout` |
+//!
+//! # Where it runs
+//!
+//! Under `#[actix_web::main]`, `#[tokio::main]` and `#[tokio::test]`, and in a plain `fn main` by
+//! [`GracefulExit::run_blocking`]. Tests of a service use [`GracefulExit::for_tests`]. A program that reads settings or
+//! opens files before it serves begins with [`StartGuard::new`]; one that is PID 1 of a container, with [`reap_orphans`].
 //!
 //! # What is promised
 //!
-//! - The process is gone at the deadline plus 250 ms, and 100 ms after a second signal, even when every thread
-//!   of it is blocked: a plain thread ends it then, without the runtime, the allocator, a lock or the log.
-//! - A request counts as in flight until the last byte of its answer is with the kernel.
-//! - Every connection that a client has opened or used within the last second before its server closes gets an
-//!   answer to a request that was on its way, if it arrives within the keep-alive grace (50 ms).
+//! - The process ends at most 250 ms after the deadline and 100 ms after a second signal, even when each of its threads
+//!   is blocked: a thread that needs no runtime, allocator, lock or log ends it then (the *hard stop*).
+//! - A request is in flight until the last byte of its answer is with the kernel.
+//! - A connection that was opened or used within the last second before its server closes gets an answer to a request
+//!   that was on its way, if that arrives within the keep-alive grace (50 ms).
+//! - Handlers that were installed earlier for the same signals run as well.
+//! - `System::stop()` in the program is an exit, which takes at most 5 s.
+//! - What the program does after `run` has at least 5 s, and is never cut off with the exit code 0.
+//! - An exit that is over leaves no thread, file descriptor or signal handler in a process that goes on.
 //!
 //! # What is not promised
 //!
-//! - An exit that the guard had to end has no report, and ran no callback that had not run.
-//! - A callback that blocks its thread cannot be cancelled: it is left behind, and ends with the process.
-//! - A panic with `panic = "abort"` ends the process at once. Keep the default.
-//! - HTTP/2 and TLS are not served: terminate them in front.
-//! - Handlers installed earlier for the same signals are replaced.
-//!
-//! # The map
-//!
-//! | room | what is in it |
-//! |---|---|
-//! | [`sequence`] | what happens next is decided here, in a machine without clock, thread or log |
-//! | [`drain`] | what every request goes through: the gate, the connections, the layer around the application |
-//! | [`server`] | accepts connections, and closes without losing one |
-//! | [`actors`] | carries out what the machine decides |
-//! | [`os`] | signals, the exit guard, listening sockets: one file a subject |
-//! | [`locale`] | every sentence that an operator reads, in each language |
-//! | `admin` | behind the feature of this name: health, status, metrics, a live page, and the request that starts the exit |
-//! | `settings`, `logging` | behind the features of these names: the settings file, and a log that never blocks |
+//! - An exit that the hard stop ends has no report, and no callback runs that had not begun.
+//! - A job that blocks its thread cannot be cancelled. It is left behind, and ends with the process.
+//! - With `panic = "abort"` a panic ends the process at once. Keep the default.
+//! - On Windows, an earlier handler of a console event is not called.
 //!
 //! # Features
 //!
-//! `app`, on by default, is the demo binary with its database; a library says `default-features = false` and may
-//! add `admin`, `settings` and `logging`.
+//! | feature | what it adds |
+//! |---|---|
+//! | `admin` | health, status, metrics, a live page, and the request that starts the exit |
+//! | `logging` | a log whose output can hang, fill up or vanish without blocking a thread |
+//! | `settings` | the application's settings file, its environment variables and its command-line keys |
+//! | `systemd` | readiness, progress and the watchdog for systemd, and sockets that it passes in; Unix alone |
+//! | `http2` | HTTP/2, by ALPN over TLS or by prior knowledge |
+//! | `rustls-0_23`, `openssl` | TLS |
+//! | `app` (default) | the demo binary with its database. A library user says `default-features = false` |
+//!
+//! The library builds with Rust 1.85, with actix-web 4.9 and later; the application needs 1.94.
 
+#[doc(hidden)]
 pub mod actors;
 #[cfg(feature = "admin")]
 pub mod admin;
+#[doc(hidden)]
 pub mod drain;
 mod exit;
+#[doc(hidden)]
 pub mod locale;
 #[cfg(feature = "logging")]
 pub mod logging;
+#[doc(hidden)]
 pub mod os;
+#[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
 pub mod sequence;
+#[doc(hidden)]
 pub mod server;
 #[cfg(feature = "settings")]
 pub mod settings;
@@ -102,10 +138,12 @@ pub use actors::{
 pub use drain::Rejection;
 pub use exit::{ExitHandle, GracefulExit, StartError, StartGuard};
 pub use locale::Language;
+#[cfg(all(unix, feature = "systemd"))]
+pub use os::systemd;
 pub use os::{orphans::reap_orphans, signals::SignalName};
 pub use report::{PreviousExit, ReadError, Report, Status};
 pub use sequence::{ExitCodes, Outcome, Timeouts};
-pub use server::{Address, Server, Stop, Streams};
+pub use server::{Address, BindError, Server, Stop, Streams};
 #[cfg(feature = "rustls-0_23")]
 pub use server::{CertificateError, CertificateFiles};
 

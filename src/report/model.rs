@@ -18,7 +18,7 @@ pub struct Report {
     pub outcome: Outcome,
     /// What started it: a signal's name, `server NAME failed`, or what the program gave.
     pub reason: String,
-    /// How it ended and why, in one sentence; see [`verdict`](super::verdict). Empty in a report of an older version.
+    /// How it ended and why, in one sentence. Empty in a report of an older version.
     #[serde(default)]
     pub verdict: String,
     /// The process's exit code.

@@ -19,7 +19,7 @@ pub struct Status {
     pub phase: &'static str,
     /// What started the exit.
     pub reason: Option<String>,
-    /// How it ended and why, in one sentence, once it has; see [`verdict`](super::verdict).
+    /// How it ended and why, in one sentence, once it has.
     pub verdict: Option<String>,
     /// How much of the overall deadline is left, in milliseconds.
     pub deadline_left_ms: Option<u64>,
