@@ -67,6 +67,8 @@ pub(super) struct Memory {
     unsaved: usize,
     /// A spool is on the disk.
     pub(super) has_spool: bool,
+    /// The spool's temporary file has been removed.
+    pub(super) is_released: bool,
 }
 
 /// Writes, and how many bytes their keys and values have.

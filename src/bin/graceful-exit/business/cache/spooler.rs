@@ -81,6 +81,13 @@ impl Spooler {
         self.ask(Request::Clear).await
     }
 
+    /// Has the spool's temporary file removed, since nothing will be spooled any more, and does not wait for it.
+    pub(super) fn begin_release(&self) {
+        let (reply, _) = oneshot::channel();
+        // A spooler that has ended has removed it.
+        let _ = self.requests.send(Request::Release(reply));
+    }
+
     /// Removes the spool's temporary file, since nothing will be spooled any more.
     pub(super) async fn release(&self) {
         self.ask(Request::Release).await;
@@ -181,6 +188,7 @@ impl Owner {
                 }
                 Request::Release(reply) => {
                     self.spool.release();
+                    self.memory.change(|memory| memory.is_released = true);
                     let _ = reply.send(());
                     None
                 }

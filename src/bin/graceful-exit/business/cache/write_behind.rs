@@ -158,6 +158,8 @@ impl Cache {
         });
         let delay = self.shared.flush_delay;
         if is_settled && delay.is_zero() {
+            // By the time that `close` would ask for it, it is done.
+            self.shared.spooler.begin_release();
             return Ok(Flushed::default());
         }
         let shared = Arc::clone(&self.shared);
@@ -174,7 +176,9 @@ impl Cache {
     /// temporary file. Flush before. The spool stays locked until the last clone is gone.
     pub(crate) async fn close(&self) {
         self.shared.store.close().await;
-        self.shared.spooler.release().await;
+        if !self.shared.memory.lock().is_released {
+            self.shared.spooler.release().await;
+        }
     }
 }
 
