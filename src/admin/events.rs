@@ -1,4 +1,4 @@
-//! `GET /events`: the status as it changes, for as long as somebody looks.
+//! `GET /events`: the status as server-sent events, one for each change.
 
 use std::{
     convert::Infallible,
@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use super::status::StatusSource;
-use crate::{ExitHandle, report::Status};
 use actix_web::{
     rt::time::{Instant, sleep_until},
     web::Bytes,
@@ -15,8 +13,13 @@ use actix_web::{
 use futures_util::{Stream, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// What everybody who looks sees. However many they are, the status is taken ten times a second, and never when
-/// nobody looks: there is no task, each subscriber takes it or finds it taken.
+use super::status::StatusSource;
+use crate::{ExitHandle, report::Status, sequence::PhaseKind};
+
+/// What all event streams share: the latest status, and the number of streams that may be open.
+///
+/// However many streams there are, the status is taken at most twenty times a second, and never while there are none:
+/// there is no task, each stream takes the status or finds it taken.
 #[derive(Clone, Debug)]
 pub(super) struct Feed {
     latest: Arc<Mutex<Option<Snapshot>>>,
@@ -29,17 +32,18 @@ pub(super) type Place = OwnedSemaphorePermit;
 /// The most streams that are open at once, unless it is said otherwise.
 pub(super) const MAX_STREAMS: usize = 256;
 
-/// At most one event in this time.
+/// A stream has at most one event in this time.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Taken so lately, a snapshot serves for the next subscriber as well.
+/// A snapshot no older than this serves for the next stream as well.
 const FRESH: Duration = Duration::from_millis(50);
-/// A sign of life after so long without an event.
+/// After so long without an event a stream has a `beat`, by which a client tells a silent server from a dead one.
 const BEAT: Duration = Duration::from_secs(10);
 
+/// The status at one instant, as an event.
 #[derive(Clone, Debug)]
 struct Snapshot {
     taken: Instant,
-    /// The status without what time alone changes.
+    /// The status without what time alone changes: two that are equal are one event.
     essence: Arc<str>,
     event: Bytes,
 }
@@ -66,11 +70,12 @@ impl StreamEnd {
     }
 
     fn is_reached(self, phase: &str) -> bool {
-        match self {
-            Self::Exited => phase == "exited",
-            Self::Drained => !matches!(phase, "running" | "ready_delay" | "drain"),
-            Self::Rejecting => !matches!(phase, "running" | "ready_delay"),
-        }
+        let last = match self {
+            Self::Exited => return phase == "exited",
+            Self::Drained => PhaseKind::Drain,
+            Self::Rejecting => PhaseKind::ReadyDelay,
+        };
+        phase != "running" && PhaseKind::from_name(phase).is_none_or(|phase| phase > last)
     }
 }
 
@@ -82,10 +87,13 @@ struct Subscriber {
     changes: watch::Receiver<u64>,
     _place: Place,
     end: StreamEnd,
+    /// The essence of its last event.
     seen: Option<Arc<str>>,
-    /// Not before this instant.
+    /// The next event comes no earlier.
     next: Instant,
+    /// When its last event was, or its last beat.
     last: Instant,
+    /// Its last event is out.
     over: bool,
 }
 
@@ -101,10 +109,7 @@ impl Feed {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// The events, from the status as it is to the last one, which has the outcome. It ends before that when
-    /// `goes_on` refuses a phase: its server closes then.
-    ///
-    /// `None` before the servers are bound.
+    /// The events: the status as it is, then one for each change, up to `end`. `None` before the servers are bound.
     pub(super) fn events(
         &self,
         exit: ExitHandle,
@@ -133,7 +138,7 @@ impl Feed {
         }))
     }
 
-    /// The status, taken now or a moment ago; `newest` has to be taken now.
+    /// The status, taken now or at most [`FRESH`] ago; with `newest` it is taken now.
     fn snapshot(&self, source: &StatusSource, newest: bool) -> Option<Snapshot> {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let stale = |snapshot: &Snapshot| newest || snapshot.taken.elapsed() > FRESH;
@@ -147,8 +152,8 @@ impl Feed {
 impl Subscriber {
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
-            // Between two events nothing is looked at but the phase, which costs next to nothing: an exit changes
-            // ten thousand times when it has ten thousand callbacks.
+            // Between two events only the phase is read, which is cheap: an exit with ten thousand callbacks changes as
+            // many times.
             while self.goes_on() && Instant::now() < self.next {
                 tokio::select! {
                     Ok(()) = self.changes.changed() => {}
@@ -186,7 +191,7 @@ impl Snapshot {
     }
 }
 
-/// Clocks run by themselves wherever they are shown.
+/// Takes out what time alone changes: a client's clocks run by themselves.
 fn without_time(status: &mut Status) {
     status.deadline_left_ms = status.deadline_left_ms.map(|_| 0);
     for request in status.servers.iter_mut().flat_map(|server| &mut server.oldest) {

@@ -84,7 +84,7 @@ impl State {
     /// Counts a refused request, logs it, and holds the answer to a wrong token back for a while.
     async fn refuse(&self, request: &HttpRequest, refusal: Refusal) -> Error {
         self.refusals.count(refusal.into());
-        // A browser asks without a token first.
+        // A page that needs the token asks without it first: that is no attempt to log.
         let is_told = refusal != Refusal::TokenMissing || request.method() == Method::POST;
         let untold = if is_told { self.refusals.may_log(Instant::now()) } else { None };
         if let Some(untold) = untold {
@@ -109,7 +109,7 @@ impl State {
         InternalError::from_response(reason, text(response, &format!("{reason}\n"))).into()
     }
 
-    /// Waits, but holds no drain.
+    /// Waits, at most until draining begins.
     async fn hold_back(&self, delay: Duration) {
         tokio::select! {
             () = actix_web::rt::time::sleep(delay) => {}
@@ -179,12 +179,12 @@ async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpRes
     Ok(response.streaming(events))
 }
 
-/// Anyone may ask: it tells nothing else, and a load balancer's probe has no token.
+/// Needs no token and no known host: a load balancer's probe has neither, and it tells nothing else.
 async fn healthz() -> HttpResponse {
     text(HttpResponse::Ok(), "ok\n")
 }
 
-/// The same.
+/// The same for readiness.
 async fn readyz(state: web::Data<State>) -> HttpResponse {
     if state.exit.is_ready() {
         text(HttpResponse::Ok(), "ready\n")

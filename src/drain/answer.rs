@@ -15,7 +15,7 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     http::{
         StatusCode,
-        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
     },
 };
 use bytes::Bytes;
@@ -111,6 +111,7 @@ impl Rejection {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_after_seconds));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response.head_mut().set_connection_type(ConnectionType::Close);
         guard.connection.announce_close();
         response.set_body(GuardedBody::new(Source::Bytes { bytes: Some(self.body.clone()) }, guard))

@@ -174,5 +174,15 @@ fn every_answer_forbids_guessing_its_type() {
         let nosniff = ("x-content-type-options".to_owned(), "nosniff".to_owned());
         assert!(headers.contains(&nosniff), "{method} {path}, {status}: {headers:?}");
     }
+    let draining = Service::with_mount(|admin| admin);
+    let held = draining.hold();
+    draining.exit.stop("test");
+    wait_until("requests are rejected", || {
+        let rejected = draining.get("/ops/status", &[]);
+        assert_eq!(rejected.header("x-content-type-options"), Some("nosniff"), "{rejected:?}");
+        rejected.status == 503
+    });
+    drop(held);
+    let _ = draining.report();
     assert_eq!(service.stop().outcome, Outcome::Clean);
 }

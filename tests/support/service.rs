@@ -38,8 +38,9 @@ impl Service {
                 App::new()
                     .service(web::scope("/ops").configure(|config| admin.configure(config)))
                     .route("/", web::get().to(|| async { "hello\n" }))
+                    .route("/held", web::get().to(std::future::pending::<&str>))
             });
-            exit.server(server.listen(listener))
+            exit.server(server.listen(listener).h1_allow_half_closed(false))
         })
     }
 
@@ -71,6 +72,15 @@ impl Service {
         client.send("GET", path, &[]).expect("sent");
         let (status, _) = client.read_head().expect("answered");
         (status, client)
+    }
+
+    /// Sends a request that is never answered, and waits until it is in flight.
+    pub(crate) fn hold(&self) -> Client {
+        let mut client = Client::connect(self.address);
+        client.send("GET", "/held", &[]).expect("sent");
+        let in_flight = || self.exit.status().is_some_and(|status| status.servers[0].in_flight == 1);
+        wait_until("it is in flight", in_flight);
+        client
     }
 
     pub(crate) fn stop(self) -> Report {
