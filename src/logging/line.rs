@@ -89,9 +89,12 @@ struct Fields<'a>(&'a mut String);
 impl Fields<'_> {
     fn push(&mut self, name: &str, value: &(impl serde::Serialize + ?Sized)) {
         let comma = if self.0.len() > 1 { "," } else { "" };
-        // What cannot be serialized is left out, as a field without a value.
-        let value = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
-        let _ = write!(self.0, "{comma}{}:{value}", serde_json::Value::from(name));
+        // A field without a value is left out, and so is one that cannot be serialized.
+        if let Ok(value) = serde_json::to_string(value)
+            && value != "null"
+        {
+            let _ = write!(self.0, "{comma}{}:{value}", serde_json::Value::from(name));
+        }
     }
 }
 

@@ -7,11 +7,11 @@ use serde_json::Value as Shown;
 use toml::de::DeValue;
 
 use super::address::Addresses;
-use super::kind::{
-    Choice, File, Flag, Integer, Kind, Mode, OptionalFile, Refusal, Size, Span, Store, Text, Token, Workers,
-};
+use super::kind::{Choice, Flag, Kind, Refusal};
 use super::model::Settings;
+use super::numbers::{Integer, Mode, Size, Span, Workers};
 use super::signals::Signals;
+use super::texts::{File, OptionalFile, Store, Text, Token};
 use crate::locale::Language;
 use crate::logging::{Color, Format};
 use crate::server::Stop;

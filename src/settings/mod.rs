@@ -21,12 +21,15 @@ mod error;
 mod keys;
 mod kind;
 mod layers;
+mod merge;
 mod model;
+mod numbers;
 mod redact;
 mod signals;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod token;
 mod variables;
 

@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::kind::Token;
 use super::model::Admin;
+use super::texts::Token;
 use crate::locale::Language;
 
 /// A file is not read beyond this.

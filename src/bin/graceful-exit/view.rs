@@ -1,5 +1,7 @@
 //! The status as `/status` tells it: what the commands and the progress bar show of it.
 
+use std::time::Duration;
+
 use graceful_exit::Status;
 use serde::Deserialize;
 
@@ -81,6 +83,17 @@ impl View {
     /// The same of this process.
     pub(crate) fn of(status: &Status) -> Option<Self> {
         serde_json::from_value(serde_json::to_value(status).ok()?).ok()
+    }
+
+    /// The same so much later, as long as nothing but the time has changed.
+    pub(crate) fn later(&self, by: Duration) -> Self {
+        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let mut view = self.clone();
+        view.deadline_left_ms = view.deadline_left_ms.map(|left| left.saturating_sub(by));
+        for request in view.servers.iter_mut().flat_map(|server| &mut server.oldest) {
+            request.age_ms = request.age_ms.saturating_add(by);
+        }
+        view
     }
 
     /// True before the exit has begun.

@@ -146,7 +146,8 @@ fn json_has_the_fields_of_an_event() -> Outcome {
     let options = Options { format: Format::Json, ..Options::default() };
     let started = Started::new(&options, kept.clone(), None)?;
     let report = serde_json::json!({ "outcome": "clean", "phases": [{ "name": "drain" }] });
-    let fields: [(&str, log::kv::Value<'_>); 5] = [
+    let fields: [(&str, log::kv::Value<'_>); 6] = [
+        ("error", log::kv::Value::from_serde(&None::<String>)),
         ("event", "exit_ended".into()),
         ("age_ms", 60_000_u64.into()),
         ("path", "/a\"\u{202e}\u{e0041}".into()),

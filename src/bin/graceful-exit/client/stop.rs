@@ -1,9 +1,13 @@
 //! `graceful-exit stop`: starts the running application's exit, and follows it to its end.
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use graceful_exit::locale::escaped;
 use hyper::{Method, StatusCode};
+use tokio::time::timeout;
 
 use super::{
     connection::{Answer, ClientError},
@@ -15,6 +19,9 @@ use crate::{
     progress::Bar,
     view::View,
 };
+
+/// How often the bar is drawn.
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// Starts the exit. With `wait` it ends with the application's own exit code, and with 4 where the application ends
 /// without telling one.
@@ -47,23 +54,27 @@ async fn follow(target: &Target, mut events: Answer) -> ExitCode {
     let language = target.language;
     let bar = Bar::on_terminal();
     let mut text = Vec::new();
-    let mut last: Option<View> = None;
-    while let Some(piece) = events.piece().await {
-        text.extend_from_slice(&piece);
+    let mut last: Option<(View, Instant)> = None;
+    loop {
+        // Between two events, the time goes on.
+        if let (Some(bar), Some((view, since))) = (&bar, &last) {
+            bar.show(&view.later(since.elapsed()), language);
+        }
+        match timeout(REDRAW, events.piece()).await {
+            Ok(Some(piece)) => text.extend_from_slice(&piece),
+            Ok(None) => break,
+            Err(_) => continue,
+        }
         while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = text.drain(..=end).collect();
             let view = line.strip_prefix(b"data:").and_then(|data| serde_json::from_slice::<View>(data).ok());
-            let Some(view) = view else { continue };
-            if let Some(bar) = &bar {
-                bar.show(&view, language);
-            }
-            last = Some(view);
+            last = view.map(|view| (view, Instant::now())).or(last);
         }
     }
     if let Some(bar) = &bar {
         bar.clear();
     }
-    let ended = last.and_then(|view| Some((view.exit_code?, view)));
+    let ended = last.and_then(|(view, _)| Some((view.exit_code?, view)));
     let Some((code, view)) = ended else {
         return fail(
             exit_code::NO_ANSWER,
