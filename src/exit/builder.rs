@@ -5,6 +5,7 @@ use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
 use actix::prelude::*;
 
 use super::{
+    armed::Armed,
     handle::{ExitHandle, Shared},
     start_guard::StartGuard,
 };
@@ -12,10 +13,7 @@ use crate::{
     actors::{Checkpoint, Job, JobContext, JobError, LogDetail, ReleaseResource, RunCallback},
     drain::Rejection,
     locale::Language,
-    os::{
-        hard_stop::HardStop,
-        signals::{SignalName, Signals},
-    },
+    os::signals::SignalName,
     sequence::{ExitCodes, Timeouts},
     server::Server,
 };
@@ -46,15 +44,6 @@ pub struct GracefulExit {
     pub(super) systemd: Option<Systemd>,
     pub(super) start_guard: Option<StartGuard>,
     pub(super) armed: Option<Armed>,
-}
-
-/// What catches signals, and what ends the process when nothing else does.
-#[derive(Clone)]
-pub(super) struct Armed {
-    /// None where the process goes on after the exit.
-    pub(super) hard_stop: Option<HardStop>,
-    /// None where no signal is to be caught.
-    pub(super) signals: Option<Signals>,
 }
 
 /// What happens when the exit is over.

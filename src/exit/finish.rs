@@ -13,7 +13,8 @@ use tokio::{
 
 use super::{
     GracefulExit,
-    builder::{Armed, OnFinish},
+    armed::{Armed, HARD_STOP_DURING_START, kind},
+    builder::OnFinish,
     handle::{RunState, Shared},
 };
 use crate::{
@@ -22,14 +23,12 @@ use crate::{
     os::{
         arbiters::Arbiters,
         hard_stop::{self, Cause, HardStop},
-        signals::{ReceivedSignal, Sender, SignalName},
+        signals::ReceivedSignal,
     },
     report::{Report, ReportFile},
-    sequence::{ExitCodes, Meaning, Outcome, Signal, SignalKind, SignalRule},
+    sequence::{ExitCodes, Meaning, Outcome, Signal, SignalRule},
 };
 
-/// How long after a signal during the start the process ends, whatever blocks it.
-pub(super) const HARD_STOP_DURING_START: Duration = Duration::from_millis(500);
 /// How much later than the deadline the hard stop ends a process that did not end by itself.
 const HARD_STOP_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 /// The same after a second signal.
@@ -90,15 +89,6 @@ impl GracefulExit {
 
 fn is_starting(shared: &Shared) -> bool {
     matches!(*shared.run.borrow(), RunState::Starting)
-}
-
-/// What the rule of the second signal has to know of this one.
-pub(super) fn kind(caught: ReceivedSignal) -> SignalKind {
-    match (caught.name, caught.sender) {
-        (SignalName::Hup, Sender::Kernel) => SignalKind::TerminalGone,
-        (SignalName::Hup, _) => SignalKind::HangUp,
-        _ => SignalKind::Other,
-    }
 }
 
 /// What happens when the exit begins.

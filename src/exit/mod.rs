@@ -3,6 +3,7 @@
 //! [`StartGuard`] catches signals before there is an exit, [`GracefulExit`] says what takes part, `run` starts it, `start` binds and wires, `thread` is the exit's
 //! own thread, `finish` is the end, and [`ExitHandle`] is the way to it from everywhere else.
 
+mod armed;
 mod builder;
 mod error;
 mod finish;

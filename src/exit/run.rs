@@ -1,6 +1,6 @@
 //! Running an exit: in a program with an actix `System`, with another runtime, or with none.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use tokio::{
@@ -9,10 +9,7 @@ use tokio::{
 };
 
 use super::{
-    GracefulExit, StartError,
-    builder::{Armed, OnFinish},
-    handle::RunState,
-    thread::ExitThread,
+    GracefulExit, StartError, armed::Armed, builder::OnFinish, handle::RunState, thread::ExitThread,
 };
 use crate::{
     os::{
@@ -125,16 +122,4 @@ async fn start_without_system(exit: GracefulExit, thread: ExitThread) -> Result<
         });
     });
     started.await.unwrap_or(Err(StartError::Supervisor))
-}
-
-impl Armed {
-    /// Takes back what [`GracefulExit::arm`] did.
-    pub(super) fn retire(mut self) {
-        if let Some(hard_stop) = &self.hard_stop {
-            hard_stop.retire();
-        }
-        if let Some(signals) = mem::take(&mut self.signals) {
-            signals.uninstall();
-        }
-    }
 }

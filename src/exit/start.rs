@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use super::{
     GracefulExit, StartError,
-    builder::Armed,
-    finish::{Finish, at_begin, kind, system_stopped},
+    armed::{Armed, kind},
+    finish::{Finish, at_begin, system_stopped},
     handle::RunState,
     thread::ExitThread,
 };

@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    StartError,
-    builder::Armed,
-    finish::{HARD_STOP_DURING_START, kind},
+    armed::{Armed, HARD_STOP_DURING_START, kind},
+    error::StartError,
 };
 use crate::{
     locale::Language,

@@ -20,6 +20,7 @@
 //! - The first process of a PID namespace that traps, aborts or makes a forbidden system call ends with a core, but by SIGSEGV or SIGABRT.
 
 mod dispatcher;
+mod error;
 mod name;
 mod received;
 #[cfg(all(test, unix))]
@@ -34,7 +35,8 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
-pub use dispatcher::{InstallError, Signals};
+pub use dispatcher::Signals;
+pub use error::InstallError;
 pub use name::{SignalName, SignalNameError};
 pub use platform::{block, unblock};
 pub use received::{ReceivedSignal, Sender};

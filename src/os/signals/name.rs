@@ -3,8 +3,6 @@
 use std::error::Error;
 use std::fmt;
 
-use super::platform;
-
 /// A signal, or a console control event of Windows, that can start the exit and force it.
 ///
 /// Names of every platform are known everywhere, so that one settings file serves all; [`is_native`](Self::is_native) tells
@@ -126,9 +124,26 @@ impl SignalName {
         }
     }
 
-    /// Whether this platform has it. A name of another platform is accepted and never caught.
+    /// Returns true if this platform has it. A name of another platform is accepted and never caught.
     pub fn is_native(self) -> bool {
-        platform::number(self).is_some()
+        match self {
+            Self::CtrlC | Self::CtrlBreak | Self::CtrlClose | Self::CtrlLogoff | Self::CtrlShutdown => {
+                cfg!(windows)
+            }
+            Self::Pwr => cfg!(any(target_os = "linux", target_os = "android")),
+            Self::Hup
+            | Self::Int
+            | Self::Quit
+            | Self::Ill
+            | Self::Trap
+            | Self::Abrt
+            | Self::Sys
+            | Self::Term
+            | Self::Usr1
+            | Self::Usr2
+            | Self::Alrm
+            | Self::Xcpu => cfg!(unix),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::SignalName;
+use super::name::SignalName;
 
 /// A signal, when it reached the process, and who sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use libc::{c_int, c_void, pid_t, siginfo_t, sigset_t};
 
+use super::error::InstallError;
+use super::name::SignalName;
 use super::received::{ReceivedSignal, Sender};
-use super::{InstallError, SignalName};
 
 /// The writing end of a pair of sockets, or -1.
 static PIPE: AtomicI32 = AtomicI32::new(-1);

@@ -16,8 +16,9 @@ use windows_sys::Win32::System::Registry::{HKEY_CURRENT_USER, RRF_RT_REG_SZ, Reg
 use windows_sys::Win32::System::Threading::ExitProcess;
 use windows_sys::core::{BOOL, w};
 
+use super::error::InstallError;
+use super::name::SignalName;
 use super::received::{ReceivedSignal, Sender};
-use super::{InstallError, SignalName};
 
 /// `None` where no event is caught.
 static DISPATCHER: Mutex<Option<Dispatcher>> = Mutex::new(None);

@@ -1,3 +1,5 @@
+//! What is read back, kept and refused as a report file.
+
 use std::{error::Error, fs, path::Path, process::Command, time::Duration};
 
 use super::*;

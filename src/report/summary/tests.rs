@@ -1,3 +1,5 @@
+//! The summary's lines and the verdict of every outcome.
+
 use std::time::Duration;
 
 use super::*;

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, io};
 
-use super::memory::MAX_KEY_BYTES;
 use crate::business::spool::SpoolError;
 use crate::business::store::StoreError;
+
+/// The longest key in bytes. PostgreSQL's index takes about 2,700, and a key that the store refuses
+/// would make every later flush fail.
+pub(crate) const MAX_KEY_BYTES: usize = 1024;
 
 /// Why a write was not acknowledged.
 #[derive(Debug, Clone)]

@@ -17,10 +17,6 @@ use bytes::Bytes;
 use super::error::PutError;
 use crate::business::store::Writes;
 
-/// The longest key in bytes. PostgreSQL's index takes about 2,700, and a key that the store refuses
-/// would make every later flush fail.
-pub(crate) const MAX_KEY_BYTES: usize = 1024;
-
 /// How much may wait for the store: above it a flush is due, above twice of it a write is refused.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {

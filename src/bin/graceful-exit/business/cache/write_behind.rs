@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::error::{FlushError, OpenError, PutError};
-use super::memory::{Limits, MAX_KEY_BYTES, Memory, SharedMemory};
+use super::error::{FlushError, MAX_KEY_BYTES, OpenError, PutError};
+use super::memory::{Limits, Memory, SharedMemory};
 use super::spooler::{Opened, Spooler};
 use crate::business::spool::SpoolError;
 use crate::business::store::{Store, StoreError};

@@ -4,7 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use percent_encoding::percent_decode_str;
 
-use super::mount::Business;
+use super::state::Business;
 use crate::business::cache::PutError;
 
 /// After what time a write that was refused may be tried again, in seconds.

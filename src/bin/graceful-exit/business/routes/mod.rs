@@ -4,6 +4,7 @@ mod cache;
 mod mount;
 mod query;
 mod requests;
+mod state;
 mod streams;
 
-pub(crate) use mount::Business;
+pub(crate) use state::Business;

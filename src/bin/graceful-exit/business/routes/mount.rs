@@ -1,20 +1,10 @@
-//! [`Business`]: what the routes work on, and where each is.
+//! Where each route is.
 
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{Route, guard, http::header, web};
-use graceful_exit::ExitHandle;
 
+use super::state::Business;
 use super::{cache, requests, streams};
-use crate::business::cache::Cache;
-
-/// What the routes work on.
-#[derive(Clone, Debug)]
-pub(crate) struct Business {
-    pub(crate) cache: Cache,
-    pub(crate) exit: ExitHandle,
-    /// The harmful routes are there as well.
-    pub(crate) chaos: bool,
-}
 
 /// The largest value that the cache takes, in bytes.
 const MAX_VALUE: usize = 256 * 1024;

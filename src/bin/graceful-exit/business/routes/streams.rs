@@ -10,8 +10,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
 use futures_util::{StreamExt, stream};
 
-use super::mount::Business;
 use super::query::{BadQuery, MILLISECONDS, Query, number};
+use super::state::Business;
 
 /// How many lines a stream may have.
 const LINES: RangeInclusive<u64> = 0..=1_000_000;

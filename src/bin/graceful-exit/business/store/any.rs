@@ -1,33 +1,10 @@
-//! [`Store`]: either of the two, and what both do alike.
-
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::fmt;
-use std::time::Duration;
+//! [`Store`]: either of the two.
 
 use bytes::Bytes;
-
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::shared::{StoreError, Writes};
 use super::{postgres, sqlite};
-
-/// What is written together: each key once, and in the same order everywhere, so that two instances
-/// that write to one PostgreSQL cannot lock each other out.
-pub(crate) type Writes = BTreeMap<String, Bytes>;
-
-/// How long a lock that another program holds is waited for. Several such waits still fit into a
-/// callback's 3 s, so that the error of the store is told and not a timeout.
-pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long a connection is waited for, a new one's login included.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// An upper bound on connections that read, whatever the load; a flush has one of its own.
-pub(super) const MAX_CONNECTIONS: u32 = 4;
-
-/// Rows and bytes that one statement carries at most: few round trips, little memory.
-pub(super) const STATEMENT_ROWS: usize = 500;
-pub(super) const STATEMENT_BYTES: usize = 4 << 20;
 
 /// An open store. It is read by any number of tasks, and written by one at a time.
 #[derive(Debug)]
@@ -145,60 +122,4 @@ impl Turn<'_> {
         }
         .map_err(|source| StoreError::sql(self.name, "write", source))
     }
-}
-
-/// What went wrong with the store. Its text names the file or the server, and no password.
-#[derive(Debug)]
-pub(crate) struct StoreError {
-    store: String,
-    doing: &'static str,
-    why: Box<dyn Error + Send + Sync>,
-}
-
-impl StoreError {
-    pub(super) fn url(store: String, why: &'static str) -> Self {
-        Self { store, doing: "use", why: why.into() }
-    }
-
-    pub(super) fn sql(store: &str, doing: &'static str, source: sqlx::Error) -> Self {
-        Self { store: store.to_owned(), doing, why: source.into() }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: ", self.doing, self.store)?;
-        match self.why.downcast_ref() {
-            Some(sqlx::Error::PoolTimedOut) => {
-                write!(f, "no connection within {} s", CONNECT_TIMEOUT.as_secs())
-            }
-            Some(sqlx::Error::Database(error)) => f.write_str(error.message()),
-            Some(sqlx::Error::Configuration(error)) => write!(f, "{error}"),
-            Some(sqlx::Error::Io(error)) => write!(f, "{error}"),
-            _ => write!(f, "{}", self.why),
-        }
-    }
-}
-
-impl Error for StoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.why.as_ref())
-    }
-}
-
-/// Splits `writes` into what one statement carries: at least one row, then up to both limits.
-pub(super) fn statements(writes: &Writes) -> impl Iterator<Item = Vec<(&str, &[u8])>> {
-    let mut rows = writes.iter().map(|(key, value)| (key.as_str(), &value[..])).peekable();
-    std::iter::from_fn(move || {
-        let mut statement = vec![rows.next()?];
-        let size = |(key, value): &(&str, &[u8])| key.len() + value.len();
-        let mut bytes = size(&statement[0]);
-        while statement.len() < STATEMENT_ROWS
-            && let Some(row) = rows.next_if(|row| bytes + size(row) <= STATEMENT_BYTES)
-        {
-            bytes += size(&row);
-            statement.push(row);
-        }
-        Some(statement)
-    })
 }

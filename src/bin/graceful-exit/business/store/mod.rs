@@ -5,9 +5,11 @@
 
 mod any;
 mod postgres;
+mod shared;
 mod sqlite;
 
-pub(crate) use any::{Store, StoreError, Writes};
+pub(crate) use any::Store;
+pub(crate) use shared::{StoreError, Writes};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use bytes::Bytes;
 
-use super::any::{STATEMENT_BYTES, STATEMENT_ROWS, statements};
+use super::shared::{STATEMENT_BYTES, STATEMENT_ROWS, statements};
 use super::*;
 
 fn url(file: &Path) -> String {

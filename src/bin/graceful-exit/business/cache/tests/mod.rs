@@ -189,10 +189,10 @@ async fn nothing_is_taken_in_from_the_exits_snapshot_on() {
 async fn keys_that_a_store_would_refuse_never_reach_a_flush() {
     let place = Place::new();
     let (cache, _) = place.open().await;
-    for key in ["nul\0".to_owned(), "x".repeat(memory::MAX_KEY_BYTES + 1)] {
+    for key in ["nul\0".to_owned(), "x".repeat(error::MAX_KEY_BYTES + 1)] {
         assert!(matches!(cache.put(key.clone(), b"").await, Err(PutError::Key)));
         assert_eq!(get(&cache, &key).await, None);
     }
-    put(&cache, &"x".repeat(memory::MAX_KEY_BYTES), "").await;
+    put(&cache, &"x".repeat(error::MAX_KEY_BYTES), "").await;
     assert_eq!(cache.flush().await.unwrap().writes, 1);
 }

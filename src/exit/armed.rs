@@ -1,0 +1,44 @@
+//! [`Armed`]: the signals that are caught, and the hard stop.
+
+use std::{mem, time::Duration};
+
+use crate::{
+    os::{
+        hard_stop::HardStop,
+        signals::{ReceivedSignal, Sender, SignalName, Signals},
+    },
+    sequence::SignalKind,
+};
+
+/// How long after a signal during the start the process ends, whatever blocks it.
+pub(super) const HARD_STOP_DURING_START: Duration = Duration::from_millis(500);
+
+/// What catches signals, and what ends the process when nothing else does.
+#[derive(Clone)]
+pub(super) struct Armed {
+    /// None where the process goes on after the exit.
+    pub(super) hard_stop: Option<HardStop>,
+    /// None where no signal is to be caught.
+    pub(super) signals: Option<Signals>,
+}
+
+impl Armed {
+    /// Takes back what `GracefulExit::arm` did.
+    pub(super) fn retire(mut self) {
+        if let Some(hard_stop) = &self.hard_stop {
+            hard_stop.retire();
+        }
+        if let Some(signals) = mem::take(&mut self.signals) {
+            signals.uninstall();
+        }
+    }
+}
+
+/// What the rule of the second signal has to know of this one.
+pub(super) fn kind(caught: ReceivedSignal) -> SignalKind {
+    match (caught.name, caught.sender) {
+        (SignalName::Hup, Sender::Kernel) => SignalKind::TerminalGone,
+        (SignalName::Hup, _) => SignalKind::HangUp,
+        _ => SignalKind::Other,
+    }
+}
