@@ -1,15 +1,24 @@
 //! HTTP/2: streams, and what becomes of them at the exit.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use actix_web::{App, HttpResponse, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use graceful_exit::{GracefulExit, Outcome, Server};
+use futures_util::{StreamExt, stream};
+use graceful_exit::{GracefulExit, Outcome, Report, Server, Timeouts};
 use h2::client::{self, SendRequest};
 use http::Request;
 use tokio::net::TcpStream;
 
-use crate::support::InProcess;
+use crate::support::{InProcess, STUCK_AFTER};
 
 /// Answers `/slow/{ms}` after so long, and `/bytes/{n}` with so many bytes.
 fn routes(config: &mut web::ServiceConfig) {
@@ -24,12 +33,94 @@ fn routes(config: &mut web::ServiceConfig) {
         .route(
             "/bytes/{n}",
             web::get().to(|n: web::Path<usize>| async move { HttpResponse::Ok().body(vec![b'.'; *n]) }),
-        );
+        )
+        .route("/events", web::get().to(events))
+        .route("/length", web::post().to(|body: Bytes| async move { body.len().to_string() }))
+        .route(
+            "/scheme",
+            web::get().to(|request: HttpRequest| async move {
+                let info = request.connection_info();
+                format!(
+                    "{} {} {:?}",
+                    info.scheme(),
+                    request.app_config().secure(),
+                    request.conn_data::<u16>()
+                )
+            }),
+        )
+        .app_data(web::PayloadConfig::new(4 << 20));
+}
+
+/// Counts how many handlers are at work, also of those that are dropped.
+#[derive(Clone, Default)]
+struct AtWork(Arc<AtomicUsize>);
+
+struct Handler(AtWork);
+
+impl AtWork {
+    fn begin(&self) -> Handler {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Handler(self.clone())
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A service with a route `/hang` besides, that never answers.
+fn service_with(
+    exit: impl FnOnce(GracefulExit) -> GracefulExit,
+    server: impl FnOnce(Server) -> Server,
+) -> (InProcess, AtWork) {
+    let at_work = AtWork::default();
+    let handlers = at_work.clone();
+    let web = Server::new("web", move || {
+        let handlers = handlers.clone();
+        let hang = move || {
+            let handlers = handlers.clone();
+            async move {
+                let _at_work = handlers.begin();
+                std::future::pending::<HttpResponse>().await
+            }
+        };
+        App::new().route("/hang", web::get().to(hang)).configure(routes)
+    });
+    let web = server(web.workers(2)).bind_auto_h2c("127.0.0.1:0");
+    (InProcess::start(exit(GracefulExit::for_tests()).server(web)), at_work)
 }
 
 fn service() -> InProcess {
-    let server = Server::new("web", || App::new().configure(routes)).workers(2);
-    InProcess::start(GracefulExit::for_tests().server(server.bind_auto_h2c("127.0.0.1:0")))
+    service_with(|exit| exit, |server| server).0
+}
+
+async fn ended(service: InProcess) -> Report {
+    tokio::task::spawn_blocking(|| service.wait()).await.expect("no panic")
+}
+
+async fn wait_until(what: &str, is_true: impl Fn() -> bool) {
+    tokio::time::timeout(STUCK_AFTER, async {
+        while !is_true() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("waited in vain until {what}"));
+}
+
+/// Events in two pieces, with a pause between them.
+async fn events() -> HttpResponse {
+    let pieces = stream::iter(["data: ", "tick\n\n"].into_iter().cycle()).then(|piece| async move {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok::<_, Infallible>(Bytes::from_static(piece.as_bytes()))
+    });
+    HttpResponse::Ok().content_type("text/event-stream").streaming(pieces)
 }
 
 /// A connection, and the task that moves its bytes.
@@ -120,7 +211,7 @@ async fn an_exit_in_the_middle_of_many_streams_loses_none() {
         for load in loads {
             answers.extend(load.await.expect("no panic"));
         }
-        let report = tokio::task::spawn_blocking(|| service.wait()).await.expect("no panic");
+        let report = ended(service).await;
         let count = |is: fn(&Answer) -> bool| answers.iter().filter(|answer| is(answer)).count();
         assert_eq!(count(|answer| *answer == Answer::Lost), 0, "{path}");
         for answer in &answers {
@@ -129,12 +220,155 @@ async fn an_exit_in_the_middle_of_many_streams_loses_none() {
                 "{answer:?}"
             );
         }
-        println!(
-            "{path}: {} answered, {} rejected, {} repeatable; {report:?}",
-            count(|answer| matches!(answer, Answer::Whole { status: 200, .. })),
-            count(|answer| matches!(answer, Answer::Whole { status: 503, .. })),
-            count(|answer| *answer == Answer::Repeatable),
-        );
         assert_eq!(report.outcome, Outcome::Clean, "{report:?}");
     }
+}
+
+#[tokio::test]
+async fn streams_are_named_like_requests_and_abandoned_ones_are_cancelled_with_their_handlers() {
+    let timeouts = Timeouts::default().drain_timeout(Duration::from_millis(200));
+    let (service, at_work) = service_with(|exit| exit.timeouts(timeouts), |server| server);
+    let client = connect(service.address).await.expect("it is open");
+    let requests: Vec<_> = ["/hang?q=secret", "/hang", "/slow/20"]
+        .map(|path| {
+            let client = client.clone();
+            tokio::spawn(async move { get(&client, path).await })
+        })
+        .into();
+    wait_until("both hang", || at_work.count() == 2).await;
+    service.ask_to_stop();
+    let report = ended(service).await;
+    assert_eq!(report.outcome, Outcome::Incomplete, "{report:?}");
+    let abandoned: Vec<_> = report.servers[0].abandoned.iter().map(|request| &*request.path).collect();
+    assert_eq!(abandoned, ["/hang", "/hang"], "{report:?}");
+    wait_until("the handlers are dropped", || at_work.count() == 0).await;
+    for (request, expected) in
+        requests.into_iter().zip([Answer::Lost, Answer::Lost, Answer::Whole { status: 200, length: 4 }])
+    {
+        assert_eq!(request.await.expect("no panic"), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_its_client_resets_cancels_its_own_handler_and_holds_no_drain() {
+    let (service, at_work) = service_with(|exit| exit, |server| server);
+    let client = connect(service.address).await.expect("it is open");
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        let mut client = client.clone().ready().await.expect("it is open");
+        let request = Request::get("http://localhost/hang").body(()).expect("a request");
+        streams.push(client.send_request(request, true).expect("it is sent"));
+    }
+    wait_until("all three hang", || at_work.count() == 3).await;
+    let (_, mut second) = streams.remove(1);
+    second.send_reset(h2::Reason::CANCEL);
+    wait_until("the handler is dropped", || at_work.count() == 2).await;
+    wait_until("it is not in flight", || service.in_flight() == 2).await;
+    for (_, mut stream) in streams {
+        stream.send_reset(h2::Reason::CANCEL);
+    }
+    wait_until("no handler is left", || at_work.count() == 0).await;
+    service.ask_to_stop();
+    let report = ended(service).await;
+    assert_eq!(report.outcome, Outcome::Clean, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_cancels_its_handlers() {
+    let (service, at_work) = service_with(|exit| exit, |server| server);
+    let (client, connection) =
+        client::handshake(TcpStream::connect(service.address).await.expect("it is open"))
+            .await
+            .expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    let request = tokio::spawn(async move { get(&client, "/hang").await });
+    wait_until("it hangs", || at_work.count() == 1).await;
+    connection.abort();
+    wait_until("the handler is dropped", || at_work.count() == 0).await;
+    request.abort();
+    service.ask_to_stop();
+    assert_eq!(ended(service).await.outcome, Outcome::Clean);
+}
+
+#[tokio::test]
+async fn an_event_stream_ends_after_a_whole_event_and_its_client_may_be_one_that_does_not_read() {
+    let service = service();
+    let client = connect(service.address).await.expect("it is open");
+    let mut bodies = Vec::new();
+    for _ in 0..2 {
+        let mut client = client.clone().ready().await.expect("it is open");
+        let request = Request::get("http://localhost/events").body(()).expect("a request");
+        let (response, _) = client.send_request(request, true).expect("it is sent");
+        bodies.push(response.await.expect("a response").into_body());
+    }
+    let _unread = bodies.pop();
+    let mut body = bodies.pop().expect("the other one");
+    let first = body.data().await.expect("data").expect("no error");
+    service.ask_to_stop();
+    let mut text = first.to_vec();
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk.expect("no error");
+        let _ = body.flow_control().release_capacity(chunk.len());
+        text.extend(chunk);
+    }
+    assert!(text.ends_with(b"\n\n"), "{:?}", String::from_utf8_lossy(&text));
+    let report = ended(service).await;
+    assert_eq!((report.outcome, report.servers[0].in_flight_at_start), (Outcome::Clean, 2), "{report:?}");
+}
+
+#[tokio::test]
+async fn bodies_flow_with_trailers_and_what_was_connected_is_known() {
+    let (service, _) =
+        service_with(|exit| exit, |server| server.on_connect(|_, data| drop(data.insert(7_u16))));
+    let client = connect(service.address).await.expect("it is open");
+    let mut sender = client.clone().ready().await.expect("it is open");
+    let request = Request::post("http://localhost/length").body(()).expect("a request");
+    let (response, mut body) = sender.send_request(request, false).expect("it is sent");
+    // More than any window.
+    let mut left = 3 << 20;
+    while left > 0 {
+        body.reserve_capacity(left);
+        let room = std::future::poll_fn(|cx| body.poll_capacity(cx)).await.expect("open").expect("no error");
+        body.send_data(vec![b'x'; room.min(left)].into(), false).expect("sent");
+        left -= room.min(left);
+    }
+    body.send_trailers(http::HeaderMap::from_iter([(
+        http::header::HeaderName::from_static("checksum"),
+        http::HeaderValue::from_static("1"),
+    )]))
+    .expect("sent");
+    let mut answer = response.await.expect("a response").into_body();
+    assert_eq!(answer.data().await.expect("data").expect("no error"), (3_usize << 20).to_string());
+
+    let mut sender = client.clone().ready().await.expect("it is open");
+    let request = Request::get("http://localhost/scheme").body(()).expect("a request");
+    let (response, _) = sender.send_request(request, true).expect("it is sent");
+    let mut answer = response.await.expect("a response").into_body();
+    assert_eq!(answer.data().await.expect("data").expect("no error"), "http false Some(7)");
+    service.ask_to_stop();
+    assert_eq!(ended(service).await.outcome, Outcome::Clean);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_told_and_closed_without_delay() {
+    let service = service();
+    let (client, connection) =
+        client::handshake(TcpStream::connect(service.address).await.expect("it is open"))
+            .await
+            .expect("HTTP/2");
+    let connection = tokio::spawn(connection);
+    assert_eq!(get(&client, "/bytes/1").await, Answer::Whole { status: 200, length: 1 });
+    service.ask_to_stop();
+    connection.await.expect("no panic").expect("GOAWAY without an error, and FIN");
+    assert_eq!(ended(service).await.outcome, Outcome::Clean);
+}
+
+#[tokio::test]
+async fn http_1_is_served_beside_it() {
+    let service = service();
+    let address = service.address;
+    let answer = tokio::task::spawn_blocking(move || crate::support::Client::get(address, "/scheme"));
+    assert_eq!(answer.await.expect("no panic").text(), "http false None");
+    service.ask_to_stop();
+    assert_eq!(ended(service).await.outcome, Outcome::Clean);
 }

@@ -71,17 +71,15 @@ impl ListenerSpec {
     /// Serves so on a plain TCP socket.
     #[cfg(any(feature = "http2", feature = "rustls-0_23"))]
     pub(super) fn set_transport(&mut self, new: &Transport) {
-        let is_tcp = match self {
-            Self::Socket { .. } => self.tcp_address().is_some(),
-            Self::Failed { .. } => true,
-            #[cfg(unix)]
-            Self::Uds(_) => false,
-        };
-        if let Self::Socket { transport, .. } | Self::Failed { transport, .. } = self
-            && is_tcp
-            && matches!(transport, Transport::Plain)
-        {
-            *transport = new.clone();
+        let is_unix = matches!(self, Self::Socket { .. }) && self.tcp_address().is_none();
+        match self {
+            Self::Socket { transport: transport @ Transport::Plain, .. }
+            | Self::Failed { transport: transport @ Transport::Plain, .. }
+                if !is_unix =>
+            {
+                *transport = new.clone();
+            }
+            _ => {}
         }
     }
 

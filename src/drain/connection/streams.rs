@@ -183,8 +183,8 @@ impl<R> StreamTable<R> {
         let mut left = Left::default();
         self.streams.retain(|_, stream| {
             let ended = stream.state == State::Written;
-            if ended && let Some((counted, _)) = stream.request {
-                left.answered.add(counted);
+            if let Some((counted, _)) = stream.request.as_ref().filter(|_| ended) {
+                left.answered.add(*counted);
             }
             !ended
         });

@@ -102,9 +102,7 @@ impl EndingBody {
             Kind::Ended => Poll::Ready(None),
             Kind::Events(scanner) => match body.poll_next(cx) {
                 Poll::Ready(Some(Ok(mut chunk))) => {
-                    if let Some(end) = scanner.feed(&chunk)
-                        && self.is_told
-                    {
+                    if let Some(end) = scanner.feed(&chunk).filter(|_| self.is_told) {
                         chunk.truncate(end);
                         self.kind = Kind::Ended;
                     }

@@ -97,13 +97,12 @@ impl Reader {
         if let Some(end) = end_of_ours {
             new.copy_within(end.., end - SHORT_FRAME);
             length -= SHORT_FRAME;
-        } else if is_awaited
-            && let Some(unfinished) = self.scanner.unfinished_ping()
-            && unfinished <= length
-        {
-            length -= unfinished;
-            self.held.extend_from_slice(&new[length..]);
-            self.scanner.forget_unfinished();
+        } else if is_awaited {
+            if let Some(unfinished) = self.scanner.unfinished_ping().filter(|&begun| begun <= length) {
+                length -= unfinished;
+                self.held.extend_from_slice(&new[length..]);
+                self.scanner.forget_unfinished();
+            }
         }
         buf.set_filled(before + length);
         Poll::Ready(Ok(match (end_of_ours, length) {

@@ -140,18 +140,13 @@ impl Wire {
     ) -> Poll<io::Result<()>> {
         self.announce(ending);
         // The dispatcher reads whenever it is woken: what it does not write itself is written here.
-        if self.has_own_frames()
-            && let Poll::Ready(written) = self.write_own_frames(io, cx)
-        {
-            written?;
-            if let Poll::Ready(flushed) = Pin::new(&mut *io).poll_flush(cx) {
-                flushed?;
-            }
+        if self.has_own_frames() && self.write_own_frames(io, cx)?.is_ready() {
+            let _ = Pin::new(&mut *io).poll_flush(cx)?;
         }
-        if let State::Announced(timeout) = &mut self.state
-            && (ending == Ending::Finish || timeout.as_mut().poll(cx).is_ready())
-        {
-            self.state = State::Acknowledged;
+        if let State::Announced(timeout) = &mut self.state {
+            if ending == Ending::Finish || timeout.as_mut().poll(cx).is_ready() {
+                self.state = State::Acknowledged;
+            }
         }
         loop {
             if self.hand_over_goaway(buf) {
@@ -189,10 +184,10 @@ impl Wire {
         ending: Ending,
         streams: &impl StreamEvents,
     ) -> Poll<io::Result<usize>> {
-        if matches!(self.state, State::Opening)
-            && let Some(length) = self.send_settings(bufs)
-        {
-            return Poll::Ready(Ok(length));
+        if matches!(self.state, State::Opening) {
+            if let Some(length) = self.send_settings(bufs) {
+                return Poll::Ready(Ok(length));
+            }
         }
         self.announce(ending);
         if self.has_own_frames() {
