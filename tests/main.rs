@@ -48,6 +48,8 @@ mod start_up;
 mod streams;
 mod support;
 #[cfg(feature = "app")]
+mod tls;
+#[cfg(feature = "app")]
 mod transcripts;
 #[cfg(all(windows, feature = "app"))]
 mod windows;

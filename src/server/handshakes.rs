@@ -43,6 +43,7 @@ impl Handshakes {
         io: Io,
         connection: Arc<Connection>,
     ) -> Option<(Stream, Protocol)> {
+        connection.forget_socket();
         connection.begin_handshake();
         let permit = if transport.is_secure() { self.permits.acquire().await.ok() } else { None };
         let established = self.establish(transport, io).await;

@@ -77,6 +77,12 @@ impl Connection {
         self.socket.store(socket, Ordering::Release);
     }
 
+    /// From here on it cannot be looked into by its socket's number, and so is never left without a word to its client.
+    #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+    pub(crate) fn forget_socket(&self) {
+        self.socket.store(NO_SOCKET, Ordering::Release);
+    }
+
     pub(super) fn socket(&self) -> Option<u32> {
         Some(self.socket.load(Ordering::Acquire)).filter(|&socket| socket != NO_SOCKET)
     }

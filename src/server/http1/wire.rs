@@ -92,9 +92,7 @@ const REQUEST_TIMEOUT: &[u8] =
 impl Wire {
     pub(in crate::server) fn new(io: Io, connection: Arc<Connection>) -> Self {
         // One that says goodbye to its client is never closed unasked, and so cannot be looked up by its number.
-        if !io.is_secure()
-            && let Some(number) = io.number()
-        {
+        if let Some(number) = io.number().filter(|_| !io.is_secure()) {
             connection.set_socket(number);
         }
         Self {

@@ -158,6 +158,10 @@ impl Wire {
                 Frame::Reset { stream } => streams.reset(stream),
                 _ => {}
             });
+            // One that has not begun to speak has nothing to lose: to the dispatcher its client has closed.
+            if read.is_pending() && ending == Ending::Finish && !self.reader.is_past_preface() {
+                return Poll::Ready(Ok(()));
+            }
             match ready!(read)? {
                 Read::End => self.close = Close::ByClient,
                 Read::Bytes => {}
@@ -253,11 +257,6 @@ impl Wire {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// Returns true if the client has said nothing that would have to be answered: it has not begun to speak HTTP/2.
-    pub(in crate::server) fn is_before_preface(&self) -> bool {
-        !self.reader.is_past_preface()
     }
 
     fn has_own_frames(&self) -> bool {
