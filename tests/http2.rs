@@ -318,8 +318,14 @@ async fn an_event_stream_ends_after_a_whole_event_and_its_client_may_be_one_that
 
 #[tokio::test]
 async fn bodies_flow_with_trailers_and_what_was_connected_is_known() {
-    let (service, _) =
-        service_with(|exit| exit, |server| server.on_connect(|_, data| drop(data.insert(7_u16))));
+    let (service, _) = service_with(
+        |exit| exit,
+        |server| {
+            server.on_connect(|_, data| {
+                data.insert(7_u16);
+            })
+        },
+    );
     let client = connect(service.address).await.expect("it is open");
     let mut sender = client.clone().ready().await.expect("it is open");
     let request = Request::post("http://localhost/length").body(()).expect("a request");

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpRequest, HttpResponse, web};
-use graceful_exit::{CertificateFiles, GracefulExit, Outcome, Report, Server};
+use graceful_exit::{CertificateFiles, GracefulExit, Outcome, Report, Server, Timeouts};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -259,11 +259,11 @@ async fn the_first_handshake_after_a_renewal_gets_the_new_certificate_and_open_c
 }
 
 /// What came of the requests of a client.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Count {
     answered: usize,
     rejected: usize,
-    lost: usize,
+    lost: Vec<String>,
 }
 
 /// Requests one after another, each on the connection of the one before, or on a new one where that says it closes.
@@ -287,8 +287,8 @@ async fn load(certificate: Arc<Certificate>, address: SocketAddr) -> Count {
                     count.rejected += 1;
                     break;
                 }
-                Err(_) => {
-                    count.lost += 1;
+                Err(error) => {
+                    count.lost.push(error.to_string());
                     break;
                 }
             }
@@ -301,7 +301,13 @@ async fn load(certificate: Arc<Certificate>, address: SocketAddr) -> Count {
 async fn exits_in_the_middle_of_busy_clients_lose_no_request() {
     let certificate = Arc::new(Certificate::new());
     for _ in 0..3 {
-        let service = service(certificate.server_config(), |server| server);
+        // On a busy machine a handshake takes longer than the grace that is common.
+        let timeouts = Timeouts::default()
+            .keep_alive_grace(Duration::from_secs(3))
+            .stop_timeout(Duration::from_secs(10));
+        let web = Server::new("web", || App::new().configure(application)).workers(2);
+        let web = web.bind_rustls_0_23("127.0.0.1:0", certificate.server_config());
+        let service = InProcess::start(GracefulExit::for_tests().timeouts(timeouts).server(web));
         let loads: Vec<_> =
             (0..16).map(|_| tokio::spawn(load(Arc::clone(&certificate), service.address))).collect();
         while service.handle.status().is_none_or(|status| status.servers[0].completed < 50) {
@@ -313,9 +319,9 @@ async fn exits_in_the_middle_of_busy_clients_lose_no_request() {
             let count = load.await.expect("no panic");
             sum.answered += count.answered;
             sum.rejected += count.rejected;
-            sum.lost += count.lost;
+            sum.lost.extend(count.lost);
         }
         assert_eq!(ended(service).await.outcome, Outcome::Clean);
-        assert!(sum.answered >= 50 && sum.lost == 0, "{sum:?}");
+        assert!(sum.answered >= 50 && sum.lost.is_empty(), "{sum:?}");
     }
 }
