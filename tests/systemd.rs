@@ -2,10 +2,14 @@
 
 use std::{
     fs,
+    io::{Read, Write},
     net::TcpListener,
     os::{
         fd::{AsRawFd, RawFd},
-        unix::{net::UnixDatagram, process::CommandExt},
+        unix::{
+            net::{UnixDatagram, UnixListener, UnixStream},
+            process::CommandExt,
+        },
     },
     path::PathBuf,
     process::Command,
@@ -168,6 +172,28 @@ fn inherited_sockets_are_assigned_to_servers_by_name() {
     assert_eq!(app.business, first.local_addr().expect("an address"));
     assert_eq!(app.admin, second.local_addr().expect("an address"));
     assert_eq!(Client::get(app.admin, "/healthz").status, 200);
+}
+
+#[test]
+fn an_inherited_unix_socket_is_served_and_left_for_the_next_process() {
+    let manager = Manager::new();
+    let path = manager.folder.path().join("business.sock");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    for _ in 0..2 {
+        let mut command = manager.command(&[]);
+        passes_in(&mut command, &[(&listener, "business")]);
+        let app = App::spawn(Arc::clone(&manager.folder), command);
+        // It waits in the queue until the application serves.
+        let mut client = UnixStream::connect(&path).expect("the socket listens");
+        client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("answered");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        app.signal(libc::SIGTERM);
+        let ended = app.wait();
+        assert_eq!(ended.code(), Some(0), "{}", ended.text());
+        assert!(path.exists(), "the socket is the manager's");
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
     error::Error,
     fmt, io,
     net::TcpListener,
+    os::unix::net::UnixListener,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
@@ -112,8 +113,8 @@ fn send(waiting: &Receiver<String>) {
 /// no child inherits them.
 ///
 /// # Errors
-/// When something that was passed in is no TCP socket, or has no name.
-pub fn inherited_sockets() -> Result<Vec<(String, TcpListener)>, InheritError> {
+/// When something that was passed in is no listening TCP or Unix socket, or has no name.
+pub fn inherited_sockets() -> Result<Vec<(String, InheritedSocket)>, InheritError> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut passed = ListenFd::from_env();
     let names: Vec<_> = names.split(':').filter(|name| !name.is_empty()).collect();
@@ -122,13 +123,26 @@ pub fn inherited_sockets() -> Result<Vec<(String, TcpListener)>, InheritError> {
     }
     let mut sockets = Vec::new();
     for (index, name) in names.into_iter().enumerate().take(passed.len()) {
-        let taken = passed.take_tcp_listener(index);
-        let failed = |source| InheritError::NotTcp { name: name.to_owned(), source };
-        if let Some(listener) = taken.map_err(failed)? {
-            sockets.push((name.to_owned(), listener));
-        }
+        // The descriptor stays there after a refusal: it may be of the other kind.
+        let taken = match passed.take_tcp_listener(index) {
+            Ok(listener) => listener.map(InheritedSocket::Tcp),
+            Err(source) => match passed.take_unix_listener(index) {
+                Ok(listener) => listener.map(InheritedSocket::Unix),
+                Err(_) => return Err(InheritError::NotAListener { name: name.to_owned(), source }),
+            },
+        };
+        sockets.extend(taken.map(|socket| (name.to_owned(), socket)));
     }
     Ok(sockets)
+}
+
+/// A listening socket that was passed in.
+#[derive(Debug)]
+pub enum InheritedSocket {
+    /// `ListenStream=` with a port.
+    Tcp(TcpListener),
+    /// `ListenStream=` with a path.
+    Unix(UnixListener),
 }
 
 /// What was passed in cannot be listened on.
@@ -141,8 +155,8 @@ pub enum InheritError {
         /// How many `LISTEN_FDNAMES` gives.
         names: usize,
     },
-    /// It is something else than a TCP socket.
-    NotTcp {
+    /// It is neither a TCP nor a Unix socket that listens.
+    NotAListener {
         /// Its name.
         name: String,
         /// What it is.
@@ -157,7 +171,7 @@ impl fmt::Display for InheritError {
                 f,
                 "LISTEN_FDS passes in {sockets} sockets, and LISTEN_FDNAMES gives {names} names: each needs its own (FileDescriptorName=)"
             ),
-            Self::NotTcp { name, source } => write!(f, "the socket `{name}` from LISTEN_FDS: {source}"),
+            Self::NotAListener { name, source } => write!(f, "the socket `{name}` from LISTEN_FDS: {source}"),
         }
     }
 }
@@ -166,7 +180,7 @@ impl Error for InheritError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Names { .. } => None,
-            Self::NotTcp { source, .. } => Some(source),
+            Self::NotAListener { source, .. } => Some(source),
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Sockets that a service manager has passed in, by the names of the servers that they are for.
 
-use std::{fmt, net::TcpListener};
+use std::fmt;
 
 #[cfg(unix)]
-use graceful_exit::os::systemd::{InheritError, inherited_sockets};
+use graceful_exit::os::systemd::{InheritError, InheritedSocket, inherited_sockets};
 use graceful_exit::{Server, settings::BindAddress};
 
 /// What was passed in and has not been given to its server.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
-    sockets: Vec<(String, TcpListener)>,
+    #[cfg(unix)]
+    sockets: Vec<(String, InheritedSocket)>,
 }
 
 /// The names that a socket may have.
@@ -34,15 +35,21 @@ impl Inherited {
     }
 
     /// The server on its inherited sockets, or on `bind` if it has none.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "nothing is passed in there"))]
     pub(crate) fn give(&mut self, server: Server, bind: &[BindAddress]) -> Server {
-        let (its, others) =
-            std::mem::take(&mut self.sockets).into_iter().partition(|(name, _)| name == server.name());
-        self.sockets = others;
-        let its: Vec<(String, TcpListener)> = its;
-        if its.is_empty() {
-            return bind.iter().fold(server, |server, address| server.bind_address(&address.to_string()));
+        #[cfg(unix)]
+        {
+            let name = server.name().to_owned();
+            let is_its = |(given, _): &mut (String, InheritedSocket)| *given == name;
+            let mut its = self.sockets.extract_if(.., is_its).peekable();
+            if its.peek().is_some() {
+                return its.fold(server, |server, (_, socket)| match socket {
+                    InheritedSocket::Tcp(listener) => server.listen_inherited(listener),
+                    InheritedSocket::Unix(listener) => server.listen_uds_inherited(listener),
+                });
+            }
         }
-        its.into_iter().fold(server, |server, (_, socket)| server.listen_inherited(socket))
+        bind.iter().fold(server, |server, address| server.bind_address(&address.to_string()))
     }
 }
 
