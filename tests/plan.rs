@@ -62,7 +62,7 @@ fn the_plan_names_every_phase_its_timeout_and_the_numbers_for_the_platform() {
 }
 
 #[test]
-fn the_plan_says_which_platforms_would_kill_unless_they_are_told() {
+fn the_plan_says_which_platforms_would_kill_by_default() {
     let text = |arguments: &[&str]| {
         let got = run(&[], &[], &[&["plan"], arguments].concat());
         String::from_utf8(got.stdout).expect("text")

@@ -105,7 +105,7 @@ impl Queue {
 }
 
 /// What an output's thread does: writes line after line, for the rest of the process's life. What the output refuses is
-/// lost; `lost` words how many were, and `complain` is told the first error after each success.
+/// lost; `lost` makes the line that says how many were, and `complain` gets the first error after each success.
 pub(super) fn write_all(
     queue: &Queue,
     output: impl Write,
@@ -114,25 +114,25 @@ pub(super) fn write_all(
 ) {
     let mut output = Output { output, works: true, torn: false, complain };
     // Lines that were lost, and whose loss has not been said.
-    let mut untold = 0;
+    let mut unreported = 0;
     loop {
         let (lines, turned_away) = queue.take();
         let mut lines = lines.as_slice();
         while !lines.is_empty() {
-            if untold > 0 && output.write(&[lost(untold)]) == 1 {
-                untold = 0;
+            if unreported > 0 && output.write(&[lost(unreported)]) == 1 {
+                unreported = 0;
             }
             let piece = &lines[..piece(lines)];
             let written = output.write(piece);
             // The line that was refused is lost, and those after it are tried again.
             let refused = usize::from(written < piece.len());
-            untold += refused as u64;
+            unreported += refused as u64;
             queue.settle(written + refused, refused as u64);
             lines = &lines[written + refused..];
         }
-        untold += turned_away;
-        if untold > 0 && output.write(&[lost(untold)]) == 1 {
-            untold = 0;
+        unreported += turned_away;
+        if unreported > 0 && output.write(&[lost(unreported)]) == 1 {
+            unreported = 0;
         }
     }
 }

@@ -363,13 +363,13 @@ fn every_setting_tells_its_value_and_its_source_and_no_secret() -> Outcome {
     layers.set = vec!["cache.store=postgres://me:hush@host/db".to_owned()];
     let loaded = layers.load()?;
     let entry = |key: &str| loaded.entries().find(|entry| entry.key == key);
-    let told = |key: &str| entry(key).map(|entry| (entry.value.to_string(), entry.source));
+    let shown = |key: &str| entry(key).map(|entry| (entry.value.to_string(), entry.source));
     let file = Source::File { path: path.as_path().into(), line: 3 };
-    assert_eq!(told("shutdown.timeout"), Some(("\"1m20s\"".to_owned(), file)));
+    assert_eq!(shown("shutdown.timeout"), Some(("\"1m20s\"".to_owned(), file)));
     let variable = Source::Variable("GRACEFUL_EXIT__ADMIN__TOKEN".to_owned());
-    assert_eq!(told("admin.token"), Some(("\"***\"".to_owned(), variable)));
-    assert_eq!(told("cache.store"), Some(("\"postgres://host/***\"".to_owned(), Source::Set)));
-    assert_eq!(told("reject.status"), Some(("503".to_owned(), Source::Default)));
+    assert_eq!(shown("admin.token"), Some(("\"***\"".to_owned(), variable)));
+    assert_eq!(shown("cache.store"), Some(("\"postgres://host/***\"".to_owned(), Source::Set)));
+    assert_eq!(shown("reject.status"), Some(("503".to_owned(), Source::Default)));
     assert_eq!(loaded.entries().count(), keys::names().count());
     Ok(())
 }

@@ -113,7 +113,7 @@ pub(crate) fn main() -> ExitCode {
     let Arguments { layers, command } = match matches.and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no errors. An output that is closed cannot be told so.
+            // Help and version are no errors. Nothing can be done about an output that is closed.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit_code::USAGE } else { 0 });
         }

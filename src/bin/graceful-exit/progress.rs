@@ -1,4 +1,4 @@
-//! The bar under the log, while an exit waits and somebody watches on a terminal.
+//! The progress bar of an exit: under the log of this process, or for an exit of another one.
 
 use std::{
     io::{self, IsTerminal, Write},

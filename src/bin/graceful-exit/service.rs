@@ -8,7 +8,7 @@
 //! does, and how long it may take: a program that waits for the service to stop keeps waiting. When the system shuts down, that
 //! gives no more time than the service has for it: 10 s since Windows 10 1703, unless `PreshutdownTimeout` in its
 //! registry key (`HKLM\SYSTEM\CurrentControlSet\Services\graceful-exit`, in milliseconds) says otherwise. It should
-//! be longer than `shutdown.timeout`. An exit code other than 0 is told as the service's own.
+//! be longer than `shutdown.timeout`. An exit code other than 0 is reported as the service's own.
 //!
 //! No console event is caught: a service is sent `CTRL_LOGOFF` whenever a user logs off, which is no reason to stop, and
 //! `CTRL_SHUTDOWN` has less time than the pre-shutdown control. A service starts in the system's own folder, so its
@@ -46,10 +46,10 @@ use crate::{
 /// A process with one service in it may give any name; the manager goes by its own.
 const NAME: &str = "graceful-exit";
 
-/// How often the manager is told how things stand.
+/// How often the state is reported to the manager.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What the manager is told to wait for the next word, besides what the exit itself may take.
+/// The wait hint: how long the manager waits for the next report, beyond what the exit itself may take.
 const EXTRA_WAIT: Duration = Duration::from_secs(5);
 
 /// For the thread that the manager's dispatcher starts, which can be handed nothing.
@@ -84,7 +84,7 @@ fn service(_arguments: Vec<OsString>) {
     hard_stop::exit(code)
 }
 
-/// What the thread that speaks with the manager hears.
+/// What the thread that reports to the manager receives.
 enum Event {
     /// The control of this name.
     Stop(&'static str),

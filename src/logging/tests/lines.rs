@@ -80,8 +80,8 @@ fn other_crates_are_logged_from_warn_up_and_ours_at_the_level() -> Outcome {
         started.say(level, target, &format!("{level} {target}"));
     }
     assert!(started.logging.flush(AMPLE));
-    let heard: Vec<String> = kept.lines().iter().map(|line| line[20..].to_owned()).collect();
-    assert_eq!(heard, ["DEBUG graceful_exit", "DEBUG mine::deep", "WARN sqlx::query"]);
+    let logged_lines: Vec<String> = kept.lines().iter().map(|line| line[20..].to_owned()).collect();
+    assert_eq!(logged_lines, ["DEBUG graceful_exit", "DEBUG mine::deep", "WARN sqlx::query"]);
 
     let silent = Kept::default();
     let off = Started::new(&Options { level: LevelFilter::Off, ..Options::default() }, silent.clone(), None)?;

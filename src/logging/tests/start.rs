@@ -23,7 +23,7 @@ fn a_log_file_that_cannot_be_written_is_an_error_that_names_it() -> Outcome {
 }
 
 #[test]
-fn the_installed_log_appends_to_its_file_in_folders_it_makes_and_hears_panics() -> Outcome {
+fn the_installed_log_appends_to_its_file_in_folders_it_makes_and_has_the_messages_of_panics() -> Outcome {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("new/folder/app.log");
     let mut child = Process::start("logging::tests::start::child", &path.to_string_lossy(), |_| ())?;

@@ -146,7 +146,7 @@ pub(super) fn compose(plan: &Plan, settings: &Settings) -> String {
         "\
 services:
   application:
-    # shutdown.timeout, and 5 s; `docker stop` and Compose kill after 10 s unless they are told.
+    # shutdown.timeout, and 5 s; `docker stop` and Compose kill after 10 s by default.
     stop_grace_period: {}s
     stop_signal: {}
     healthcheck:

@@ -24,7 +24,7 @@ pub(crate) struct GracePeriod {
     pre_stop: Duration,
 }
 
-/// How long a platform waits unless it is told otherwise.
+/// How long a platform waits by default.
 pub(super) struct Platform {
     pub(super) name: &'static str,
     pub(super) default: Duration,

@@ -59,12 +59,12 @@ fn sums(text: &mut String, plan: &Plan, language: Language) {
     let _ = writeln!(text, "\n{lines}");
 }
 
-/// How long each platform waits unless it is told otherwise, and whether that is enough.
+/// How long each platform waits by default, and whether that is enough.
 fn defaults(text: &mut String, plan: &Plan, language: Language) {
     let heading = say!(language,
-        en: "Unless they are told, they wait:",
-        zh: "若未另行设置，各平台等待：",
-        zh_hant: "若未另行設定，各平台等待：",
+        en: "By default, the platforms wait:",
+        zh: "各平台默认等待：",
+        zh_hant: "各平台預設等待：",
     );
     let _ = writeln!(text, "\n{heading}");
     for platform in platform::DEFAULTS {

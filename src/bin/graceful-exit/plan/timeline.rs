@@ -14,7 +14,7 @@ const COLUMNS: usize = 40;
 /// Whether, and how, it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Canvas {
-    /// Standard output is no terminal: somebody else reads it.
+    /// Standard output is no terminal.
     None,
     /// A terminal whose user wants no colors (`NO_COLOR`), or that has none.
     Plain,
