@@ -33,6 +33,93 @@ fn the_report_command_prints_the_summary_of_the_log() {
     let picture = std::fs::read_to_string(ended.folder.path().join("timeline.svg")).expect("a picture");
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"), "{picture}");
     assert!(picture.contains("cut off GET /slow"), "{picture}");
+
+    let verdict = ended.report()["verdict"].as_str().expect("a sentence").to_owned();
+    assert!(verdict.starts_with("Incomplete: 1 request was cut off after "), "{verdict}");
+    assert!(verdict.ends_with(" of draining (GET /slow)"), "{verdict}");
+    assert_eq!(summary[1].trim_start(), verdict);
+    assert!(picture.contains(&format!("aria-label=\"{verdict}\"")), "{picture}");
+    assert_eq!(ended.log.iter().filter(|line| line.text.contains("cut off GET /slow")).count(), 1);
+
+    let mut piped = bare(ended.folder.path());
+    piped
+        .args(["report", "-"])
+        .stdin(std::fs::File::open(ended.folder.path().join("report.json")).expect("a file"));
+    assert_eq!(String::from_utf8(output(piped).stdout).expect("text"), text);
+}
+
+#[test]
+fn without_a_summary_a_log_whose_exit_was_not_clean_ends_with_the_verdict() {
+    let app = App::start(&["log.summary=false", "shutdown.drain_timeout=300ms"]);
+    let _request = app.in_flight("/slow?ms=60000");
+    let ended = stop(app);
+    let verdict = ended.report()["verdict"].as_str().expect("a sentence").to_owned();
+    assert_eq!(ended.log.last().map(|line| line.text.as_str()), Some(verdict.as_str()), "{}", ended.text());
+}
+
+/// What machines read: an event a line, with its fields beside the sentence.
+#[test]
+fn a_json_log_has_an_event_with_fields_for_all_that_happens_in_an_exit() {
+    let app = App::start(&["log.format=json", "shutdown.drain_timeout=300ms"]);
+    let _requests = [app.in_flight("/slow?ms=60000"), app.in_flight("/slow?ms=60000")];
+    let ended = stop(app);
+    let json = |line: &crate::support::Line| {
+        serde_json::from_str(&line.raw).unwrap_or_else(|error| panic!("{error}: {}", line.raw))
+    };
+    let events: Vec<serde_json::Value> = ended.log.iter().map(json).collect();
+    let of = |name: &str| -> Vec<_> { events.iter().filter(|event| event["event"] == name).collect() };
+    assert_eq!(of("exit_started").len(), 1);
+    assert!(of("exit_started")[0]["reason"].as_str().is_some_and(|reason| reason.starts_with("SIGTERM")));
+    let phases = |name: &str| of(name).iter().map(|event| event["phase"].clone()).collect::<Vec<_>>();
+    let expected = ["drain", "close_servers", "callbacks", "release", "close_last"];
+    assert_eq!(phases("phase_started"), expected);
+    assert_eq!(phases("phase_ended"), expected);
+    assert!(of("phase_ended").iter().all(|event| event["duration_ms"].is_u64()));
+
+    let [abandoned] = of("request_abandoned")[..] else { panic!("like requests are one: {events:#?}") };
+    assert_eq!((&abandoned["server"], &abandoned["method"]), (&"business".into(), &"GET".into()));
+    assert_eq!((&abandoned["path"], &abandoned["count"]), (&"/slow".into(), &2.into()));
+    assert!(abandoned["age_ms"].is_u64() && abandoned["message"].is_string(), "{abandoned}");
+    let members = of("member_ended");
+    assert!(members.iter().any(|event| event["member"] == "flush-cache" && event["outcome"] == "done"));
+    assert!(members.iter().any(|event| event["member"] == "spool-cache" && event["kind"] == "checkpoint"));
+
+    let [exit_ended] = of("exit_ended")[..] else { panic!("one end: {events:#?}") };
+    assert_eq!(exit_ended["report"], ended.report());
+    assert_eq!((&exit_ended["outcome"], &exit_ended["exit_code"]), (&"incomplete".into(), &3.into()));
+    assert_eq!(exit_ended["verdict"], ended.report()["verdict"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_report_path_that_is_mounted_is_written_in_place() {
+    use std::process::Command;
+
+    let folder = folder();
+    for name in ["report.json", "elsewhere"] {
+        std::fs::write(folder.path().join(name), "before").expect("a file");
+    }
+    let mut command = Command::new("unshare");
+    command.args([
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-c",
+        "mount --bind elsewhere report.json && exec \"$0\" \"$@\"",
+    ]);
+    let mut probe = Command::new("unshare");
+    probe.args(["--mount", "--map-root-user", "true"]).stderr(std::process::Stdio::null());
+    if !probe.status().is_ok_and(|status| status.success()) {
+        println!("SKIPPED: no mount namespace may be made here");
+        return;
+    }
+    let plain = App::command(folder.path());
+    command.arg(plain.get_program()).args(plain.get_args()).current_dir(folder.path()).env("LC_ALL", "C");
+    let ended = stop(App::start_command(folder, command));
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    let read = |name: &str| std::fs::read_to_string(ended.folder.path().join(name)).expect("a file");
+    assert_eq!(read("report.json"), "before", "the file below the mount");
+    assert!(read("elsewhere").contains("\"outcome\": \"clean\""), "{}", read("elsewhere"));
 }
 
 #[test]

@@ -126,7 +126,8 @@ impl App {
                         .iter()
                         .any(|words| line.text.contains(&words.replace("{}", server)))
             });
-            found = line.and_then(|line| line.text.rsplit("http://").next()?.trim().parse().ok());
+            found = line
+                .and_then(|line| line.text.rsplit("http://").next()?.split('"').next()?.trim().parse().ok());
             found.is_some()
         });
         found.expect("it was found")

@@ -9,15 +9,6 @@ use crate::{
     sequence::{EndedBy, Kind, Outcome, PhaseKind, TaskStatus},
 };
 
-const PHASES: [PhaseKind; 6] = [
-    PhaseKind::ReadyDelay,
-    PhaseKind::Drain,
-    PhaseKind::CloseServers,
-    PhaseKind::Callbacks,
-    PhaseKind::Release,
-    PhaseKind::CloseLast,
-];
-
 /// An exit with every phase, of which this one hangs for longer than the deadline.
 fn hangs_in(phase: PhaseKind) -> Rig {
     let mut rig = Rig::new();
@@ -68,7 +59,7 @@ fn assert_ended_in(report: &Report, phase: PhaseKind, by: EndedBy) {
 async fn a_second_signal_forces_at_once_from_every_phase() {
     tokio::time::pause();
     let lines = Lines::keep();
-    for phase in PHASES {
+    for &phase in PhaseKind::ALL {
         let rig = hangs_in(phase);
         let deadline = rig.timeouts.timeout;
         let exit = rig.start();
@@ -148,7 +139,7 @@ async fn stopped_and_signalled_once() -> (Exit, tokio::time::Instant) {
 async fn the_deadline_ends_every_phase_and_names_whom_it_cuts_off() {
     tokio::time::pause();
     let lines = Lines::keep();
-    for phase in PHASES {
+    for &phase in PhaseKind::ALL {
         let mut rig = hangs_in(phase);
         rig.timeouts.timeout = 8 * SECOND;
         let before = lines.all().len();
@@ -171,7 +162,7 @@ async fn the_deadline_ends_every_phase_and_names_whom_it_cuts_off() {
 /// The log of an exit that hangs in `hangs`.
 fn expected_log(hangs: PhaseKind, cut_off: Option<&str>) -> Vec<String> {
     let mut log = vec!["shutting down: no new requests from here on".to_owned()];
-    for phase in PHASES.into_iter().take_while(|&phase| phase <= hangs) {
+    for &phase in PhaseKind::ALL.iter().take_while(|&&phase| phase <= hangs) {
         let (begins, ends): (&[&str], &[&str]) = match phase {
             PhaseKind::ReadyDelay if hangs == phase => (&["not ready, but serving for another 60m00s"], &[]),
             PhaseKind::ReadyDelay => (&["not ready, but serving for another 10ms"], &[]),

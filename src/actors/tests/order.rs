@@ -106,3 +106,18 @@ async fn resources_go_one_after_another_the_last_registered_first() {
     let names: Vec<_> = report.resources.iter().map(|resource| resource.name.as_str()).collect();
     assert_eq!(names, ["first", "second", "third"], "reported in the order of registration");
 }
+
+#[actix_rt::test]
+async fn streams_count_as_in_flight_though_they_end_when_they_are_told() {
+    tokio::time::pause();
+    let mut rig = Rig::new();
+    let web = rig.server("web", Kind::ServerFirst);
+    web.drain().gate.admit(0).expect("it is open");
+    let told = rig.streams.clone();
+    actix_rt::spawn(async move {
+        told.cancelled().await;
+        web.drain().gate.leave(0, 1, true);
+    });
+    let report = rig.run().await;
+    assert_eq!((report.servers[0].in_flight_at_start, report.servers[0].completed), (1, 1));
+}

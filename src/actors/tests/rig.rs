@@ -12,6 +12,7 @@ use actix::prelude::*;
 use futures_core::future::LocalBoxFuture;
 use log::Log;
 use tokio::{sync::oneshot, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
@@ -35,6 +36,7 @@ pub(super) struct Rig {
     pub(super) progress_interval: Duration,
     pub(super) watch: Option<Heartbeat>,
     pub(super) detail: LogDetail,
+    pub(super) streams: CancellationToken,
     servers: Vec<(Handle, Kind)>,
     jobs: Vec<Job>,
 }
@@ -58,6 +60,7 @@ impl Rig {
             jobs: Vec::new(),
             watch: None,
             detail: LogDetail::Course,
+            streams: CancellationToken::new(),
         }
     }
 
@@ -92,7 +95,7 @@ impl Rig {
             codes: ExitCodes { forced: 101, timed_out: 102, incomplete: 103 },
             detail: self.detail,
             progress_interval: self.progress_interval,
-            streams: tokio_util::sync::CancellationToken::new(),
+            streams: self.streams,
             on_begin: Box::new(|| ()),
             system_stopped: Box::new(|| None),
             on_exit: Box::new(move |report| {
