@@ -1,5 +1,8 @@
 //! Which signals start the exit, and which force it.
 
+#[cfg(target_os = "linux")]
+mod terminal;
+
 use std::{
     net::SocketAddr,
     os::unix::process::ExitStatusExt,

@@ -37,30 +37,34 @@ pub enum Meaning {
 /// Tells the meaning of each signal. The one rule, for the machine and for the hard stop.
 ///
 /// A signal at most `coalesce` after the first one is the same request: service managers and shells send two at once.
-/// After the kernel's SIGHUP for a terminal that went away, the shell repeats it whenever it gets round to it, so no
-/// SIGHUP after that forces.
+/// When a terminal goes away, its shell sends a SIGHUP whenever it gets to it, and the kernel sends one when the shell has
+/// ended, or before. They are one request in either order: of two SIGHUPs, one of them the kernel's, the second never
+/// forces, however late it comes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SignalRule {
     coalesce: Duration,
     first: Option<Duration>,
-    terminal_is_gone: bool,
+    /// The last kind of SIGHUP that was received, of which [`SignalKind::TerminalGone`] stays; `Other` is none.
+    hang_up: SignalKind,
 }
 
 impl SignalRule {
     /// Before any signal.
     #[must_use]
     pub const fn new(coalesce: Duration) -> Self {
-        Self { coalesce, first: None, terminal_is_gone: false }
+        Self { coalesce, first: None, hang_up: SignalKind::Other }
     }
 
     /// The meaning of the next signal.
     pub fn receive(&mut self, signal: Signal) -> Meaning {
-        let repeats_hang_up = self.terminal_is_gone
-            && match signal.kind {
-                SignalKind::HangUp | SignalKind::TerminalGone => true,
-                SignalKind::Other => false,
-            };
-        self.terminal_is_gone |= signal.kind == SignalKind::TerminalGone;
+        let repeats_hang_up = matches!(
+            (self.hang_up, signal.kind),
+            (SignalKind::TerminalGone, SignalKind::HangUp | SignalKind::TerminalGone)
+                | (SignalKind::HangUp, SignalKind::TerminalGone)
+        );
+        if signal.kind != SignalKind::Other && self.hang_up != SignalKind::TerminalGone {
+            self.hang_up = signal.kind;
+        }
         let Some(first) = self.first else {
             self.first = Some(signal.at);
             return Meaning::First;
@@ -102,6 +106,13 @@ mod tests {
         ];
         let repeated = Meaning::Repeated;
         assert_eq!(meanings(&hang_ups), [Meaning::First, repeated, repeated, Meaning::Second]);
+    }
+
+    #[test]
+    fn the_kernels_hang_up_after_the_shells_is_the_same_request_however_late() {
+        let hang_ups =
+            [(0, SignalKind::HangUp), (3_000, SignalKind::TerminalGone), (4_000, SignalKind::Other)];
+        assert_eq!(meanings(&hang_ups), [Meaning::First, Meaning::Repeated, Meaning::Second]);
     }
 
     #[test]

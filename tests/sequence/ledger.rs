@@ -24,6 +24,8 @@ pub(super) struct Ledger {
     begun: bool,
     first_signal: Option<Duration>,
     terminal_is_gone: bool,
+    /// A process has sent a SIGHUP.
+    hung_up: bool,
     dead: BTreeSet<MemberId>,
     phase: Option<usize>,
     next_phase: usize,
@@ -84,6 +86,7 @@ impl Ledger {
             begun: false,
             first_signal: None,
             terminal_is_gone: false,
+            hung_up: false,
             dead: BTreeSet::new(),
             phase: None,
             next_phase: 0,
@@ -170,21 +173,21 @@ impl Ledger {
             Event::Signal(Signal { at, kind }) => match self.first_signal {
                 None if self.begun => Meaning::Remembered,
                 None => Meaning::Begin,
-                // The first repetition of the terminal's hang-up is remembered, and changes nothing else.
-                Some(first)
-                    if kind == SignalKind::TerminalGone
-                        && !self.terminal_is_gone
-                        && at <= first + plan.timeouts().coalesce =>
-                {
-                    Meaning::Remembered
+                Some(first) => {
+                    let by_kernel = kind == SignalKind::TerminalGone;
+                    let by_process = kind == SignalKind::HangUp;
+                    let is_same_hang_up = self.terminal_is_gone && by_process
+                        || (self.terminal_is_gone || self.hung_up) && by_kernel;
+                    let is_news = !self.terminal_is_gone && (by_kernel || by_process && !self.hung_up);
+                    if !is_same_hang_up && at > first + plan.timeouts().coalesce {
+                        Meaning::Force
+                    } else if is_news {
+                        // The first SIGHUP of each sender is remembered, and changes nothing else.
+                        Meaning::Remembered
+                    } else {
+                        Meaning::Nothing(Promise::SecondSignalOnlyForces)
+                    }
                 }
-                Some(_) if self.terminal_is_gone && kind != SignalKind::Other => {
-                    Meaning::Nothing(Promise::SecondSignalOnlyForces)
-                }
-                Some(first) if at <= first + plan.timeouts().coalesce => {
-                    Meaning::Nothing(Promise::SecondSignalOnlyForces)
-                }
-                Some(_) => Meaning::Force,
             },
             Event::Stop | Event::MemberFailed { .. } if !self.begun => Meaning::Begin,
             Event::Stop => Meaning::Nothing(Promise::RepeatedRequestChangesNothing),
@@ -259,6 +262,7 @@ impl Ledger {
             Event::Signal(Signal { at, kind }) => {
                 self.first_signal = self.first_signal.or(Some(at));
                 self.terminal_is_gone |= kind == SignalKind::TerminalGone;
+                self.hung_up |= kind == SignalKind::HangUp;
             }
             Event::Stop => {}
             Event::TaskFinished { task, result } => {
