@@ -14,7 +14,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::support::{Client, PAST_COALESCE, STUCK_AFTER, tools::skipped, wait_until};
+use crate::support::{
+    Client, PAST_COALESCE, STUCK_AFTER,
+    tools::{skipped, tool},
+    wait_until,
+};
 
 /// A running example, in a directory of its own; killed on drop.
 struct Example {
@@ -34,6 +38,17 @@ impl Example {
     }
 
     fn start_in(name: &str, folder: TempDir) -> Option<Self> {
+        Self::start_with(name, folder, |command, address| {
+            // The second one is for an example with an admin server.
+            command.arg(SocketAddr::new(address.ip(), 8081).to_string());
+        })
+    }
+
+    fn start_with(
+        name: &str,
+        folder: TempDir,
+        add_arguments: impl FnOnce(&mut Command, SocketAddr),
+    ) -> Option<Self> {
         let programs = Path::new(env!("CARGO_BIN_EXE_graceful-exit")).parent().expect("a folder");
         let program = programs.join("examples").join(name);
         if !program.is_file() {
@@ -46,9 +61,8 @@ impl Example {
         let address = Ipv4Addr::new(127, 128 | (high & 0x7f), low, NEXT.fetch_add(1, Ordering::Relaxed));
         let address = SocketAddr::from((address, 8080));
         let mut command = Command::new(program);
-        // The second one is for an example with an admin server.
-        let admin = SocketAddr::new(address.ip(), 8081);
-        command.arg(address.to_string()).arg(admin.to_string()).current_dir(folder.path());
+        command.arg(address.to_string()).current_dir(folder.path());
+        add_arguments(&mut command, address);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let (send, lines) = mpsc::channel();
         let stdout = child.stdout.take().expect("a pipe");
@@ -222,6 +236,80 @@ fn database_pool() {
 }
 
 #[test]
+fn streams() {
+    let Some(example) = Example::start("streams") else { return };
+    let mut events = example.send("/events");
+    assert_eq!(events.read_head().expect("a head").0, 200);
+    assert_eq!(events.read_chunk().expect("a chunk").as_deref(), Some(&b"data: 0\n\n"[..]));
+    let mut websocket = Client::connect(example.address);
+    let upgrade = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    websocket.send("GET", "/ws", &upgrade).expect("the request is sent");
+    assert_eq!(websocket.read_head().expect("a head").0, 101);
+    example.signal();
+    // FIN, close, two bytes: 1001.
+    assert_eq!(websocket.read_bytes(4).expect("a frame"), [0x88, 2, 0x03, 0xe9]);
+    while let Some(event) = events.read_chunk().expect("it ends after a whole event") {
+        assert!(event.ends_with(b"\n\n"));
+    }
+    assert_eq!(example.end().0, Some(0));
+}
+
+#[test]
+fn http2() {
+    let (Some(curl), Some(example)) = (tool("curl", "the example http2"), Example::start("http2")) else {
+        return;
+    };
+    let mut client = Command::new(curl);
+    client.args(["--silent", "--http2-prior-knowledge", &format!("http://{}/slow", example.address)]);
+    let client = client.stdout(Stdio::piped()).spawn().expect("curl starts");
+    wait_until("the stream is read", || connections(example.address) == 1);
+    thread::sleep(PAST_COALESCE);
+    example.signal();
+    let answer = client.wait_with_output().expect("curl ends");
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "done over HTTP/2.0\n");
+    assert_eq!(example.end().0, Some(0));
+}
+
+#[test]
+fn tls() {
+    let Some(curl) = tool("curl", "the example tls") else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(folder.path().join("cert.pem"), own.cert.pem()).expect("a file");
+    std::fs::write(folder.path().join("key.pem"), own.signing_key.serialize_pem()).expect("a file");
+    let Some(example) = Example::start_with("tls", folder, |command, _| {
+        command.args(["cert.pem", "key.pem"]);
+    }) else {
+        return;
+    };
+    let mut client = Command::new(curl);
+    let resolve = format!("localhost:{}:{}", example.address.port(), example.address.ip());
+    client.args(["--silent", "--show-error", "--cacert", "cert.pem", "--resolve", &resolve]);
+    client.arg(format!("https://localhost:{}/", example.address.port())).current_dir(example.folder.path());
+    let answer = client.output().expect("curl runs");
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "hello over https and HTTP/2.0\n", "{answer:?}");
+    example.signal();
+    assert_eq!(example.end().0, Some(0));
+}
+
+/// The number of established connections to a server.
+fn connections(server: SocketAddr) -> usize {
+    let SocketAddr::V4(address) = server else { return 0 };
+    let local = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux's table of connections");
+    let established = |line: &&str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        fields[1] == local && fields[3] == "01"
+    };
+    table.lines().skip(1).filter(established).count()
+}
+
+#[test]
 fn after_run() {
     let Some(example) = Example::start("after_run") else { return };
     assert_eq!(example.get("/"), "hello\n");
@@ -251,7 +339,8 @@ fn every_example_is_run() {
     {
         let name = entry.path().file_stem().expect("a name").to_string_lossy().into_owned();
         // Its own tests run with `cargo test`.
-        let is_run = name == "shutdown_test" || here.contains(&format!("Example::start(\"{name}\")"));
+        let is_run = name == "shutdown_test"
+            || ["", "_with"].iter().any(|how| here.contains(&format!("Example::start{how}(\"{name}\"")));
         assert!(is_run, "{name}");
     }
 }
