@@ -88,11 +88,12 @@ impl Fault {
             | Self::FullPipe
             | Self::ReaderLeft
             | Self::FewDescriptors
-            | Self::DescriptorsTaken
             // It may have ended before it is killed.
             | Self::Killed => &[0],
             // The drain timeout may have passed meanwhile.
             Self::Stopped => &[0, 3],
+            // Clients that wait in the queue are let in one by one, as descriptors become free: `stop_timeout` may pass.
+            Self::DescriptorsTaken => &[0, 3],
             Self::WorkerBlocked
             | Self::HalfABody
             | Self::SlowReader
@@ -264,21 +265,19 @@ impl Chain {
             }
             _ => {}
         }
-        // Lets the bytes arrive before the signal, unless the fault wants them together.
-        let arrives = matches!(
-            fault,
-            Fault::WorkerBlocked
-                | Fault::HalfABody
-                | Fault::SlowReader
-                | Fault::SecondSignal
-                | Fault::KilledAfterTheCheckpoint
-                | Fault::DescriptorsTaken
-        );
-        thread::sleep(if arrives {
-            Duration::from_millis(50)
-        } else {
-            random.time_below(Duration::from_millis(5))
-        });
+        // A request that the fault is about is in flight before the signal comes.
+        let path = match fault {
+            Fault::WorkerBlocked => Some("/chaos/block"),
+            Fault::HalfABody => Some("/cache/half"),
+            Fault::SlowReader => Some("/stream"),
+            Fault::SecondSignal | Fault::KilledAfterTheCheckpoint => Some("/slow"),
+            _ => None,
+        };
+        if let Some(path) = path {
+            let shown = format!("\"path\":\"{path}\"");
+            wait_until("it is in flight", || Client::get(app.admin, "/status").text().contains(&shown));
+        }
+        thread::sleep(random.time_below(Duration::from_millis(5)));
         if fault == Fault::Killed {
             if random.below(2) == 0 {
                 kill(app.id(), libc::SIGTERM);
