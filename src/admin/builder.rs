@@ -45,7 +45,8 @@ impl Admin {
         }
     }
 
-    /// The bearer token that `POST /shutdown` needs: at least 16 characters that cannot be guessed.
+    /// The bearer token that `POST /shutdown` needs: at least 16 characters that cannot be guessed. An
+    /// empty one matches nothing.
     ///
     /// Without one, the exit can be started from this machine alone: by a request from a loopback address, for
     /// localhost or a loopback address, that shows no sign of a proxy and comes from no page of another origin. Over a

@@ -138,6 +138,14 @@ fn with_a_token_the_token_alone_decides() {
     let twice = (AUTHORIZATION, format!("Bearer {TOKEN}"));
     assert_eq!(with_token(far().append_header(twice.clone()).append_header(twice)), Err(Refusal::TokenWrong));
     assert_eq!(with_token(local().insert_header((HOST, "localhost"))), Err(Refusal::TokenMissing));
+    let mut empty = Access::default();
+    empty.set_token(String::new());
+    let request = local().insert_header((HOST, "localhost")).insert_header((AUTHORIZATION, "Bearer "));
+    assert_eq!(
+        empty.check_shutdown(&request.to_http_request()),
+        Err(Refusal::TokenWrong),
+        "an empty token opens nothing"
+    );
 }
 
 fn read(access: &Access, request: TestRequest, headers: &[(&str, &str)]) -> Result<(), Refusal> {
