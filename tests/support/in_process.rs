@@ -18,7 +18,7 @@ impl InProcess {
     pub(crate) fn start(exit: GracefulExit) -> Self {
         let handle = exit.handle();
         let thread = thread::spawn(move || exit.run_blocking());
-        let address = || Some(handle.addrs("web").first()?.tcp()?);
+        let address = || handle.addrs("web").first()?.tcp();
         wait_until("it serves", || address().is_some() && handle.is_ready());
         Self { address: address().expect("it is bound"), handle, thread }
     }

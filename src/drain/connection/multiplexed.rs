@@ -25,7 +25,7 @@ impl Connection {
         self.with(|streams| streams.begin(stream));
     }
 
-    /// END_STREAM or RST_STREAM has been written.
+    /// `END_STREAM` or `RST_STREAM` has been written.
     pub(crate) fn stream_written(&self, stream: u32) {
         self.with(|streams| streams.write_end(stream));
     }

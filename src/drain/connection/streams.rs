@@ -155,7 +155,7 @@ impl<R> StreamTable<R> {
         }
     }
 
-    /// The stream's last frame has been written: END_STREAM or RST_STREAM.
+    /// The stream's last frame has been written: `END_STREAM` or `RST_STREAM`.
     pub(super) fn write_end(&mut self, id: u32) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         match stream.state {

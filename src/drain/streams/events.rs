@@ -22,7 +22,7 @@ enum Line {
 
 impl EventScanner {
     /// Returns true if the stream may end here: no event has begun and not ended.
-    pub(super) fn at_boundary(&self) -> bool {
+    pub(super) fn at_boundary(self) -> bool {
         self.line == Line::Start && !self.in_event
     }
 

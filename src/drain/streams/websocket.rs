@@ -73,10 +73,10 @@ impl MessageScanner {
     }
 
     fn payload_length(&self) -> u64 {
-        let [_, short, a, b, c, d, e, f, g, h, ..] = self.header;
-        match short & !MASKED {
-            126 => u16::from_be_bytes([a, b]).into(),
-            127 => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte));
+        match self.header[1] & !MASKED {
+            126 => number(&self.header[2..4]),
+            127 => number(&self.header[2..10]),
             short => short.into(),
         }
     }
@@ -94,11 +94,11 @@ mod tests {
         match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
             (Ok(length @ ..126), _) => bytes.push(mask | length),
             (_, Ok(length)) => {
-                bytes.push(mask | 126);
+                bytes.push(mask + 126);
                 bytes.extend(length.to_be_bytes());
             }
             _ => {
-                bytes.push(mask | 127);
+                bytes.push(mask + 127);
                 bytes.extend((payload.len() as u64).to_be_bytes());
             }
         }

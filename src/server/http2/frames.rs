@@ -37,7 +37,7 @@ pub(super) enum Frame {
     Data { stream: u32, ends_stream: bool },
     /// HEADERS and all of its CONTINUATION frames: a request's, a response's or trailers.
     Headers { stream: u32, ends_stream: bool },
-    /// RST_STREAM.
+    /// `RST_STREAM`.
     Reset { stream: u32 },
     /// PING.
     Ping { is_ack: bool, payload: [u8; 8] },
@@ -73,7 +73,7 @@ pub(super) struct FrameScanner {
     block: Option<Block>,
 }
 
-/// A header block whose END_HEADERS has not come yet.
+/// A header block whose `END_HEADERS` has not come yet.
 #[derive(Clone, Copy, Debug)]
 struct Block {
     stream: u32,
@@ -167,7 +167,7 @@ impl FrameScanner {
         let [_, _, _, kind, flags, id @ ..] = self.header;
         let stream = u32::from_be_bytes(id) & MAX_STREAM;
         let ends_stream = flags & code::END_STREAM != 0;
-        let [a, b, c, d, e, f, g, h] = self.payload;
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte));
         match kind {
             code::DATA => Some(Frame::Data { stream, ends_stream }),
             code::HEADERS => {
@@ -182,8 +182,8 @@ impl FrameScanner {
             code::RST_STREAM => Some(Frame::Reset { stream }),
             code::PING => Some(Frame::Ping { is_ack: flags & code::ACK != 0, payload: self.payload }),
             code::GOAWAY => Some(Frame::GoAway {
-                last_stream: u32::from_be_bytes([a, b, c, d]) & MAX_STREAM,
-                error: u32::from_be_bytes([e, f, g, h]),
+                last_stream: number(&self.payload[..4]) & MAX_STREAM,
+                error: number(&self.payload[4..]),
             }),
             _ => Some(Frame::Other),
         }

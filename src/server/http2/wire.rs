@@ -44,7 +44,7 @@ pub(in crate::server) enum Ending {
 pub(in crate::server) trait StreamEvents {
     /// A request's head has been read, or trailers.
     fn begin(&self, stream: u32);
-    /// END_STREAM or RST_STREAM has been written.
+    /// `END_STREAM` or `RST_STREAM` has been written.
     fn write_end(&self, stream: u32);
     /// All that was written is with the kernel.
     fn flush(&self);
