@@ -7,4 +7,5 @@ mod crowd;
 mod failure;
 mod in_flight;
 mod keep_alive_grace;
+mod methods;
 mod service;

@@ -1,0 +1,249 @@
+//! `HttpServer`'s methods under their own names, and how connections are shared among workers.
+
+use std::{
+    collections::BTreeMap,
+    net::{Shutdown, SocketAddr, TcpListener},
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse,
+    rt::{System, net::TcpStream},
+    web,
+};
+use graceful_exit::{ExitHandle, GracefulExit, Outcome, Report, Server};
+
+use super::service::{MS, Service};
+use crate::support::{Client, wait_until};
+
+/// What a handler can tell of its connection and its server.
+struct Peer {
+    nodelay: bool,
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/worker", web::get().to(|| async { format!("{:?}", thread::current().id()) }))
+        .route(
+            "/block",
+            web::get().to(|| async {
+                thread::sleep(1500 * MS);
+                "blocked"
+            }),
+        )
+        .route(
+            "/host",
+            web::get().to(|request: HttpRequest| async move { request.app_config().host().to_owned() }),
+        )
+        .route(
+            "/nodelay",
+            web::get().to(|request: HttpRequest| async move {
+                request.conn_data::<Peer>().map_or_else(String::new, |peer| peer.nodelay.to_string())
+            }),
+        )
+        .route(
+            "/blocking/{count}",
+            web::get().to(|count: web::Path<usize>| async move {
+                let (begun, most) =
+                    (std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)), count.into_inner());
+                let jobs: Vec<_> = (0..most)
+                    .map(|_| {
+                        let begun = begun.clone();
+                        web::block(move || {
+                            begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                            thread::sleep(200 * MS);
+                        })
+                    })
+                    .collect();
+                actix_web::rt::time::sleep(100 * MS).await;
+                drop(jobs);
+                HttpResponse::Ok().body(begun.load(std::sync::atomic::Ordering::SeqCst).to_string())
+            }),
+        );
+}
+
+/// A server as a test wants it, on a free port.
+struct Running {
+    exit: ExitHandle,
+    run: JoinHandle<Report>,
+}
+
+impl Running {
+    fn start(server: impl FnOnce(Server) -> Server + Send + 'static) -> Self {
+        let (sender, handle) = mpsc::channel();
+        let run = thread::spawn(move || {
+            System::new().block_on(async move {
+                let server = server(Server::new("web", || App::new().configure(routes)));
+                let builder = GracefulExit::builder().signals(Vec::new()).ends_process(false).server(server);
+                sender.send(builder.handle()).expect("the test waits for it");
+                builder.run().await.expect("it starts")
+            })
+        });
+        let exit = handle.recv().expect("it starts");
+        let running = Self { exit, run };
+        wait_until("it serves", || running.exit.is_ready());
+        running
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.exit.addrs("web").first().and_then(graceful_exit::Address::tcp).expect("it listens on TCP")
+    }
+
+    fn stop(self) {
+        self.exit.stop("test");
+        assert_eq!(self.run.join().expect("no panic").outcome, Outcome::Clean);
+    }
+}
+
+fn worker_of(client: &mut Client) -> String {
+    client.send("GET", "/worker", &[]).expect("it is open");
+    client.read().expect("it is answered").text()
+}
+
+/// How many connections the worker with the most has more than the one with the least.
+fn spread(clients: &mut [Client], workers: usize) -> usize {
+    let mut counts = BTreeMap::new();
+    for client in clients {
+        *counts.entry(worker_of(client)).or_insert(0_usize) += 1;
+    }
+    assert_eq!(counts.len(), workers, "{counts:?}");
+    counts.values().max().expect("one") - counts.values().min().expect("one")
+}
+
+#[test]
+fn a_burst_of_connections_is_shared_equally_and_so_is_one_after_half_of_them_have_closed() {
+    for workers in [2, 4, 8] {
+        let running = Running::start(move |server| server.workers(workers).bind("127.0.0.1:0"));
+        let address = running.address();
+        let mut clients: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();
+        assert!(spread(&mut clients, workers) <= 1);
+        for mut client in clients.drain(100..) {
+            client.socket().shutdown(Shutdown::Write).expect("it is open");
+            assert!(client.is_closed());
+        }
+        // A worker that answers has counted out what it closed before.
+        assert!(spread(&mut clients, workers) <= 1);
+        clients.extend((0..100).map(|_| Client::connect(address)));
+        assert!(spread(&mut clients, workers) <= 1);
+        drop(clients);
+        running.stop();
+    }
+}
+
+#[test]
+fn a_blocked_worker_gets_no_connection_while_another_is_free() {
+    let running = Running::start(|server| server.workers(2).bind("127.0.0.1:0"));
+    let mut blocked = Client::connect(running.address());
+    let worker = worker_of(&mut blocked);
+    blocked.send("GET", "/block", &[]).expect("it is open");
+    for _ in 0..50 {
+        let mut client = Client::connect(running.address());
+        assert_ne!(worker_of(&mut client), worker);
+    }
+    // All of these were answered while it was blocked: its own answer comes last.
+    blocked.socket().set_nonblocking(true).expect("it is open");
+    assert!(blocked.socket().peek(&mut [0]).is_err(), "it was not blocked for long enough");
+    blocked.socket().set_nonblocking(false).expect("it is open");
+    assert_eq!(blocked.read().expect("it is answered").text(), "blocked");
+    drop(blocked);
+    running.stop();
+}
+
+#[test]
+fn more_connections_than_max_connections_wait_until_one_closes() {
+    let running = Running::start(|server| server.workers(1).max_connections(2).bind("127.0.0.1:0"));
+    let mut clients: Vec<_> = (0..2).map(|_| Client::connect(running.address())).collect();
+    clients.iter_mut().for_each(|client| drop(worker_of(client)));
+    let mut third = Client::connect(running.address());
+    third.send("GET", "/worker", &[]).expect("it is in the queue");
+    third.socket().set_read_timeout(Some(200 * MS)).expect("it is open");
+    assert!(third.read_head().is_err(), "it was served beside two others");
+    third.socket().set_read_timeout(None).expect("it is open");
+    clients.pop();
+    assert_eq!(third.read().expect("it is answered").status, 200);
+    drop((clients, third));
+    running.stop();
+}
+
+#[test]
+fn options_of_connections_reach_them() {
+    let running = Running::start(|server| {
+        server
+            .workers(1)
+            .worker_max_blocking_threads(3)
+            .backlog(16)
+            .tcp_nodelay(true)
+            .server_hostname("example.org")
+            .h1_write_buffer_size(1)
+            .h2_initial_window_size(1 << 16)
+            .h2_initial_connection_window_size(1 << 20)
+            .max_connection_rate(1)
+            .tls_handshake_timeout(1000 * MS)
+            .client_disconnect_timeout(1000 * MS)
+            .on_connect(|io, data| {
+                let nodelay = io.downcast_ref::<TcpStream>().and_then(|socket| socket.nodelay().ok());
+                data.insert(Peer { nodelay: nodelay.unwrap_or_default() });
+            })
+            .bind("127.0.0.1:0")
+    });
+    let address = running.address();
+    assert_eq!(Client::get(address, "/host").text(), "example.org");
+    assert_eq!(Client::get(address, "/nodelay").text(), "true");
+    assert_eq!(Client::get(address, "/blocking/10").text(), "3");
+    running.stop();
+}
+
+#[test]
+fn a_connection_is_kept_for_as_long_as_keep_alive_says() {
+    let service = Service::start_with(|server| server.keep_alive(200 * MS), |exit| exit);
+    let mut kept = service.kept_alive();
+    assert!(kept.is_closed());
+    assert_eq!(service.stop().outcome, Outcome::Clean);
+}
+
+#[test]
+fn one_address_of_a_name_that_can_be_bound_is_enough_and_none_is_an_error_of_run() {
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let used = holder.local_addr().expect("an address");
+    let free: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let server = Server::new("web", App::new).bind(&[used, free][..]);
+    assert_eq!(server.addrs().len(), 1);
+    assert_ne!(server.addrs()[0].port(), 0);
+
+    let server = Server::new("web", App::new).bind(used);
+    assert_eq!(server.addrs(), []);
+    let builder = GracefulExit::builder().signals(Vec::new()).ends_process(false).server(server);
+    let error = System::new().block_on(builder.run()).expect_err("the port is taken");
+    assert!(error.to_string().contains(&used.to_string()), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn unix_sockets_are_served_with_their_mode_and_go_away_at_the_exit() {
+    use std::{
+        io::{Read, Write},
+        os::unix::{
+            fs::PermissionsExt,
+            net::{UnixListener, UnixStream},
+        },
+    };
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let (bound, given) = (folder.path().join("bound.sock"), folder.path().join("given.sock"));
+    let (path, listener) = (bound.clone(), UnixListener::bind(&given).expect("it is bound"));
+    let running = Running::start(move |server| server.bind_uds(path).uds_mode(0o600).listen_uds(listener));
+    let addresses: Vec<_> = running.exit.addrs("web").iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, [&bound, &given].map(|path| format!("unix:{}", path.display())));
+    let mode = std::fs::metadata(&bound).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    for path in [&bound, &given] {
+        let mut client = UnixStream::connect(path).expect("it listens");
+        client.write_all(b"GET /host HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it is open");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("it is answered");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("localhost"), "{answer}");
+    }
+    running.stop();
+    assert!(!bound.exists() && given.exists(), "it removes its own alone");
+}
