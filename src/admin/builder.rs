@@ -14,7 +14,11 @@ use super::{
     routes::{self, State},
     status::{LineSource, StatusSource},
 };
-use crate::{ExitHandle, Language, Server, Stop};
+use crate::{
+    exit::ExitHandle,
+    locale::Language,
+    server::{Server, Stop},
+};
 
 /// The admin routes of one exit, and who may use them.
 #[derive(Clone)]

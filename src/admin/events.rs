@@ -14,7 +14,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::status::StatusSource;
-use crate::{ExitHandle, report::Status, sequence::PhaseKind};
+use crate::{exit::ExitHandle, report::Status, sequence::PhaseKind};
 
 /// What all event streams share: the latest status, and the number of streams that may be open.
 ///

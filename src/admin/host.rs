@@ -53,7 +53,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
 
 /// True for a name that a stranger can own, and so can point at this server's address after a browser has loaded a page
 /// from it (DNS rebinding). Addresses, names of one label, and names under what is never delegated to the public are
-/// not: nobody else can own them.
+/// not: no stranger can own them.
 pub(super) fn is_foreign(host: &str) -> bool {
     const NEVER_DELEGATED: [&str; 9] =
         ["localhost", "local", "internal", "svc", "localdomain", "lan", "home.arpa", "intranet", "corp"];

@@ -22,7 +22,7 @@ use super::{
     refusals::Refusals,
 };
 use crate::{
-    ExitHandle,
+    exit::ExitHandle,
     report::{MemberStatus, PreviousExit, Status},
     sequence::PhaseKind,
 };

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{access::Access, events::StreamEnd};
 use crate::{
-    Language,
+    locale::Language,
     sequence::{EndedBy, Outcome, PhaseKind, TaskStatus},
 };
 

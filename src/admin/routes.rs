@@ -24,7 +24,7 @@ use super::{
     refusals::{Cause, Refusals},
     status::StatusSource,
 };
-use crate::{ExitHandle, Language, drain::Connection};
+use crate::{drain::Connection, exit::ExitHandle, locale::Language};
 
 /// What the routes work on.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{ExitHandle, report::Status};
+use crate::{exit::ExitHandle, report::Status};
 
 /// Where the status comes from. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -221,7 +221,7 @@ impl GracefulExit {
     }
 
     /// Ends the process at the exit's end from the supervisor's own thread, as [`Report::exit`](crate::Report::exit) would: sooner than that
-    /// by the time which it takes to wake whoever awaits [`GracefulExit::run`]. That does not resolve then, and
+    /// by the time that it takes to wake the task that awaits [`GracefulExit::run`]. That does not resolve then, and
     /// nothing after it runs.
     pub fn exits_at_once(mut self) -> Self {
         self.on_finish = OnFinish::Exit;

@@ -46,13 +46,13 @@ fn assert_ended_in(report: &Report, phase: PhaseKind, by: EndedBy) {
     let last = report.phases.last().expect("a phase");
     assert_eq!((last.kind, last.ended_by), (phase, by));
     let of = |reports: &[MemberReport]| reports[0].status;
-    let fate = |kind: PhaseKind| match kind.cmp(&phase) {
+    let expected = |kind: PhaseKind| match kind.cmp(&phase) {
         std::cmp::Ordering::Less => TaskStatus::Done,
         std::cmp::Ordering::Equal => TaskStatus::CutOff,
         std::cmp::Ordering::Greater => TaskStatus::NotStarted,
     };
-    assert_eq!(of(&report.callbacks), fate(PhaseKind::Callbacks));
-    assert_eq!(of(&report.resources), fate(PhaseKind::Release));
+    assert_eq!(of(&report.callbacks), expected(PhaseKind::Callbacks));
+    assert_eq!(of(&report.resources), expected(PhaseKind::Release));
 }
 
 #[actix_rt::test]

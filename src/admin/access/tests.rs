@@ -186,7 +186,7 @@ fn no_page_whose_name_was_rebound_to_this_address_may_read() {
         ("sec-fetch-site", "same-origin"),
     ] {
         assert_eq!(read(&access, far(), &[host, browser]), Err(Refusal::ForeignHost), "{browser:?}");
-        // By the server's address, or a name that nobody else can own, a browser may.
+        // By the server's address, or a name that no stranger can own, a browser may.
         for host in ["10.0.0.7:8081", "app:8081", "app.internal"] {
             assert_eq!(read(&access, far(), &[("host", host), browser]), Ok(()), "{host}");
         }
