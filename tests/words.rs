@@ -52,8 +52,7 @@ fn every_rust_file_begins_with_what_it_is() {
     let rust = files
         .iter()
         .filter(|(name, _)| Path::new(name).extension().is_some_and(|extension| extension == "rs"));
-    let without: Vec<_> =
-        rust.filter(|(_, text)| !text.starts_with("//! ")).map(|(name, _)| name).collect();
+    let without: Vec<_> = rust.filter(|(_, text)| !text.starts_with("//! ")).map(|(name, _)| name).collect();
     assert!(without.is_empty(), "no `//!` at the beginning of {without:#?}");
 }
 

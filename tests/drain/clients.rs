@@ -9,7 +9,7 @@ use std::{
 use graceful_exit::Outcome;
 
 use super::service::{MS, Service};
-use crate::support::{Client, Response, wait_until};
+use crate::support::{Response, wait_until};
 
 #[track_caller]
 fn assert_rejected(response: &Response) {

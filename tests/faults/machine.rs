@@ -1,10 +1,9 @@
 //! A machine without descriptors, disk space or memory, or whose clock jumps.
 
 use std::{
-    env,
     fs::{self, Permissions},
     os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     thread,
     time::Duration,
@@ -15,7 +14,7 @@ use super::{
     stage::{self, BROUGHT_IN, Disk, GRACE, Watch, descriptors, put, stored},
     system,
 };
-use crate::support::{App, Client, folder, wait_until};
+use crate::support::{App, Client, folder};
 
 #[test]
 fn thirty_two_descriptors_left() {
