@@ -202,7 +202,7 @@ impl Owner {
     fn save(&mut self) -> Result<(), NotSaved> {
         let Some(taken) = self.memory.change(Memory::take) else { return Ok(()) };
         let (entries, bytes) = self.memory.lock().size();
-        let had_spool = self.spool.is_occupied();
+        let has_older_spool = self.spool.is_occupied();
         let is_lost = self.spool.is_lost();
         let saved = if is_lost || self.spool.is_outdated(entries, bytes) {
             let all = self.memory.lock().all_for_spool();
@@ -220,7 +220,7 @@ impl Owner {
             memory.has_spool = has_spool;
             if saved.is_ok() { memory.spooled() } else { memory.untake() }
         });
-        saved.map_err(|error| NotSaved { error: Arc::new(error), has_older_spool: had_spool })
+        saved.map_err(|error| NotSaved { error: Arc::new(error), has_older_spool })
     }
 
     fn clear(&mut self) -> Result<(), SpoolError> {

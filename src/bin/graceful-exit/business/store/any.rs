@@ -23,7 +23,7 @@ enum Reader {
 
 #[derive(Debug)]
 enum Writer {
-    Sqlite(sqlite::Writer),
+    Sqlite(Box<sqlite::Writer>),
     Postgres(Box<postgres::Writer>),
 }
 
@@ -46,7 +46,7 @@ impl Store {
         let (name, reader, writer) = match url.split_once(':') {
             Some(("sqlite", _)) => {
                 let (reader, writer) = sqlite::open(url).await?;
-                (url.to_owned(), Reader::Sqlite(reader), Writer::Sqlite(writer))
+                (url.to_owned(), Reader::Sqlite(reader), Writer::Sqlite(Box::new(writer)))
             }
             Some(("postgres" | "postgresql", _)) => {
                 let (name, reader, writer) = postgres::open(url).await?;
