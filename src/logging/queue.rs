@@ -112,7 +112,7 @@ pub(super) fn write_all(
     lost: impl Fn(u64) -> String,
     complain: impl Fn(&io::Error),
 ) {
-    let mut output = Output { output, works: true, torn: false, complain };
+    let mut output = Output { sink: output, works: true, torn: false, complain };
     // Lines that were lost, and whose loss has not been said.
     let mut unreported = 0;
     loop {
@@ -148,7 +148,7 @@ fn piece(lines: &[String]) -> usize {
 }
 
 struct Output<W, C> {
-    output: W,
+    sink: W,
     /// False after an error, until something is written again.
     works: bool,
     /// A line broke off; the next one does not go on in it.
@@ -169,13 +169,12 @@ impl<W: Write, C: Fn(&io::Error)> Output<W, C> {
             text.push('\n');
         }
         let mut written = 0;
-        let result = write_bytes(&mut self.output, text.as_bytes(), &mut written);
-        let whole =
-            text.as_bytes()[..written].iter().filter(|byte| **byte == b'\n').count().saturating_sub(torn);
+        let result = write_bytes(&mut self.sink, text.as_bytes(), &mut written);
+        let whole = text.as_bytes()[..written].split(|byte| *byte == b'\n').skip(1 + torn).count();
         if written > 0 {
             self.torn = text.as_bytes()[written - 1] != b'\n';
         }
-        match result.and_then(|()| self.output.flush()) {
+        match result.and_then(|()| self.sink.flush()) {
             Ok(()) => self.works = true,
             Err(error) => {
                 if mem::replace(&mut self.works, false) {

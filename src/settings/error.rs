@@ -38,7 +38,7 @@ pub(super) enum Cause {
     Refused {
         key: &'static str,
         value: String,
-        refusal: Refusal,
+        refusal: Box<Refusal>,
         allowed: fn(Language) -> String,
         source: Source,
     },
@@ -143,7 +143,10 @@ impl Error for Mistake {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0 {
             Cause::Unreadable { error, .. } => Some(error),
-            Cause::Refused { refusal: Refusal::Signal { error, .. }, .. } => Some(error),
+            Cause::Refused { refusal, .. } => match &**refusal {
+                Refusal::Signal { error, .. } => Some(error),
+                _ => None,
+            },
             _ => None,
         }
     }

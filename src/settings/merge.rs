@@ -61,7 +61,7 @@ impl Merge {
                         return self.wrong(Cause::Refused {
                             key: known.name,
                             value: shown(known.name, &as_it_stands()),
-                            refusal: Refusal::UnclosedQuote,
+                            refusal: Box::new(Refusal::UnclosedQuote),
                             allowed: |language| language.settings_quoted().to_owned(),
                             source: source.clone(),
                         });
@@ -89,7 +89,7 @@ impl Merge {
                 Err(refusal) => self.wrong(Cause::Refused {
                     key: known.name,
                     value: shown(known.name, value),
-                    refusal,
+                    refusal: Box::new(refusal),
                     allowed: known.allowed,
                     source: source(span),
                 }),
@@ -131,7 +131,7 @@ impl Merge {
         for (key, refusal, allowed) in wrong {
             let value = keys::find(key).map(|key| (key.show)(&self.settings).to_string()).unwrap_or_default();
             let source = self.sources.get(key).cloned().unwrap_or(Source::Default);
-            self.wrong(Cause::Refused { key, value, refusal, allowed, source });
+            self.wrong(Cause::Refused { key, value, refusal: Box::new(refusal), allowed, source });
         }
     }
 }

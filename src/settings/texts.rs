@@ -35,7 +35,7 @@ impl Kind for File {
     type Value = PathBuf;
 
     fn read(&self, value: &DeValue<'_>) -> Result<PathBuf, Refusal> {
-        path(value).flatten().ok_or(Refusal::NotAllowed)
+        path(value).filter(|path| !path.as_os_str().is_empty()).ok_or(Refusal::NotAllowed)
     }
 
     fn show(&self, value: &PathBuf) -> Shown {
@@ -54,7 +54,9 @@ impl Kind for OptionalFile {
     type Value = Option<PathBuf>;
 
     fn read(&self, value: &DeValue<'_>) -> Result<Option<PathBuf>, Refusal> {
-        path(value).ok_or(Refusal::NotAllowed)
+        path(value)
+            .map(|path| Some(path).filter(|path| !path.as_os_str().is_empty()))
+            .ok_or(Refusal::NotAllowed)
     }
 
     fn show(&self, value: &Option<PathBuf>) -> Shown {
@@ -127,7 +129,7 @@ fn or_none(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
-/// None where it is no path, and none inside where it is empty.
-fn path(value: &DeValue<'_>) -> Option<Option<PathBuf>> {
-    text(value).filter(|text| !text.contains('\0')).map(|text| or_none(text).map(PathBuf::from))
+/// The path, which may be empty. None if it is none that a system can open.
+fn path(value: &DeValue<'_>) -> Option<PathBuf> {
+    text(value).filter(|text| !text.contains('\0')).map(PathBuf::from)
 }

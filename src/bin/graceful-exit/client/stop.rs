@@ -85,16 +85,15 @@ async fn follow(target: &Target, mut events: Answer) -> ExitCode {
             ),
         );
     };
-    let verdict = match &view.verdict {
-        Some(verdict) => escaped(verdict).into_owned(),
-        None => {
-            let outcome = view.outcome.as_deref().unwrap_or_default();
-            say!(language,
-                en: "{outcome}, exit code {code}",
-                zh: "{outcome}，退出码 {code}",
-                zh_hant: "{outcome}，退出碼 {code}",
-            )
-        }
+    let verdict = if let Some(verdict) = &view.verdict {
+        escaped(verdict).into_owned()
+    } else {
+        let outcome = view.outcome.as_deref().unwrap_or_default();
+        say!(language,
+            en: "{outcome}, exit code {code}",
+            zh: "{outcome}，退出码 {code}",
+            zh_hant: "{outcome}，退出碼 {code}",
+        )
     };
     print(&format!("{verdict}\n"));
     ExitCode::from(code)
