@@ -152,8 +152,8 @@ impl Admin {
         // A client that has closed its side has gone, and its stream is free for another.
         server.stop(stop).h1_allow_half_closed(false).on_connect(Peer::note).always_answer(move |head| {
             match stop {
-                Stop::First => routes::is_stream(&head.method, head.uri.path()),
-                Stop::Last => routes::is_always_answered(&head.method, head.uri.path()),
+                Stop::First => routes::is_stream(&head.method, &routes::decoded(&head.uri)),
+                Stop::Last => routes::is_always_answered(&head.method, &routes::decoded(&head.uri)),
             }
         })
     }

@@ -1,16 +1,17 @@
 //! The admin server's routes.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix_web::{
     Error, HttpRequest, HttpResponse, Route,
-    dev::HttpServiceFactory,
+    dev::{HttpServiceFactory, Url},
     error::InternalError,
     guard,
-    http::{Method, header},
+    http::{Method, Uri, header},
     middleware::DefaultHeaders,
     web,
 };
@@ -42,6 +43,14 @@ pub(super) struct State {
 
 /// The paths that are answered to GET and HEAD.
 const READ_ONLY: [&str; 6] = ["/", "/events", "/healthz", "/readyz", "/status", "/metrics"];
+
+/// A request's path as the router has it: with `%65` read as `e`.
+pub(super) fn decoded(uri: &Uri) -> Cow<'_, str> {
+    match uri.path() {
+        path if path.contains('%') => Cow::Owned(Url::new(uri.clone()).path().to_owned()),
+        path => Cow::Borrowed(path),
+    }
+}
 
 /// True for requests that a server which closes last answers until it closes: the read-only routes, and
 /// `POST /shutdown`, which is then a repeated one and changes nothing.
@@ -221,4 +230,17 @@ fn text(mut response: actix_web::HttpResponseBuilder, body: &str) -> HttpRespons
         .content_type("text/plain; charset=utf-8")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .body(body.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_recognized_however_its_characters_are_written() {
+        for (written, meant) in [("/%65vents", "/events"), ("/events", "/events"), ("/a%2Fb", "/a%2Fb")] {
+            assert_eq!(decoded(&Uri::from_static(written)), meant);
+        }
+        assert!(is_stream(&Method::GET, &decoded(&Uri::from_static("/%65vents?x=%65"))));
+    }
 }
