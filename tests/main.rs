@@ -28,6 +28,8 @@ mod exit_codes;
 mod faults;
 #[cfg(feature = "http2")]
 mod http2;
+#[cfg(all(unix, feature = "app"))]
+mod http2_clients;
 mod layers;
 #[cfg(all(unix, feature = "app"))]
 mod page;

@@ -1,0 +1,73 @@
+//! The application over TLS and HTTP/2 with clients that people use, stopped while they wait for their answer.
+
+use std::{path::Path, process::Command, thread};
+
+use tempfile::TempDir;
+
+use crate::support::{App, stop, tools, wait_until};
+
+/// A certificate of `localhost` in files.
+fn certificate() -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    for (name, text) in [("tls.crt", made.cert.pem()), ("tls.key", made.signing_key.serialize_pem())] {
+        std::fs::write(directory.path().join(name), text).expect("it is written");
+    }
+    directory
+}
+
+/// Starts the application with it, and asks it to stop once a client is served. Returns what the client printed.
+fn stopped_meanwhile(directory: &TempDir, client: &Path, arguments: impl Fn(u16) -> Vec<String>) -> String {
+    let path = |name| directory.path().join(name).display().to_string();
+    let app = App::start(&[
+        &format!("servers.business.tls.certificate={}", path("tls.crt")),
+        &format!("servers.business.tls.key={}", path("tls.key")),
+    ]);
+    let mut command = Command::new(client);
+    command.args(arguments(app.business.port()));
+    let client = thread::spawn(move || command.output().expect("it runs"));
+    wait_until("the client is served", || app.status()["servers"][1]["in_flight"] != 0);
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    let output = client.join().expect("no panic");
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn curl_gets_its_answer_by_either_protocol() {
+    let Some(curl) = tools::tool("curl", "curl_gets_its_answer_by_either_protocol") else { return };
+    let directory = certificate();
+    for (flag, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
+        let trusted = directory.path().join("tls.crt").display().to_string();
+        let printed = stopped_meanwhile(&directory, &curl, |port| {
+            let url = format!("https://localhost:{port}/slow?ms=400");
+            ["-s", flag, "--cacert", &trusted, "-w", " %{http_code} %{http_version}", &url]
+                .map(str::to_owned)
+                .into()
+        });
+        assert_eq!(printed.replace('\n', ""), format!("done 200 {version}"));
+    }
+}
+
+#[test]
+fn nghttp_is_told_by_goaway_and_ping_and_gets_its_answer() {
+    let Some(nghttp) = tools::tool("nghttp", "nghttp_is_told_by_goaway_and_ping_and_gets_its_answer") else {
+        return;
+    };
+    let printed = stopped_meanwhile(&certificate(), &nghttp, |port| {
+        vec!["-nv".to_owned(), format!("https://localhost:{port}/slow?ms=400")]
+    });
+    let at = |what: &str| printed.find(what).unwrap_or_else(|| panic!("no {what} in {printed}"));
+    assert!(at("last_stream_id=2147483647, error_code=NO_ERROR") < at("send PING frame"), "{printed}");
+    assert!(at("send PING frame") < at(":status: 200"), "{printed}");
+}
+
+#[test]
+fn h2load_loses_no_stream() {
+    let Some(h2load) = tools::tool("h2load", "h2load_loses_no_stream") else { return };
+    let printed = stopped_meanwhile(&certificate(), &h2load, |port| {
+        let url = format!("https://localhost:{port}/slow?ms=400");
+        ["-n", "200", "-c", "4", "-m", "50", &url].map(str::to_owned).into()
+    });
+    assert!(printed.contains("0 failed, 0 errored, 0 timeout"), "{printed}");
+}
