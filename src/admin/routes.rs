@@ -180,9 +180,8 @@ async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpRes
         return Ok(text(HttpResponse::ServiceUnavailable(), "starting\n"));
     };
     // It ends by itself, and the last event has to be out before the process is gone.
-    if state.stream_end != StreamEnd::Rejecting
-        && let Some(connection) = request.conn_data::<Arc<Connection>>()
-    {
+    let outlives = state.stream_end != StreamEnd::Rejecting;
+    if let Some(connection) = request.conn_data::<Arc<Connection>>().filter(|_| outlives) {
         connection.pin_until_exit();
     }
     Ok(response.streaming(events))
