@@ -2,7 +2,7 @@
 //!
 //! - `arbiters`: threads with an event loop, started without a panic and stopped with their exit.
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
-//! - [`hard_stop`]: the guard, which ends the process when nothing else does.
+//! - [`hard_stop`]: a thread that ends the process when nothing else does.
 //! - `limits`: what happens at a limit of files or descriptors (on Unix).
 //! - [`descriptors`]: how many the process may have, and how many are left.
 //! - [`listener`]: accepting connections, and turning new ones away without resetting those in the queue.
@@ -14,7 +14,7 @@
 //!
 //! # Where platforms differ
 //!
-//! Whatever stands here for Linux alone does nothing elsewhere, or the next best thing, as its own documentation says.
+//! What is for Linux alone does nothing elsewhere, or the next best thing; its documentation says which.
 //!
 //! | what | where |
 //! |---|---|
@@ -25,7 +25,7 @@
 //! | Windows holds no event back: one that comes before the handlers are there ends the process | [`signals::block`] |
 //! | a fault is told from a request by codes that are not the same everywhere; Apple's kernel gives none for a TRAP (on arm64 also an ILL) that was sent: it counts as a fault | `is_own_end` in `signals/unix.rs` |
 //! | each C library has its own name for `errno` | `errno` in `signals/unix.rs` |
-//! | on Windows the guard calls `TerminateProcess`: an orderly end would end the guard first; and it says nothing, for a write to a console may wait | [`hard_stop`] |
+//! | on Windows the hard stop calls `TerminateProcess`: an orderly end would end its thread first; and it writes nothing, for a write to a console may wait | [`hard_stop`] |
 //! | Windows shares a port between two processes by the option with which Unix takes it over from a dead one: not set there | [`listener::bind`] |
 //! | only Linux can turn new connections away before the listening socket is closed; elsewhere it is closed at a moment when none comes | [`listener::refuse_new`], [`listener::shut`] |
 //! | systemd and its sockets are Unix's | `systemd.rs`, and `inherited.rs` of the application |
