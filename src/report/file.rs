@@ -20,6 +20,8 @@ use super::{
 const IN_PLACE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often it is tried again meanwhile.
 const IN_PLACE_RETRY: Duration = Duration::from_millis(5);
+/// What Kubernetes keeps of a container's termination log, in bytes.
+const TERMINATION_LOG_BYTES: usize = 4096;
 /// How many symbolic links are followed, as on Linux.
 const MAX_LINKS: usize = 40;
 
@@ -28,6 +30,9 @@ const MAX_LINKS: usize = 40;
 /// A regular file is replaced whole or not at all, by a file that was made beside it, new and under a random name. A
 /// symbolic link is followed. A device, a pipe, or a file that cannot be replaced, such as a bind mount or one in a
 /// read-only folder, is written in place and stays what it is.
+///
+/// A regular file below `/dev` is a container's termination log: Kubernetes keeps 4 KiB of it, so the report is
+/// shortened to that.
 ///
 /// The file is not synced to the disk: what it tells of is over when the process is, not when the machine is.
 #[derive(Debug)]
@@ -101,7 +106,10 @@ impl ReportFile {
     /// When it cannot be written; what was at the path before is still there then, unless it is written in place.
     pub fn write(mut self, report: &Report) -> io::Result<()> {
         self.is_settled = true;
-        let text = report.to_json();
+        let text = match is_termination_log(&self.path) {
+            true => report.to_json_within(TERMINATION_LOG_BYTES),
+            false => report.to_json(),
+        };
         match &mut self.target {
             Target::Replaced { temporary, file, marker } => {
                 let kept = keep_earlier(&self.path, self.keep);
@@ -178,6 +186,12 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
 fn is_a_descriptor(path: &Path) -> bool {
     const DESCRIPTORS: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
     cfg!(unix) && DESCRIPTORS.iter().any(|descriptors| path.starts_with(descriptors))
+}
+
+fn is_termination_log(path: &Path) -> bool {
+    path.starts_with("/dev")
+        && !is_a_descriptor(path)
+        && fs::metadata(path).is_ok_and(|found| found.is_file())
 }
 
 /// A new file beside `path`, under a name that cannot be guessed; no link is followed.

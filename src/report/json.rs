@@ -9,8 +9,11 @@ use std::{
 
 use serde::Serialize;
 
-use super::model::Report;
-use crate::locale::{escaped, is_misleading};
+use super::model::{MemberReport, Report};
+use crate::{
+    locale::{escaped, is_misleading},
+    sequence::TaskStatus,
+};
 
 /// The longest text that is read as a report.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
@@ -22,6 +25,52 @@ impl Report {
         let mut text = safe_json(self, serde_json::to_string_pretty);
         text.push('\n');
         text
+    }
+
+    /// The report in at most `limit` bytes: as compact text where that is enough, and otherwise shorter in steps, the
+    /// outcome, the reason and the verdict last.
+    pub(super) fn to_json_within(&self, limit: usize) -> String {
+        let text = self.to_json();
+        if text.len() <= limit {
+            return text;
+        }
+        let steps = [(usize::MAX, usize::MAX), (10, 300), (3, 150), (0, 150)];
+        let texts = steps.map(|(entries, characters)| {
+            let mut text = safe_json(&self.shortened(entries, characters), serde_json::to_string);
+            text.push('\n');
+            text
+        });
+        texts.into_iter().find(|text| text.len() <= limit).unwrap_or_default()
+    }
+
+    /// At most so many entries of each list, those first that did not go well, and so many characters of each text.
+    fn shortened(&self, entries: usize, characters: usize) -> Self {
+        let cut = |text: &str| text.chars().take(characters).collect::<String>();
+        let jobs = |jobs: &[MemberReport]| {
+            let mut jobs: Vec<_> = jobs.to_vec();
+            jobs.sort_by_key(|job| job.status == TaskStatus::Done);
+            jobs.truncate(entries);
+            for job in &mut jobs {
+                job.name = cut(&job.name);
+                job.error = job.error.as_deref().map(cut);
+            }
+            jobs
+        };
+        let mut servers: Vec<_> = self.servers.iter().take(entries).cloned().collect();
+        for server in &mut servers {
+            server.abandoned.truncate(entries);
+        }
+        Self {
+            reason: cut(&self.reason),
+            verdict: cut(&self.verdict),
+            phases: self.phases.iter().take(entries).cloned().collect(),
+            servers,
+            checkpoints: jobs(&self.checkpoints),
+            callbacks: jobs(&self.callbacks),
+            resources: jobs(&self.resources),
+            workers: jobs(&self.workers),
+            ..self.clone()
+        }
     }
 
     /// Reads the report in a file; at most 8 MiB are read.
@@ -105,6 +154,40 @@ impl Error for ReadError {
             Cause::Io(error) => Some(error),
             Cause::TooLarge => None,
             Cause::NotAReport(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(cut_off: usize) -> Report {
+        let request = r#"{"method":"GET","path":"/a/path/of/some/length","age_ms":5000}"#;
+        let text = format!(
+            r#"{{"outcome":"incomplete","reason":"SIGTERM","verdict":"Incomplete: {cut_off} requests were cut off",
+            "exit_code":3,"started_at":"2026-03-01T03:00:00.000Z","duration_ms":12,"phases":[],
+            "servers":[{{"name":"business","in_flight_at_start":{cut_off},"completed":0,"rejected":0,"abandoned":[{}]}}],
+            "checkpoints":[],"resources":[],
+            "callbacks":[{{"name":"quick","outcome":"done","duration_ms":1,"error":null}},
+            {{"name":"flush-cache","outcome":"failed","duration_ms":1,"error":"{}"}}]}}"#,
+            vec![request; cut_off].join(","),
+            "the disk is full ".repeat(cut_off)
+        );
+        serde_json::from_str(&text).expect("a report")
+    }
+
+    #[test]
+    fn a_report_is_shortened_to_a_limit_and_is_still_one() {
+        let short = report(1);
+        assert_eq!(short.to_json_within(4096), short.to_json(), "what fits stays as it is");
+        for cut_off in [40, 200, 20_000] {
+            let whole = report(cut_off);
+            let text = whole.to_json_within(4096);
+            assert!(text.len() <= 4096, "{} bytes", text.len());
+            let read: Report = serde_json::from_str(&text).expect("a report");
+            assert_eq!((read.outcome, read.verdict), (whole.outcome, whole.verdict));
+            assert!(read.callbacks.iter().any(|job| job.status == TaskStatus::Failed), "what failed is kept");
         }
     }
 }

@@ -248,3 +248,14 @@ fn a_file_that_cannot_be_replaced_is_written_in_place() -> Outcomes {
     assert_eq!(report("x").duration, Duration::from_millis(12));
     Ok(())
 }
+
+#[cfg(unix)]
+#[test]
+fn a_regular_file_below_dev_alone_is_a_termination_log() -> Outcomes {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("termination-log");
+    fs::write(&path, "")?;
+    assert!(!is_termination_log(&path) && !is_termination_log(Path::new("/dev/null")));
+    assert!(!is_termination_log(Path::new("/dev/stdout")));
+    Ok(())
+}
