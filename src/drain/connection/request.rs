@@ -69,6 +69,8 @@ impl Requests {
 
     /// A request begins. Returns its stream, if the connection speaks HTTP/2.
     pub(super) fn begin(&mut self, method: &Method, path: &str, counted: bool) -> Option<u32> {
+        #[cfg(not(feature = "http2"))]
+        let _ = counted;
         self.touch();
         self.is_endless = false;
         match &mut self.named {
