@@ -23,6 +23,8 @@
 //! - Requests take `duration`; an exit lasts `ready_delay`, then that long, at the most `drain`. Longer requests are cut.
 //! - `surge` instances are replaced at the same time, each successor first.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and milliseconds are far below 2^52")]
+
 use std::{process::ExitCode, time::Duration};
 
 /// What the model is given. Times in milliseconds.

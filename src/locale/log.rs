@@ -12,6 +12,7 @@ sentences! {
     }
 
     /// A line that was logged again and again was written once.
+    #[cfg(feature = "logging")]
     pub(crate) log_repeated(text: &str, more: u64) {
         en: "{text} ({more} more like this were left out)",
         zh: "{text}（另有 {more} 条同类信息已省略）",

@@ -18,7 +18,7 @@ pub fn have_no_pending_input(sockets: &[Number]) -> Vec<bool> {
     platform::have_no_pending_input(sockets)
 }
 
-/// The same of one socket. A listening one is have_no_pending_input when its accept queue is empty.
+/// The same of one socket. A listening socket has no pending input if its accept queue is empty.
 pub fn has_no_pending_input(socket: &impl AsSocket) -> bool {
     number(socket).is_some_and(|socket| have_no_pending_input(&[socket]) == [true])
 }

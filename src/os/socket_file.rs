@@ -37,33 +37,33 @@ impl Drop for SocketFile {
 /// `AddrInUse` if a process listens there, `AlreadyExists` if the file is no socket, and whatever else the system says.
 pub fn bind_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<(Socket, SocketFile)> {
     let stale = find_stale(path)?;
-    let made = temporary_name(path);
+    let temporary = temporary_name(path);
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(&made)?)?;
-    let file = appear(&socket, &made, path, mode, backlog, stale);
+    socket.bind(&SockAddr::unix(&temporary)?)?;
+    let file = appear(&socket, &temporary, path, mode, backlog, stale);
     // It is not there if it could not be made.
-    let _ = fs::remove_file(&made);
+    let _ = fs::remove_file(&temporary);
     file.map(|file| (socket, file))
 }
 
 /// Gives a bound socket its permissions and its name.
 fn appear(
     socket: &Socket,
-    made: &Path,
+    temporary: &Path,
     path: &Path,
     mode: u32,
     backlog: u32,
     stale: Option<Identity>,
 ) -> io::Result<SocketFile> {
-    fs::set_permissions(made, fs::Permissions::from_mode(mode))?;
+    fs::set_permissions(temporary, fs::Permissions::from_mode(mode))?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    let identity = identity(made)?.ok_or(io::ErrorKind::NotFound)?;
+    let identity = identity(temporary)?.ok_or(io::ErrorKind::NotFound)?;
     if let Some(stale) = stale {
         remove_stale(path, stale)?;
     }
     // Unlike a rename, a link does not replace what another process has put there since.
-    fs::hard_link(made, path)?;
+    fs::hard_link(temporary, path)?;
     Ok(SocketFile { path: path.to_owned(), identity })
 }
 

@@ -106,9 +106,10 @@ impl ReportFile {
     /// When it cannot be written; what was at the path before is still there then, unless it is written in place.
     pub fn write(mut self, report: &Report) -> io::Result<()> {
         self.is_settled = true;
-        let text = match is_termination_log(&self.path) {
-            true => report.to_json_within(TERMINATION_LOG_BYTES),
-            false => report.to_json(),
+        let text = if is_termination_log(&self.path) {
+            report.to_json_within(TERMINATION_LOG_BYTES)
+        } else {
+            report.to_json()
         };
         match &mut self.target {
             Target::Replaced { temporary, file, marker } => {

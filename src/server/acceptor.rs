@@ -419,7 +419,9 @@ impl Warnings {
         match std::mem::take(&mut self.left_out) {
             0 => log::warn!("server {server} cannot accept a connection: {error}"),
             more => {
-                log::warn!("server {server} cannot accept a connection: {error} ({more} more since the last)")
+                log::warn!(
+                    "server {server} cannot accept a connection: {error} ({more} more since the last)"
+                );
             }
         }
         self.last = Some(Instant::now());

@@ -9,8 +9,8 @@
 //! actix-http's `HttpService` around an actix-web `App`, with `HttpServer`'s defaults.
 //!
 //! # The life of a connection
-//! `listener` → `acceptor` → `inbox` → `worker` → [`task`] → actix-http on a `stream`, which passes
-//! through [`http1`] or `http2`. A server's own life is in
+//! `listener` → `acceptor` → `inbox` → `worker` → `task` → actix-http on a `stream`, which passes
+//! through `http1` or `http2`. A server's own life is in
 //! `lifecycle`: `builder` → `bound` → `running`.
 
 mod acceptor;

@@ -56,6 +56,7 @@ impl Stream {
     }
 
     /// What HTTP/1 passes through; none, if HTTP/2 is spoken.
+    #[cfg_attr(not(feature = "http2"), expect(clippy::unnecessary_wraps, reason = "HTTP/2 has none"))]
     pub(super) fn http1(&self) -> Option<&SharedWire> {
         match &self.wire {
             Wire::Http1(wire) => Some(wire),

@@ -80,7 +80,8 @@ fn every_key_of_the_default_file_has_a_comment() {
     for key in keys::names() {
         let (section, name) = key.rsplit_once('.').unwrap_or_default();
         let is_documented = if section.starts_with("servers.") {
-            let of_both = format!("# {}: ", if section.ends_with(".tls") { "tls" } else { name });
+            let of_both =
+                format!("# {}: ", if section.rsplit('.').next() == Some("tls") { "tls" } else { name });
             lines.iter().any(|line| line.starts_with(&of_both))
         } else {
             let header = format!("[{section}]");

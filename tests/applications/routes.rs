@@ -99,6 +99,7 @@ pub(super) fn json(config: &mut ServiceConfig) {
 }
 
 pub(super) fn middleware(config: &mut ServiceConfig) {
+    #[expect(clippy::unnecessary_wraps, reason = "the type of an error handler")]
     fn render<B>(response: ServiceResponse<B>) -> Result<ErrorHandlerResponse<B>, Error> {
         let (request, response) = response.into_parts();
         let response = ServiceResponse::new(request, response.set_body("short and stout"));

@@ -215,7 +215,7 @@ fn by_programs_that_kill_before_the_plan_is_over() {
         let mut command = App::command(folder.path());
         command.args(["-s", "log.file=log.txt"]);
         let Some(running) = Running::start(stopper, folder.path(), command) else { return };
-        let (business, id) = running.wait_until_it_serves(folder.path());
+        let (business, id) = Running::wait_until_it_serves(folder.path());
         let mut values = BTreeMap::new();
         for key in 0..5 {
             put(business, &format!("key-{key}"), "value");
@@ -294,7 +294,7 @@ impl Running {
     }
 
     /// Returns the address of the business server, and the application's process.
-    fn wait_until_it_serves(&self, folder: &Path) -> (SocketAddr, u32) {
+    fn wait_until_it_serves(folder: &Path) -> (SocketAddr, u32) {
         let log = folder.join("log.txt");
         let mut found = None;
         wait_until("the application serves", || {

@@ -90,10 +90,9 @@ impl Fault {
             | Self::FewDescriptors
             // It may have ended before it is killed.
             | Self::Killed => &[0],
-            // The drain timeout may have passed meanwhile.
-            Self::Stopped => &[0, 3],
-            // Clients that wait in the queue are let in one by one, as descriptors become free: `stop_timeout` may pass.
-            Self::DescriptorsTaken => &[0, 3],
+            // While the process is stopped, or while the queue's clients are accepted one by one, as descriptors become
+            // free, the drain timeout or `stop_timeout` may pass.
+            Self::Stopped | Self::DescriptorsTaken => &[0, 3],
             Self::WorkerBlocked
             | Self::HalfABody
             | Self::SlowReader
@@ -207,22 +206,16 @@ impl Chain {
         let what = format!("exit {exit}, {fault:?}");
         let text = app.log_text();
         watch.check(&what, at.saturating_duration_since(asked), bound);
-        match status.code() {
-            Some(code) => {
-                assert!(fault.codes().contains(&code), "{what}: {code}\n{text}");
-                if report_file.exists() {
-                    assert_eq!(report(&report_file)["exit_code"], code, "{what}");
-                } else {
-                    assert!(
-                        code == 1 && [Fault::Storm, Fault::SecondSignal].contains(&fault),
-                        "{what}: {text}"
-                    );
-                }
+        if let Some(code) = status.code() {
+            assert!(fault.codes().contains(&code), "{what}: {code}\n{text}");
+            if report_file.exists() {
+                assert_eq!(report(&report_file)["exit_code"], code, "{what}");
+            } else {
+                assert!(code == 1 && [Fault::Storm, Fault::SecondSignal].contains(&fault), "{what}: {text}");
             }
-            None => {
-                let is_killed = [Fault::Killed, Fault::KilledAfterTheCheckpoint].contains(&fault);
-                assert!(is_killed, "{what}: {status}\n{text}");
-            }
+        } else {
+            let is_killed = [Fault::Killed, Fault::KilledAfterTheCheckpoint].contains(&fault);
+            assert!(is_killed, "{what}: {status}\n{text}");
         }
         for server in [app.business, app.admin] {
             TcpStream::connect(server).expect_err("its port is free");

@@ -47,10 +47,7 @@ async fn run_blocking_is_refused_where_it_would_block_futures() {
 async fn jobs_belong_to_the_systems_own_registry() {
     let system = actix::System::current().id();
     let exit = GracefulExit::for_tests().callback_fn("look", move |_| async move {
-        match actix::System::current().id() == system {
-            true => Ok(()),
-            false => Err("another System".into()),
-        }
+        if actix::System::current().id() == system { Ok(()) } else { Err("another System".into()) }
     });
     exit.handle().stop("at once");
     assert_eq!(exit.run().await.expect("it starts").outcome, Outcome::Clean);

@@ -43,9 +43,9 @@ fn program() {
     };
     if part == "tokio" {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        runtime.expect("a runtime").block_on(serve)
+        runtime.expect("a runtime").block_on(serve);
     } else {
-        System::new().block_on(serve)
+        System::new().block_on(serve);
     }
 }
 

@@ -72,9 +72,10 @@ unsafe fn reap(program: pid_t) {
             return;
         }
         if ended == program {
-            let code = match libc::WIFEXITED(status) {
-                true => libc::WEXITSTATUS(status),
-                false => 128 + libc::WTERMSIG(status),
+            let code = if libc::WIFEXITED(status) {
+                libc::WEXITSTATUS(status)
+            } else {
+                128 + libc::WTERMSIG(status)
             };
             // SAFETY: there is nothing left to do in this process.
             unsafe { libc::_exit(code) };
