@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{App, Client, Ended, PAST_COALESCE, side_by_side};
+use crate::support::{App, Client, Ended, side_by_side};
 
 /// How long after the deadline the process may end.
 const GRACE: Duration = Duration::from_millis(500);
@@ -103,7 +103,7 @@ fn a_second_signal_ends_it_with_every_worker_blocked() {
     }
     app.signal(libc::SIGTERM);
     app.wait_for_phase("drain");
-    std::thread::sleep(PAST_COALESCE);
+    std::thread::sleep(crate::support::PAST_COALESCE);
     let second = app.signal(libc::SIGTERM);
     let ended = app.wait();
     assert_eq!(ended.code(), Some(1), "{}", ended.text());

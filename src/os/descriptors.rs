@@ -6,7 +6,8 @@ pub fn limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid place for the answer.
     let told = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
-    told.then_some(limit.rlim_cur)
+    #[expect(clippy::useless_conversion, reason = "FreeBSD's is signed")]
+    told.then(|| limit.rlim_cur.try_into().unwrap_or(u64::MAX))
 }
 
 /// There is no such limit.

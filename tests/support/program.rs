@@ -88,6 +88,7 @@ impl Program {
         line.and_then(|line| line.parse().ok()).unwrap_or_else(|| panic!("no address: {}", self.errors()))
     }
 
+    #[cfg(unix)]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

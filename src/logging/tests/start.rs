@@ -1,11 +1,8 @@
 //! The log as a process installs it, and its file.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::thread;
 
-use super::{AMPLE, Outcome, Started};
-use crate::logging::file;
+use super::{AMPLE, Outcome};
 use crate::logging::{LoggingError, Options, log_panics, start};
 use crate::os::process::{self, Process};
 
@@ -54,7 +51,9 @@ fn child() -> Outcome {
 #[cfg(unix)]
 #[test]
 fn a_log_file_and_its_folder_are_created_for_this_user_alone() -> Outcome {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{os::unix::fs::PermissionsExt, path::Path};
+
+    use crate::logging::file;
 
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("logs/app.log");
@@ -71,6 +70,11 @@ fn a_log_file_and_its_folder_are_created_for_this_user_alone() -> Outcome {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_fifo_without_a_reader_does_not_delay_the_start_and_keeps_the_lines_for_one() -> Outcome {
+    use std::io::{BufRead, BufReader};
+
+    use super::Started;
+    use crate::logging::file;
+
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("log.fifo");
     assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());

@@ -358,10 +358,8 @@ fn die_by(signal: c_int) {
 }
 
 fn write_record(pipe: c_int, signal: c_int, info: &siginfo_t) {
-    // Queued and directed signals are sent by processes, too; timers and the like have other codes.
-    let is_from_process = matches!(info.si_code, libc::SI_USER | libc::SI_QUEUE) || is_directed(info.si_code);
-    // SAFETY: with these codes the union holds the sender.
-    let pid = if is_from_process { unsafe { info.si_pid() } } else { -1 };
+    // SAFETY: with these codes the sender is filled in.
+    let pid = if is_from_process(info.si_code) { unsafe { info.si_pid() } } else { -1 };
     let mut record = Record::default();
     record[..8].copy_from_slice(&monotonic_nanos().to_ne_bytes());
     record[8..12].copy_from_slice(&signal.to_ne_bytes());
@@ -384,15 +382,17 @@ fn is_from_kernel(_code: c_int) -> bool {
     false
 }
 
-/// `tgkill`'s code.
+/// Whether `kill`, `sigqueue` or `tgkill` sent it; timers and the like have other codes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn is_directed(code: c_int) -> bool {
-    code == libc::SI_TKILL
+fn is_from_process(code: c_int) -> bool {
+    matches!(code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL)
 }
 
+/// The same by the numbers in the headers of macOS and FreeBSD, which the libc crate does not have: `SI_USER`,
+/// `SI_QUEUE`, and FreeBSD's `SI_LWP`.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_directed(_code: c_int) -> bool {
-    false
+fn is_from_process(code: c_int) -> bool {
+    matches!(code, 0x1_0001 | 0x1_0002 | 0x1_0007)
 }
 
 fn read_all(mut pipe: UnixStream, mut on_caught: impl FnMut(ReceivedSignal)) {

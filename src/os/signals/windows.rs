@@ -137,7 +137,7 @@ pub(super) fn stop() {
 /// Ends the process as the default handler of an event does.
 pub(super) fn raise(_name: SignalName) {
     // SAFETY: it does not return.
-    unsafe { ExitProcess(STATUS_CONTROL_C_EXIT.cast_unsigned()) };
+    unsafe { ExitProcess(u32::from_ne_bytes(STATUS_CONTROL_C_EXIT.to_ne_bytes())) };
 }
 
 fn events(names: &[SignalName]) -> Vec<(SignalName, u32)> {

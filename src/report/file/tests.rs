@@ -1,6 +1,6 @@
 //! What is read back, kept and refused as a report file.
 
-use std::{error::Error, fs, path::Path, process::Command, time::Duration};
+use std::{error::Error, fs, path::Path, time::Duration};
 
 use super::*;
 use crate::sequence::Outcome;
@@ -174,7 +174,7 @@ mod unix {
     fn a_pipe_stays_one_and_gets_the_report() -> Outcomes {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("pipe");
-        assert!(Command::new("mkfifo").arg(&path).status()?.success());
+        assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
         // No process reads it: the start is not held up, and the end is an error.
         let error = ReportFile::open(&path, 0)?.0.write(&report("x")).expect_err("nothing reads it");
         assert_eq!(error.to_string(), "no process reads the pipe");
@@ -205,7 +205,7 @@ mod unix {
     fn a_pipe_that_is_full_is_waited_for_and_not_for_ever() -> Outcomes {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("pipe");
-        assert!(Command::new("mkfifo").arg(&path).status()?.success());
+        assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
         let reader = File::options().read(true).write(true).open(&path)?;
         let (file, _) = ReportFile::open(&path, 0)?;
         let mut full = open_in_place(&path, true)?.expect("it has a reader");

@@ -1,6 +1,6 @@
 //! Certificates in files: what makes them unusable, and what happens when they change.
 
-use std::{error::Error, fs, io, path::Path, sync::Arc};
+use std::{error::Error, fs, io, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
@@ -182,7 +182,7 @@ async fn files_behind_a_link_are_read_again_when_the_link_leads_elsewhere() -> T
     };
     version("one", &first)?;
     for name in ["tls.crt", "tls.key"] {
-        symlink(Path::new("data").join(name), volume.path().join(name))?;
+        symlink(std::path::Path::new("data").join(name), volume.path().join(name))?;
     }
     let files = CertificateFiles::new(volume.path().join("tls.crt"), volume.path().join("tls.key"));
     let config = Arc::new(files.server_config(provider())?);
