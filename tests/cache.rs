@@ -195,10 +195,12 @@ fn without_a_checkpoint_a_forced_exit_during_the_flush_reports_what_is_not_spool
     assert_eq!(ended.code(), Some(1));
     let callback = &ended.report()["callbacks"][0];
     assert_eq!(callback["outcome"], "cut_off");
-    // The flush may still have spooled before the process ended: then nothing is lost, and nothing is reported as lost.
-    let lost = callback["error"] == "1 cached write was not flushed";
+    // The flush goes on beside the report until the process ends: what was at risk then may be safe by now, and what was
+    // not reported as lost is safe.
+    let at_risk = callback["error"] == "1 cached write was not flushed";
     let app = App::start_in(ended.folder, &[]);
-    assert_eq!(Client::get(app.business, "/cache/key-0").status, if lost { 404 } else { 200 }, "{callback}");
+    let found = Client::get(app.business, "/cache/key-0");
+    assert!(found.text() == "value-0" || (at_risk && found.status == 404), "{callback}: {found:?}");
 }
 
 /// From the checkpoint on, a write is acknowledged by the spool: whatever is acknowledged is there after a kill.

@@ -229,7 +229,8 @@ impl Drop for Proxy {
 
 /// The status of a server in `HAProxy`: `UP`, `DOWN`, or `UP 1/2` after one failed check.
 fn haproxy_says(socket: &Path, server: &str) -> String {
-    let mut stream = UnixStream::connect(socket).expect("HAProxy's socket");
+    // It takes its place only after the port has.
+    let Ok(mut stream) = UnixStream::connect(socket) else { return "not started".to_owned() };
     stream.write_all(b"show stat\n").expect("sent");
     let mut table = String::new();
     stream.read_to_string(&mut table).expect("an answer");

@@ -148,8 +148,8 @@ impl Due {
 }
 
 const DISARMED: u64 = u64::MAX;
-/// The thread has ended, or is about to.
-const RETIRED: u64 = u64::MAX - 1;
+/// The thread has ended, or is about to. Below every packed instant, so that none replaces it.
+const RETIRED: u64 = 0;
 
 /// How often the hard stop looks, from when it was first armed, whether it is due sooner by now.
 const LOOK: Duration = Duration::from_millis(50);
@@ -167,13 +167,14 @@ impl Deadline {
     }
 
     fn is_forced(packed: u64) -> bool {
-        packed < RETIRED && Self::unpack(packed).cause == Cause::Forced
+        packed != RETIRED && packed != DISARMED && Self::unpack(packed).cause == Cause::Forced
     }
 
     /// The instant in the upper bits, so that the smallest number is the earliest.
     fn pack(&self) -> u64 {
-        let latest = (u64::MAX >> 10) - 1; // below RETIRED with every cause and code
-        let micros = u64::try_from(self.at.as_micros()).map_or(latest, |micros| micros.min(latest));
+        // Between RETIRED and DISARMED with every cause and code.
+        let latest = (u64::MAX >> 10) - 1;
+        let micros = u64::try_from(self.at.as_micros()).map_or(latest, |micros| micros.clamp(1, latest));
         let cause = match self.cause {
             Cause::Forced => 0,
             Cause::Deadline => 1,

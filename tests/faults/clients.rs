@@ -22,7 +22,11 @@ const DRAIN: Duration = Duration::from_millis(500);
 const CUT: Duration = Duration::from_secs(1);
 
 fn start() -> App {
-    let app = App::start(&["shutdown.drain_timeout=500ms", "shutdown.timeout=10s"]);
+    start_with("log.level=info")
+}
+
+fn start_with(setting: &str) -> App {
+    let app = App::start(&["shutdown.drain_timeout=500ms", "shutdown.timeout=10s", setting]);
     put(app.business, "key", "value");
     app
 }
@@ -94,12 +98,21 @@ fn one_that_reads_a_byte_a_second_of_eight_megabytes() {
 
 #[test]
 fn one_that_closes_its_writing_side_and_waits() {
-    let app = start();
+    let app = start_with("servers.business.half_closed=true");
     let mut client = app.in_flight("/slow?ms=300");
     client.socket().shutdown(Shutdown::Write).expect("it is closed");
     let waits = thread::spawn(move || client.read().map(|response| response.status));
     exits(app, "a half-closed client", 0, DRAIN);
     assert_eq!(waits.join().expect("no panic").expect("it is answered"), 200);
+}
+
+/// The application's default: a client that closes its writing side has gone, and its request with it.
+#[test]
+fn one_that_closes_its_writing_side_and_has_gone() {
+    let app = start();
+    let client = app.in_flight("/slow?ms=600000");
+    client.socket().shutdown(Shutdown::Write).expect("it is closed");
+    exits(app, "a client that has gone", 0, DRAIN);
 }
 
 #[test]
