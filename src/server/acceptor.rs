@@ -75,8 +75,9 @@ struct Listening {
 /// A worker, as the acceptor knows it. The worker ends when this is dropped.
 pub(super) struct WorkerLink {
     inbox: Arc<Inbox<HandOver>>,
-    /// Since when it has not picked up what it was given, and its progress then.
-    unanswered: Option<(Instant, u64)>,
+    /// Since when it has not picked up what it was given, and its progress then: how many times it has looked, and the
+    /// requests that it has begun or finished.
+    unanswered: Option<(Instant, (u64, u64))>,
     gone: bool,
 }
 
@@ -232,12 +233,12 @@ impl Acceptor {
         let mut waits = false;
         for (shard, worker) in self.workers.iter_mut().enumerate() {
             worker.gone |= worker.inbox.is_abandoned();
-            if worker.gone || !worker.inbox.is_unanswered() {
+            let Some(looks) = worker.inbox.looks_if_unanswered().filter(|_| !worker.gone) else {
                 worker.unanswered = None;
                 continue;
-            }
+            };
             waits = true;
-            let progress = self.drain.gate.progress(shard);
+            let progress = (looks, self.drain.gate.progress(shard));
             if worker.unanswered.is_none_or(|(_, before)| before != progress) {
                 worker.unanswered = Some((now, progress));
             }

@@ -19,6 +19,8 @@ struct State<T> {
     waker: Option<Waker>,
     /// The worker was woken, and has not looked since.
     unanswered: bool,
+    /// How many times the worker has looked.
+    looks: u64,
     end: End,
 }
 
@@ -34,7 +36,8 @@ enum End {
 
 impl<T> Inbox<T> {
     pub(super) fn new() -> Self {
-        let state = State { queue: VecDeque::new(), waker: None, unanswered: false, end: End::None };
+        let state =
+            State { queue: VecDeque::new(), waker: None, unanswered: false, looks: 0, end: End::None };
         Self { state: Mutex::new(state) }
     }
 
@@ -57,9 +60,11 @@ impl<T> Inbox<T> {
         Ok(())
     }
 
-    /// True if the worker was woken and has not looked since: it is busy, or its thread is blocked.
-    pub(super) fn is_unanswered(&self) -> bool {
-        lock(&self.state).unanswered
+    /// How many times the worker has looked, if it was woken and has not looked since: it is busy, or its thread is
+    /// blocked. `None` if it has looked.
+    pub(super) fn looks_if_unanswered(&self) -> Option<u64> {
+        let state = lock(&self.state);
+        state.unanswered.then_some(state.looks)
     }
 
     /// Takes back the last thing that the worker has not picked up.
@@ -84,6 +89,7 @@ impl<T> Inbox<T> {
     pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let mut state = lock(&self.state);
         state.unanswered = false;
+        state.looks += 1;
         match state.queue.pop_front() {
             Some(item) => Poll::Ready(Some(item)),
             None if state.end != End::None => Poll::Ready(None),
@@ -116,13 +122,16 @@ mod tests {
     #[test]
     fn what_is_taken_back_is_not_picked_up_and_the_worker_counts_as_busy_until_it_looks() {
         let inbox = Inbox::new();
-        assert!(!inbox.is_unanswered());
+        assert_eq!(inbox.looks_if_unanswered(), None);
         inbox.push(1).expect("it is open");
         inbox.push(2).expect("it is open");
         assert_eq!(inbox.take_back(), Some(2));
-        assert!(inbox.is_unanswered());
+        assert_eq!(inbox.looks_if_unanswered(), Some(0));
         assert_eq!(next(&inbox), Poll::Ready(Some(1)));
-        assert!(!inbox.is_unanswered());
+        assert_eq!(inbox.looks_if_unanswered(), None);
+        inbox.push(3).expect("it is open");
+        assert_eq!(inbox.looks_if_unanswered(), Some(1), "it has looked between the two");
+        assert_eq!(next(&inbox), Poll::Ready(Some(3)));
         assert_eq!((next(&inbox), inbox.take_back()), (Poll::Pending, None));
     }
 
