@@ -59,9 +59,10 @@ impl Marker {
 
     /// The run has left its report, or never served.
     pub(super) fn remove(self) -> io::Result<()> {
+        let Self { path, file } = self;
         // Windows removes no file that is open; elsewhere the lock is held until the marker is gone.
-        let open = if cfg!(windows) { None } else { Some(self.file) };
-        let removed = fs::remove_file(&self.path);
+        let open = (!cfg!(windows)).then_some(file);
+        let removed = fs::remove_file(path);
         drop(open);
         removed
     }

@@ -163,6 +163,7 @@ async fn a_write_is_read_before_and_after_its_flush_and_by_the_next_run() {
 }
 
 #[tokio::test]
+#[cfg_attr(windows, ignore = "wine keeps a removed file in its folder while it is open")]
 async fn without_dirty_entries_neither_spool_nor_store_is_touched() {
     let place = Place::new();
     let (cache, _) = place.open().await;

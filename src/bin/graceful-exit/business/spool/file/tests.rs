@@ -14,6 +14,7 @@ fn left_at(path: &Path) -> Writes {
 }
 
 #[test]
+#[cfg_attr(windows, ignore = "wine replaces no file that is open, as Windows does since version 10")]
 fn what_was_spooled_is_there_at_the_next_start_until_it_is_cleared() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/er/cache.spool");
