@@ -129,6 +129,11 @@ impl Wire {
             && self.io.number().is_some_and(|socket| socket::have_no_pending_input(&[socket]) == [true])
     }
 
+    /// True if bytes, or an end, wait in the socket.
+    fn has_unread(&self) -> bool {
+        self.io.number().is_some_and(|socket| socket::have_no_pending_input(&[socket]) == [false])
+    }
+
     pub(in crate::server) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -279,6 +284,8 @@ impl Wire {
             let read = Pin::new(&mut self.io).poll_read(cx, &mut unread);
             let discarded = unread.filled().len();
             let more = self.silence();
+            // The runtime may not have been told yet of bytes that have come.
+            let unread_waits = read.is_pending() && self.has_unread();
             let End::Linger { silence, ends, left } = &mut self.end else { return Poll::Ready(()) };
             match read {
                 Poll::Ready(Ok(())) if discarded > 0 && discarded < *left => {
@@ -287,8 +294,10 @@ impl Wire {
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => {
-                    let Some(silence) = silence else { return Poll::Ready(()) };
-                    let over = silence.as_mut().poll(cx).is_ready() || ends.as_mut().poll(cx).is_ready();
+                    let over = match silence {
+                        Some(silence) => silence.as_mut().poll(cx).is_ready(),
+                        None => !unread_waits,
+                    } || ends.as_mut().poll(cx).is_ready();
                     return if over { Poll::Ready(()) } else { Poll::Pending };
                 }
             }
