@@ -6,7 +6,7 @@ mod terminal;
 
 use std::{path::Path, process::Output};
 
-use crate::support::{App, bare, folder, output, stop};
+use crate::support::{App, STOPPED_BY, bare, folder, output, stop};
 
 fn report(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = bare(folder);
@@ -69,7 +69,7 @@ fn a_json_log_has_an_event_with_fields_for_all_that_happens_in_an_exit() {
     let events: Vec<serde_json::Value> = ended.log.iter().map(json).collect();
     let of = |name: &str| -> Vec<_> { events.iter().filter(|event| event["event"] == name).collect() };
     assert_eq!(of("exit_started").len(), 1);
-    assert!(of("exit_started")[0]["reason"].as_str().is_some_and(|reason| reason.starts_with("SIGTERM")));
+    assert!(of("exit_started")[0]["reason"].as_str().is_some_and(|reason| reason.starts_with(STOPPED_BY)));
     let phases = |name: &str| of(name).iter().map(|event| event["phase"].clone()).collect::<Vec<_>>();
     let expected = ["drain", "close_servers", "callbacks", "release", "close_last"];
     assert_eq!(phases("phase_started"), expected);

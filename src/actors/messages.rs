@@ -204,11 +204,12 @@ impl JobContext {
 /// ```
 /// use graceful_exit::JobError;
 ///
-/// fn save() -> Result<(), JobError> {
-///     std::fs::read("/no/such/file")?;
+/// fn save(count: &str) -> Result<(), JobError> {
+///     count.parse::<u32>()?;
 ///     Err("disk full")?
 /// }
-/// assert!(save().unwrap_err().to_string().starts_with("No such file"));
+/// assert_eq!(save("many").unwrap_err().to_string(), "invalid digit found in string");
+/// assert_eq!(save("7").unwrap_err().to_string(), "disk full");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobError {

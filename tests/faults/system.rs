@@ -36,13 +36,19 @@ pub(super) fn closed_outputs(command: &mut Command) {
     unsafe { command.pre_exec(close) };
 }
 
+/// What a limit is on.
+#[cfg(not(target_env = "musl"))]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(target_env = "musl")]
+type Resource = libc::c_int;
+
 /// Lets a running process have so many file descriptors at the most.
 pub(super) fn limit_descriptors(id: u32, most: usize) {
     limit(id, libc::RLIMIT_NOFILE, most as u64);
 }
 
 /// Sets a limit of a running process, which this one has started and not waited for.
-pub(super) fn limit(id: u32, resource: libc::__rlimit_resource_t, most: u64) {
+pub(super) fn limit(id: u32, resource: Resource, most: u64) {
     let limit = rlimit { rlim_cur: most, rlim_max: most };
     let id = libc::pid_t::try_from(id).expect("a process id");
     // SAFETY: the limit is valid for the call, and the old one is not asked for.
@@ -51,7 +57,7 @@ pub(super) fn limit(id: u32, resource: libc::__rlimit_resource_t, most: u64) {
 }
 
 /// Starts the child with a limit.
-pub(super) fn limited(command: &mut Command, resource: libc::__rlimit_resource_t, most: u64) {
+pub(super) fn limited(command: &mut Command, resource: Resource, most: u64) {
     let set = move || {
         let limit = rlimit { rlim_cur: most, rlim_max: most };
         // SAFETY: the limit is valid for the call.

@@ -21,7 +21,7 @@ pub(crate) mod tools;
 mod traffic;
 mod wait;
 
-pub(crate) use client::{Client, Response, resets_are_told};
+pub(crate) use client::{Client, Response, is_skipped_under_wine, resets_are_told};
 pub(crate) use files::{folder, report, side_by_side};
 #[cfg(feature = "http2")]
 pub(crate) use in_process::InProcess;
