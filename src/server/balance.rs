@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 /// A worker that was woken for a connection has had so long for it, and has neither looked nor finished or begun a
-/// request meanwhile: its thread is blocked. Longer than most handlers keep their thread.
-pub(super) const BLOCKED_AFTER: Duration = Duration::from_millis(8);
+/// request meanwhile: its thread is blocked. Longer than most handlers keep their thread, and than a thread waits
+/// for a processor on a busy machine.
+pub(super) const BLOCKED_AFTER: Duration = Duration::from_millis(25);
 
 /// What the choice depends on, of one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -138,6 +138,11 @@ fn a_blocked_worker_gets_no_connection_while_another_is_free() {
     let mut blocked = Client::connect(running.address());
     let worker = worker_of(&mut blocked);
     blocked.send("GET", "/block", &[]).expect("it is open");
+    let blocks = || {
+        let status = running.exit.status().expect("it serves");
+        status.servers[0].oldest.iter().any(|request| request.path == "/block")
+    };
+    wait_until("the worker is blocked", blocks);
     for _ in 0..50 {
         let mut client = Client::connect(running.address());
         assert_ne!(worker_of(&mut client), worker);
