@@ -16,8 +16,14 @@ fn certificate() -> TempDir {
     directory
 }
 
-/// Starts the application with it, and asks it to stop once a client is served. Returns what the client printed.
-fn stopped_meanwhile(directory: &TempDir, client: &Path, arguments: impl Fn(u16) -> Vec<String>) -> String {
+/// Starts the application with it, and asks it to stop once all requests of a client are in flight. Returns what the
+/// client printed.
+fn stopped_meanwhile(
+    directory: &TempDir,
+    client: &Path,
+    requests: u64,
+    arguments: impl Fn(u16) -> Vec<String>,
+) -> String {
     let path = |name| directory.path().join(name).display().to_string();
     let app = App::start(&[
         &format!("servers.business.tls.certificate={}", path("tls.crt")),
@@ -26,7 +32,7 @@ fn stopped_meanwhile(directory: &TempDir, client: &Path, arguments: impl Fn(u16)
     let mut command = Command::new(client);
     command.args(arguments(app.business.port()));
     let client = thread::spawn(move || command.output().expect("it runs"));
-    wait_until("the client is served", || app.status()["servers"][1]["in_flight"] != 0);
+    wait_until("the requests are in flight", || app.status()["servers"][1]["in_flight"] == requests);
     let ended = stop(app);
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     let output = client.join().expect("no panic");
@@ -39,8 +45,8 @@ fn curl_gets_its_answer_by_either_protocol() {
     let directory = certificate();
     for (flag, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
         let trusted = directory.path().join("tls.crt").display().to_string();
-        let printed = stopped_meanwhile(&directory, &curl, |port| {
-            let url = format!("https://localhost:{port}/slow?ms=400");
+        let printed = stopped_meanwhile(&directory, &curl, 1, |port| {
+            let url = format!("https://localhost:{port}/slow?ms=1500");
             ["-s", flag, "--cacert", &trusted, "-w", " %{http_code} %{http_version}", &url]
                 .map(str::to_owned)
                 .into()
@@ -54,8 +60,8 @@ fn nghttp_is_told_by_goaway_and_ping_and_gets_its_answer() {
     let Some(nghttp) = tools::tool("nghttp", "nghttp_is_told_by_goaway_and_ping_and_gets_its_answer") else {
         return;
     };
-    let printed = stopped_meanwhile(&certificate(), &nghttp, |port| {
-        vec!["-nv".to_owned(), format!("https://localhost:{port}/slow?ms=400")]
+    let printed = stopped_meanwhile(&certificate(), &nghttp, 1, |port| {
+        vec!["-nv".to_owned(), format!("https://localhost:{port}/slow?ms=1500")]
     });
     let at = |what: &str| printed.find(what).unwrap_or_else(|| panic!("no {what} in {printed}"));
     assert!(at("last_stream_id=2147483647, error_code=NO_ERROR") < at("send PING frame"), "{printed}");
@@ -65,8 +71,8 @@ fn nghttp_is_told_by_goaway_and_ping_and_gets_its_answer() {
 #[test]
 fn h2load_loses_no_stream() {
     let Some(h2load) = tools::tool("h2load", "h2load_loses_no_stream") else { return };
-    let printed = stopped_meanwhile(&certificate(), &h2load, |port| {
-        let url = format!("https://localhost:{port}/slow?ms=400");
+    let printed = stopped_meanwhile(&certificate(), &h2load, 200, |port| {
+        let url = format!("https://localhost:{port}/slow?ms=4000");
         ["-n", "200", "-c", "4", "-m", "50", &url].map(str::to_owned).into()
     });
     assert!(printed.contains("0 failed, 0 errored, 0 timeout"), "{printed}");
