@@ -53,6 +53,7 @@ pub(super) mod rfc3339 {
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    #[cfg_attr(windows, expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so"))]
     pub(in crate::report) fn serialize<S: Serializer>(
         time: &SystemTime,
         serializer: S,

@@ -99,7 +99,9 @@ impl ListenerSpec {
                 (socket.local_addr().ok().and_then(|address| address.as_socket()), transport.clone())
             }
             Self::Failed { address, transport, .. } => (address.parse().ok(), transport.clone()),
-            _ => return self,
+            Self::Socket { .. } => return self,
+            #[cfg(unix)]
+            Self::Uds(_) => return self,
         };
         let Some(mut address) = asked else { return self };
         address.set_port(0);

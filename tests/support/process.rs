@@ -137,7 +137,7 @@ impl App {
         self.folder.path().join(name)
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

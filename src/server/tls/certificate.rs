@@ -91,8 +91,8 @@ impl CertificateFiles {
     fn failed(&self, file: File, reason: Reason) -> CertificateError {
         CertificateError {
             file,
-            path: self.path(file).to_owned(),
-            certificate: self.certificate.clone(),
+            path: self.path(file).into(),
+            certificate: self.certificate.as_path().into(),
             reason,
         }
     }
@@ -194,8 +194,8 @@ fn identity(_: &fs::Metadata) -> Identity {}
 #[derive(Debug)]
 pub struct CertificateError {
     file: File,
-    path: PathBuf,
-    certificate: PathBuf,
+    path: Box<Path>,
+    certificate: Box<Path>,
     reason: Reason,
 }
 
