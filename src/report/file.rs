@@ -45,8 +45,9 @@ pub struct ReportFile {
 
 #[derive(Debug)]
 enum Target {
-    /// Becomes the file at the path.
-    Replaced { temporary: PathBuf, file: File, marker: Option<Marker> },
+    /// Becomes the file at the path. It is closed before it is renamed or removed: Windows does neither
+    /// to a file that is open.
+    Replaced { temporary: PathBuf, file: Option<File>, marker: Option<Marker> },
     /// `None` is a pipe without a reader: it is opened again at the end.
     InPlace { file: Option<File>, truncate: bool },
 }
@@ -87,7 +88,7 @@ impl ReportFile {
                 } else {
                     Report::read(&path).ok().map(PreviousExit::from)
                 };
-                let target = Target::Replaced { temporary, file, marker };
+                let target = Target::Replaced { temporary, file: Some(file), marker };
                 Ok((Self::new(path, keep, target), previous))
             }
             // Nothing can be made in the folder, but perhaps the file itself can be written.
@@ -115,7 +116,8 @@ impl ReportFile {
             Target::Replaced { temporary, file, marker } => {
                 let kept = keep_earlier(&self.path, self.keep);
                 let written = file
-                    .write_all(text.as_bytes())
+                    .take()
+                    .map_or(Ok(()), |mut file| file.write_all(text.as_bytes()))
                     .and_then(|()| fs::rename(&*temporary, &self.path))
                     .or_else(|error| {
                         // Nothing more can be done about it than about what went before.
@@ -160,7 +162,8 @@ impl Drop for ReportFile {
         if self.is_settled {
             return;
         }
-        if let Target::Replaced { temporary, marker, .. } = &mut self.target {
+        if let Target::Replaced { temporary, marker, file } = &mut self.target {
+            drop(file.take());
             let _ = fs::remove_file(temporary);
             if let Some(marker) = marker.take() {
                 let _ = marker.remove();

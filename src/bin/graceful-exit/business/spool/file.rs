@@ -114,20 +114,45 @@ impl Spool {
             Some(spare) => spare,
             None => create_anew(&self.temporary).map_err(|source| self.failed("be created", source))?,
         };
-        let (doing, result) = match write_synced(&mut file, writes) {
-            Ok(end) => ("be put in place", fs::rename(&self.temporary, &self.path).map(|()| end)),
-            Err(error) => ("be written", Err(error)),
-        };
-        match result {
-            Ok(end) => {
-                self.current = Some(Current { file, end, is_cut: false });
-                self.folder.sync().map_err(|source| self.failed("be synced", source))
-            }
+        let end = match write_synced(&mut file, writes) {
+            Ok(end) => end,
             Err(source) => {
                 // What it takes up may be needed elsewhere on a full disk.
                 self.spare = file.set_len(0).is_ok().then_some(file);
-                Err(self.failed(doing, source))
+                return Err(self.failed("be written", source));
             }
+        };
+        let file = self.put_in_place(file).map_err(|source| self.failed("be put in place", source))?;
+        self.current = Some(Current { file, end, is_cut: false });
+        self.folder.sync().map_err(|source| self.failed("be synced", source))
+    }
+
+    /// Renames the temporary file to the spool, both open.
+    #[cfg(not(windows))]
+    fn put_in_place(&mut self, file: File) -> io::Result<File> {
+        match fs::rename(&self.temporary, &self.path) {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                self.spare = file.set_len(0).is_ok().then_some(file);
+                Err(error)
+            }
+        }
+    }
+
+    /// The same where a file that is open can neither be renamed nor replaced: both are closed for that moment.
+    #[cfg(windows)]
+    fn put_in_place(&mut self, file: File) -> io::Result<File> {
+        drop(file);
+        let before = self.current.take().map(|current| (current.end, current.is_cut));
+        let renamed = fs::rename(&self.temporary, &self.path);
+        let opened = private_file::open(&self.path);
+        match (renamed, opened, before) {
+            (Ok(()), opened, _) => opened,
+            (Err(error), Ok(file), Some((end, is_cut))) => {
+                self.current = Some(Current { file, end, is_cut });
+                Err(error)
+            }
+            (Err(error), ..) => Err(error),
         }
     }
 
@@ -144,13 +169,36 @@ impl Spool {
             return Err(self.failed("be removed", source));
         }
         self.spare = None;
-        match fs::rename(&self.path, &self.temporary) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(self.failed("be removed", error)),
-            _ => {}
-        }
+        self.take_away().map_err(|error| self.failed("be removed", error))?;
         self.folder.sync().map_err(|source| self.failed("be removed", source))?;
-        self.spare = self.current.take().map(|current| current.file).filter(|file| file.set_len(0).is_ok());
+        let file = self.current.take().map(|current| current.file);
+        self.spare = file.filter(|file| file.set_len(0).is_ok());
         Ok(())
+    }
+
+    /// Renames the spool to the temporary file, open as it is.
+    #[cfg(not(windows))]
+    fn take_away(&mut self) -> io::Result<()> {
+        match fs::rename(&self.path, &self.temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same where a file that is open cannot be renamed: it is closed for that moment.
+    #[cfg(windows)]
+    fn take_away(&mut self) -> io::Result<()> {
+        let Some(Current { file, end, is_cut }) = self.current.take() else { return Ok(()) };
+        drop(file);
+        let renamed = fs::rename(&self.path, &self.temporary);
+        let at = if renamed.is_ok() { &self.temporary } else { &self.path };
+        if let Ok(file) = private_file::open(at) {
+            self.current = Some(Current { file, end, is_cut });
+        }
+        match renamed {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// True if a spool is on the disk: the next start brings it in, so nothing newer may be written
@@ -173,9 +221,8 @@ impl Spool {
 
     /// Removes the temporary file. A later spool has to create one.
     pub(crate) fn release(&mut self) {
-        if let Some(spare) = self.spare.take()
-            && is_at(&spare, &self.temporary)
-        {
+        let is_ours = self.spare.take().is_some_and(|spare| is_at(&spare, &self.temporary));
+        if is_ours {
             // If it stays, the next start removes it.
             let _ = fs::remove_file(&self.temporary);
         }
