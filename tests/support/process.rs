@@ -316,7 +316,7 @@ pub(crate) fn bare(folder: &Path) -> Command {
     // In a debug build a backtrace takes the panicking thread a second.
     command.current_dir(folder).env("LC_ALL", "C").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GRACEFUL_EXIT__") {
+        if name.to_string_lossy().starts_with("GRACEFUL_EXIT_") {
             command.env_remove(name);
         }
     }
