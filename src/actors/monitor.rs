@@ -53,11 +53,6 @@ impl Monitor {
         self.lock().servers().map(Handle::pinned).sum()
     }
 
-    /// From now on every server rejects requests.
-    pub(crate) fn reject_requests(&self) {
-        self.lock().servers().for_each(Handle::reject_requests);
-    }
-
     /// True if every server [is empty](Handle::is_empty).
     pub(crate) fn servers_are_empty(&self) -> bool {
         self.lock().servers().all(Handle::is_empty)

@@ -110,7 +110,8 @@ impl Recorder {
             Effect::Enter { phase } => {
                 self.phases.push(PhaseRun { phase, start: now, end: None });
                 if self.plan.phases()[phase].kind == PhaseKind::Drain {
-                    self.servers.iter_mut().for_each(ServerRun::begin_to_reject);
+                    // In the same step, so that a status that says `drain` is true of every server.
+                    self.servers.iter_mut().for_each(ServerRun::reject_requests);
                 }
             }
             Effect::Leave { by, .. } => {

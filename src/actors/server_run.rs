@@ -31,10 +31,10 @@ impl ServerRun {
         self.rejected = gate.rejected();
     }
 
-    /// Taken before the streams are told; a server that failed has been rejecting for a while.
-    pub(super) fn begin_to_reject(&mut self) {
-        let gate = &self.server.drain().gate;
-        self.in_flight = if gate.is_rejecting() { gate.in_flight_at_reject() } else { gate.in_flight() };
+    /// From now on requests are rejected; those in flight are counted in the same step.
+    pub(super) fn reject_requests(&mut self) {
+        self.server.reject_requests();
+        self.in_flight = self.server.in_flight_at_reject();
     }
 
     /// Names the requests that are cut off; `None` if they were named before.

@@ -105,8 +105,7 @@ impl ShutdownSupervisor {
     fn enter(&mut self, index: usize) {
         let phase = &self.plan.phases()[index];
         if phase.kind == PhaseKind::Drain {
-            // Those in flight are counted before the streams are told to end.
-            self.monitor.reject_requests();
+            // By now every server rejects requests, and has counted those in flight.
             self.hooks.streams.cancel();
         }
         self.narrator.phase_started(phase);
