@@ -145,15 +145,16 @@ pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<Accepted>> {
 ///
 /// Best effort, on Linux alone, in two ways at once, since either may be refused, or have no effect, on a system that
 /// only looks like Linux. The socket is bound to an interface that no machine has (from Linux 5.7 on): a new client is
-/// refused. And it wants segments that come over no router (`IP_MINTTL`): a new client's are dropped, and it is refused
-/// when it tries again, a second later, if the socket is closed by then. Neither looks at a handshake that has begun.
+/// refused. And a socket filter drops the first segment of a handshake: a new client is refused when it tries again, a
+/// second later, if the socket is closed by then. Neither looks at a handshake that has begun, nor, inherited by a
+/// connection that ends its handshake now, at what its client sends.
 ///
 /// Returns false if nothing has changed. A connection whose handshake the kernel keeps no record of, because very many
 /// came at once, is reset.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn refuse_new(listener: &impl AsSocket) -> bool {
     let refused = refuse_by_interface(listener);
-    drop_by_distance(listener) || refused
+    drop_by_filter(listener) || refused
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -162,14 +163,23 @@ fn refuse_by_interface(listener: &impl AsSocket) -> bool {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn drop_by_distance(listener: &impl AsSocket) -> bool {
-    const IP_MINTTL: libc::c_int = 21;
-    const IPV6_MINHOPCOUNT: libc::c_int = 73;
-    /// As far as a segment is from a sender on the same network, if the sender says so: none does by default.
-    const NEAREST: libc::c_int = 255;
-    // A socket of IPv6 may take connections over IPv4, too.
-    let v4 = set_option(listener, libc::IPPROTO_IP, IP_MINTTL, NEAREST);
-    set_option(listener, libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT, NEAREST) || v4
+fn drop_by_filter(listener: &impl AsSocket) -> bool {
+    use libc::{BPF_ABS, BPF_B, BPF_JMP, BPF_JSET, BPF_K, BPF_LD, BPF_RET};
+    use socket2::SockFilter;
+
+    /// Where a TCP header has its flags, and the one that only the first segment from a client has set.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0b10;
+    const DROP: u32 = 0;
+    const KEEP: u32 = u32::MAX;
+    let step = |code: u32, else_skip, k| SockFilter::new(u16::try_from(code).unwrap_or(0), 0, else_skip, k);
+    let attached = SockRef::from(listener).attach_filter(&[
+        step(BPF_LD | BPF_B | BPF_ABS, 0, FLAGS),
+        step(BPF_JMP | BPF_JSET | BPF_K, 1, SYN),
+        step(BPF_RET | BPF_K, 0, DROP),
+        step(BPF_RET | BPF_K, 0, KEEP),
+    ]);
+    attached.is_ok()
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -203,7 +213,7 @@ pub use std::os::windows::io::AsSocket;
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::{
-        io::{ErrorKind, Result, Write},
+        io::{ErrorKind, Read, Result, Write},
         net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream},
         thread,
         time::{Duration, Instant},
@@ -233,7 +243,7 @@ mod tests {
         let ways: [Way; 3] = [
             (refuse_new, ErrorKind::ConnectionRefused),
             (refuse_by_interface, ErrorKind::ConnectionRefused),
-            (drop_by_distance, ErrorKind::TimedOut),
+            (drop_by_filter, ErrorKind::TimedOut),
         ];
         for (refuse, kind) in ways {
             for address in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
@@ -244,19 +254,28 @@ mod tests {
                 assert!(refuse(&listener));
                 let new = TcpStream::connect_timeout(&address, Duration::from_millis(300));
                 assert_eq!(new.map_err(|error| error.kind()).err(), Some(kind));
-                let peer = || Ok::<_, io::Error>(accept_now(&listener)?.and_then(|accepted| accepted.peer));
-                assert_eq!(peer()?, Some(waits.local_addr()?));
-                assert_eq!(peer()?, None, "the other one is in the middle of its handshake");
+                let first = accept_now(&listener)?.and_then(|accepted| accepted.peer);
+                assert_eq!(first, Some(waits.local_addr()?));
+                let none = accept_now(&listener)?;
+                assert!(none.is_none(), "the other one is in the middle of its handshake");
                 middle.write_all(b"G")?;
                 let begun = Instant::now();
                 let accepted = loop {
-                    if let Some(accepted) = peer()? {
+                    if let Some(accepted) = accept_now(&listener)? {
                         break accepted;
                     }
                     assert!(begun.elapsed() < Duration::from_secs(5), "it was not accepted");
                     thread::yield_now();
                 };
-                assert_eq!(accepted, middle.local_addr()?);
+                assert_eq!(accepted.peer, Some(middle.local_addr()?));
+                // What it goes on to send arrives.
+                middle.write_all(b"ET")?;
+                let mut served = TcpStream::from(accepted.socket);
+                served.set_nonblocking(false)?;
+                served.set_read_timeout(Some(Duration::from_secs(5)))?;
+                let mut sent = [0; 3];
+                served.read_exact(&mut sent)?;
+                assert_eq!(&sent, b"GET");
             }
         }
         Ok(())
