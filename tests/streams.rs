@@ -1,8 +1,11 @@
 //! Endless answers (streams, events, WebSockets), and how the exit ends them.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{ErrorKind, Write},
+    time::{Duration, Instant},
+};
 
-use crate::support::{App, Client, stop};
+use crate::support::{App, Client, stop, wait_until};
 
 #[test]
 fn a_stream_is_chunked_and_in_flight_until_its_last_byte() {
@@ -119,4 +122,48 @@ fn a_websocket_that_the_client_closes_is_closed() {
     assert_eq!((kind, &payload[..2]), (CLOSE, &1000_u16.to_be_bytes()[..]));
     assert!(client.is_closed());
     assert_eq!(stop(app).code(), Some(0));
+}
+
+/// Sends frames of 64 KiB and reads none of the echoes, until nothing moves any more: the server writes nothing as this
+/// client reads nothing, so it reads nothing either.
+fn fill(client: &mut Client) {
+    let length = 64 * 1024_u64;
+    let header = [&[0x80 | BINARY, 0x80 | 127][..], &length.to_be_bytes(), &[0; 4]].concat();
+    let frame = [header, vec![b'x'; 64 * 1024]].concat();
+    let mut socket = client.socket();
+    socket.set_nonblocking(true).expect("a socket");
+    let (mut sent, mut left) = (0_u64, &frame[..]);
+    let mut last = sent;
+    wait_until("the buffers are full", || {
+        loop {
+            match socket.write(left) {
+                Ok(written) => {
+                    sent += written as u64;
+                    left = if written == left.len() { &frame } else { &left[written..] };
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => panic!("the connection ends: {error}"),
+            }
+        }
+        // Its buffers have been full for a whole look at them.
+        std::thread::sleep(Duration::from_millis(50));
+        sent > 0 && std::mem::replace(&mut last, sent) == sent
+    });
+}
+
+#[test]
+fn websockets_that_are_not_read_do_not_hold_the_drain() {
+    let app = App::start(&["shutdown.drain_timeout=20s"]);
+    let mut clients = [websocket(&app), websocket(&app)];
+    clients.iter_mut().for_each(fill);
+    app.signal_to_stop();
+    let ended = app.wait();
+    // Not after the drain timeout, with requests that were cut off.
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    let business = &ended.report()["servers"][1];
+    assert_eq!(
+        (&business["in_flight_at_start"], &business["abandoned"]),
+        (&2.into(), &serde_json::json!([]))
+    );
+    drop(clients);
 }

@@ -11,7 +11,7 @@ use actix_web::{
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    GracefulExit, Language, LogDetail, Rejection, Server, StartGuard, Streams,
+    GracefulExit, Language, LogDetail, Rejection, Server, StartGuard,
     admin::Admin,
     logging::{self, Format, Logging},
     os,
@@ -190,8 +190,6 @@ async fn serve(
     let business = Server::new("business", move || {
         App::new().wrap(Business::headers()).configure(|config| business.configure(config))
     });
-    // Its streams say goodbye by themselves, when they are told.
-    let business = business.streams(Streams::Wait);
     let business = configured(business, &settings.servers.business, &mut inherited, business_tls);
 
     let exit = jobs.into_iter().fold(exit.server(admin).server(business), GracefulExit::job);
