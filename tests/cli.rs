@@ -76,6 +76,53 @@ fn every_command_and_argument_is_described_in_every_language() {
 }
 
 #[test]
+fn a_mistake_on_the_command_line_is_told_in_each_language() {
+    let mistakes: [(&[&str], [&str; 3]); 9] = [
+        (&["--formt"], ["unknown argument --formt", "未知的参数 --formt", "未知的參數 --formt"]),
+        (&["plan", "--formt"], ["did you mean --format?", "是否指 --format？", "是否指 --format？"]),
+        (
+            &["plam"],
+            [
+                "unknown command plam; did you mean plan",
+                "未知的命令 plam；是否指 plan",
+                "未知的命令 plam；是否指 plan",
+            ],
+        ),
+        (&["-c"], ["--config <FILE> needs a value", "--config <FILE> 缺少值", "--config <FILE> 缺少值"]),
+        (
+            &["plan", "--format", "xml"],
+            [
+                "xml is refused; allowed: text, json",
+                "xml 不可用；允许：text, json",
+                "xml 不可用；允許：text, json",
+            ],
+        ),
+        (
+            &["plan", "--grace-period", "soon"],
+            ["soon is refused; allowed: 300ms", "soon 不可用；允许：300ms", "soon 不可用；允許：300ms"],
+        ),
+        (&["report"], ["<FILE> is missing", "缺少 <FILE>", "缺少 <FILE>"]),
+        (&["status", "--url", "a:1", "--url", "b:1"], ["more than once", "重复", "重複"]),
+        (
+            &["stop", "--wait=yes"],
+            ["yes is refused; it takes no value", "yes 不可用；它不带值", "yes 不可用；它不帶值"],
+        ),
+    ];
+    for (arguments, parts) in mistakes {
+        for (locale, part) in ["C", "zh_CN.UTF-8", "zh_TW.UTF-8"].into_iter().zip(parts) {
+            let folder = folder();
+            let mut command = bare(folder.path());
+            command.env("LC_ALL", locale).args(arguments);
+            let got = output(command);
+            let said = text(&got.stderr);
+            assert_eq!((got.status.code(), got.stdout.len()), (Some(2), 0), "{arguments:?}: {said}");
+            assert!(said.contains(part), "{arguments:?}, {locale}: {part} is missing in:\n{said}");
+            assert!(said.lines().all(|line| line.starts_with("graceful-exit: ")), "{said}");
+        }
+    }
+}
+
+#[test]
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let got = run(&[], &[], &["completions", shell]);

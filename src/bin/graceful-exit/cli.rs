@@ -1,6 +1,7 @@
 //! The command line: which command, with which settings.
 
 mod help;
+mod mistake;
 
 use std::{env, future::Future, path::PathBuf, process::ExitCode};
 
@@ -113,6 +114,9 @@ pub(crate) fn main() -> ExitCode {
     let Arguments { layers, command } = match matches.and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
         Err(error) => {
+            if let Some(message) = mistake::message(&error, language) {
+                return fail(exit_code::USAGE, &message);
+            }
             // Help and version are no errors. Nothing can be done about an output that is closed.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { exit_code::USAGE } else { 0 });

@@ -254,8 +254,10 @@ fn described(argument: Arg, text: &str, language: Language) -> Arg {
     if language == Language::En {
         return argument.help(text.to_owned());
     }
-    let values: Vec<_> =
-        argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    // A flag has possible values for clap, and takes none.
+    let values =
+        if argument.get_action().takes_values() { argument.get_possible_values() } else { Vec::new() };
+    let values: Vec<_> = values.iter().map(|value| value.get_name().to_owned()).collect();
     let values = if values.is_empty() { String::new() } else { format!("（{}）", values.join("、")) };
     let heading = if argument.is_positional() { ARGUMENTS_HEADING } else { OPTIONS_HEADING };
     let lists_values = !values.is_empty();
