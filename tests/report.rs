@@ -157,3 +157,30 @@ fn a_damaged_or_foreign_file_is_an_error_that_names_it() {
     let text = String::from_utf8(nowhere.stderr).expect("text");
     assert!(nowhere.status.code() == Some(2) && text.contains("no/such/folder.svg"), "{text}");
 }
+
+#[cfg(unix)]
+#[test]
+fn no_more_of_a_report_is_read_than_one_can_have_and_no_name_is_padded_to() {
+    let folder = folder();
+    for arguments in [&["/dev/zero"][..], &["-"]] {
+        let mut command = bare(folder.path());
+        command.arg("report").args(arguments).stdin(std::fs::File::open("/dev/zero").expect("a device"));
+        let got = output(command);
+        let text = String::from_utf8(got.stderr).expect("text");
+        assert_eq!(got.status.code(), Some(2), "{text}");
+        assert!(text.contains("larger than 8 MiB"), "{text}");
+    }
+    let mut whole = stop(App::start(&[])).report().clone();
+    // Each phase has a line, which is padded to the longest name.
+    whole["resources"][0]["name"] = "x".repeat(20_000).into();
+    std::fs::write(folder.path().join("wide.json"), whole.to_string()).expect("a file");
+    let printed = report(folder.path(), &["wide.json"]);
+    assert_eq!(printed.status.code(), Some(0));
+    let text = String::from_utf8(printed.stdout).expect("text");
+    let drain = text.lines().find(|line| line.trim_start().starts_with("drain")).expect("its line");
+    assert!(drain.chars().count() < 120, "{} characters", drain.chars().count());
+
+    let misleading = report(folder.path(), &["no\u{202e}nosj.report"]);
+    let text = String::from_utf8(misleading.stderr).expect("text");
+    assert!(text.contains(r"no\u{202e}nosj.report"), "{text}");
+}

@@ -184,9 +184,9 @@ impl Subscriber {
 impl Snapshot {
     fn take(source: &StatusSource) -> Option<Self> {
         let mut answer = source.take()?;
-        let json = serde_json::to_string(&answer).ok()?;
+        let json = answer.to_json()?;
         without_time(&mut answer.status);
-        let essence = serde_json::to_string(&answer).ok()?.into();
+        let essence = answer.to_json()?.into();
         Some(Self { taken: Instant::now(), essence, event: format!("data: {json}\n\n").into() })
     }
 }

@@ -203,8 +203,11 @@ async fn readyz(state: web::Data<State>) -> HttpResponse {
 
 async fn status(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Error> {
     state.admit_read(&request).await?;
-    Ok(match state.status.take() {
-        Some(status) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status),
+    Ok(match state.status.take().and_then(|status| status.to_json()) {
+        Some(json) => HttpResponse::Ok()
+            .content_type(header::ContentType::json())
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(json),
         None => text(HttpResponse::ServiceUnavailable(), "starting\n"),
     })
 }

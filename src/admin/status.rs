@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{exit::ExitHandle, report::Status};
+use crate::{exit::ExitHandle, locale::escaped_json, report::Status};
 
 /// Where the status comes from. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -51,6 +51,13 @@ impl StatusSource {
         let status = self.exit.status()?;
         let line = |line: &LineSource| Line { label: line.label.clone(), text: (line.text)() };
         Some(Answer { status, lines: self.lines.iter().map(line).collect() })
+    }
+}
+
+impl Answer {
+    /// As JSON, in which what a reader cannot see is escaped. `None` if it cannot be serialized.
+    pub(super) fn to_json(&self) -> Option<String> {
+        serde_json::to_string(self).ok().map(escaped_json)
     }
 }
 

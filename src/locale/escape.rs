@@ -1,6 +1,6 @@
 //! Characters that could mislead a reader: what a client or an error sends is shown with them escaped.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 /// Returns true for a character that is not seen, or that changes how those around it are shown: a control character
 /// (DEL and C1 included), a line separator, one of zero width, one that turns the direction of writing, a tag.
@@ -44,9 +44,42 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// JSON with each [misleading character](is_misleading) replaced by its escape. It stands in strings alone, so the value
+/// stays the same; the line feeds between the lines of a pretty text stay, too.
+#[must_use]
+pub fn escaped_json(json: String) -> String {
+    let is_escaped = |c: char| c != '\n' && is_misleading(c);
+    if !json.contains(is_escaped) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_escaped(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 #[cfg(test)]
 mod tests {
-    use super::escaped;
+    use super::{escaped, escaped_json};
+
+    #[test]
+    fn an_escape_changes_no_value_of_a_json_text() {
+        let value = serde_json::json!({ "a\u{202e}": ["b\n\u{e0041}\u{85}", "日本"] });
+        for text in [value.to_string(), format!("{value:#}")] {
+            let escaped = escaped_json(text.clone());
+            assert!(!escaped.contains(|c| c != '\n' && super::is_misleading(c)), "{escaped:?}");
+            assert_eq!(escaped.lines().count(), text.lines().count());
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&escaped).expect("JSON"), value);
+        }
+    }
 
     #[test]
     fn what_is_not_seen_is_escaped_and_the_rest_stays() {

@@ -19,5 +19,5 @@ mod start;
 mod verdict;
 
 pub use duration::rounded;
-pub use escape::{escaped, is_misleading};
+pub use escape::{escaped, escaped_json, is_misleading};
 pub use language::Language;

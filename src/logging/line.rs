@@ -8,7 +8,7 @@ use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Record};
 
 use super::options::Format;
-use crate::locale::{escaped, is_misleading};
+use crate::locale::{escaped, escaped_json};
 
 /// Tells the time of a line. The zone is read once: logging does not wait for its file.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub(super) fn format(clock: &Clock, format: Format, record: &Record<'_>) -> Stri
             // The visitor returns no error.
             let _ = record.key_values().visit(&mut fields);
             line.push('}');
-            visible(line)
+            escaped_json(line)
         }
     }
 }
@@ -106,22 +106,4 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
         }
         Ok(())
     }
-}
-
-/// JSON in which what a reader cannot see is escaped. It stands in strings alone, so the value stays the same.
-fn visible(json: String) -> String {
-    if !json.contains(is_misleading) {
-        return json;
-    }
-    let mut visible = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
-        if is_misleading(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(visible, "\\u{unit:04x}");
-            }
-        } else {
-            visible.push(c);
-        }
-    }
-    visible
 }

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    fmt::{self, Write},
+    fmt,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::model::{MemberReport, Report};
 use crate::{
-    locale::{escaped, is_misleading},
+    locale::{escaped, escaped_json},
     sequence::TaskStatus,
 };
 
@@ -97,23 +97,9 @@ impl Report {
     }
 }
 
-/// JSON text in which characters that could mislead a reader are escaped. They stand in strings alone, so an escape
-/// means the same.
+/// JSON text in which characters that could mislead a reader are escaped.
 fn safe_json<T: Serialize>(value: &T, text: impl Fn(&T) -> serde_json::Result<String>) -> String {
-    let Ok(text) = text(value) else { return String::new() };
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c != '\n' && is_misleading(c) {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                // Writing to a string does not fail.
-                let _ = write!(safe, "\\u{unit:04x}");
-            }
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
+    text(value).map(escaped_json).unwrap_or_default()
 }
 
 /// A file cannot be read as a report. The message is one line.

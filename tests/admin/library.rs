@@ -138,7 +138,7 @@ fn a_programs_own_metrics_and_lines_are_added() {
         admin
             .gauge("shop_baskets", "Open baskets.", || 2.5)
             .counter("shop_orders_total", "Orders so far.", || 7)
-            .line("baskets", || "2 & a <half>".to_owned())
+            .line("baskets", || "2 & a <half>\u{202e}".to_owned())
     });
     let text = service.get("/metrics", &[]).text();
     for line in [
@@ -149,8 +149,10 @@ fn a_programs_own_metrics_and_lines_are_added() {
     ] {
         assert!(text.contains(line), "{line:?} in {text}");
     }
-    let status: Value = serde_json::from_slice(&service.get("/status", &[]).body).expect("JSON");
-    assert_eq!(status["lines"], serde_json::json!([{ "label": "baskets", "text": "2 & a <half>" }]));
+    let text = service.get("/status", &[]).text();
+    assert!(text.contains(r"<half>\u202e"), "what is not seen is escaped: {text}");
+    let status: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(status["lines"], serde_json::json!([{ "label": "baskets", "text": "2 & a <half>\u{202e}" }]));
     assert_eq!(service.stop().outcome, Outcome::Clean);
 }
 

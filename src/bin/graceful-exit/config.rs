@@ -3,7 +3,10 @@
 use std::{fmt::Write, process::ExitCode};
 
 use clap::ValueEnum;
-use graceful_exit::settings::{DEFAULTS, Entry, Layers, Loaded, Source};
+use graceful_exit::{
+    locale::escaped_json,
+    settings::{DEFAULTS, Entry, Layers, Loaded, Source},
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -96,5 +99,5 @@ fn as_json(loaded: &Loaded) -> String {
         (key.to_owned(), json!({ "value": value, "source": source }))
     };
     let entries: Map<String, Value> = loaded.entries().map(entry).collect();
-    format!("{:#}\n", Value::from(entries))
+    escaped_json(format!("{:#}\n", Value::from(entries)))
 }

@@ -6,6 +6,8 @@ use std::{
     process::ExitCode,
 };
 
+use graceful_exit::locale::escaped;
+
 /// The exit codes that are no outcome of an exit.
 pub(crate) mod exit_code {
     /// Standard output cannot be written.
@@ -35,9 +37,10 @@ pub(crate) fn fail(code: u8, error: &dyn Display) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Prints a message to standard error, each line with the program's name. Nothing can be done where that fails.
+/// Prints a message to standard error, each line with the program's name, and what a reader cannot see as its escape.
+/// Nothing can be done where that fails.
 pub(crate) fn warn(message: &dyn Display) {
     for line in message.to_string().lines() {
-        let _ = writeln!(io::stderr(), "graceful-exit: {line}");
+        let _ = writeln!(io::stderr(), "graceful-exit: {}", escaped(line));
     }
 }

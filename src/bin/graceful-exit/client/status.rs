@@ -5,7 +5,7 @@ use std::{fmt::Write, process::ExitCode, time::Duration};
 use clap::ValueEnum;
 use graceful_exit::{
     Language,
-    locale::{escaped, rounded},
+    locale::{escaped, escaped_json, rounded},
 };
 use hyper::{Method, StatusCode};
 
@@ -29,7 +29,7 @@ pub(crate) async fn status(target: &Target, format: Format) -> ExitCode {
         Ok((view, json)) => {
             let printed = print(&match format {
                 Format::Text => text(&view, target.language),
-                Format::Json => format!("{json:#}\n"),
+                Format::Json => escaped_json(format!("{json:#}\n")),
             });
             if printed != ExitCode::SUCCESS || view.is_running() {
                 return printed;
