@@ -150,6 +150,35 @@ fn the_page_of_a_server_that_closes_first_says_that_it_cannot_know_the_outcome()
 }
 
 #[test]
+fn a_page_that_is_mounted_in_a_service_says_that_its_server_closed_and_calls_no_clean_exit_killed() {
+    let Some(browser) = Browser::start("the mounted page", "en-US") else { return };
+    let app = Service::with_mount(|admin| admin);
+    let held = app.hold();
+    browser.open_at(app.address, "/ops/");
+    browser.wait_for("#headline", "Serving");
+    browser.wait_for(".oldest", "GET /held");
+    app.exit.stop("the test");
+    browser.wait_for("#headline", "This server has closed");
+    drop(held);
+    let report = app.report();
+    assert_eq!(report.outcome, Outcome::Clean, "{report:?}");
+    // It looks for a successor, and that nothing answers changes nothing.
+    browser.wait_until("performance.getEntriesByType('resource').some((it) => it.name.endsWith('/status'))");
+    assert_eq!(browser.text("#headline"), "This server has closed");
+    assert_eq!(browser.text("#link-text"), "this server has closed");
+    let detail = browser.text("#detail");
+    assert!(
+        detail.contains("asked for by the test") && detail.contains("the log and the report can"),
+        "{detail}"
+    );
+    assert_eq!(browser.text(".counts dd"), "–", "what is in flight is not known");
+    assert!(browser.text(".oldest").starts_with("GET /held\nunknown"), "{}", browser.text(".oldest"));
+    let all = browser.text("body").to_lowercase();
+    assert!(!all.contains("killed") && !all.contains("gone"), "{all}");
+    assert!(browser.run("return document.title").to_string().contains("This server has closed"));
+}
+
+#[test]
 fn the_page_is_in_traditional_chinese_where_the_browser_is() {
     let Some(browser) = Browser::start("the page in traditional Chinese", "zh-TW") else { return };
     let app = App::start(&[SLOW_FLUSH]);
@@ -189,12 +218,12 @@ fn the_page_shows_why_a_callback_failed_and_its_bar_is_red() {
     let Some(browser) = Browser::start("the page of a failed callback", "en-US") else { return };
     let app = Service::start(|exit, listener| {
         let server =
-            Admin::new(&exit).line("shard", || "7 of 9".to_owned()).unbound_server().listen(listener);
+            Admin::new(&exit).line("shard", || "7 of 9\u{202e}".to_owned()).unbound_server().listen(listener);
         exit.server(server).callback_fn("flush", |_| async { Err("the database is locked".into()) })
     });
     browser.open(app.address);
     browser.wait_for("#jobs .chip", "waits for the exit");
-    assert_eq!(browser.text("#lines-list"), "shard\n7 of 9");
+    assert_eq!(browser.text("#lines-list"), "shard\n7 of 9\\u{202e}", "what is not seen is escaped");
     app.exit.stop("test");
     wait_for_the_end(&browser, "incomplete");
     let headline = browser.text("#headline");

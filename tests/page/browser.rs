@@ -87,7 +87,11 @@ impl Browser {
     }
 
     pub(crate) fn open(&self, server: SocketAddr) {
-        self.runtime.block_on(self.session.goto(&format!("http://{server}/"))).expect("the page opens");
+        self.open_at(server, "/");
+    }
+
+    pub(crate) fn open_at(&self, server: SocketAddr, path: &str) {
+        self.runtime.block_on(self.session.goto(&format!("http://{server}{path}"))).expect("the page opens");
     }
 
     /// Runs a script, and returns its result.

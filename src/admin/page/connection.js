@@ -26,11 +26,13 @@ async function connect() {
   if (response?.status === 401) return unlock();
   if (!response?.ok) return (await poll(response)) ? undefined : lost();
   heardAt = performance.now();
+  let isComplete = false;
   try {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
       const { done, value } = await reader.read();
+      isComplete = done;
       if (done || stream !== abort) break;
       heardAt = performance.now();
       const events = (rest + value).split("\n\n");
@@ -40,7 +42,27 @@ async function connect() {
   } catch {
     // The connection broke: what follows is the same as at its end.
   }
-  if (stream === abort && !isOver()) lost();
+  if (stream !== abort || isOver()) return;
+  if (isComplete && silence() === "unseen") fallSilent();
+  else lost();
+}
+
+/** What it means that nothing more is heard: a server that closes before the exit is over leaves the rest of it unseen. */
+const silence = () => (isExiting() && document.body.dataset.ends !== "exited" ? "unseen" : "gone");
+
+/** Nothing more is heard of the process. */
+function fallSilent() {
+  stream = null;
+  if (model.link === "live") broke();
+  model.link = silence();
+  render();
+  setTimeout(seek, SUCCESSOR_MS);
+}
+
+/** The connection broke at this moment. */
+function broke() {
+  model.brokeAt = performance.now();
+  model.heard = new Date();
 }
 
 /** An answer, or nothing where none came. */
@@ -90,27 +112,16 @@ function succeeded(status) {
   model.successor = status;
   model.brokeAt ||= model.at;
   model.heard ??= new Date();
-  if (!isOver()) model.link = "gone";
+  if (!isOver()) model.link = silence();
   render();
 }
 
 function lost() {
   stream = null;
-  const now = performance.now();
-  if (model.link === "live") {
-    model.brokeAt = now;
-    model.heard = new Date();
-  }
-  lostAt ||= now;
+  if (model.link === "live") broke();
+  lostAt ||= performance.now();
   model.link = "lost";
-  // A server that closes before the exit is over leaves its process behind.
-  const mayGoOn = isExiting() && document.body.dataset.ends !== "exited";
-  if (model.status && !mayGoOn && now - lostAt >= GONE_AFTER_MS) {
-    model.link = "gone";
-    render();
-    setTimeout(seek, SUCCESSOR_MS);
-    return;
-  }
+  if (model.status && performance.now() - lostAt >= GONE_AFTER_MS) return fallSilent();
   render();
   setTimeout(connect, model.status ? RETRY_MS : SUCCESSOR_MS);
 }

@@ -6,7 +6,7 @@ const model = {
   at: 0,
   /** When the connection broke, on the same clock. */
   brokeAt: 0,
-  /** connecting, live, lost, gone, closed or locked. */
+  /** connecting, live, lost, gone, unseen, closed or locked. */
   link: "connecting",
   /** The time of day when the server was last heard. */
   heard: null,
@@ -19,6 +19,8 @@ const hasBegun = () => model.status !== null && model.status.deadline_left_ms !=
 const isExiting = () => hasBegun() && !isOver();
 /** The process ended without having told how. */
 const isGone = () => model.link === "gone" && !isOver();
+/** The same, or its exit goes on out of this server's sight: no status will come. */
+const isSilent = () => (model.link === "gone" || model.link === "unseen") && !isOver();
 
 /** How long ago the status was true. Without a connection the clocks stop: the page does not know how it goes on. */
 const since = () => Math.max(0, (model.link === "live" ? performance.now() : model.brokeAt) - model.at);
@@ -41,7 +43,7 @@ function schedule() {
   let next = 0;
   let release = 0;
   return model.status.phases.slice(0, MOST).map((phase) => {
-    const start = phase.start_ms ?? (isOver() || isGone() ? null : next);
+    const start = phase.start_ms ?? (isOver() || isSilent() ? null : next);
     const isRunning = phase.start_ms !== null && phase.duration_ms === null;
     const done = phase.duration_ms ?? (isRunning ? Math.max(0, elapsed() - phase.start_ms) : 0);
     next = (start ?? next) + (phase.duration_ms ?? Math.max(phase.bound_ms, done));

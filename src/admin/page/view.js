@@ -4,8 +4,13 @@
 const MOST = 40;
 let announced = "";
 
+// What a reader cannot see, or what changes how the rest is seen: the same characters as in the log and in the report.
+const MISLEADING = /(?![\n\t])\p{Cc}|[\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}-\u{180f}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{3164}\u{feff}\u{ffa0}\u{fff0}-\u{fffb}\u{e0000}-\u{e0fff}]/gu;
+const visible = (value) => value.replace(MISLEADING, (it) => `\\u{${it.codePointAt(0).toString(16)}}`);
+
 function text(node, value) {
-  if (node.textContent !== value) node.textContent = value;
+  const shown = visible(value);
+  if (node.textContent !== shown) node.textContent = shown;
 }
 
 function tone(node, value) {
@@ -41,12 +46,13 @@ function headline() {
     const detail = say(model.successor ? "replaced_detail" : "gone_detail", { host: location.host });
     return { lead: say(hasBegun() ? "gone_exiting" : "gone_serving"), rest: "", detail, tone: "bad" };
   }
+  if (isSilent()) return { lead: say("unseen_exiting"), rest: "", detail: say("unseen_detail", { reason: status.reason }), tone: "none" };
   if (!status) return { lead: "…", rest: "", detail: "", tone: "none" };
   if (isExiting()) {
-    const detail = link === "lost" ? say("lost_exiting") : [say("asked_by", { reason: status.reason }), waitingFor(), problems()].filter(Boolean).join(say("sentence"));
+    const detail = link === "lost" ? say("lost_detail") : [say("asked_by", { reason: status.reason }), waitingFor(), problems()].filter(Boolean).join(say("sentence"));
     return { lead: say(`doing_${status.phase}`), rest: "", detail, tone: link === "lost" ? "warn" : "live" };
   }
-  return { lead: say("serving"), rest: "", detail: say(link === "lost" ? "lost_serving" : "ready"), tone: link === "lost" ? "warn" : "live" };
+  return { lead: say("serving"), rest: "", detail: say(link === "lost" ? "lost_detail" : "ready"), tone: link === "lost" ? "warn" : "live" };
 }
 
 function hero() {
@@ -55,7 +61,7 @@ function hero() {
   text($("headline").lastElementChild, rest);
   text($("detail"), detail);
   tone(document.querySelector(".hero"), value);
-  const isEnd = isOver() || isGone();
+  const isEnd = isOver() || isSilent();
   document.body.toggleAttribute("data-over", isEnd);
   $("stop").hidden = !model.status || isEnd || isExiting() || model.link !== "live";
   $("deadline").hidden = !isExiting() || isEnd;
@@ -77,7 +83,7 @@ function successor() {
 function clock() {
   const { status } = model;
   let shown = ["", "", ""];
-  if (isGone()) {
+  if (isSilent()) {
     shown = [model.heard ? model.heard.toLocaleTimeString(document.documentElement.lang) : "", say("last_heard"), ""];
   } else if (isOver()) {
     shown = [time(elapsed()), say("took"), say("deadline_total", { total: bound(status.timeout_ms) })];
@@ -126,7 +132,7 @@ function phases() {
     const [name, duration] = head.children;
     text(name.firstChild, named("phase", row.name));
     text(name.lastChild, row.what ?? "");
-    node.dataset.state = row.duration_ms !== null ? "over" : row.isRunning && !isGone() ? "running" : "waiting";
+    node.dataset.state = row.duration_ms !== null ? "over" : row.isRunning && !isSilent() ? "running" : "waiting";
     tone(node, row.tone);
     text(duration, phaseTime(row));
     const [planned, gone, due] = track.children;
@@ -151,7 +157,7 @@ function newPhase() {
 }
 
 function phaseTime(row) {
-  if (row.isRunning && isGone()) return say("unknown");
+  if (isSilent() && (row.isRunning || (row.duration_ms === null && !isGone()))) return say("unknown");
   if (row.isRunning) return say("done_of", { done: running(row.done), bound: bound(row.bound_ms) });
   if (row.duration_ms === null) return isOver() || isGone() ? say("not_reached") : say("up_to", { bound: bound(row.bound_ms) });
   const how = row.ended_by === "done" ? row.failed && lower("state", row.failed.state) : lower("ended_by", row.ended_by);
@@ -162,9 +168,9 @@ function servers() {
   each($("servers"), model.status.servers, newServer, (node, server) => {
     const [head, counts, list] = node.children;
     text(head.firstChild, server.name);
-    // Nothing is in flight in a process that has ended.
-    const inFlight = isOver() || isGone() ? 0 : server.in_flight;
-    [inFlight, server.completed, server.rejected].forEach((value, index) => text(counts.children[index].lastChild, count(value)));
+    // Nothing is in flight in a process that has ended, and it is not known what is in one that ends out of sight.
+    const inFlight = isOver() || isGone() ? 0 : isSilent() ? null : server.in_flight;
+    [inFlight, server.completed, server.rejected].forEach((value, index) => text(counts.children[index].lastChild, value === null ? "–" : count(value)));
     const rows = requests(server);
     each(list, rows, () => element("li", "", element("code"), element("span")), (row, request) => {
       const [name, age] = row.children;
@@ -187,7 +193,7 @@ function requests(server) {
   }
   if (isOver() || server.oldest.length === 0) return [{ kind: "none", text: say("none") }];
   const rows = server.oldest.map((it) =>
-    isGone() ? row(it, "cut", say("lost_after", { age: time(it.age_ms + since()) })) : row(it, "", running(it.age_ms + since())));
+    isGone() ? row(it, "cut", say("lost_after", { age: time(it.age_ms + since()) })) : row(it, "", isSilent() ? say("unknown") : running(it.age_ms + since())));
   return [...rows, ...rest(server.in_flight - rows.length)];
 }
 
@@ -213,15 +219,15 @@ function members() {
       text(what.lastChild, member.error ?? "");
       chip.hidden = member.state === null;
       text(chip, memberState(member));
-      tone(chip, isGone() && member.state === "running" ? "warn" : stateTone(member.state));
+      tone(chip, isSilent() && member.state === "running" ? (isGone() ? "warn" : "none") : stateTone(member.state));
     });
   });
 }
 
 function memberState({ state, duration_ms: ms }) {
   if (state === null) return "";
+  if (isSilent() && (state === "running" || (state === "not_started" && !isGone()))) return say("unknown");
   if (state === "not_started" && !isOver() && !isGone()) return say("waits");
-  if (state === "running" && isGone()) return say("unknown");
   const word = lower("state", state);
   return ms !== null && ms !== undefined && state !== "running" && state !== "not_started" ? `${word} · ${time(ms)}` : word;
 }
