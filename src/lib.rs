@@ -76,6 +76,40 @@
 //! [`GracefulExit::run_blocking`]. Tests of a service use [`GracefulExit::for_tests`]. A program that reads settings or
 //! opens files before it serves begins with [`StartGuard::new`]; one that is PID 1 of a container, with [`reap_orphans`].
 //!
+//! # A program with a `System` of its own
+//!
+//! Workers and jobs run in the actix `System` of the thread that calls [`GracefulExit::run`]. What the program gets:
+//!
+//! | the program | at the end of the exit |
+//! |---|---|
+//! | awaits `run` inside `System::block_on` | `run` resolves to the report; the `System` has been told to stop with the exit code. Work after it is described at [`GracefulExit::run`] |
+//! | spawns `run`, then calls `SystemRunner::run` | that returns: `Ok` for the exit code 0, an error for any other. `run_with_code` returns the code itself |
+//! | says [`ends_process(false)`](GracefulExit::ends_process) | `run` resolves, and the `System` goes on |
+//!
+//! A `System::stop()` of the program is an exit too, but `SystemRunner::run` returns *at once* then, while the exit still
+//! runs on a thread of its own. A `main` that returned would end the process in the middle of it: wait for
+//! [`ExitHandle::report`] first, on any runtime, and end with [`Report::exit`].
+//!
+//! ```no_run
+//! # use actix_web::{App, rt::System};
+//! # use graceful_exit::{GracefulExit, Server};
+//! # fn main() -> std::io::Result<()> {
+//! let exit = GracefulExit::builder().server(Server::new("web", || App::new()).bind("127.0.0.1:8080"));
+//! let handle = exit.handle();
+//! let system = System::new();
+//! system.block_on(async {
+//!     actix_web::rt::spawn(async {
+//!         if let Err(error) = exit.run().await {
+//!             eprintln!("{error}"); // it could not be started
+//!             std::process::exit(1);
+//!         }
+//!     });
+//! });
+//! system.run_with_code()?; // returns at the end of the exit, or at `System::stop()`
+//! tokio::runtime::Builder::new_current_thread().build()?.block_on(handle.report()).exit()
+//! # }
+//! ```
+//!
 //! # What is promised
 //!
 //! - The process ends at most 250 ms after the deadline and 100 ms after a second signal, even when each of its threads

@@ -1,4 +1,4 @@
-//! `System::stop()` called by the program is an exit.
+//! `System::stop()` called by the program is an exit; and a program that runs its `System` itself.
 
 use std::time::{Duration, Instant};
 
@@ -90,4 +90,52 @@ fn it_takes_five_seconds_at_the_most() {
     assert_eq!((code, &report["outcome"]), (Some(1), &"timed_out".into()));
     let duration = report["duration_ms"].as_u64().expect("a duration");
     assert!(duration < 5000, "{report}");
+}
+
+const SPAWNS: &str = "programs::system_stop::program_that_spawns_the_exit";
+
+/// Runs its `System`, with the exit as a task; says what `SystemRunner::run_with_code` returned, and how the exit ended.
+#[test]
+fn program_that_spawns_the_exit() {
+    let Some(part) = part() else { return };
+    let app = || App::new().route("/stop", web::get().to(stop_the_system));
+    let exit = GracefulExit::builder()
+        .signals(Vec::new())
+        .server(Server::new("web", app).bind("127.0.0.1:0").workers(1))
+        .callback_fn("fails", |_| async { Err("no disk".into()) });
+    let handle = exit.handle();
+    let system = System::new();
+    system.block_on(async {
+        actix_web::rt::spawn(exit.run());
+        handle.ready().await;
+        say(&handle.addrs("web")[0]);
+        if part == "asked" {
+            handle.stop("the program asks for it");
+        }
+    });
+    say(system.run_with_code().expect("it runs"));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let report = runtime.block_on(handle.report());
+    say(report.outcome.name());
+    report.exit();
+}
+
+#[test]
+fn a_system_that_the_program_runs_ends_with_the_exit_code() {
+    let mut program = Program::start(SPAWNS, "asked");
+    program.address();
+    assert_eq!(program.line().as_deref(), Some("3"), "{}", program.errors());
+    assert_eq!(program.line().as_deref(), Some("incomplete"), "{}", program.errors());
+    assert_eq!(program.wait().0.code(), Some(3));
+}
+
+#[test]
+fn a_system_that_is_stopped_ends_at_once_and_the_report_tells_the_end_of_the_exit() {
+    let mut program = Program::start(SPAWNS, "stopped");
+    let address = program.address();
+    let mut client = Client::connect(address);
+    client.send("GET", "/stop", &[]).expect("sent");
+    assert_eq!(program.line().as_deref(), Some("0"), "{}", program.errors());
+    assert_eq!(program.line().as_deref(), Some("incomplete"), "{}", program.errors());
+    assert_eq!(program.wait().0.code(), Some(3));
 }
