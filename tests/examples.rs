@@ -310,12 +310,12 @@ fn connections(server: SocketAddr) -> usize {
 }
 
 #[test]
-fn after_run() {
-    let Some(example) = Example::start("after_run") else { return };
+fn tracing() {
+    let Some(example) = Example::start("tracing") else { return };
     assert_eq!(example.get("/"), "hello\n");
     example.signal();
     let (code, lines, _) = example.end();
-    assert_eq!((code, &lines[..]), (Some(0), &["2 spans are flushed".to_owned()][..]));
+    assert_eq!((code, &lines[..]), (Some(0), &["exported: request, flush".to_owned()][..]));
 }
 
 #[test]
