@@ -42,6 +42,37 @@ fn the_deployment_has_the_numbers_of_the_plan() {
     }
 }
 
+/// Nothing but the platform's own pods reaches the admin server, whose reads need no token by default.
+#[test]
+fn the_deployment_lets_no_other_pod_reach_the_admin_server() {
+    let yaml = fs::read_to_string(project_file("config/deploy/kubernetes.yaml")).expect("a file");
+    let policy = yaml.split("\n---").find(|document| document.contains("kind: NetworkPolicy")).expect("one");
+    let rules: Vec<_> = policy.split("- ports:").skip(1).collect();
+    // A rule without `from` lets everything in, and so does one without `ports`.
+    let for_admin: Vec<_> = rules.iter().filter(|rule| rule.contains("port: admin")).collect();
+    assert!(for_admin.len() == 1 && rules.len() == policy.matches("- port: ").count(), "{policy}");
+    assert!(for_admin[0].contains("from:") && for_admin[0].contains("Selector:"), "{policy}");
+}
+
+/// A name that its owner can point elsewhere is no pin.
+#[test]
+fn the_hosted_workflow_runs_what_was_reviewed() {
+    let yaml = fs::read_to_string(project_file(".github/workflows/ci.yml")).expect("a file");
+    let uses: Vec<_> = yaml.lines().filter_map(|line| line.split_once("uses: ")).collect();
+    assert!(!uses.is_empty());
+    for (_, action) in uses {
+        let pin = action.split_once('@').map(|(_, pin)| pin.split(' ').next().unwrap_or_default());
+        let is_commit =
+            pin.is_some_and(|pin| pin.len() == 40 && pin.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert!(is_commit, "{action}");
+    }
+    assert!(!yaml.contains("-latest"), "runners by version");
+    for image in yaml.lines().filter_map(|line| line.trim().strip_prefix("image: ")) {
+        let version = image.split_once(':').map_or("", |(_, version)| version);
+        assert_eq!(version.split('-').next().unwrap_or_default().split('.').count(), 3, "{image}");
+    }
+}
+
 #[test]
 fn the_deployment_matches_kubernetes_schema() {
     let ours = project_file("target/tools/kubernetes/bin/kubernetes-validate");

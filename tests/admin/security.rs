@@ -169,3 +169,17 @@ fn a_page_whose_name_was_rebound_reads_nothing() {
         assert_eq!(get(path, &[("Host", "health.example.com")]), 200, "{path}");
     }
 }
+
+#[test]
+fn clients_that_send_nonsense_fill_no_log() {
+    let app = App::start(&["log.level=info"]);
+    let before = app.log_text().lines().count();
+    for number in 0..1_000 {
+        let mut client = Client::connect(if number % 2 == 0 { app.business } else { app.admin });
+        client.write(b"\x16\x03\x01 nonsense \0\r\n\r\n").expect("sent");
+        assert_eq!(client.read_head().expect("answered").0, 400);
+    }
+    let lines: Vec<_> = app.log_text().lines().skip(before).map(str::to_owned).collect();
+    assert!(lines.len() < 20, "{} lines, the first of which are {:#?}", lines.len(), &lines[..20]);
+    assert_eq!(Client::get(app.business, "/").status, 200);
+}
