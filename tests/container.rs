@@ -1,8 +1,10 @@
-//! The units of `config/deploy/` under a real systemd, PID 1 of a container: start, stop, restart, forced stop, watchdog
-//! and wrong settings.
+//! The units of `config/deploy/` under a real systemd, PID 1 of a container: start, stop, restart, forced stop, watchdog,
+//! wrong settings, and each file that they name.
 //!
 //! [`the_units_work_under_a_real_systemd`] boots the container on an overlay of the machine's root, which stays unchanged, and runs
 //! [`inside`] there, which is a test of this same binary.
+
+mod installed;
 
 use std::{
     fs,
@@ -53,11 +55,7 @@ fn the_units_work_under_a_real_systemd() {
     fs::copy(env!("CARGO_BIN_EXE_graceful-exit"), local.join("graceful-exit")).expect("the program");
     fs::copy(std::env::current_exe().expect("this binary"), local.join("proof")).expect("the proof");
     fs::write(units.join("proof.service"), PROOF).expect("a unit");
-    // What the head of the unit says to create.
-    let settings = root.join("etc/graceful-exit");
-    fs::create_dir_all(&settings).expect("a folder");
-    fs::write(settings.join("settings.toml"), "").expect("a file");
-    fs::write(settings.join("token"), "a-token-of-this-test\n").expect("a file");
+    installed::lay_out(&root);
 
     let mut boot = Command::new("timeout");
     boot.args(["--kill-after=5", "170"]).arg(nspawn);
@@ -108,6 +106,7 @@ fn inside() {
     assert_eq!(get(&state, "StatusText"), "server started");
     assert_eq!(Client::get(ADMIN, "/readyz").status, 200);
 
+    installed::are_used();
     // The token is the credential that the unit loads.
     assert_eq!(Client::request(ADMIN, "POST", "/shutdown", &[], b"").status, 401);
 
@@ -188,6 +187,10 @@ fn inside() {
     });
     saw.show("started again");
     remove_drop_in("watchdog");
+
+    installed::serve_tls(&mut saw);
+    installed::keeps_ten_reports();
+    installed::serve_a_unix_socket(&mut saw);
 
     // Wrong settings stay wrong: no restart.
     drop_in("wrong", "[Service]\nEnvironment=GRACEFUL_EXIT__SHUTDOWN__TIMEOUT=never");

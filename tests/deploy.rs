@@ -85,7 +85,7 @@ fn the_deployment_matches_kubernetes_schema() {
     };
     let file = project_file("config/deploy/kubernetes.yaml");
     let said = output(Command::new(&validate).arg("--strict").arg(&file));
-    for kind in ["Deployment", "Service", "PodDisruptionBudget"] {
+    for kind in ["Secret", "Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"] {
         assert!(said.to_lowercase().contains(&kind.to_lowercase()), "{kind} was checked: {said}");
     }
     eprintln!("{said}");
@@ -98,21 +98,63 @@ fn the_deployment_matches_kubernetes_schema() {
 }
 
 #[test]
+fn every_variable_of_a_deployment_file_is_a_setting() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let shown = output(bare(folder.path()).args(["config", "show", "--format", "json"]));
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    let keys = shown.as_object().expect("keys").keys();
+    let settings: Vec<_> =
+        keys.map(|key| format!("GRACEFUL_EXIT__{}", key.replace('.', "__").to_uppercase())).collect();
+    for file in ["Dockerfile", "compose.yaml", "kubernetes.yaml", "graceful-exit.service"] {
+        let text = fs::read_to_string(project_file("config/deploy").join(file)).expect("a file");
+        let is_of_a_name = |sign: char| sign.is_ascii_uppercase() || sign == '_';
+        let names: Vec<_> = text
+            .split(|sign: char| !is_of_a_name(sign))
+            .filter(|word| word.starts_with("GRACEFUL_EXIT__"))
+            .collect();
+        assert!(!names.is_empty(), "{file}");
+        for name in names {
+            assert!(settings.iter().any(|setting| setting == name), "{file}: {name} is no setting");
+        }
+    }
+}
+
+#[test]
+fn the_deployment_takes_what_the_secret_of_the_example_has() {
+    let yaml = fs::read_to_string(project_file("config/deploy/kubernetes.yaml")).expect("a file");
+    let (secret, rest) = yaml.split_once("\n---\n").expect("documents");
+    assert!(secret.contains("kind: Secret"), "the Secret is the first");
+    let secret: BTreeMap<_, _> = secret
+        .split("stringData:\n")
+        .nth(1)
+        .expect("data")
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .filter(|(name, _)| !name.starts_with('#'))
+        .collect();
+    let taken: Vec<_> =
+        rest.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("key: ")).collect();
+    assert_eq!(taken, ["store", "token"]);
+    assert!(taken.iter().all(|key| secret.contains_key(key)), "{secret:?}");
+
+    // With these values in place the settings are right, the token's length included.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let token = folder.path().join("token");
+    fs::write(&token, secret["token"]).expect("a file");
+    let mut environment = pod_environment(&yaml);
+    environment.insert("GRACEFUL_EXIT__ADMIN__TOKEN_FILE".to_owned(), token.display().to_string());
+    environment.insert("GRACEFUL_EXIT__CACHE__STORE".to_owned(), secret["store"].to_owned());
+    output(bare(folder.path()).args(["config", "check"]).envs(environment));
+}
+
+#[test]
 fn the_unit_has_the_lines_of_the_plan() {
     let unit = fs::read_to_string(project_file("config/deploy/graceful-exit.service")).expect("a file");
     let block = plan(&BTreeMap::new(), &["--format", "systemd"]);
     for line in block.lines().filter(|line| !line.starts_with('#')) {
-        let expected = if line.starts_with("Environment=") {
-            // The file lists fewer signals; neither has SIGABRT.
-            assert!(!line.contains("SIGABRT") && line.contains("SIGTERM"), "{line}");
-            continue;
-        } else {
-            line
-        };
-        assert!(unit.lines().any(|line| line == expected), "`{expected}` is not in the unit:\n{block}");
+        assert!(unit.lines().any(|ours| ours == line), "`{line}` is not in the unit:\n{block}");
     }
-    let signals = unit.lines().find(|line| line.contains("SHUTDOWN__SIGNALS")).expect("it sets the signals");
-    assert!(!signals.contains("SIGABRT") && signals.contains("SIGTERM"), "{signals}");
+    assert!(block.contains("SHUTDOWN__SIGNALS") && !block.contains("\"SIGABRT"), "{block}");
 }
 
 #[test]

@@ -77,4 +77,7 @@ mod prometheus;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod proxies;
 #[cfg(all(target_os = "linux", feature = "app"))]
+#[path = "../benches/rollout/model.rs"]
+mod rollout_model;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod systemd;

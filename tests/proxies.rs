@@ -1,5 +1,7 @@
 //! Rolling restarts behind HAProxy and nginx with the files of `config/deploy/`: no client sees a failure.
 
+mod rollout;
+
 use std::{
     fs,
     io::{Read, Write},
@@ -39,10 +41,7 @@ fn a_rolling_restart_behind_haproxy_loses_nothing() {
         site.put_into(&written).replace("inter 1s", "inter 100ms").replace("inter 200ms", "inter 20ms");
     assert_ne!(quick, site.put_into(&written), "the checks are more frequent");
     fs::write(site.path("haproxy.cfg"), quick).expect("a file");
-    let socket = site.path("haproxy.sock");
-    fs::write(site.path("watch.cfg"), format!("global\n    stats socket {}\n", socket.display()))
-        .expect("a file");
-
+    let socket = site.watched();
     let mut command = Command::new(haproxy);
     command.args(["-db", "-f", "haproxy.cfg", "-f", "watch.cfg"]);
     let mut instances = site.start_instances(&[READY_DELAY]);
@@ -167,6 +166,14 @@ impl Site {
 
     fn path(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Writes `watch.cfg`, by which `HAProxy` tells its state on a socket; returns the socket's path.
+    fn watched(&self) -> std::path::PathBuf {
+        let socket = self.path("haproxy.sock");
+        let lines = format!("global\n    stats socket {}\n", socket.display());
+        fs::write(self.path("watch.cfg"), lines).expect("a file");
+        socket
     }
 
     /// The file with its addresses replaced by those of this site.

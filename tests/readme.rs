@@ -49,6 +49,45 @@ fn every_example_is_linked() {
     }
 }
 
+/// A feature stands in both READMEs, in the crate's documentation and, but for the application's own, on docs.rs.
+#[test]
+fn every_feature_is_documented() {
+    let manifest = include_str!("../Cargo.toml");
+    let features = manifest.split("\n[features]\n").nth(1).and_then(|rest| rest.split("\n[").next());
+    let features: Vec<_> = features
+        .expect("features")
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with('#') && *name != "default")
+        .collect();
+    assert!(features.len() > 5, "{features:?}");
+    let on_docs_rs = manifest.split("[package.metadata.docs.rs]").nth(1).expect("settings of docs.rs");
+    let on_docs_rs = on_docs_rs.lines().find(|line| line.starts_with("features = ")).expect("features");
+    for feature in features {
+        let is_in =
+            |line: &&str| line.split('|').nth(1).is_some_and(|cell| cell.contains(&format!("`{feature}`")));
+        for (name, text) in
+            [("README.md", ENGLISH), ("README.zh-TW.md", CHINESE), ("lib.rs", include_str!("../src/lib.rs"))]
+        {
+            assert!(text.lines().any(|line| is_in(&line)), "{feature} has no row in {name}");
+        }
+        assert!(
+            feature == "app" || on_docs_rs.contains(&format!("\"{feature}\"")),
+            "{feature}: {on_docs_rs}"
+        );
+    }
+}
+
+#[test]
+fn the_version_is_dated_in_the_changelog() {
+    let heading = format!("## [{}] - ", env!("CARGO_PKG_VERSION"));
+    let changelog = include_str!("../CHANGELOG.md");
+    let date = changelog.lines().find_map(|line| line.strip_prefix(&heading)).expect("the version's heading");
+    let parts: Vec<_> = date.split('-').map(|part| (part.len(), part.parse::<u16>().is_ok())).collect();
+    assert_eq!(parts, [(4, true), (2, true), (2, true)], "{date}");
+}
+
 fn table_rows(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.starts_with('|')).collect()
 }

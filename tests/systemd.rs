@@ -233,7 +233,7 @@ fn systemd_analyze_accepts_the_units() {
     let ours: Vec<_> = verified.lines().filter(|line| line.contains("graceful-exit")).collect();
     assert!(ours.is_empty(), "{verified}");
     let security = tools::output(
-        Command::new(&analyze).args(["security", "--offline=true", "--threshold=15"]).arg(&units[0]),
+        Command::new(&analyze).args(["security", "--offline=true", "--threshold=12"]).arg(&units[0]),
     );
     eprintln!("{}", security.lines().last().unwrap_or_default());
 }

@@ -4,6 +4,8 @@ mod client;
 #[cfg(windows)]
 pub(crate) mod control;
 mod files;
+#[cfg(all(target_os = "linux", feature = "app"))]
+mod http2_traffic;
 #[cfg(feature = "http2")]
 mod in_process;
 #[cfg(all(target_os = "linux", feature = "app"))]

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{client::Client, network_namespace::NetworkNamespace};
+use super::{client::Client, http2_traffic, network_namespace::NetworkNamespace};
 
 /// Traffic that runs until it is stopped.
 #[derive(Debug)]
@@ -20,13 +20,14 @@ pub(crate) struct Traffic {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What the clients have seen so far.
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     stop: AtomicBool,
-    kept_alive: AtomicU64,
-    new_connections: AtomicU64,
+    pub(super) kept_alive: AtomicU64,
+    pub(super) new_connections: AtomicU64,
     /// The keys whose `PUT` was answered 204.
-    stored: Mutex<Vec<String>>,
+    pub(super) stored: Mutex<Vec<String>>,
     failures: Mutex<Vec<String>>,
     /// When the last answer came, and the longest time without one.
     gap: Mutex<Option<(Instant, Duration)>>,
@@ -48,7 +49,7 @@ pub(crate) struct Seen {
 }
 
 /// A client's pause between two requests.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 impl Traffic {
     /// Starts `clients` clients with kept-alive connections, and two that connect anew for each request.
@@ -60,6 +61,17 @@ impl Traffic {
     pub(crate) fn start_in(network: &NetworkNamespace, to: SocketAddr, clients: usize) -> Self {
         let network = network.clone();
         Self::start_with(to, clients, move || network.enter())
+    }
+
+    /// The same over HTTP/2 without TLS; each of the `clients` has two streams open at once.
+    pub(crate) fn start_http2_in(network: &NetworkNamespace, to: SocketAddr, clients: usize) -> Self {
+        let shared = Arc::new(Shared::default());
+        let (theirs, network) = (Arc::clone(&shared), network.clone());
+        let thread = thread::spawn(move || {
+            network.enter();
+            http2_traffic::run(&theirs, to, clients);
+        });
+        Self { shared, threads: vec![thread] }
     }
 
     fn start_with(to: SocketAddr, clients: usize, prepare: impl Fn() + Clone + Send + 'static) -> Self {
@@ -86,6 +98,11 @@ impl Traffic {
         self.shared.kept_alive.load(Ordering::Relaxed) + self.shared.new_connections.load(Ordering::Relaxed)
     }
 
+    /// How many requests have ended, answered as expected or not.
+    pub(crate) fn ended(&self) -> u64 {
+        self.answered() + self.shared.failures.lock().expect("no panic").len() as u64
+    }
+
     pub(crate) fn stop(self) -> Seen {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {
@@ -108,18 +125,18 @@ impl Traffic {
 }
 
 impl Shared {
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn answered(&self, count: &AtomicU64) {
+    pub(super) fn answered(&self, count: &AtomicU64) {
         count.fetch_add(1, Ordering::Relaxed);
         let (now, mut gap) = (Instant::now(), self.gap.lock().expect("no panic"));
         let longest = gap.map_or(Duration::ZERO, |(last, longest)| longest.max(now.duration_since(last)));
         *gap = Some((now, longest));
     }
 
-    fn failed(&self, what: String) {
+    pub(super) fn failed(&self, what: String) {
         self.failures.lock().expect("no panic").push(what);
     }
 }
