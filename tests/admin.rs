@@ -4,10 +4,7 @@ mod library;
 #[cfg(unix)]
 mod security;
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::net::SocketAddr;
 
 use serde_json::Value;
 
@@ -215,7 +212,7 @@ fn a_server_that_closes_last_answers_its_read_only_routes_in_every_phase() {
 
 #[test]
 fn its_answers_hold_no_drain() {
-    let app = App::start(&["shutdown.drain_timeout=20s", "demo.flush_delay=300ms"]);
+    let app = App::start(&["shutdown.drain_timeout=1h", "shutdown.timeout=2h", "demo.flush_delay=300ms"]);
     let address = app.admin;
     let asking = std::thread::spawn(move || {
         let mut answered = 0;
@@ -226,10 +223,9 @@ fn its_answers_hold_no_drain() {
         }
         answered
     });
-    let begun = app.signal_to_stop();
+    app.signal_to_stop();
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.at - begun < Duration::from_secs(3), "it took {:?}", ended.at - begun);
     assert!(asking.join().expect("no panic") > 0);
     let admin = &ended.report()["servers"][0];
     assert_eq!((&admin["in_flight_at_start"], &admin["abandoned"]), (&0.into(), &Value::Array(Vec::new())));
@@ -247,9 +243,16 @@ fn a_server_that_closes_first_rejects_its_routes_too() {
 }
 
 #[test]
-fn an_exit_without_requests_takes_less_than_a_second() {
-    let app = App::start(&[]);
-    let start = Instant::now();
-    assert_eq!(stop(app).code(), Some(0));
-    assert!(start.elapsed() < Duration::from_secs(1), "it took {:?}", start.elapsed());
+fn an_exit_without_requests_waits_for_no_timeout() {
+    let settings = [
+        "keep_alive_grace",
+        "drain_timeout",
+        "stop_timeout",
+        "callback_timeout",
+        "release_timeout",
+        "timeout",
+    ];
+    let settings = settings.map(|timeout| format!("shutdown.{timeout}=1h"));
+    let ended = stop(App::start(&settings.each_ref().map(String::as_str)));
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
 }

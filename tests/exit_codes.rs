@@ -14,9 +14,6 @@ fn members(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()
 }
 
-/// The time that a busy machine may take between two steps, in milliseconds.
-const BUSY_MS: u64 = 100;
-
 /// Checks the parts of a report that do not depend on the outcome, and returns it.
 fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
     assert_eq!(ended.code(), Some(code), "{}", ended.text());
@@ -41,19 +38,19 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
 
     let started: jiff::Timestamp =
         report["started_at"].as_str().and_then(|text| text.parse().ok()).expect("RFC 3339");
-    let age = SystemTime::now().duration_since(started.into()).expect("it was before now");
     let duration = report["duration_ms"].as_u64().expect("a number");
-    assert!(age >= Duration::from_millis(duration) && age < Duration::from_mins(1), "{age:?}, {report:#}");
+    let ended = SystemTime::from(started) + Duration::from_millis(duration);
+    assert!(ended <= SystemTime::now(), "{report:#}");
 
     // The phases follow each other, and the last one ends with the exit.
     let mut end = 0;
     for phase in report["phases"].as_array().expect("phases") {
         let start = phase["start_ms"].as_u64().expect("a number");
-        assert!(start + 1 >= end && start <= end + BUSY_MS, "{report:#}");
+        assert_eq!(start, end, "{report:#}");
         end = start + phase["duration_ms"].as_u64().expect("a number");
         assert_eq!(members(phase).len(), 4);
     }
-    assert!(end <= duration + 1 && duration <= end + BUSY_MS, "{report:#}");
+    assert_eq!(end, duration, "{report:#}");
     assert_eq!(
         (&report["servers"][0]["name"], &report["servers"][1]["name"]),
         (&"admin".into(), &"business".into())
@@ -103,13 +100,19 @@ fn a_clean_exit_is_0() {
             (&job[0]["name"], &job[0]["outcome"], &job[0]["error"]),
             (&name.into(), &"done".into(), &Value::Null)
         );
-        assert!((50..1000).contains(&job[0]["duration_ms"].as_u64().expect("a number")), "{job}");
+        assert!(job[0]["duration_ms"].as_u64() >= Some(50), "{job}");
     }
 }
 
 #[test]
 fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
-    let app = App::start(&["shutdown.drain_timeout=300ms"]);
+    // No time is spent on closing the connections of abandoned requests: these timeouts would be too long to be waited for.
+    let app = App::start(&[
+        "shutdown.drain_timeout=300ms",
+        "shutdown.keep_alive_grace=1h",
+        "shutdown.stop_timeout=1h",
+        "shutdown.timeout=3h",
+    ]);
     let mut cut = app.in_flight("/slow?ms=60000&secret=1");
     let mut stream = app.in_flight("/stream?n=1000&ms=100");
     app.signal_to_stop();
@@ -125,17 +128,13 @@ fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
     assert_eq!(abandoned.len(), 2);
     for (request, path) in abandoned.iter().zip(["/slow", "/stream"]) {
         assert_eq!((&request["method"], &request["path"]), (&"GET".into(), &path.into()));
-        assert!((300..5000).contains(&request["age_ms"].as_u64().expect("a number")), "{request}");
+        assert!(request["age_ms"].as_u64() >= Some(300), "{request}");
         assert!(ended.has(&format!("cut off GET {path} after")), "{}", ended.text());
     }
     assert!(!report.to_string().contains("secret") && !ended.has("secret"), "no query");
     assert_eq!(report["callbacks"][0]["outcome"], "done", "the later phases run all the same");
     assert_eq!(report["resources"][0]["outcome"], "done");
-    let close = &report["phases"][1];
-    assert!(
-        close["duration_ms"].as_u64().expect("a number") < 500,
-        "no time is spent on abandoned requests: {close}"
-    );
+    assert_eq!(phases(&report)[1], ("close_servers", "done"));
 }
 
 #[test]
@@ -145,7 +144,7 @@ fn a_callback_that_times_out_is_3() {
     let report = check(&ended, "incomplete", 3);
     let callback = &report["callbacks"][0];
     assert_eq!(callback["outcome"], "timed_out");
-    assert!((300..2000).contains(&callback["duration_ms"].as_u64().expect("a number")), "{callback}");
+    assert!(callback["duration_ms"].as_u64() >= Some(300), "{callback}");
     assert!(phases(&report).contains(&("callbacks", "timeout")));
     assert_eq!(report["resources"][0]["outcome"], "done", "one timeout does not hide another");
     assert!(ended.has("flushing the cache: timed out"), "{}", ended.text());
@@ -179,7 +178,7 @@ fn the_overall_deadline_is_1() {
         "the checkpoint has saved the write"
     );
     assert_eq!(report["resources"][0]["outcome"], "not_started");
-    assert!((450..1000).contains(&report["duration_ms"].as_u64().expect("a number")));
+    assert!(report["duration_ms"].as_u64() >= Some(500), "{report}");
 }
 
 #[cfg(unix)]

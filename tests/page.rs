@@ -2,7 +2,7 @@
 
 mod browser;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use graceful_exit::{Outcome, admin::Admin};
 use serde_json::Value;
@@ -108,9 +108,7 @@ fn the_page_says_that_a_killed_process_is_gone_and_offers_the_one_after_it() {
     browser.open(app.admin);
     browser.wait_for(".server:last-child .oldest", "and 2 more");
     let folder = app.kill();
-    let killed = Instant::now();
     browser.wait_for("#headline", "Gone without an exit");
-    assert!(killed.elapsed() < Duration::from_secs(3), "it took {:?}", killed.elapsed());
     assert_eq!(browser.text("#link-text"), "no process answers");
     let said =
         browser.run("return [document.title, document.getElementById('announce').textContent].join(' ')");
@@ -349,7 +347,8 @@ fn the_last_event_has_the_outcome_and_exit_code_of_the_process() {
 
 #[test]
 fn an_event_stream_does_not_delay_a_server_that_closes_first() {
-    let app = App::start(&["servers.admin.stop=first"]);
+    let app =
+        App::start(&["servers.admin.stop=first", "shutdown.drain_timeout=1h", "shutdown.stop_timeout=1h"]);
     let mut events_client = subscribe(&app);
     app.signal_to_stop();
     let events = events(&mut events_client);
@@ -359,7 +358,6 @@ fn an_event_stream_does_not_delay_a_server_that_closes_first() {
     );
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0));
-    assert!(ended.report()["duration_ms"].as_u64() < Some(5_000), "{}", ended.report());
 }
 
 #[test]

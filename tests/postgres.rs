@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicU8, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -129,12 +129,10 @@ fn a_blocked_worker_does_not_hold_the_flush_back() {
 fn a_server_that_cannot_be_used_is_named_without_its_password() {
     let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
     // Nothing listens on this port.
-    let began = Instant::now();
     let mut command = App::command(folder.path());
     command.args(["--set", "cache.store=postgres://user:geheim@127.0.0.1:9/shop"]);
     let ended = App::run(&folder, command);
     assert_eq!(ended.code(), Some(4));
-    assert!(began.elapsed() < Duration::from_secs(15));
     assert!(ended.has("cannot open postgres://user@127.0.0.1:9/shop"), "{}", ended.text());
     assert!(!ended.text().contains("geheim"), "{}", ended.text());
 

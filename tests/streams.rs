@@ -10,20 +10,20 @@ use crate::support::{App, Client, stop, wait_until};
 #[test]
 fn a_stream_is_chunked_and_in_flight_until_its_last_byte() {
     let app = App::start(&[]);
+    let begun = Instant::now(); // before the first line: a busy machine only lengthens the time
     let mut client = Client::connect(app.business);
     client.send("GET", "/stream?n=5&ms=100", &[]).expect("the request is sent");
     let (status, headers) = client.read_head().expect("a head");
     assert_eq!(status, 200);
     assert!(headers.contains(&("transfer-encoding".into(), "chunked".into())), "{headers:?}");
     assert_eq!(client.read_chunk().expect("a chunk").as_deref(), Some(&b"1\n"[..]));
-    let first = Instant::now();
     app.signal_to_stop();
     for line in 2..=5 {
         let chunk = client.read_chunk().expect("a chunk").expect("not the end");
         assert_eq!(chunk, format!("{line}\n").as_bytes());
     }
     assert_eq!(client.read_chunk().expect("the end"), None);
-    assert!(first.elapsed() > Duration::from_millis(350), "one line each 100 ms");
+    assert!(Instant::now() >= begun + Duration::from_millis(400), "one line each 100 ms");
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     let business = &ended.report()["servers"][1];
@@ -32,7 +32,7 @@ fn a_stream_is_chunked_and_in_flight_until_its_last_byte() {
 
 #[test]
 fn events_come_once_a_second_and_say_goodbye_when_the_exit_starts() {
-    let app = App::start(&["shutdown.drain_timeout=20s"]);
+    let app = App::start(&["shutdown.drain_timeout=1h", "shutdown.timeout=2h"]);
     let begun = Instant::now(); // before the first event: a busy machine only lengthens the time
     let mut client = Client::connect(app.business);
     client.send("GET", "/events", &[]).expect("the request is sent");
@@ -43,14 +43,13 @@ fn events_come_once_a_second_and_say_goodbye_when_the_exit_starts() {
         || client.read_chunk().expect("a chunk").map(|chunk| String::from_utf8(chunk).expect("text"));
     assert_eq!(event().as_deref(), Some("id: 0\ndata: 0\n\n"));
     assert_eq!(event().as_deref(), Some("id: 1\ndata: 1\n\n"));
-    assert!(begun.elapsed() > Duration::from_millis(900), "{:?}", begun.elapsed());
-    let signalled = app.signal_to_stop();
+    assert!(Instant::now() >= begun + Duration::from_secs(1), "one event a second");
+    app.signal_to_stop();
     let last = event().expect("an event");
     assert!(last.starts_with("event: bye\n"), "{last:?}");
     assert_eq!(event(), None, "and the stream ends");
     let ended = app.wait();
-    assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.at - signalled < Duration::from_secs(2), "streams do not hold the exit");
+    assert_eq!(ended.code(), Some(0), "streams do not hold the exit: {}", ended.text());
 }
 
 /// A WebSocket on a bare socket.
@@ -91,7 +90,7 @@ const PONG: u8 = 10;
 
 #[test]
 fn a_websocket_echoes_and_is_closed_as_going_away_when_the_exit_starts() {
-    let app = App::start(&["shutdown.drain_timeout=20s"]);
+    let app = App::start(&["shutdown.drain_timeout=1h", "shutdown.timeout=2h"]);
     let mut client = websocket(&app);
     for (kind, payload, answer) in
         [(TEXT, "回声".as_bytes(), TEXT), (BINARY, &[0, 255][..], BINARY), (PING, b"p", PONG)]
@@ -101,7 +100,7 @@ fn a_websocket_echoes_and_is_closed_as_going_away_when_the_exit_starts() {
     }
     // This client does not answer the close frame.
     let mut idle = websocket(&app);
-    let signalled = app.signal_to_stop();
+    app.signal_to_stop();
     for client in [&mut client, &mut idle] {
         let (kind, payload) = read_frame(client);
         assert_eq!((kind, &payload[..2]), (CLOSE, &1001_u16.to_be_bytes()[..]));
@@ -110,7 +109,6 @@ fn a_websocket_echoes_and_is_closed_as_going_away_when_the_exit_starts() {
     assert!(client.is_closed());
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.at - signalled < Duration::from_secs(3), "it took {:?}", ended.at - signalled);
 }
 
 #[test]

@@ -46,19 +46,15 @@ fn the_exit_reports_its_progress_and_asks_for_no_more_time_than_its_deadline() {
     let app = App::start_command(Arc::clone(&manager.folder), manager.command(&settings));
     manager.hears("READY=1");
     let _slow = app.in_flight("/slow?ms=60000");
-    let begun = app.signal(libc::SIGTERM);
-    let deadline = Duration::from_secs(4);
+    app.signal(libc::SIGTERM);
 
-    let mut asked = 0;
+    let mut asked = Vec::new();
     let mut statuses = Vec::new();
     let first = manager.hears("STOPPING=1");
     let mut message = first.clone();
     loop {
         if let Some(extension) = value(&message, "EXTEND_TIMEOUT_USEC=") {
-            let until = begun.elapsed() + Duration::from_micros(extension.parse().expect("a number"));
-            // The message is read a little later than it was sent.
-            assert!(until < deadline + Duration::from_millis(500), "{message}: {until:?}");
-            asked += 1;
+            asked.push(Duration::from_micros(extension.parse().expect("a number")));
         }
         statuses.extend(value(&message, "STATUS=").map(str::to_owned));
         match manager.next(Duration::from_secs(3)) {
@@ -71,7 +67,10 @@ fn the_exit_reports_its_progress_and_asks_for_no_more_time_than_its_deadline() {
     assert!(first.contains("EXTEND_TIMEOUT_USEC="), "{first}");
     assert!(first.contains("STATUS=not ready, but serving for another 200ms"), "{first}");
     // Once for each phase, and once a second.
-    assert!((4..=8).contains(&asked), "asked {asked} times for more time");
+    assert!((4..=8).contains(&asked.len()), "{asked:?}");
+    // Each time for what is left of the deadline.
+    assert!(asked[0] <= Duration::from_secs(4) && asked.is_sorted_by(|one, next| one >= next), "{asked:?}");
+    assert!(asked.last() < asked.first(), "{asked:?}");
     let waiting = statuses.iter().any(|status| {
         status.starts_with("waiting for the requests in flight; still waiting for 1 request")
             && status.contains("GET /slow")
@@ -86,11 +85,8 @@ fn the_watchdog_is_notified_twice_in_its_interval() {
     let mut command = manager.command(&[]);
     command.env("WATCHDOG_USEC", "600000");
     let app = App::start_command(Arc::clone(&manager.folder), command);
-    let mut last = Instant::now();
     for _ in 0..10 {
         manager.hears("WATCHDOG=1");
-        assert!(last.elapsed() < Duration::from_secs(3), "a beat each 300 ms: {:?}", last.elapsed());
-        last = Instant::now();
     }
     // During the exit as well.
     let _slow = app.in_flight("/slow?ms=60000");
@@ -118,10 +114,8 @@ fn a_missing_or_unresponsive_manager_delays_nothing() {
     command.env("WATCHDOG_USEC", "2000");
     let app = App::start_command(Arc::clone(&manager.folder), command);
     std::thread::sleep(Duration::from_millis(500));
-    let begun = app.signal(libc::SIGTERM);
-    let ended = app.wait();
-    assert_eq!(ended.code(), Some(0));
-    assert!(ended.at - begun < Duration::from_secs(10));
+    app.signal(libc::SIGTERM);
+    assert_eq!(app.wait().code(), Some(0));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{App, Client, PAST_COALESCE, STUCK_AFTER, control::EVENTS, folder, side_by_side, stop};
+use crate::support::{App, Client, PAST_COALESCE, control::EVENTS, folder, side_by_side, stop};
 
 const CTRL_C: u32 = 0;
 const CTRL_BREAK: u32 = 1;
@@ -73,10 +73,9 @@ fn the_deadline_is_kept_after_an_event_too() {
     let asked = Instant::now();
     let sent = app.event(CTRL_CLOSE);
     let ended = app.wait();
-    let took = ended.at - asked;
     assert_eq!(ended.code(), Some(1), "{}", ended.text());
     assert_eq!(ended.report()["outcome"], "timed_out");
-    assert!(took >= Duration::from_millis(1450) && took < STUCK_AFTER, "it took {took:?}");
+    assert!(ended.at >= asked + Duration::from_millis(1500), "{}", ended.text());
     drop(sent);
 }
 

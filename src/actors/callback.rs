@@ -6,7 +6,11 @@ use actix::prelude::*;
 use futures_core::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use super::messages::{Cancel, JobContext, JobError, RunTask, TaskFinished};
+use super::{
+    job_error::JobError,
+    job_messages::JobContext,
+    messages::{Cancel, RunTask, TaskFinished},
+};
 use crate::sequence::{TaskId, TaskResult};
 
 /// Asks the actor that does the job, and resolves to how it ended and with what error.
@@ -74,7 +78,7 @@ where
         Ok(Ok(())) => (TaskResult::Done, None),
         Ok(Err(error)) if error.is_panic() => (TaskResult::Panicked, Some(error.to_string())),
         Ok(Err(error)) => (TaskResult::Failed, Some(error.to_string())),
-        // The actor was there when it was asked, and is gone without an answer.
+        // The actor ran when it was asked, and has stopped without an answer.
         Err(_) => (TaskResult::Panicked, Some("its actor ended without an answer".to_owned())),
     }
 }

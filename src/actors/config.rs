@@ -1,4 +1,4 @@
-//! What the supervisor is made of.
+//! [`SupervisorConfig`]: what the supervisor starts with.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     server::StartedServer,
 };
 
-/// What the supervisor is made of.
+/// What the supervisor starts with.
 pub(crate) struct SupervisorConfig {
     pub(crate) plan: Arc<Plan>,
     pub(crate) monitor: Arc<Monitor>,
@@ -38,8 +38,8 @@ pub(crate) struct Hooks {
     pub(crate) streams: CancellationToken,
     /// Called when the exit begins.
     pub(crate) on_begin: Box<dyn FnMut() + Send>,
-    /// Told how things stand.
-    pub(crate) watch: Option<Heartbeat>,
+    /// Reports to a service manager.
+    pub(crate) heartbeat: Option<Heartbeat>,
     /// Called when a server has failed. If that is because the program has stopped its `System`: how long the exit may
     /// take.
     pub(crate) system_stopped: Box<dyn FnMut() -> Option<Duration> + Send>,

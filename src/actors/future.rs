@@ -9,7 +9,10 @@ use std::{
 use actix::prelude::*;
 use futures_util::FutureExt;
 
-use super::messages::{JobContext, JobError, RunCallback};
+use super::{
+    job_error::JobError,
+    job_messages::{JobContext, RunCallback},
+};
 
 /// Runs a future, once.
 pub(super) struct FutureActor<F> {

@@ -13,7 +13,8 @@ use actix::{dev::ToEnvelope, prelude::*};
 use super::{
     callback::{CallbackActor, Run, ask},
     future::FutureActor,
-    messages::{Checkpoint, FinishWork, JobContext, JobError, ReleaseResource, RunCallback},
+    job_error::JobError,
+    job_messages::{Checkpoint, FinishWork, JobContext, ReleaseResource, RunCallback},
 };
 use crate::{
     os::arbiters::Arbiters,
@@ -98,10 +99,10 @@ impl Job {
     /// A background worker, a queue's consumer for example: told to take no more work when the servers begin to
     /// reject, and waited for beside them.
     pub fn worker(name: impl Into<String>, actor: Recipient<FinishWork>) -> Self {
-        Self::asking(Kind::Worker, name.into(), move |_| Ok(actor))
+        Self::asking(Kind::BackgroundWorker, name.into(), move |_| Ok(actor))
     }
 
-    /// Its own bound, in place of the plan's for its kind.
+    /// Its own timeout, in place of the plan's for its kind.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

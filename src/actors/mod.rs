@@ -9,12 +9,15 @@ mod future;
 mod heartbeat;
 mod http_server;
 mod job;
+mod job_error;
+mod job_messages;
 mod members;
 mod messages;
 mod monitor;
 mod narrator;
 mod progress;
 mod recorder;
+mod server_failed;
 mod server_run;
 mod supervisor;
 #[cfg(test)]
@@ -26,9 +29,10 @@ pub(crate) use config::{Hooks, MemberSpec, SupervisorConfig};
 pub(crate) use heartbeat::Heartbeat;
 pub use http_server::HttpServerActor;
 pub use job::Job;
+pub use job_error::JobError;
+pub use job_messages::{Checkpoint, FinishWork, JobContext, ReleaseResource, RunCallback};
 pub use messages::{
-    Cancel, Checkpoint, EnterLameDuck, FinishWork, JobContext, JobError, ReleaseResource, RunCallback,
-    RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished,
+    Cancel, EnterLameDuck, RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished,
 };
 pub use monitor::Monitor;
 pub use narrator::{EVENTS, LogDetail};

@@ -1,4 +1,4 @@
-//! [`Monitor`]: where the exit can be looked at, from any thread, whatever hangs.
+//! [`Monitor`]: the state of the exit for any thread, even while other threads hang.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,7 +24,7 @@ impl Monitor {
         Self { recorder, changed: watch::Sender::new(0) }
     }
 
-    /// How things stand at this instant.
+    /// The state of the exit at this instant.
     #[must_use]
     pub fn status(&self) -> Status {
         self.lock().status()
@@ -48,8 +48,8 @@ impl Monitor {
         self.changed.subscribe()
     }
 
-    /// How many connections outlive their servers, so that they can be told how the exit ended.
-    pub(crate) fn outliving(&self) -> usize {
+    /// How many connections are pinned until the exit is over: their streams tell how it ended.
+    pub(crate) fn pinned_connections(&self) -> usize {
         self.lock().servers().map(Handle::pinned).sum()
     }
 

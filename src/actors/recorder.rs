@@ -29,6 +29,8 @@ pub(super) struct Recorder {
     up_since: SystemTime,
     previous: Option<PreviousExit>,
     started: Option<Started>,
+    /// When it was over, from its beginning.
+    over: Option<Duration>,
     reason: Option<String>,
     phases: Vec<PhaseRun>,
     tasks: PerTask<TaskRun>,
@@ -64,6 +66,7 @@ impl Recorder {
             up_since: SystemTime::now(),
             previous,
             started: None,
+            over: None,
             reason: None,
             phases: Vec::new(),
             tasks: plan.per_task(&TaskRun::default()),
@@ -76,9 +79,11 @@ impl Recorder {
     /// Takes an event through the machine and notes what follows, which is still to be carried out. `detail` is the
     /// reason of a request to stop, or the error of a task's answer.
     pub(super) fn step(&mut self, event: Event, detail: Option<String>) -> Vec<Effect> {
+        // One time for all of it: a phase begins when the one before it ends.
+        let now = self.elapsed();
         match event {
             Event::TaskFinished { task, .. } if self.state.is_waited_for(task) => {
-                self.tasks[task].ended = Some(self.elapsed());
+                self.tasks[task].ended = Some(now);
                 self.tasks[task].error = detail;
             }
             Event::Signal(_) | Event::Stop | Event::MemberFailed { .. } if self.state.is_serving() => {
@@ -92,21 +97,18 @@ impl Recorder {
         }
         let effects = self.state.apply(&self.plan, event);
         if let Event::MemberFailed { .. } = event {
-            self.end_tasks_that_are_over();
+            self.end_tasks_that_are_over(now);
         }
         for &effect in &effects {
-            self.note(effect);
+            self.note(effect, now);
         }
         effects
     }
 
-    fn note(&mut self, effect: Effect) {
-        if effect == Effect::Begin {
-            self.begin();
-        }
-        let now = self.elapsed();
+    fn note(&mut self, effect: Effect, now: Duration) {
         match effect {
-            Effect::Begin | Effect::Arm { .. } => {}
+            Effect::Begin => self.begin(),
+            Effect::Arm { .. } => {}
             Effect::Enter { phase } => {
                 self.phases.push(PhaseRun { phase, start: now, end: None });
                 if self.plan.phases()[phase].kind == PhaseKind::Drain {
@@ -121,7 +123,10 @@ impl Recorder {
             }
             Effect::RunTask(task) => self.tasks[task].asked = Some(now),
             Effect::TimeOut(task) | Effect::CutOff(task) => self.tasks[task].ended = Some(now),
-            Effect::Exit(_) => self.end_tasks_that_are_over(),
+            Effect::Exit(_) => {
+                self.over = Some(now);
+                self.end_tasks_that_are_over(now);
+            }
         }
     }
 
@@ -131,8 +136,7 @@ impl Recorder {
         self.servers.iter_mut().for_each(ServerRun::begin);
     }
 
-    fn end_tasks_that_are_over(&mut self) {
-        let now = self.elapsed();
+    fn end_tasks_that_are_over(&mut self, now: Duration) {
         for (task, &status) in self.state.statuses().iter() {
             let run = &mut self.tasks[task];
             if status != TaskStatus::Running && run.asked.is_some() {
@@ -163,20 +167,20 @@ impl Recorder {
             verdict: String::new(),
             exit_code: codes.of(outcome),
             started_at: self.started.map_or_else(SystemTime::now, |started| started.wall),
-            duration: self.elapsed(),
+            duration: self.over.unwrap_or_else(|| self.elapsed()),
             phases: self.phases.iter().map(|run| self.phase_report(run)).collect(),
             servers: self.servers.iter().map(ServerRun::report).collect(),
             checkpoints: self.members(Kind::Checkpoint),
             callbacks: self.members(Kind::Callback),
             resources: self.members(Kind::Resource),
-            workers: self.members(Kind::Worker),
+            workers: self.members(Kind::BackgroundWorker),
         };
         report.verdict = verdict(&report, language);
         self.report = Some(report.clone());
         report
     }
 
-    /// How things stand at this instant.
+    /// The state of the exit at this instant.
     pub(super) fn status(&self) -> Status {
         let timeout = self.plan.timeouts().timeout;
         let members = |kind| self.members(kind).into_iter().map(MemberStatus::from).collect();
@@ -190,7 +194,7 @@ impl Recorder {
             servers: self.servers.iter().map(ServerRun::status).collect(),
             callbacks: members(Kind::Callback),
             resources: members(Kind::Resource),
-            workers: members(Kind::Worker),
+            workers: members(Kind::BackgroundWorker),
             checkpoints: members(Kind::Checkpoint),
             phases: (0..self.plan.phases().len()).map(|phase| self.phase_status(phase)).collect(),
             outcome: report.map(|report| report.outcome),

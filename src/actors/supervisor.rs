@@ -1,18 +1,14 @@
 //! [`ShutdownSupervisor`]: messages in, events to the machine, effects out.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use actix::prelude::*;
 
 use super::{
     config::{Hooks, SupervisorConfig},
-    heartbeat::Standing,
+    heartbeat::ExitProgress,
     members::Members,
-    messages::{RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished},
+    messages::{RunTask, SignalReceived, StopRequested, TaskFinished},
     monitor::Monitor,
     narrator::{Named, Narrator},
     progress::progress,
@@ -25,14 +21,14 @@ use crate::sequence::{
 /// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence), which the monitor
 /// holds; it keeps no state of its own but what carrying that out takes, never waits, and never blocks its thread.
 pub struct ShutdownSupervisor {
-    plan: Arc<Plan>,
+    pub(super) plan: Arc<Plan>,
     monitor: Arc<Monitor>,
     members: Members,
     timers: Timers<Self>,
     /// The first signal's time, from which the machine's are counted.
     epoch: Option<Instant>,
-    narrator: Narrator,
-    hooks: Hooks,
+    pub(super) narrator: Narrator,
+    pub(super) hooks: Hooks,
 }
 
 impl ShutdownSupervisor {
@@ -60,7 +56,7 @@ impl ShutdownSupervisor {
 
     /// Takes an event through the machine, and carries out what it says. `detail` is the reason of a request to stop, or
     /// the error of a task's answer.
-    fn step(&mut self, event: Event, detail: Option<String>, ctx: &mut Context<Self>) {
+    pub(super) fn step(&mut self, event: Event, detail: Option<String>, ctx: &mut Context<Self>) {
         let mut events = VecDeque::from([(event, detail)]);
         while let Some((event, detail)) = events.pop_front() {
             for effect in self.monitor.write(|recorder| recorder.step(event, detail)) {
@@ -109,7 +105,7 @@ impl ShutdownSupervisor {
             self.hooks.streams.cancel();
         }
         self.narrator.phase_started(phase);
-        self.tell_watch();
+        self.beat();
     }
 
     fn ask(&mut self, id: TaskId, ctx: &mut Context<Self>) -> Option<Event> {
@@ -149,7 +145,7 @@ impl ShutdownSupervisor {
         let (codes, language) = (self.hooks.codes, self.hooks.language);
         let report = self.monitor.write(|recorder| recorder.report(outcome, codes, language));
         self.narrator.ended(&report);
-        self.tell_watch();
+        self.beat();
         (self.hooks.on_exit)(report);
     }
 
@@ -203,14 +199,14 @@ impl ShutdownSupervisor {
         })
     }
 
-    fn tell_watch(&mut self) {
-        let standing = self.hooks.watch.is_some().then(|| self.standing());
-        if let Some((watch, standing)) = self.hooks.watch.as_mut().zip(standing) {
-            (watch.tell)(&standing);
+    fn beat(&mut self) {
+        let progress = self.hooks.heartbeat.is_some().then(|| self.exit_progress());
+        if let Some((heartbeat, progress)) = self.hooks.heartbeat.as_mut().zip(progress) {
+            (heartbeat.tell)(&progress);
         }
     }
 
-    fn standing(&self) -> Standing {
+    fn exit_progress(&self) -> ExitProgress {
         let language = self.hooks.language;
         let (phase, verdict, deadline_left) = self.monitor.read(|recorder| {
             (recorder.state().phase(), recorder.verdict().map(str::to_owned), recorder.deadline_left())
@@ -223,7 +219,7 @@ impl ShutdownSupervisor {
             }
             (None, None) => language.started().to_owned(),
         };
-        Standing { status, deadline_left }
+        ExitProgress { status, deadline_left }
     }
 
     fn label(&self, id: TaskId) -> &str {
@@ -240,8 +236,8 @@ impl Actor for ShutdownSupervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        if let Some(watch) = &self.hooks.watch {
-            ctx.run_interval(watch.every, |supervisor, _| supervisor.tell_watch());
+        if let Some(heartbeat) = &self.hooks.heartbeat {
+            ctx.run_interval(heartbeat.every, |supervisor, _| supervisor.beat());
         }
     }
 }
@@ -261,48 +257,6 @@ impl Handler<StopRequested> for ShutdownSupervisor {
 
     fn handle(&mut self, stop: StopRequested, ctx: &mut Self::Context) {
         self.step(Event::Stop, Some(stop.reason), ctx);
-    }
-}
-
-impl Handler<ServerFailed> for ShutdownSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, failed: ServerFailed, ctx: &mut Self::Context) {
-        let name = &self.plan.members()[failed.member.0].name;
-        self.narrator.server_failed(name);
-        let reason = format!("server {name} failed");
-        // If the program has stopped its `System`, that ends the other threads within this time.
-        ctx.run_later(SYSTEM_STOP_DELAY, move |supervisor, ctx| {
-            let reason = if supervisor.notice_system_stop(ctx) {
-                SYSTEM_STOP.to_owned()
-            } else {
-                ctx.run_later(SYSTEM_STOP_RECHECK, |supervisor, ctx| {
-                    supervisor.notice_system_stop(ctx);
-                });
-                reason
-            };
-            supervisor.step(Event::MemberFailed { member: failed.member }, Some(reason), ctx);
-        });
-    }
-}
-
-/// The reason of an exit that the program started by stopping its `System`.
-const SYSTEM_STOP: &str = "System::stop()";
-/// How long a stopped `System` may take to end its threads, before the failure of a server is taken for its own.
-const SYSTEM_STOP_DELAY: Duration = Duration::from_millis(10);
-/// When it is looked at once more, for a machine that is busy.
-const SYSTEM_STOP_RECHECK: Duration = Duration::from_millis(100);
-
-impl ShutdownSupervisor {
-    /// Returns true if the program has stopped its `System`, and gives the exit the time that it has then.
-    fn notice_system_stop(&mut self, ctx: &mut Context<Self>) -> bool {
-        let left = (self.hooks.system_stopped)();
-        if let Some(left) = left {
-            ctx.run_later(left, |supervisor, ctx| {
-                supervisor.step(Event::Timer(Timer::Deadline), None, ctx);
-            });
-        }
-        left.is_some()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The actors under virtual time: an hour passes in microseconds, and every bound is exact.
+//! The actors under virtual time: an hour passes in microseconds, and every timeout is exact.
 //!
 //! All actors of a test share its thread, so tokio's paused clock moves only when none of them has anything to
 //! do. Servers have a gate and no socket; what goes over sockets is tested in `tests/drain.rs`.

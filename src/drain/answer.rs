@@ -1,4 +1,4 @@
-//! An answer on its way behind the gate: a request is in flight until the last byte of its answer is with the kernel.
+//! Keeps a request in flight until the kernel has the last byte of its answer.
 
 use std::{
     error::Error,
@@ -27,7 +27,7 @@ use super::{
     streams::EndingBody,
 };
 
-/// A request's stay behind the gate: from its head to its last byte, or to its being dropped.
+/// Counts one request as in flight: from its head until its answer is flushed, or until it is dropped.
 #[derive(Debug)]
 pub(super) struct InFlightGuard {
     pub(super) connection: Arc<Connection>,
@@ -35,13 +35,13 @@ pub(super) struct InFlightGuard {
     #[cfg(feature = "http2")]
     stream: Option<u32>,
     counted: bool,
-    /// Its client has said that it is the connection's last.
+    /// The client has asked for `Connection: close`: no other request follows.
     last: bool,
     answered: bool,
 }
 
 impl InFlightGuard {
-    /// Begins a request, whose stream it is given if the connection speaks HTTP/2.
+    /// Begins a request. On HTTP/2, `stream` is the stream that carries it.
     pub(super) fn new(connection: Arc<Connection>, stream: Option<u32>, counted: bool, last: bool) -> Self {
         #[cfg(not(feature = "http2"))]
         let _ = stream;
@@ -55,7 +55,7 @@ impl InFlightGuard {
         }
     }
 
-    /// The answer has no end of its own.
+    /// Marks the answer as endless: an event stream or a WebSocket.
     fn is_endless(&self) {
         #[cfg(feature = "http2")]
         self.connection.is_endless(self.stream);
@@ -76,7 +76,7 @@ impl InFlightGuard {
         false
     }
 
-    /// Has the connection close after this answer if the server does, and its record know if it closes.
+    /// Adds `Connection: close` if the server is closing. Records the close, whichever side asked for it.
     fn close_after<B>(&self, response: &mut Response<B>) {
         if response.upgrade() {
             return;
@@ -121,7 +121,7 @@ impl Rejection {
 }
 
 pin_project! {
-    /// An answer in the making.
+    /// Resolves to the application's answer, or to the rejection.
     #[derive(Debug)]
     pub struct GuardedFuture<F, B> {
         #[pin]
@@ -153,7 +153,7 @@ impl<F, B> GuardedFuture<F, B> {
         Self { answer: Answer::Rejected, policy: Some(policy), guard: Some(guard), body: PhantomData }
     }
 
-    /// None: the request was sent behind one whose answer says that the connection closes.
+    /// Never resolves: the request was sent behind one whose answer says that the connection closes.
     pub(super) fn never() -> Self {
         Self { answer: Answer::Never, policy: None, guard: None, body: PhantomData }
     }

@@ -1,4 +1,4 @@
-//! The gate: admits or rejects a request in one atomic step, and counts those inside.
+//! The gate: admits or rejects a request in one atomic step, and counts the requests in flight.
 
 use crate::sync::{AtomicU64, Notify, Ordering, until};
 
@@ -7,13 +7,13 @@ use crate::sync::{AtomicU64, Notify, Ordering, until};
 #[derive(Debug)]
 pub struct Gate {
     shards: Box<[Shard]>,
-    /// Told when, with the gate closed, a shard's count reaches zero.
+    /// Notified when a shard's count reaches zero while requests are rejected.
     emptied: Notify,
     /// Requests in flight when rejecting began.
     at_reject: AtomicU64,
 }
 
-/// A worker's share, on cache lines of its own (two of them: processors prefetch in pairs).
+/// One worker's counts, on two cache lines that no other worker writes (processors prefetch lines in pairs).
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard {
@@ -22,11 +22,11 @@ struct Shard {
     rejected: AtomicU64,
 }
 
-/// Requests come too late.
+/// Flag: requests are rejected.
 const REJECTING: u64 = 0b01;
-/// Each answer says `Connection: close`.
+/// Flag: each answer says `Connection: close`.
 const CLOSING: u64 = 0b10;
-/// One request in flight.
+/// The unit of the count: one request in flight.
 const ONE: u64 = 0b100;
 
 /// The request came too late: it was not counted in.
@@ -70,7 +70,7 @@ impl Gate {
         rejecting
     }
 
-    /// Counts requests out: their last bytes are with the kernel (`answered`), or they were given up.
+    /// Counts requests as no longer in flight. `answered`: the kernel has their last bytes. Otherwise they were dropped.
     pub fn leave(&self, shard: usize, requests: u32, answered: bool) {
         let (shard, requests) = (&self.shards[shard], u64::from(requests));
         if answered {
@@ -96,7 +96,7 @@ impl Gate {
         (state.load(Ordering::Relaxed) / ONE).wrapping_add(done.wrapping_mul(3))
     }
 
-    /// Whether an answer has to say `Connection: close`.
+    /// Returns true if each answer has to say `Connection: close`.
     #[must_use]
     pub fn is_closing(&self, shard: usize) -> bool {
         self.shards[shard].state.load(Ordering::Relaxed) & CLOSING != 0
@@ -109,7 +109,7 @@ impl Gate {
         }
     }
 
-    /// From now on requests are rejected. Those in flight are counted at this moment. Returns false if it is so already.
+    /// Rejects requests from now on, and remembers how many are in flight. Returns false if they were rejected already.
     pub fn reject(&self) -> bool {
         let mut in_flight = 0;
         for shard in &self.shards {
@@ -129,7 +129,7 @@ impl Gate {
         self.at_reject.load(Ordering::Relaxed)
     }
 
-    /// Whether requests are rejected.
+    /// Returns true if requests are rejected.
     #[must_use]
     pub fn is_rejecting(&self) -> bool {
         self.shards.iter().all(|shard| shard.state.load(Ordering::Relaxed) & REJECTING != 0)

@@ -15,13 +15,13 @@ pub struct Policy {
     pub rejection: Rejection,
     /// Requests for which this returns true are answered to the end: they are neither rejected nor waited for.
     pub always_answer: Option<AlwaysAnswer>,
-    /// How long a request's body may make no progress while the application waits for it; none: as long as it likes.
+    /// How long the application waits for the next bytes of a request's body; `None` is without a limit.
     pub body_timeout: Option<Duration>,
     /// Tells endless answers to end; without it they are left to the application.
     pub streams: Option<Arc<StreamsEnd>>,
 }
 
-/// Says of a request's head whether it is always answered.
+/// Returns true for a request that is always answered, by its head.
 pub type AlwaysAnswer = Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>;
 
 impl Policy {

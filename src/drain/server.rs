@@ -1,4 +1,4 @@
-//! What a server drains by: [`Drain`].
+//! [`Drain`]: a server's gate, its connections, and its endless answers.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// Open, with nothing in flight, for so many workers.
+    /// An open gate without connections, for this number of workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
         let gate = Arc::new(Gate::new(workers));

@@ -1,5 +1,5 @@
-//! The layer around an application: outermost by construction, since it stands where actix-http calls the `App`
-//! itself, outside of everything that `App::wrap` can add.
+//! The layer around an application. actix-http calls it in place of the `App`, so it is outside of every layer that
+//! `App::wrap` can add.
 
 use std::{
     marker::PhantomData,
@@ -38,7 +38,7 @@ impl<S, B> GuardedFactory<S, B>
 where
     S: ServiceFactory<Request, Config = AppConfig>,
 {
-    /// Around an application, on a worker's shard.
+    /// Wraps an application. Its requests are counted in the worker's shard of the gate.
     pub fn new(
         app: impl IntoServiceFactory<S, Request>,
         gate: Arc<Gate>,

@@ -25,7 +25,7 @@ pub(super) struct TimedBody {
 }
 
 impl TimedBody {
-    /// Puts it in the place of a request's body.
+    /// Replaces a request's body with it.
     pub(super) fn wrap(request: &mut Request, timeout: Option<Duration>, connection: &Arc<Connection>) {
         let inner = std::mem::replace(request.payload(), Payload::None);
         let body = Self { inner, connection: Arc::clone(connection), timeout, timer: None };

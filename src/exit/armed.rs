@@ -38,7 +38,7 @@ impl Armed {
 pub(super) fn kind(caught: ReceivedSignal) -> SignalKind {
     match (caught.name, caught.sender) {
         (SignalName::Hup, Sender::Kernel) => SignalKind::TerminalGone,
-        (SignalName::Hup, _) => SignalKind::HangUp,
+        (SignalName::Hup, _) => SignalKind::Sighup,
         _ => SignalKind::Other,
     }
 }

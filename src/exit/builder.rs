@@ -1,8 +1,6 @@
 //! [`GracefulExit`]: what takes part in the exit, and how long each part may take.
 
-use std::{fmt, future::Future, path::PathBuf, sync::Arc, time::Duration};
-
-use actix::prelude::*;
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     armed::Armed,
@@ -10,7 +8,7 @@ use super::{
     start_guard::StartGuard,
 };
 use crate::{
-    actors::{Checkpoint, Job, JobContext, JobError, LogDetail, ReleaseResource, RunCallback},
+    actors::{Job, LogDetail},
     drain::Rejection,
     locale::Language,
     os::signals::SignalName,
@@ -247,54 +245,6 @@ impl GracefulExit {
     pub fn server(mut self, server: Server) -> Self {
         self.servers.push(server);
         self
-    }
-
-    /// Adds a job; the following six are short for it.
-    pub fn job(mut self, job: Job) -> Self {
-        self.jobs.push(job);
-        self
-    }
-
-    /// Adds a checkpoint: an actor of yours that handles [`Checkpoint`], asked as soon as the exit begins.
-    pub fn checkpoint(self, name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
-        self.job(Job::checkpoint(name, actor))
-    }
-
-    /// Adds a checkpoint that is a future; it gets a thread of its own.
-    pub fn checkpoint_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
-    where
-        F: FnOnce(JobContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), JobError>> + 'static,
-    {
-        self.job(Job::checkpoint_fn(name, work))
-    }
-
-    /// Adds a callback: an actor of yours that handles [`RunCallback`].
-    pub fn callback(self, name: impl Into<String>, actor: Recipient<RunCallback>) -> Self {
-        self.job(Job::callback(name, actor))
-    }
-
-    /// Adds a callback that is a future; it gets a thread of its own.
-    pub fn callback_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
-    where
-        F: FnOnce(JobContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), JobError>> + 'static,
-    {
-        self.job(Job::callback_fn(name, work))
-    }
-
-    /// Adds a resource: an actor of yours that handles [`ReleaseResource`].
-    pub fn resource(self, name: impl Into<String>, actor: Recipient<ReleaseResource>) -> Self {
-        self.job(Job::resource(name, actor))
-    }
-
-    /// Adds a resource that is released by a future; it gets a thread of its own.
-    pub fn resource_fn<F, Fut>(self, name: impl Into<String>, work: F) -> Self
-    where
-        F: FnOnce(JobContext) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<(), JobError>> + 'static,
-    {
-        self.job(Job::resource_fn(name, work))
     }
 
     /// The exit's handle, for handlers and other code: clone it into them.

@@ -133,7 +133,7 @@ pub(super) struct Finish {
     pub(super) language: Language,
     pub(super) at_end: OnFinish,
     pub(super) shared: Arc<Shared>,
-    /// The one that the workers belong to.
+    /// The `System` that the workers belong to.
     pub(super) system: System,
     pub(super) arbiters: Arc<Arbiters>,
 }
@@ -215,7 +215,7 @@ async fn final_responses(shared: &Shared, outcome: Outcome) {
 /// True if a status stream is still open, which is to show how the exit ended; or if, after a clean exit, a connection
 /// was in the middle of its handshake when its server closed, and is being answered.
 fn is_awaited(monitor: &Monitor, outcome: Outcome) -> bool {
-    monitor.outliving() > 0 || (outcome == Outcome::Clean && !monitor.servers_are_empty())
+    monitor.pinned_connections() > 0 || (outcome == Outcome::Clean && !monitor.servers_are_empty())
 }
 
 impl Report {

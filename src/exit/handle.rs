@@ -1,4 +1,4 @@
-//! [`ExitHandle`], and what the builder, the supervisor and every handle share.
+//! [`ExitHandle`], and the state that the builder, the supervisor and every handle share.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::{
     server::Address,
 };
 
-/// The way to the exit from anywhere in the program. Cheap to clone.
+/// Starts and watches the exit from anywhere in the program. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ExitHandle {
     pub(super) shared: Arc<Shared>,
@@ -35,7 +35,7 @@ pub(super) struct Shared {
     pub(super) returned: Notify,
 }
 
-/// How far [`GracefulExit::run`](crate::GracefulExit::run) has come.
+/// The progress of [`GracefulExit::run`](crate::GracefulExit::run).
 #[derive(Debug)]
 pub(super) enum RunState {
     /// It binds and starts its servers, or has not been called.
@@ -49,7 +49,7 @@ pub(super) enum RunState {
 /// Where requests from code go.
 #[derive(Debug)]
 enum Supervisor {
-    /// Kept until it is there.
+    /// There is no supervisor yet; the request is kept for it.
     NotYet(Option<String>),
     Here(Addr<ShutdownSupervisor>),
 }

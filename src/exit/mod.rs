@@ -8,6 +8,7 @@ mod builder;
 mod error;
 mod finish;
 mod handle;
+mod jobs;
 mod run;
 mod start;
 mod start_guard;

@@ -1,4 +1,4 @@
-//! The wiring: what is bound and started, in that order.
+//! Binds the servers, starts their workers and the supervisor, and connects them.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -80,9 +80,9 @@ impl GracefulExit {
             progress_interval: self.progress_interval,
             streams: self.shared.streams.clone(),
             #[cfg(all(unix, feature = "systemd"))]
-            watch: self.systemd.clone().map(watch),
+            heartbeat: self.systemd.clone().map(heartbeat),
             #[cfg(not(all(unix, feature = "systemd")))]
-            watch: None::<Heartbeat>,
+            heartbeat: None::<Heartbeat>,
             on_begin: Box::new(at_begin(hard_stop.clone(), self.timeouts.timeout, self.codes.timed_out)),
             system_stopped: Box::new(system_stopped(system.clone(), hard_stop.clone(), self.codes.timed_out)),
             on_exit: Box::new(move |report| {
@@ -184,12 +184,12 @@ async fn serve(
     Ok(started)
 }
 
-/// The supervisor's own heartbeat is what the watchdog hears.
+/// The watchdog hears the supervisor's own heartbeat.
 #[cfg(all(unix, feature = "systemd"))]
-fn watch(mut systemd: Systemd) -> Heartbeat {
+fn heartbeat(mut systemd: Systemd) -> Heartbeat {
     let every = systemd.heartbeat();
     Heartbeat {
         every,
-        tell: Box::new(move |standing| systemd.alive(&standing.status, standing.deadline_left)),
+        tell: Box::new(move |progress| systemd.alive(&progress.status, progress.deadline_left)),
     }
 }

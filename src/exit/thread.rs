@@ -5,7 +5,7 @@ use std::{future::Future, io, thread};
 use actix::prelude::*;
 use tokio::{runtime::Builder, sync::oneshot};
 
-/// A thread with a `System` of its own, which no `System::stop()` of the program reaches: the supervisor outlives that.
+/// A thread with a `System` of its own: a `System::stop()` of the program does not end the supervisor.
 /// Dropping this ends the thread, with all that runs on it.
 pub(super) struct ExitThread {
     system: System,

@@ -151,7 +151,7 @@ impl Language {
         match kind {
             Kind::Callback => name.to_owned(),
             Kind::Resource => self.label_of_resource(name),
-            Kind::Worker => self.label_of_worker(name),
+            Kind::BackgroundWorker => self.label_of_worker(name),
             Kind::Checkpoint => self.label_of_checkpoint(name),
             Kind::ServerFirst | Kind::ServerLast => self.label_of_server(name),
         }

@@ -117,7 +117,7 @@ impl Language {
     pub fn member(self, kind: Kind, name: &str) -> String {
         match kind {
             Kind::ServerFirst | Kind::ServerLast => self.server_name(name),
-            Kind::Worker => self.worker_name(name),
+            Kind::BackgroundWorker => self.worker_name(name),
             Kind::Checkpoint => self.checkpoint_name(name),
             Kind::Callback => self.callback_name(name),
             Kind::Resource => self.resource_name(name),

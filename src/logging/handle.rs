@@ -28,18 +28,19 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Waits until no output has anything left to write of what was logged before this call, `bound` at most. Returns
+    /// Waits until no output has anything left to write of what was logged before this call, `timeout` at most. Returns
     /// whether that was reached.
     ///
     /// A line that an output refused is not waited for: it is lost, and [`dropped`](Self::dropped) counts it. With an
-    /// output that works this takes microseconds; one that hangs costs the whole bound.
+    /// output that works this takes microseconds; one that hangs takes the whole timeout.
     ///
     /// Before that, the counts of lines that were left out because they repeated are logged.
-    pub fn flush(&self, bound: Duration) -> bool {
+    pub fn flush(&self, timeout: Duration) -> bool {
         self.limit.tell(Duration::ZERO);
         let start = Instant::now();
-        // Every output gets its look, also after one that used up the bound: they write side by side.
-        let hanging = self.queues.iter().filter(|queue| !queue.flush(bound.saturating_sub(start.elapsed())));
+        // Every output is asked, also after one that has used up the timeout: they write side by side.
+        let hanging =
+            self.queues.iter().filter(|queue| !queue.flush(timeout.saturating_sub(start.elapsed())));
         hanging.count() == 0
     }
 
@@ -71,14 +72,14 @@ pub fn start_through(
     let failed = |error| LoggingError::File { path: options.file.clone().unwrap_or_default(), error };
     let file: Option<File> = options.file.as_deref().map(file::open).transpose().map_err(failed)?;
     let colored = is_colored(options.color, io::stderr().is_terminal(), |name| std::env::var_os(name));
-    let dress = if is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref()) {
-        Dress::Priority
+    let decoration = if is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref()) {
+        Decoration::Priority
     } else if colored {
-        Dress::Color
+        Decoration::Color
     } else {
-        Dress::Plain
+        Decoration::Plain
     };
-    let (level, log, logging) = build(options, dress, stderr, file)?;
+    let (level, log, logging) = build(options, decoration, stderr, file)?;
     log::set_boxed_logger(log).map_err(|_| LoggingError::AlreadyStarted)?;
     log::set_max_level(level);
     Ok(logging)
@@ -125,9 +126,9 @@ impl Error for LoggingError {
     }
 }
 
-/// What stands around a line of text on standard error.
+/// What is added to a line of text on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dress {
+pub(super) enum Decoration {
     Plain,
     /// The color of its level.
     Color,
@@ -151,14 +152,14 @@ impl Log for Output {
         self.queue.push(record.args().to_string(), origin);
     }
 
-    /// Without effect: a logger is flushed without a bound, and must not hang.
+    /// Without effect: a logger is flushed without a timeout, and must not hang.
     fn flush(&self) {}
 }
 
 /// What [`start`] installs, over any outputs.
 pub(super) fn build(
     options: &Options,
-    dress: Dress,
+    decoration: Decoration,
     stderr: impl Write + Send + 'static,
     file: Option<impl Write + Send + 'static>,
 ) -> Result<(LevelFilter, Box<dyn Log>, Logging), LoggingError> {
@@ -187,15 +188,15 @@ pub(super) fn build(
         Box::new(Output { queue: Arc::clone(queue), options: options.clone() })
     };
     let mut to_stderr = Dispatch::new().chain(output(&stderr_queue));
-    to_stderr = match dress {
-        Dress::Color if format == Format::Text => to_stderr.format(|out, message, record| {
+    to_stderr = match decoration {
+        Decoration::Color if format == Format::Text => to_stderr.format(|out, message, record| {
             let (on, off) = line::paint(record.level());
             out.finish(format_args!("{on}{message}{off}"));
         }),
-        Dress::Priority if format == Format::Text => to_stderr.format(|out, message, record| {
+        Decoration::Priority if format == Format::Text => to_stderr.format(|out, message, record| {
             out.finish(format_args!("{}{message}", line::priority(record.level())));
         }),
-        Dress::Plain | Dress::Color | Dress::Priority => to_stderr,
+        Decoration::Plain | Decoration::Color | Decoration::Priority => to_stderr,
     };
     let mut formatted = Dispatch::new()
         .format(move |out, _, record| out.finish(format_args!("{}", line::format(&clock, format, record))))
@@ -208,7 +209,7 @@ pub(super) fn build(
     for target in [env!("CARGO_CRATE_NAME")].into_iter().chain(options.targets.iter().map(String::as_str)) {
         root = root.level_for(target.to_owned(), options.level);
     }
-    for target in &options.silent {
+    for target in &options.muted {
         root = root.level_for(target.clone(), LevelFilter::Off);
     }
     if format == Format::Text {

@@ -14,7 +14,7 @@
 //! `log::info!(event = "phase_started", phase = "drain"; "waiting for the requests in flight")`.
 //!
 //! What is *not* promised: that a line has been written when the call that logged it returns. Before the
-//! process ends, [`Logging::flush`] waits for it, within a bound.
+//! process ends, [`Logging::flush`] waits for it, within a timeout.
 
 mod file;
 mod handle;

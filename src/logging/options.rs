@@ -15,7 +15,7 @@ pub struct Options {
     /// Further crates or modules to log at [`level`](Self::level): a library user's own, such as `my_service`.
     pub targets: Vec<String>,
     /// Crates or modules whose messages are left out, such as those that name a secret.
-    pub silent: Vec<String>,
+    pub muted: Vec<String>,
     /// The language of the lines that the log itself writes.
     pub language: Language,
     /// A file that is appended to, besides standard error. Missing parent folders are created; on Unix the file is
@@ -55,7 +55,7 @@ impl Default for Options {
         Self {
             level: LevelFilter::Info,
             targets: Vec::new(),
-            silent: Vec::new(),
+            muted: Vec::new(),
             language: Language::En,
             file: None,
             color: Color::Auto,

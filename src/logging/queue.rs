@@ -68,11 +68,11 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Waits until all that has been let in has left, `bound` at most. Returns whether it has.
-    pub(super) fn flush(&self, bound: Duration) -> bool {
+    /// Waits until all that has been let in has left, `timeout` at most. Returns whether it has.
+    pub(super) fn flush(&self, timeout: Duration) -> bool {
         let state = self.lock();
         let last = state.pushed;
-        let wait = self.settled.wait_timeout_while(state, bound, |state| state.settled < last);
+        let wait = self.settled.wait_timeout_while(state, timeout, |state| state.settled < last);
         wait.unwrap_or_else(PoisonError::into_inner).0.settled >= last
     }
 

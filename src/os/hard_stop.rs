@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// A thread that ends the process at an instant, whatever the rest of the process does.
 ///
-/// It is started while all is well, and sleeps until it is armed. From then on it needs nothing that can be missing or
+/// It is started early, while the system has a thread to give, and sleeps until it is armed. From then on it needs nothing that can be missing or
 /// held: it allocates nothing, takes no lock, writes no report and runs no destructor. Dropping every handle leaves it
 /// as it is; [`HardStop::retire`] ends it.
 #[derive(Clone, Debug)]

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_with_an_unread_byte_or_an_end_is_not_silent() -> Result<()> {
+    fn a_socket_with_an_unread_byte_or_an_end_has_pending_input() -> Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let mut pairs = Vec::new();
         for _ in 0..3 {
@@ -94,7 +94,7 @@ mod tests {
         pairs[2].0.shutdown(std::net::Shutdown::Write)?;
         let begun = Instant::now();
         while have_no_pending_input(&sockets) != [true, false, false] {
-            assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", have_no_pending_input(&sockets));
+            assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", have_no_pending_input(&sockets));
             thread::yield_now();
         }
         assert!(have_no_pending_input(&[]).is_empty());

@@ -122,7 +122,7 @@ impl Report {
         use crate::sequence::Kind;
         [
             (Kind::Checkpoint, &self.checkpoints),
-            (Kind::Worker, &self.workers),
+            (Kind::BackgroundWorker, &self.workers),
             (Kind::Callback, &self.callbacks),
             (Kind::Resource, &self.resources),
         ]

@@ -33,7 +33,7 @@ pub enum Event {
     Timer(Timer),
 }
 
-/// A timer. It carries what it was armed for, so a stale one is known by itself.
+/// A timer. It carries what it was armed for, so the machine recognises one that is out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Timer {
     /// The overall deadline.
@@ -57,11 +57,11 @@ pub enum Timer {
 pub enum Effect {
     /// The exit starts: not ready from here on.
     Begin,
-    /// Come back with [`Event::Timer`] after so long.
+    /// Deliver [`Event::Timer`] after this time.
     Arm {
-        /// What to come back with.
+        /// The timer to deliver.
         timer: Timer,
-        /// When.
+        /// The time until then.
         after: Duration,
     },
     /// A phase starts.

@@ -11,7 +11,7 @@ use super::{
     task::{PerTask, TaskId},
 };
 
-/// Where an exit stands. Nothing but [`State::step`] changes it.
+/// The state of an exit. Only [`State::step`] changes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     signals: SignalRule,
@@ -32,7 +32,7 @@ enum Stage {
     Finished,
 }
 
-/// What [`State::step`] answers: the state that follows, and what to carry out.
+/// The result of [`State::step`]: the next state, and the effects to carry out.
 #[must_use = "the effects are the machine's only way to do anything"]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -43,7 +43,7 @@ pub struct Step {
 }
 
 impl State {
-    /// Serving, with nothing asked yet.
+    /// The initial state: serving, no task asked.
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         Self {
@@ -155,7 +155,7 @@ impl State {
 
     /// Asks the tasks of a phase that has just begun; where it waits for checkpoints, only once none is pending.
     fn ask_phase(&mut self, plan: &Plan, phase: usize, effects: &mut Vec<Effect>) {
-        if self.is_held_by_checkpoints(plan, phase) {
+        if self.waits_for_checkpoints(plan, phase) {
             return;
         }
         let of = &plan.phases()[phase];
@@ -166,7 +166,7 @@ impl State {
         self.ask(plan, (0..of.tasks.len()).map(|task| TaskId::InPhase { phase, task }), timers, effects);
     }
 
-    /// Asks those tasks whose member is there, once the timers are armed.
+    /// Arms the timers of `tasks`, then asks each task whose member has not failed.
     fn ask(
         &mut self,
         plan: &Plan,
@@ -264,10 +264,10 @@ impl State {
     /// True while a phase that has begun is not over. Tasks of phases sort last, so the last one pending tells.
     fn is_waiting(&self, plan: &Plan, phase: usize) -> bool {
         let has_tasks = self.pending.last().is_some_and(|id| !id.is_checkpoint());
-        has_tasks || !plan.phases()[phase].delay.is_zero() || self.is_held_by_checkpoints(plan, phase)
+        has_tasks || !plan.phases()[phase].delay.is_zero() || self.waits_for_checkpoints(plan, phase)
     }
 
-    fn is_held_by_checkpoints(&self, plan: &Plan, phase: usize) -> bool {
+    fn waits_for_checkpoints(&self, plan: &Plan, phase: usize) -> bool {
         let has_checkpoints = self.pending.first().is_some_and(|id| id.is_checkpoint());
         has_checkpoints && plan.phases()[phase].kind.waits_for_checkpoints()
     }

@@ -37,7 +37,7 @@ pub enum Kind {
     /// Drains with all servers, closes at the very end.
     ServerLast,
     /// Has no server to close, but work in flight to wait for while the servers drain.
-    Worker,
+    BackgroundWorker,
     /// Saves what must not be lost as soon as the exit begins, beside everything else.
     Checkpoint,
     /// Runs beside the other callbacks, once the servers are closed and the checkpoints are done.
@@ -52,7 +52,7 @@ impl Kind {
     pub const fn noun(self) -> &'static str {
         match self {
             Self::ServerFirst | Self::ServerLast => "server",
-            Self::Worker => "worker",
+            Self::BackgroundWorker => "worker",
             Self::Checkpoint => "checkpoint",
             Self::Callback => "callback",
             Self::Resource => "resource",
@@ -64,7 +64,7 @@ impl Kind {
     pub const fn is_server(self) -> bool {
         match self {
             Self::ServerFirst | Self::ServerLast => true,
-            Self::Worker | Self::Checkpoint | Self::Callback | Self::Resource => false,
+            Self::BackgroundWorker | Self::Checkpoint | Self::Callback | Self::Resource => false,
         }
     }
 }

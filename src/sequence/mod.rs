@@ -1,4 +1,4 @@
-//! What happens next is decided here, and only here.
+//! Decides what happens next in an exit. No other module does.
 //!
 //! No clock, no thread, no log, no actix, no tokio: [`State::step`] takes an [`Event`] and answers with the
 //! [`Effect`]s to carry out, so every path of a small plan can be walked through exhaustively, and is, in

@@ -108,7 +108,7 @@ impl Plan {
         &self.members[self.task(id).member.0]
     }
 
-    /// True if what a task waits for is a server's requests, each of which has a name of its own.
+    /// Returns true for a task that waits for a server's requests: the report lists each request by name.
     ///
     /// # Panics
     /// With an id that is not of this plan.
@@ -151,7 +151,9 @@ fn phases(timeouts: &Timeouts, members: &[Member]) -> Vec<Phase> {
     };
     let mut phases = vec![
         Phase { kind: PhaseKind::ReadyDelay, tasks: Vec::new(), delay: timeouts.ready_delay },
-        phase(PhaseKind::Drain, timeouts.drain_timeout, |kind| kind.is_server() || kind == Kind::Worker),
+        phase(PhaseKind::Drain, timeouts.drain_timeout, |kind| {
+            kind.is_server() || kind == Kind::BackgroundWorker
+        }),
         phase(PhaseKind::CloseServers, timeouts.stop_timeout, |kind| kind == Kind::ServerFirst),
         phase(PhaseKind::Callbacks, timeouts.callback_timeout, |kind| kind == Kind::Callback),
     ];
@@ -177,19 +179,19 @@ fn tasks(members: &[Member], timeout: Duration, takes_part: fn(Kind) -> bool) ->
     taking_part.map(task).collect()
 }
 
-/// Why a plan makes no sense.
+/// Why members and timeouts make no plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlanError {
     /// The deadline is zero: the exit would be forced before it began.
     NoTime,
     /// A member has an empty name, and a report could not name it.
     NoName {
-        /// Of which kind it is.
+        /// The member's kind.
         kind: Kind,
     },
     /// Two members of one kind share a name, and a report could not tell them apart.
     SameName {
-        /// Of which kind they are.
+        /// Their kind.
         kind: Kind,
         /// The name.
         name: String,

@@ -14,11 +14,11 @@ pub struct Signal {
 /// What tells one signal from another here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SignalKind {
-    /// Any signal but a hang-up.
+    /// Any signal but SIGHUP.
     #[default]
     Other,
     /// A SIGHUP that a process sent.
-    HangUp,
+    Sighup,
     /// A SIGHUP that the kernel sent because the terminal went away.
     TerminalGone,
 }
@@ -45,31 +45,31 @@ pub struct SignalRule {
     coalesce: Duration,
     first: Option<Duration>,
     /// The last kind of SIGHUP that was received, of which [`SignalKind::TerminalGone`] stays; `Other` is none.
-    hang_up: SignalKind,
+    last_sighup: SignalKind,
 }
 
 impl SignalRule {
     /// Before any signal.
     #[must_use]
     pub const fn new(coalesce: Duration) -> Self {
-        Self { coalesce, first: None, hang_up: SignalKind::Other }
+        Self { coalesce, first: None, last_sighup: SignalKind::Other }
     }
 
     /// The meaning of the next signal.
     pub fn receive(&mut self, signal: Signal) -> Meaning {
-        let repeats_hang_up = matches!(
-            (self.hang_up, signal.kind),
-            (SignalKind::TerminalGone, SignalKind::HangUp | SignalKind::TerminalGone)
-                | (SignalKind::HangUp, SignalKind::TerminalGone)
+        let repeats_sighup = matches!(
+            (self.last_sighup, signal.kind),
+            (SignalKind::TerminalGone, SignalKind::Sighup | SignalKind::TerminalGone)
+                | (SignalKind::Sighup, SignalKind::TerminalGone)
         );
-        if signal.kind != SignalKind::Other && self.hang_up != SignalKind::TerminalGone {
-            self.hang_up = signal.kind;
+        if signal.kind != SignalKind::Other && self.last_sighup != SignalKind::TerminalGone {
+            self.last_sighup = signal.kind;
         }
         let Some(first) = self.first else {
             self.first = Some(signal.at);
             return Meaning::First;
         };
-        if repeats_hang_up || signal.at.saturating_sub(first) <= self.coalesce {
+        if repeats_sighup || signal.at.saturating_sub(first) <= self.coalesce {
             Meaning::Repeated
         } else {
             Meaning::Second
@@ -97,30 +97,30 @@ mod tests {
     }
 
     #[test]
-    fn after_the_terminal_went_away_no_hang_up_forces_however_late() {
-        let hang_ups = [
+    fn after_the_terminal_went_away_no_sighup_forces_however_late() {
+        let sighups = [
             (0, SignalKind::TerminalGone),
-            (3_000, SignalKind::HangUp),
+            (3_000, SignalKind::Sighup),
             (60_000, SignalKind::TerminalGone),
             (61_000, SignalKind::Other),
         ];
         let repeated = Meaning::Repeated;
-        assert_eq!(meanings(&hang_ups), [Meaning::First, repeated, repeated, Meaning::Second]);
+        assert_eq!(meanings(&sighups), [Meaning::First, repeated, repeated, Meaning::Second]);
     }
 
     #[test]
-    fn the_kernels_hang_up_after_the_shells_is_the_same_request_however_late() {
-        let hang_ups =
-            [(0, SignalKind::HangUp), (3_000, SignalKind::TerminalGone), (4_000, SignalKind::Other)];
-        assert_eq!(meanings(&hang_ups), [Meaning::First, Meaning::Repeated, Meaning::Second]);
+    fn the_kernels_sighup_after_the_shells_is_the_same_request_however_late() {
+        let sighups =
+            [(0, SignalKind::Sighup), (3_000, SignalKind::TerminalGone), (4_000, SignalKind::Other)];
+        assert_eq!(meanings(&sighups), [Meaning::First, Meaning::Repeated, Meaning::Second]);
     }
 
     #[test]
-    fn a_hang_up_that_a_process_sent_is_a_request_like_any_other() {
+    fn a_sighup_that_a_process_sent_is_a_request_like_any_other() {
         let second = |first, second| meanings(&[(0, first), (1_000, second)])[1];
-        assert_eq!(second(SignalKind::HangUp, SignalKind::HangUp), Meaning::Second);
+        assert_eq!(second(SignalKind::Sighup, SignalKind::Sighup), Meaning::Second);
         assert_eq!(second(SignalKind::Other, SignalKind::TerminalGone), Meaning::Second);
-        let gone = [(0, SignalKind::Other), (20, SignalKind::TerminalGone), (900, SignalKind::HangUp)];
+        let gone = [(0, SignalKind::Other), (20, SignalKind::TerminalGone), (900, SignalKind::Sighup)];
         assert_eq!(meanings(&gone)[2], Meaning::Repeated, "the first signal need not be the terminal's");
     }
 }

@@ -3,7 +3,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -11,54 +10,32 @@ use std::{
 };
 
 use actix_rt::time::{Instant, Sleep, sleep};
-use socket2::Socket;
 
 use super::{
     address::Address,
-    balance::{BLOCKED_AFTER, Load, choose},
     handle::ServerName,
-    inbox::Inbox,
     listener::{Listener, ListenerPolicy},
+    workers::Workers,
 };
 #[cfg(unix)]
 use crate::os::socket_file::SocketFile;
-use crate::{
-    drain::{ConnectionGuard, Drain},
-    os::{
-        descriptors,
-        listener::{self, Accepted, AsyncListener},
-        socket,
-    },
+use crate::os::{
+    descriptors,
+    listener::{self, Accepted, AsyncListener},
+    socket,
 };
 
-/// A connection on its way to a worker.
-#[derive(Debug)]
-pub(super) struct HandOver {
-    pub(super) socket: Socket,
-    pub(super) peer: Option<SocketAddr>,
-    /// Which of the server's listening sockets it came by.
-    pub(super) listener: usize,
-    pub(super) guard: ConnectionGuard,
-}
-
-/// Accepts a server's connections, on one thread. See the module.
+/// Accepts a server's connections, on one thread.
 pub(super) struct Acceptor {
     server: ServerName,
-    drain: Drain,
     /// In the server's order; none where it was closed.
     listeners: Vec<Option<Listening>>,
-    workers: Vec<WorkerLink>,
-    /// The most open connections of each worker.
-    max_connections: usize,
+    workers: Workers,
     /// From this number of a descriptor on, no connection is accepted: the rest is for files, stores and workers.
     descriptors: Option<u64>,
-    /// The worker that is asked first.
-    next: usize,
     last_accept: Option<Instant>,
     /// Why nothing is accepted at present.
     pause: Option<Pause>,
-    /// When the workers are looked at again; none while none has anything to pick up.
-    recheck: Option<Pin<Box<Sleep>>>,
     warnings: Warnings,
 }
 
@@ -72,17 +49,8 @@ struct Listening {
     refuses: bool,
 }
 
-/// A worker, as the acceptor knows it. The worker ends when this is dropped.
-pub(super) struct WorkerLink {
-    inbox: Arc<Inbox<HandOver>>,
-    /// Since when it has not picked up what it was given, and its progress then: how many times it has looked, and the
-    /// requests that it has begun or finished.
-    unanswered: Option<(Instant, (u64, u64))>,
-    gone: bool,
-}
-
 enum Pause {
-    /// The system would not give a descriptor, or whatever else it lacks.
+    /// The system has refused a connection: it has no descriptor or no memory for it.
     Exhausted(Pin<Box<Sleep>>),
     /// Every worker has as many connections as it may have, or the process as many descriptors.
     Full(Pin<Box<Sleep>>),
@@ -90,10 +58,8 @@ enum Pause {
 
 /// How long nothing is accepted after the system has refused.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often it is seen whether a connection has closed, when as many are open as may be.
+/// How often the acceptor looks for a closed connection while the limit of connections is reached.
 const FULL_INTERVAL: Duration = Duration::from_millis(5);
-/// How often a worker that has something to pick up is looked at.
-const RECHECK_INTERVAL: Duration = Duration::from_millis(1);
 /// How many connections are accepted before other tasks of the thread have their turn.
 const BATCH: usize = 64;
 /// How many descriptors connections leave to the rest of the process, at the most.
@@ -103,25 +69,15 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Acceptor {
     /// Watches the listening sockets on the current thread's runtime.
-    pub(super) fn new(
-        server: ServerName,
-        drain: Drain,
-        listeners: Vec<Listener>,
-        workers: Vec<WorkerLink>,
-        max_connections: Option<usize>,
-    ) -> io::Result<Self> {
+    pub(super) fn new(server: ServerName, listeners: Vec<Listener>, workers: Workers) -> io::Result<Self> {
         let listeners = listeners.into_iter().map(Listening::new).collect::<io::Result<Vec<_>>>()?;
         Ok(Self {
             server,
-            drain,
             listeners: listeners.into_iter().map(Some).collect(),
             workers,
-            max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
             descriptors: descriptors_for_connections(),
-            next: 0,
             last_accept: None,
             pause: None,
-            recheck: None,
             warnings: Warnings::default(),
         })
     }
@@ -129,7 +85,7 @@ impl Acceptor {
     /// Accepts, hands over, and takes back from workers that are blocked. Never ready.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut budget = BATCH;
-        self.poll_recheck(cx);
+        self.workers.poll_recheck(cx);
         if self.is_paused(cx) {
             return Poll::Pending;
         }
@@ -144,7 +100,7 @@ impl Acceptor {
                     Poll::Ready(Ok(accepted)) => {
                         budget -= 1;
                         self.hand_over(accepted, index);
-                        self.poll_recheck(cx);
+                        self.workers.poll_recheck(cx);
                         if self.is_paused(cx) {
                             return Poll::Pending;
                         }
@@ -166,93 +122,15 @@ impl Acceptor {
         Poll::Pending
     }
 
-    /// Counts a connection, and hands it to a worker, in one step.
     fn hand_over(&mut self, accepted: Accepted, listener: usize) {
         let Accepted { socket, peer } = accepted;
-        let number = socket::number(&socket);
         self.last_accept = Some(Instant::now());
-        if self.descriptors.zip(number).is_some_and(|(limit, number)| u64::from(number) >= limit) {
+        let is_last = |number| self.descriptors.is_some_and(|limit| u64::from(number) >= limit);
+        let was_last = socket::number(&socket).is_some_and(is_last);
+        self.workers.hand_over(socket, peer, listener);
+        if was_last || self.workers.are_full() {
             self.pause = Some(Pause::Full(Box::pin(sleep(FULL_INTERVAL))));
         }
-        // One that is accepted while every worker is full belongs to the fewest all the same.
-        let Some(worker) = self.choose(false).or_else(|| self.choose(true)) else { return };
-        let guard = self.drain.connections.register(worker);
-        if let Some(number) = number {
-            guard.connection().set_socket(number);
-        }
-        self.push(worker, HandOver { socket, peer, listener, guard });
-        if self.choose(false).is_none() {
-            self.pause = Some(Pause::Full(Box::pin(sleep(FULL_INTERVAL))));
-        }
-    }
-
-    fn push(&mut self, mut worker: usize, mut hand_over: HandOver) {
-        loop {
-            match self.workers[worker].inbox.push(hand_over) {
-                Ok(()) => break,
-                Err(back) => {
-                    self.workers[worker].gone = true;
-                    let Some(other) = self.choose(true) else { return };
-                    worker = other;
-                    hand_over = HandOver { guard: back.guard.moved_to(other), ..back };
-                }
-            }
-        }
-        self.next = worker + 1;
-        if self.recheck.is_none() {
-            self.recheck = Some(Box::pin(sleep(RECHECK_INTERVAL)));
-        }
-    }
-
-    /// The worker that gets the next connection; `full` ones are asked as well if need be.
-    fn choose(&self, full: bool) -> Option<usize> {
-        let load = |(shard, worker): (usize, &WorkerLink)| {
-            let open = self.drain.connections.open_on(shard);
-            let takes = !worker.gone && (full || open < self.max_connections);
-            Load { open, blocked: worker.is_blocked(), takes }
-        };
-        let loads: Vec<_> = self.workers.iter().enumerate().map(load).collect();
-        choose(self.next, &loads)
-    }
-
-    /// Looks at the workers when it is time to, as long as one of them has something to pick up.
-    fn poll_recheck(&mut self, cx: &mut Context<'_>) {
-        while let Some(timer) = &mut self.recheck {
-            if timer.as_mut().poll(cx).is_pending() {
-                return;
-            }
-            let waits = self.take_back_from_blocked();
-            self.recheck = waits.then(|| Box::pin(sleep(RECHECK_INTERVAL)));
-        }
-    }
-
-    /// Gives what a blocked worker has not picked up to one that is not. Returns false if there is nothing to be picked
-    /// up any more.
-    fn take_back_from_blocked(&mut self) -> bool {
-        let now = Instant::now();
-        let mut waits = false;
-        for (shard, worker) in self.workers.iter_mut().enumerate() {
-            worker.gone |= worker.inbox.is_abandoned();
-            let Some(looks) = worker.inbox.looks_if_unanswered().filter(|_| !worker.gone) else {
-                worker.unanswered = None;
-                continue;
-            };
-            waits = true;
-            let progress = (looks, self.drain.gate.progress(shard));
-            if worker.unanswered.is_none_or(|(_, before)| before != progress) {
-                worker.unanswered = Some((now, progress));
-            }
-        }
-        for blocked in 0..self.workers.len() {
-            while self.workers[blocked].is_stuck() {
-                let free = self.choose(false).filter(|&other| !self.workers[other].is_stuck());
-                let Some(other) = free else { break };
-                let Some(back) = self.workers[blocked].inbox.take_back() else { break };
-                let guard = back.guard.moved_to(other);
-                self.push(other, HandOver { guard, ..back });
-            }
-        }
-        waits
     }
 
     fn is_paused(&mut self, cx: &mut Context<'_>) -> bool {
@@ -272,7 +150,7 @@ impl Acceptor {
 
     fn is_full(&self) -> bool {
         let too_many = |limit| descriptors::next().is_none_or(|next| next >= limit);
-        self.choose(false).is_none() || self.descriptors.is_some_and(too_many)
+        self.workers.are_full() || self.descriptors.is_some_and(too_many)
     }
 
     /// True if no client can be expected: none is in a queue, and none has come within so long.
@@ -339,9 +217,9 @@ impl Acceptor {
         self.listeners.clear();
     }
 
-    /// Lets the workers end when they have begun to serve what they have got.
+    /// Ends the workers. Each first serves the connections that it was given.
     pub(super) fn end_workers(&mut self) {
-        self.workers.clear();
+        self.workers.end();
     }
 }
 
@@ -366,30 +244,6 @@ impl Listening {
         };
     }
 }
-
-impl WorkerLink {
-    pub(super) fn new(inbox: Arc<Inbox<HandOver>>) -> Self {
-        Self { inbox, unanswered: None, gone: false }
-    }
-
-    /// It does not pick up what it is given.
-    fn is_stuck(&self) -> bool {
-        self.gone || self.is_blocked()
-    }
-
-    fn is_blocked(&self) -> bool {
-        self.unanswered.is_some_and(|(since, _)| since.elapsed() >= BLOCKED_AFTER)
-    }
-}
-
-impl Drop for WorkerLink {
-    fn drop(&mut self) {
-        self.inbox.close();
-    }
-}
-
-/// As many as `HttpServer` allows each worker.
-const DEFAULT_MAX_CONNECTIONS: usize = 25_600;
 
 /// The lowest number of a descriptor that connections leave to the rest of the process.
 fn descriptors_for_connections() -> Option<u64> {

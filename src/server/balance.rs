@@ -12,7 +12,7 @@ pub(super) const BLOCKED_AFTER: Duration = Duration::from_millis(25);
 pub(super) struct Load {
     /// Open connections.
     pub(super) open: usize,
-    /// Its thread does not get round to what it is given.
+    /// Its thread is blocked: it has not picked up a connection within [`BLOCKED_AFTER`].
     pub(super) blocked: bool,
     /// It can take one more.
     pub(super) takes: bool,

@@ -1,16 +1,15 @@
-//! A server on its way to work: its sockets are bound, [`BoundServer`], and then its workers run, [`StartedServer`].
+//! A server before it serves: with bound sockets, [`BoundServer`], then with running workers, [`StartedServer`].
 
 use std::{io, sync::Arc};
 
 use super::{
-    acceptor::WorkerLink,
     address::{Address, BindError},
     builder::{Server, Stop},
     handle::Handle,
-    inbox::Inbox,
     listener::{Listener, ListenerPolicy},
     options::{Options, Streams},
     worker::{self, ListenerInfo, StartWorker, WorkerContext},
+    workers::Workers,
 };
 use crate::{
     drain::{AlwaysAnswer, Drain, Policy, Rejection},
@@ -31,8 +30,7 @@ pub(crate) struct BoundServer {
 pub(crate) struct StartedServer {
     pub(crate) handle: Handle,
     pub(super) listeners: Vec<Listener>,
-    pub(super) workers: Vec<WorkerLink>,
-    pub(super) max_connections: Option<usize>,
+    pub(super) workers: Workers,
 }
 
 impl BoundServer {
@@ -80,14 +78,12 @@ impl BoundServer {
             transport: listener.transport.clone(),
         };
         let mut starting = Vec::new();
-        let mut workers = Vec::new();
+        let mut workers = Workers::new(self.handle.drain().clone(), self.options.max_connections);
         for shard in 0..self.options.workers {
-            let inbox = Arc::new(Inbox::new());
-            workers.push(WorkerLink::new(Arc::clone(&inbox)));
             let context = WorkerContext {
                 server: self.handle.clone(),
                 shard,
-                inbox,
+                inbox: workers.add(),
                 listeners: self.listeners.iter().map(listener).collect(),
                 policy: policy.clone(),
                 options: self.options.clone(),
@@ -101,12 +97,7 @@ impl BoundServer {
                 worker.await.unwrap_or_else(|_| Err("a worker's thread ended while it started".to_owned()));
             started.map_err(io::Error::other)?;
         }
-        Ok(StartedServer {
-            handle: self.handle,
-            listeners: self.listeners,
-            workers,
-            max_connections: self.options.max_connections,
-        })
+        Ok(StartedServer { handle: self.handle, listeners: self.listeners, workers })
     }
 }
 
@@ -114,6 +105,7 @@ impl StartedServer {
     /// One that listens nowhere and has no workers.
     #[cfg(test)]
     pub(crate) fn without_workers(handle: Handle) -> Self {
-        Self { handle, listeners: Vec::new(), workers: Vec::new(), max_connections: None }
+        let workers = Workers::new(handle.drain().clone(), None);
+        Self { handle, listeners: Vec::new(), workers }
     }
 }

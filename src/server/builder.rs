@@ -1,25 +1,14 @@
-//! What a program says of a server: [`Server`].
+//! [`Server`]: an application with its addresses and options, before it is started.
 
-use std::{
-    any::Any,
-    fmt, io,
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
-    num::NonZeroUsize,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
-#[cfg(unix)]
-use std::{os::unix::net::UnixListener, path::Path};
+use std::{any::Any, fmt, num::NonZeroUsize, sync::Arc, thread, time::Duration};
 
 use actix_http::{Extensions, KeepAlive, Request, RequestHead, Response};
 use actix_service::{IntoServiceFactory, ServiceFactory};
 use actix_web::{body::MessageBody, dev::AppConfig};
 
 use super::{
-    listener::{self, ListenerSpec},
+    listener::ListenerSpec,
     options::{Options, Streams},
-    transport::Transport,
     worker::{self, StartWorker},
 };
 use crate::drain::AlwaysAnswer;
@@ -91,93 +80,6 @@ impl Server {
         }
     }
 
-    /// Listens on `addrs`, on each of those that they resolve to. One of these has to work. Port 0 is a free port: see
-    /// [`Server::addrs`].
-    ///
-    /// The port is taken at once; connections are accepted once the builder runs. Name resolution may block.
-    pub fn bind<A: ToSocketAddrs>(self, addrs: A) -> Self {
-        self.bind_with(addrs, "its address", Transport::Plain)
-    }
-
-    /// Listens on an address written as settings and command lines have it: `127.0.0.1:8080`, `localhost:8080`,
-    /// `[::1]:8080`, or `unix:` and a path.
-    pub fn bind_address(self, address: &str) -> Self {
-        match address.strip_prefix("unix:") {
-            #[cfg(unix)]
-            Some(path) => self.bind_uds(path),
-            #[cfg(not(unix))]
-            Some(_) => self.refuse(address, io::ErrorKind::Unsupported.into(), Transport::Plain),
-            None => self.bind_with(address, address, Transport::Plain),
-        }
-    }
-
-    pub(super) fn bind_with(mut self, addrs: impl ToSocketAddrs, named: &str, transport: Transport) -> Self {
-        match listener::bind_tcp(addrs, named, self.backlog) {
-            Ok(bound) => {
-                let specs = bound.into_iter().map(|socket| ListenerSpec::bound(socket, transport.clone()));
-                self.listeners.extend(specs);
-                self
-            }
-            Err((address, error)) => self.refuse(&address, error, transport),
-        }
-    }
-
-    /// Serves on a socket that listens already, and closes it at the exit.
-    pub fn listen(self, listener: TcpListener) -> Self {
-        self.listen_with(listener, Transport::Plain)
-    }
-
-    pub(super) fn listen_with(mut self, listener: TcpListener, transport: Transport) -> Self {
-        self.listeners.push(ListenerSpec::given(listener.into(), transport));
-        self
-    }
-
-    /// Serves on a socket that another process keeps open, such as systemd for the time of a restart. At the exit it is
-    /// left as it is: a client that connects once rejecting has begun waits in its queue for the next process, and is
-    /// neither refused nor answered with the rejection. A server that closes [`Stop::Last`] takes connections until
-    /// it closes.
-    pub fn listen_inherited(mut self, listener: TcpListener) -> Self {
-        self.listeners.push(ListenerSpec::inherited(listener.into()));
-        self
-    }
-
-    /// Listens on a Unix socket. A file that a dead process left there is replaced; a socket on which a process listens,
-    /// and any other file, is an error of `run`. The file is removed at the exit if it is still this server's.
-    #[cfg(unix)]
-    pub fn bind_uds<A: AsRef<Path>>(mut self, uds_path: A) -> Self {
-        self.listeners.push(ListenerSpec::Uds(uds_path.as_ref().to_owned()));
-        self
-    }
-
-    /// Serves on a Unix socket that listens already. Its file is left as it is.
-    #[cfg(unix)]
-    pub fn listen_uds(mut self, listener: UnixListener) -> Self {
-        let socket = std::os::fd::OwnedFd::from(listener).into();
-        self.listeners.push(ListenerSpec::given(socket, Transport::Plain));
-        self
-    }
-
-    /// Serves on a Unix socket that another process keeps open; see [`Server::listen_inherited`].
-    #[cfg(unix)]
-    pub fn listen_uds_inherited(mut self, listener: UnixListener) -> Self {
-        let socket = std::os::fd::OwnedFd::from(listener).into();
-        self.listeners.push(ListenerSpec::inherited(socket));
-        self
-    }
-
-    /// Permissions of the sockets of [`Server::bind_uds`], set before they appear under their names: `0o660` by default.
-    #[cfg(unix)]
-    pub fn uds_mode(mut self, mode: u32) -> Self {
-        self.uds_mode = mode;
-        self
-    }
-
-    /// Remembers an error for `run`.
-    pub(super) fn refuse(mut self, address: &str, error: io::Error, transport: Transport) -> Self {
-        self.listeners.push(ListenerSpec::Failed { address: address.to_owned(), error, transport });
-        self
-    }
-
     /// How many threads serve it: as many as the machine has cores by default. At least one, at most 65,535.
     pub fn workers(mut self, workers: usize) -> Self {
         self.options.workers = workers.clamp(1, usize::from(u16::MAX));
@@ -216,7 +118,8 @@ impl Server {
         self
     }
 
-    /// How long a client may take for a request's head: 5 s by default, zero is without end.
+    /// How long a client may take to send a request's head, and how long it may pause within a body: 5 s by default, zero
+    /// is without a limit.
     pub fn client_request_timeout(mut self, timeout: Duration) -> Self {
         self.options.client_request_timeout = timeout;
         self
@@ -280,12 +183,6 @@ impl Server {
         self
     }
 
-    /// How many connections may wait to be accepted: 1024 by default.
-    pub fn backlog(mut self, backlog: u32) -> Self {
-        self.backlog = backlog;
-        self
-    }
-
     /// How many connections each worker holds at once: 25,600 by default. At least one.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.options.max_connections = Some(connections.max(1));
@@ -298,21 +195,9 @@ impl Server {
         self
     }
 
-    /// The addresses that are bound so far, with their ports; Unix sockets have none.
-    pub fn addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(ListenerSpec::tcp_address).collect()
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Binds port 0 in place of each TCP port that was asked for, so that tests of a service run side by side.
-    pub(crate) fn use_free_ports(mut self) -> Self {
-        let specs = self.listeners.into_iter();
-        self.listeners = specs.map(|spec| spec.on_free_port(self.backlog)).collect();
-        self
     }
 
     pub(crate) fn closes(&self) -> Stop {

@@ -122,7 +122,7 @@ impl Handle {
         self.drain.connections.awaited() == 0 && !socket::have_no_pending_input(&listeners).contains(&false)
     }
 
-    /// From now on requests are rejected; the rest of the server hears of it by [`RunningServer::reject`].
+    /// Rejects requests from now on. [`RunningServer::reject`] then does what else belongs to it.
     ///
     /// [`RunningServer::reject`]: super::running::RunningServer::reject
     pub(crate) fn reject_requests(&self) {
@@ -130,7 +130,7 @@ impl Handle {
         self.drain.gate.reject();
     }
 
-    /// Lets go of all that a closed server still has, since nothing waits for it: its listening sockets are closed, its
+    /// Disposes of a closed server, for which nothing waits any more: its listening sockets are closed, its
     /// workers drop the application, and the connections that were left open close.
     pub fn dispose(&self) {
         self.shared.dispose.cancel();

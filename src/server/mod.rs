@@ -9,13 +9,14 @@
 //! actix-http's `HttpService` around an actix-web `App`, with `HttpServer`'s defaults.
 //!
 //! # The life of a connection
-//! `listener` → `acceptor` → `inbox` → `worker` → `task` → actix-http on a `stream`, which passes
+//! `listener` → `acceptor` → `workers` → `inbox` → `worker` → `task` → actix-http on a `stream`, which passes
 //! through `http1` or `http2`. A server's own life is in
 //! `lifecycle`: `builder` → `bound` → `running`.
 
 mod acceptor;
 mod address;
 mod balance;
+mod binding;
 mod bound;
 mod builder;
 mod compat;
@@ -39,6 +40,7 @@ mod task;
 mod tls;
 mod transport;
 mod worker;
+mod workers;
 
 pub use address::{Address, BindError};
 pub(crate) use bound::{BoundServer, StartedServer};

@@ -44,9 +44,8 @@ pub(crate) struct Closed;
 impl RunningServer {
     /// Begins to watch the listening sockets, on the current thread's runtime.
     pub(crate) fn new(started: StartedServer) -> io::Result<Rc<Self>> {
-        let StartedServer { handle, listeners, workers, max_connections } = started;
-        let (name, drain) = (handle.name().clone(), handle.drain().clone());
-        let acceptor = Acceptor::new(name, drain, listeners, workers, max_connections)?;
+        let StartedServer { handle, listeners, workers } = started;
+        let acceptor = Acceptor::new(handle.name().clone(), listeners, workers)?;
         handle.listens_on(acceptor.numbers());
         Ok(Rc::new(Self { handle, acceptor: RefCell::new(acceptor) }))
     }

@@ -25,10 +25,10 @@ pub struct Stream {
     connection: Arc<Connection>,
 }
 
-/// What the bytes pass through.
+/// The protocol's own layer, which the bytes pass through.
 #[derive(Debug)]
 enum Wire {
-    /// The connection's task has it, too: it closes the connection when actix-http is done.
+    /// Shared with the connection's task, which closes the connection when actix-http is done.
     Http1(SharedWire),
     #[cfg(feature = "http2")]
     Http2 { io: Io, wire: Box<http2::Wire> },
@@ -136,7 +136,7 @@ impl AsyncWrite for Stream {
         }
     }
 
-    /// Of HTTP/1 nothing: the connection's task closes it.
+    /// Does nothing for HTTP/1: the connection's task closes that.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         #[cfg(not(feature = "http2"))]
         let _ = cx;

@@ -17,7 +17,7 @@ use crate::drain::ConnectionGuard;
 /// Serves a connection. One of HTTP/1 it also closes: when actix-http is done with it, when the last answer has left,
 /// when its server asks for it, or when the client has gone. HTTP/2 ends by itself, by frames.
 pub(super) struct ConnectionTask {
-    /// Dropped before the wire: with it, what the connection's requests have not done.
+    /// Dropped before the wire, and with it the handlers that still run.
     served: Option<LocalBoxFuture<'static, ()>>,
     /// Dropped before the guard: the socket is closed when the connection is counted out.
     wire: WireSlot,
@@ -25,7 +25,7 @@ pub(super) struct ConnectionTask {
     begun: bool,
 }
 
-/// The wire of HTTP/1, once it is known to be spoken.
+/// The wire of HTTP/1; empty until the protocol is known, and for HTTP/2.
 pub(super) type WireSlot = Rc<OnceCell<SharedWire>>;
 
 impl ConnectionTask {

@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
 use super::handshakes::Handshakes;
 use super::{
-    acceptor::HandOver,
     address::Address,
     compat::Later,
     handle::Handle,
@@ -31,6 +30,7 @@ use super::{
     stream::{SharedWire, Stream},
     task::{ConnectionTask, WireSlot},
     transport::Transport,
+    workers::HandOver,
 };
 use crate::{
     drain::{Connection, ExpectGuard, GuardedFactory, Policy},
@@ -40,7 +40,7 @@ use crate::{
 /// Makes what starts the application on one worker; a fresh one for each.
 pub(super) type StartWorker = Box<dyn Fn() -> StartOne + Send>;
 type StartOne = Box<dyn FnOnce(WorkerContext, Started) -> LocalBoxFuture<'static, Result<(), String>> + Send>;
-/// Is told when a worker can serve, or why it cannot.
+/// Carries the result of a worker's start.
 pub(super) type Started = oneshot::Sender<Result<(), String>>;
 
 /// What a worker is given.
@@ -119,7 +119,7 @@ where
     Ok(())
 }
 
-/// Says, when it is dropped, that its worker picks up no more; and, if that was not asked for, that the server has failed.
+/// When dropped, marks the worker as gone; unless its end was asked for, reports that the server has failed.
 struct Presence {
     server: Handle,
     inbox: Arc<Inbox<HandOver>>,
@@ -255,7 +255,7 @@ impl ConnectionSpawner {
     }
 }
 
-/// Gives HTTP/1 its limits, and the connection's task what it closes the connection by.
+/// Sets HTTP/1's limits, and gives its wire to the connection's task, which closes it.
 fn prepare(stream: &Stream, limits: Limits, slot: &OnceCell<SharedWire>) {
     if let Some(wire) = stream.http1() {
         wire.borrow_mut().set_limits(limits);

@@ -1,7 +1,5 @@
 //! The admin routes in a service of the user's own: as a server, and mounted in one of its servers.
 
-use std::time::Duration;
-
 use graceful_exit::{JobError, Outcome, admin::Admin};
 use serde_json::Value;
 
@@ -129,7 +127,6 @@ fn wrong_tokens_are_counted_and_wait_for_each_other_and_the_right_one_does_not()
     assert!(statuses.iter().all(|status| matches!(status, Some(401) | None)), "{statuses:?}");
     let report = service.stop();
     assert_eq!(report.outcome, Outcome::Clean);
-    assert!(report.duration < Duration::from_secs(3), "{:?}", report.duration);
 }
 
 #[test]

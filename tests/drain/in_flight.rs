@@ -1,15 +1,12 @@
 //! Requests in flight are answered in full, and nothing else is waited for.
 
-use std::{
-    net::Shutdown,
-    time::{Duration, Instant},
-};
+use std::{net::Shutdown, time::Duration};
 
-use graceful_exit::{Outcome, Timeouts, sequence::PhaseKind};
+use graceful_exit::{GracefulExit, Outcome, Timeouts};
 use socket2::SockRef;
 
-use super::service::{BIG, MS, Service, duration_of};
-use crate::support::{Client, resets_are_told, side_by_side, wait_until};
+use super::service::{BIG, MS, Service};
+use crate::support::{Client, UNREACHED, resets_are_told, side_by_side, wait_until};
 
 #[test]
 fn a_request_in_flight_gets_its_whole_answer() {
@@ -143,8 +140,8 @@ fn a_disconnected_client_releases_the_drain() {
     if !resets_are_told("a_client_that_goes_away_releases_the_drain") {
         return;
     }
-    let start = Instant::now();
-    let service = Service::start();
+    let endless = |exit: GracefulExit| exit.drain_timeout(UNREACHED).timeout(2 * UNREACHED);
+    let service = Service::start_with(|server| server, endless);
     let client = service.in_flight("/held");
     let early = service.drain();
     SockRef::from(client.socket()).set_linger(Some(Duration::ZERO)).expect("a reset");
@@ -152,13 +149,12 @@ fn a_disconnected_client_releases_the_drain() {
     let report = service.report();
     assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, early));
 
-    let service = Service::start_with(|server| server.h1_allow_half_closed(false), |exit| exit);
+    let service = Service::start_with(|server| server.h1_allow_half_closed(false), endless);
     let client = service.in_flight("/held");
     let early = service.drain();
     client.socket().shutdown(Shutdown::Write).expect("it is open");
     let report = service.report();
     assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, early));
-    assert!(start.elapsed() < Duration::from_secs(5), "the drain timeout was waited for");
 }
 
 #[test]
@@ -174,9 +170,10 @@ fn a_client_that_has_closed_only_its_sending_side_gets_its_answer() {
 
 #[test]
 fn requests_in_flight_at_the_drain_timeout_are_named_and_aborted_at_once() {
-    let timeouts = Timeouts::default().drain_timeout(400 * MS).stop_timeout(5000 * MS);
+    // No time is spent on their connections.
+    let timeouts = Timeouts::default().drain_timeout(400 * MS).stop_timeout(UNREACHED).timeout(2 * UNREACHED);
     let service =
-        Service::start_with(|server| server, move |exit| exit.timeouts(timeouts).keep_alive_grace(3000 * MS));
+        Service::start_with(|server| server, move |exit| exit.timeouts(timeouts).keep_alive_grace(UNREACHED));
     let mut first = service.in_flight("/held?token=secret");
     std::thread::sleep(60 * MS);
     let mut second = service.connect();
@@ -187,10 +184,7 @@ fn requests_in_flight_at_the_drain_timeout_are_named_and_aborted_at_once() {
     let abandoned = &report.servers[0].abandoned;
     let named: Vec<_> = abandoned.iter().map(|it| (it.method.as_str(), it.path.as_str())).collect();
     assert_eq!(named, [("GET", "/held"), ("POST", "/held")], "the oldest first, without the query");
-    assert!((460 * MS..2000 * MS).contains(&abandoned[0].age), "{abandoned:?}");
-    assert!((400 * MS..abandoned[0].age).contains(&abandoned[1].age), "{abandoned:?}");
-    let closing = duration_of(&report, PhaseKind::CloseServers);
-    assert!(closing < 500 * MS, "no time is spent on them, but {closing:?}");
+    assert!(abandoned[0].age >= 460 * MS && abandoned[1].age >= 400 * MS, "{abandoned:?}");
     assert!(first.read().is_err() && second.read().is_err());
 }
 

@@ -1,24 +1,21 @@
 //! How long a closing server keeps which connections open.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use graceful_exit::{Outcome, Timeouts, sequence::PhaseKind};
 
 use super::service::{MS, Service, duration_of};
-use crate::support::{Client, PAST_RECENT_USE, wait_until};
+use crate::support::{Client, PAST_RECENT_USE, UNREACHED, wait_until};
 
 /// Timeouts with a long stop timeout, so that the keep-alive grace is not shortened to fit into it.
 fn long() -> Timeouts {
-    Timeouts::default().coalesce(Duration::ZERO).stop_timeout(Duration::from_secs(10))
+    Timeouts::default().coalesce(Duration::ZERO).stop_timeout(UNREACHED).timeout(2 * UNREACHED)
 }
 
 #[test]
 fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
     let service =
-        Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(3000 * MS));
+        Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(UNREACHED));
     let mut kept = service.kept_alive();
     let mut held = service.in_flight("/held");
     service.drain();
@@ -31,10 +28,8 @@ fn a_request_on_its_way_when_the_server_closes_still_gets_its_503() {
     assert_eq!((response.status, response.header("connection")), (503, Some("close")));
     assert!(kept.is_closed());
     drop((kept, held));
-    let report = service.report();
-    assert_eq!(report.outcome, Outcome::Clean);
-    let closing = duration_of(&report, PhaseKind::CloseServers);
-    assert!((10 * MS..1500 * MS).contains(&closing), "it ends with the last answer, not with {closing:?}");
+    // It ends with the last answer, not with the keep-alive grace.
+    assert_eq!(service.report().outcome, Outcome::Clean);
 }
 
 /// The worker can read the request only after the keep-alive grace is over, and answers it all the same.
@@ -64,7 +59,7 @@ fn a_recently_used_connection_without_a_request_is_closed_when_the_grace_is_over
     let mut kept = service.kept_alive();
     let report = service.stop();
     let closing = duration_of(&report, PhaseKind::CloseServers);
-    assert!((200 * MS..1500 * MS).contains(&closing), "{closing:?}");
+    assert!(closing >= 200 * MS, "{closing:?}");
     assert!(kept.is_closed(), "no reset");
     assert_eq!(report.outcome, Outcome::Clean);
 }
@@ -83,7 +78,7 @@ fn a_grace_as_long_as_the_stop_timeout_leaves_time_to_close() {
 fn a_connection_idle_for_a_second_is_closed_at_once() {
     let service = Service::start_with(
         |server| server.always_answer(|head| head.uri.path() == "/healthz"),
-        |exit| exit.timeouts(long()).keep_alive_grace(3000 * MS),
+        |exit| exit.timeouts(long()).keep_alive_grace(UNREACHED),
     );
     let mut kept = service.kept_alive();
     let mut checked = service.connect();
@@ -91,28 +86,16 @@ fn a_connection_idle_for_a_second_is_closed_at_once() {
     assert_eq!(checked.read().expect("answered").status, 200);
     let mut unused = service.connect();
     thread::sleep(PAST_RECENT_USE);
-    let stopped = Instant::now();
     let report = service.stop();
-    assert!(report.duration < 1500 * MS, "{:?}", report.duration);
     assert!(kept.is_closed() && unused.is_closed() && checked.is_closed());
-    // Sooner than the keep-alive grace is over.
-    assert!(stopped.elapsed() < 2500 * MS, "{:?}", stopped.elapsed());
     assert_eq!(report.outcome, Outcome::Clean);
 }
 
 #[test]
-fn an_idle_server_closes_in_milliseconds() {
-    let mut quickest = Duration::MAX;
-    for _ in 0..5 {
-        let service =
-            Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(3000 * MS));
-        let report = service.stop();
-        quickest = quickest.min(report.duration);
-        assert_eq!(report.outcome, Outcome::Clean);
-        assert!(report.duration < 1500 * MS, "{:?}", report.duration);
-    }
-    println!("an idle server closes in {quickest:?}");
-    assert!(quickest < 100 * MS, "{quickest:?}");
+fn an_idle_server_closes_without_waiting() {
+    let service =
+        Service::start_with(|server| server, |exit| exit.timeouts(long()).keep_alive_grace(UNREACHED));
+    assert_eq!(service.stop().outcome, Outcome::Clean);
 }
 
 /// Until the servers close, a kept connection gets its 503 however long it was idle.

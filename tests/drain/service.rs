@@ -161,6 +161,7 @@ impl Service {
     }
 
     pub(crate) fn report(self) -> Report {
+        wait_until("the exit is over", || self.run.is_finished());
         self.run.join().expect("no panic")
     }
 }

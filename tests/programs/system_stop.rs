@@ -1,12 +1,12 @@
 //! `System::stop()` called by the program is an exit; and a program that runs its `System` itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::{App, rt::System, web};
 use graceful_exit::{GracefulExit, Server};
 
 use crate::support::{
-    Client,
+    Client, UNREACHED,
     program::{Program, part, say},
     wait_until,
 };
@@ -30,7 +30,8 @@ fn program() {
         .server(Server::new("web", app).bind("127.0.0.1:0").workers(2))
         .callback_fn("flush", flush)
         .callback_fn("hangs", |_| std::future::pending())
-        .callback_timeout(if part == "hangs" { Duration::from_secs(60) } else { Duration::from_millis(100) })
+        .timeout(UNREACHED)
+        .callback_timeout(if part == "hangs" { UNREACHED } else { Duration::from_millis(100) })
         .report_to(std::env::var("REPORT").expect("a path"));
     let handle = exit.handle();
     let told = async move {
@@ -65,11 +66,9 @@ fn stopped(part: &str) -> (serde_json::Value, Option<i32>) {
     assert_eq!(Client::get(address, "/").text(), "hello\n");
     let mut client = Client::connect(address);
     client.send("GET", "/stop", &[]).expect("sent");
-    let begun = Instant::now();
     wait_until("nothing listens", || std::net::TcpStream::connect(address).is_err());
     assert_eq!(program.line().as_deref(), Some("flushed"), "{}", program.errors());
-    let (status, errors) = program.wait();
-    assert!(begun.elapsed() < Duration::from_secs(10), "the whole timeout is 25 s: {errors}");
+    let (status, _) = program.wait();
     (crate::support::report(&report), status.code())
 }
 
@@ -85,11 +84,9 @@ fn it_is_an_exit_with_a_report_in_which_callbacks_run() {
 }
 
 #[test]
-fn it_takes_five_seconds_at_the_most() {
+fn it_has_a_deadline_of_its_own_however_long_the_timeout_is() {
     let (report, code) = stopped("hangs");
     assert_eq!((code, &report["outcome"]), (Some(1), &"timed_out".into()));
-    let duration = report["duration_ms"].as_u64().expect("a duration");
-    assert!(duration < 5000, "{report}");
 }
 
 const SPAWNS: &str = "programs::system_stop::program_that_spawns_the_exit";

@@ -8,7 +8,10 @@ use graceful_exit::sequence::{
 };
 use stateright::{Checker, Model, Property};
 
-use super::ledger::{Ledger, Promise, ends_by_its_bounds};
+use super::{
+    ledger::{Ledger, ends_by_its_timeouts},
+    promise::Promise,
+};
 
 const FIRST_SIGNAL: Duration = Duration::from_secs(7);
 const JUST_LATER: Duration = Duration::from_nanos(1);
@@ -102,7 +105,7 @@ impl Model for AnyOrder {
                 seen.keeps(Promise::NoTaskForAFailedServer)
             }),
             Property::always("exactly the tasks whose timeout is over are timed out", |_, seen: &Seen| {
-                seen.keeps(Promise::BoundsAreKept)
+                seen.keeps(Promise::TimeoutsAreKept)
             }),
             Property::always("the cause of a phase's end is correct", |_, seen: &Seen| {
                 seen.keeps(Promise::EndedByIsTrue)
@@ -124,7 +127,7 @@ impl Model for AnyOrder {
             Property::always("timeouts alone end the exit", |model: &Self, seen: &Seen| {
                 seen.machine.is_serving()
                     || seen.machine.is_over()
-                    || ends_by_its_bounds(&model.plan, &seen.machine, &seen.ledger)
+                    || ends_by_its_timeouts(&model.plan, &seen.machine, &seen.ledger)
             }),
             Property::always("the state agrees with the events", |_, seen: &Seen| {
                 seen.keeps(Promise::StateIsTrue)
@@ -220,7 +223,10 @@ fn a_ready_delay() {
 
 #[test]
 fn a_worker_beside_a_server() {
-    assert_eq!(explore(Timeouts::default(), &[(Kind::Worker, Some(4)), (Kind::ServerFirst, None)]), 988);
+    assert_eq!(
+        explore(Timeouts::default(), &[(Kind::BackgroundWorker, Some(4)), (Kind::ServerFirst, None)]),
+        988
+    );
 }
 
 #[test]
@@ -266,7 +272,7 @@ fn a_checkpoint_beside_a_server_then_a_callback() {
 // As `one_callback`, and three times more each of the nine states that have a first signal: after a SIGHUP of a process,
 // with the terminal gone, and after both.
 #[test]
-fn hang_ups_of_a_terminal_and_of_a_process() {
-    let kinds = &[SignalKind::Other, SignalKind::HangUp, SignalKind::TerminalGone];
+fn sighups_of_a_terminal_and_of_a_process() {
+    let kinds = &[SignalKind::Other, SignalKind::Sighup, SignalKind::TerminalGone];
     assert_eq!(explore_with(kinds, Timeouts::default(), &[(Kind::Callback, None)]), 45);
 }

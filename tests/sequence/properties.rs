@@ -13,7 +13,7 @@ use proptest::{
     test_runner::TestRunner,
 };
 
-use super::ledger::{Ledger, ends_by_its_bounds};
+use super::ledger::{Ledger, ends_by_its_timeouts};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
@@ -22,7 +22,7 @@ proptest! {
     fn every_promise_holds_on_every_path((plan, choices) in (any_plan(), any_path())) {
         let (state, ledger, path) = walk(&plan, &choices);
         prop_assert!(ledger.broken.is_empty(), "{:?} after {path:#?}", ledger.broken);
-        let idle_or_ends = state.is_serving() || state.is_over() || ends_by_its_bounds(&plan, &state, &ledger);
+        let idle_or_ends = state.is_serving() || state.is_over() || ends_by_its_timeouts(&plan, &state, &ledger);
         prop_assert!(idle_or_ends, "the timeouts alone do not end it after {path:#?}");
     }
 
@@ -71,7 +71,7 @@ proptest! {
                 expected.push((kind, Duration::ZERO, tasks));
             }
         };
-        expect(PhaseKind::Drain, timeouts.drain_timeout, &[Kind::ServerFirst, Kind::ServerLast, Kind::Worker]);
+        expect(PhaseKind::Drain, timeouts.drain_timeout, &[Kind::ServerFirst, Kind::ServerLast, Kind::BackgroundWorker]);
         expect(PhaseKind::CloseServers, timeouts.stop_timeout, &[Kind::ServerFirst]);
         expect(PhaseKind::Callbacks, timeouts.callback_timeout, &[Kind::Callback]);
         expect(PhaseKind::Release, timeouts.release_timeout, &[Kind::Resource]);
@@ -129,7 +129,10 @@ fn an_invalid_plan_is_an_error() {
 
     let timeouts = Timeouts::default().timeout(Duration::ZERO);
     assert_eq!(Plan::new(timeouts, Vec::new()), Err(PlanError::NoTime));
-    assert_eq!(refused(vec![Member::new(Kind::Worker, "")]), Some(PlanError::NoName { kind: Kind::Worker }));
+    assert_eq!(
+        refused(vec![Member::new(Kind::BackgroundWorker, "")]),
+        Some(PlanError::NoName { kind: Kind::BackgroundWorker })
+    );
     assert_eq!(
         refused(vec![Member::new(Kind::ServerFirst, "a"), Member::new(Kind::ServerLast, "a")]),
         Some(PlanError::SameName { kind: Kind::ServerLast, name: "a".into() })
@@ -218,7 +221,7 @@ fn any_choice() -> impl Strategy<Value = Choice> {
     let checkpoint = any_bound().prop_map(|after| Timer::Checkpoint { after });
     // Intervals below, above and equal to a coalescing time of `any_timeouts`.
     let kind =
-        select(&[SignalKind::Other, SignalKind::Other, SignalKind::HangUp, SignalKind::TerminalGone][..]);
+        select(&[SignalKind::Other, SignalKind::Other, SignalKind::Sighup, SignalKind::TerminalGone][..]);
     let at = (0..=30_u64).prop_map(|tick| Duration::from_millis(1_000 + tick * 10));
     let signal = (at, kind).prop_map(|(at, kind)| Signal { at, kind });
     prop_oneof![
@@ -261,8 +264,14 @@ fn any_timeouts() -> impl Strategy<Value = Timeouts> {
 }
 
 fn any_members() -> impl Strategy<Value = Vec<Member>> {
-    let kinds =
-        [Kind::ServerFirst, Kind::ServerLast, Kind::Worker, Kind::Checkpoint, Kind::Callback, Kind::Resource];
+    let kinds = [
+        Kind::ServerFirst,
+        Kind::ServerLast,
+        Kind::BackgroundWorker,
+        Kind::Checkpoint,
+        Kind::Callback,
+        Kind::Resource,
+    ];
     let member = (select(kinds.to_vec()), prop::option::of(any_bound()));
     prop::collection::vec(member, 0..40).prop_map(|members| {
         let name = |(id, (kind, bound)): (usize, (Kind, Option<Duration>))| {

@@ -35,4 +35,4 @@ pub(crate) use service::Service;
 pub(crate) use traffic::Traffic;
 #[cfg(all(target_os = "linux", feature = "app"))]
 pub(crate) use wait::wait_until_within;
-pub(crate) use wait::{PAST_COALESCE, PAST_RECENT_USE, STUCK_AFTER, wait_until};
+pub(crate) use wait::{PAST_COALESCE, PAST_RECENT_USE, STUCK_AFTER, UNREACHED, wait_until};

@@ -8,6 +8,9 @@ use std::{
 /// A condition that does not come true in this time fails its test; longer than any step takes on a busy machine.
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(30);
 
+/// A timeout that is not to be reached: a test that waits for it to the end fails by [`STUCK_AFTER`].
+pub(crate) const UNREACHED: Duration = Duration::from_secs(3600);
+
 /// The default of `shutdown.coalesce`.
 const COALESCE: Duration = Duration::from_millis(50);
 

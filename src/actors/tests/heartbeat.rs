@@ -19,10 +19,10 @@ async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() 
     rig.server("web", Kind::ServerFirst);
     rig.callback("flush", 2500 * MS);
     let list = Arc::clone(&told);
-    rig.watch = Some(Heartbeat {
+    rig.heartbeat = Some(Heartbeat {
         every: SECOND,
-        tell: Box::new(move |standing| {
-            list.lock().expect("no panic").push((standing.status.clone(), standing.deadline_left));
+        tell: Box::new(move |progress| {
+            list.lock().expect("no panic").push((progress.status.clone(), progress.deadline_left));
         }),
     });
     let exit = rig.start();
@@ -46,7 +46,7 @@ async fn a_supervisor_that_is_stuck_misses_its_heartbeat() {
     let beats = Arc::new(AtomicUsize::new(0));
     let mut rig = Rig::new();
     let count = Arc::clone(&beats);
-    rig.watch = Some(Heartbeat {
+    rig.heartbeat = Some(Heartbeat {
         every: 5 * MS,
         tell: Box::new(move |_| {
             count.fetch_add(1, Ordering::Relaxed);

@@ -34,7 +34,7 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Rig {
     pub(super) timeouts: Timeouts,
     pub(super) progress_interval: Duration,
-    pub(super) watch: Option<Heartbeat>,
+    pub(super) heartbeat: Option<Heartbeat>,
     pub(super) detail: LogDetail,
     pub(super) streams: CancellationToken,
     servers: Vec<(Handle, Kind)>,
@@ -51,14 +51,14 @@ pub(super) struct Exit {
 }
 
 impl Rig {
-    /// With the default bounds and without members. A test that pauses the clock does so before.
+    /// With the default timeouts and without members. A test that pauses the clock does so before.
     pub(super) fn new() -> Self {
         Self {
             timeouts: Timeouts::default(),
             progress_interval: Duration::ZERO,
             servers: Vec::new(),
             jobs: Vec::new(),
-            watch: None,
+            heartbeat: None,
             detail: LogDetail::Course,
             streams: CancellationToken::new(),
         }
@@ -90,7 +90,7 @@ impl Rig {
         let (sender, report) = oneshot::channel();
         let mut sender = Some(sender);
         let hooks = Hooks {
-            watch: self.watch,
+            heartbeat: self.heartbeat,
             language: Language::En,
             codes: ExitCodes { forced: 101, timed_out: 102, incomplete: 103 },
             detail: self.detail,

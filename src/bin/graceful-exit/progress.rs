@@ -65,13 +65,13 @@ impl Progress {
         });
     }
 
-    /// Clears it away, and waits for that, `bound` at most.
-    pub(crate) fn clear(&self, bound: Duration) {
+    /// Clears it away, and waits for that, `timeout` at most.
+    pub(crate) fn clear(&self, timeout: Duration) {
         let mut state = self.stage.lock();
         if *state == State::Shown {
             *state = State::Over;
             self.stage.changed.notify_all();
-            let wait = self.stage.changed.wait_timeout_while(state, bound, |state| *state != State::Hidden);
+            let wait = self.stage.changed.wait_timeout_while(state, timeout, |state| *state != State::Hidden);
             drop(wait);
         }
     }
@@ -118,7 +118,7 @@ impl Bar {
     /// Shows the phase that is running.
     pub(crate) fn show(&self, view: &View, language: Language) {
         if let Some(now) = Moment::of(view, language) {
-            self.0.set_length(now.bound);
+            self.0.set_length(now.timeout);
             self.0.set_position(now.elapsed);
             self.0.set_message(now.text);
             self.0.tick();
@@ -162,11 +162,11 @@ impl Write for Above {
     }
 }
 
-/// What the bar shows: how much of the running phase's bound is used up, in milliseconds, and what is left.
+/// What the bar shows: how much of the running phase's timeout is used up, in milliseconds, and what is left.
 #[derive(Debug, PartialEq, Eq)]
 struct Moment {
     elapsed: u64,
-    bound: u64,
+    timeout: u64,
     text: String,
 }
 
@@ -179,7 +179,7 @@ impl Moment {
             .rev()
             .find(|phase| phase.start_ms.is_some() && phase.duration_ms.is_none())?;
         let elapsed = since.saturating_sub(phase.start_ms?).min(phase.bound_ms);
-        // The deadline may come before the phase's own bound is over.
+        // The deadline may come before the phase's own timeout is over.
         let left = (phase.bound_ms - elapsed).min(status.deadline_left_ms?);
         let left = Duration::from_millis(left);
         let text = if phase.name == "drain" {
@@ -202,6 +202,6 @@ impl Moment {
                 language.progress_members(&running[..shown], running.len() - shown, left)
             }
         };
-        Some(Self { elapsed, bound: phase.bound_ms.max(1), text: escaped(&text).into_owned() })
+        Some(Self { elapsed, timeout: phase.bound_ms.max(1), text: escaped(&text).into_owned() })
     }
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     let progress = Progress::on_terminal();
     let options = logging::Options {
         // It names parameters of the store's URL that it does not know, with their values.
-        silent: vec!["sqlx_postgres::options".to_owned()],
+        muted: vec!["sqlx_postgres::options".to_owned()],
         ..logging::Options::from(&settings.log)
     };
     let started = match &progress {
@@ -259,11 +259,11 @@ fn exit(
         .log_detail(log_detail(&settings.log))
         .rejection(rejection(settings, language))
         .signals(shutdown.signals.clone())
-        .flush_log(move |bound| {
+        .flush_log(move |timeout| {
             if let Some(progress) = &progress {
-                progress.clear(bound);
+                progress.clear(timeout);
             }
-            logging.flush(bound);
+            logging.flush(timeout);
         });
     if let Some(path) = &settings.report.path {
         exit = exit.report_to(path).report_keep(settings.report.keep);

@@ -11,7 +11,7 @@ use super::{
 use crate::sync::lock;
 
 impl Connection {
-    /// From here on it has streams.
+    /// The connection speaks HTTP/2: its requests are streams.
     pub(crate) fn speaks_http2(&self) {
         lock(self.requests()).named = Named::Streams(Box::default());
     }
@@ -51,7 +51,7 @@ impl Connection {
         self.with(|streams| streams.limit(last));
     }
 
-    /// Returns how many streams hold anything.
+    /// Returns how many streams have a frame to be written, or a handler that runs.
     pub(crate) fn open_streams(&self) -> usize {
         self.with(|streams| streams.len()).unwrap_or_default()
     }
@@ -64,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// Waits no longer for endless answers. They end when the connection does.
+    /// Counts endless answers as given up. Their streams stay open until the connection closes.
     pub(super) fn give_up_endless_streams(&self) {
         let left = self.with(StreamTable::give_up_endless);
         self.leave(left.unwrap_or_default());

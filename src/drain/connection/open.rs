@@ -5,9 +5,9 @@ use crate::sync::{AtomicUsize, Notify, Ordering, until};
 /// Counts of a server's open connections.
 #[derive(Debug, Default)]
 pub(super) struct OpenCount {
-    /// Those that the server's close waits for.
+    /// Open connections that the server's close waits for.
     awaited: AtomicUsize,
-    /// Those that stay open until the end of their answer, or of the process.
+    /// Open connections that stay until their answer or the process ends.
     pinned: AtomicUsize,
     changed: Notify,
 }
@@ -25,7 +25,7 @@ impl OpenCount {
         self.awaited.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// One of them is not waited for any more.
+    /// The server's close no longer waits for one of them.
     pub(super) fn detached(&self) {
         if self.awaited.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.changed.notify_waiters();

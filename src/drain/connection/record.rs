@@ -31,7 +31,7 @@ pub struct Connection {
     requests: Mutex<Requests>,
 }
 
-/// No socket's number.
+/// A number that no socket has.
 const NO_SOCKET: u32 = u32::MAX;
 
 impl Connection {
@@ -47,7 +47,7 @@ impl Connection {
         }
     }
 
-    /// A record that no server knows of: for a request that came by another way than this crate's own server.
+    /// A record outside of any server's registry: for a request that this crate's own server did not accept.
     pub(in crate::drain) fn unregistered(gate: Arc<Gate>, shard: usize) -> Self {
         let connection = Self::new(gate, Arc::default(), shard);
         connection.open.opened();
@@ -77,7 +77,7 @@ impl Connection {
         self.socket.store(socket, Ordering::Release);
     }
 
-    /// From here on it cannot be looked into by its socket's number, and so is never left without a word to its client.
+    /// Forgets the socket's number. A connection that has to say goodbye, by TLS or HTTP/2, is never closed without that.
     #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     pub(crate) fn forget_socket(&self) {
         self.socket.store(NO_SOCKET, Ordering::Release);
@@ -87,7 +87,7 @@ impl Connection {
         Some(self.socket.load(Ordering::Acquire)).filter(|&socket| socket != NO_SOCKET)
     }
 
-    /// Polls what serves it. Ready as well once the server has asked it to close at once.
+    /// Polls the future that serves the connection. Ready too once the server has aborted the connection.
     pub(crate) fn poll<R>(&self, poll: impl FnOnce() -> Poll<R>) -> Poll<Option<R>> {
         // In one order with what is read from the socket: see `is_polled`.
         let (state, _) = self.state().apply(Event::PollStarted);
@@ -159,13 +159,13 @@ impl Connection {
         stream
     }
 
-    /// A handshake begins, before the first request: the connection is in use until it is over.
+    /// A TLS handshake begins: the connection counts as used until [`end_handshake`](Self::end_handshake).
     #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     pub(crate) fn begin_handshake(&self) {
         self.apply(Event::Begin { counted: false, body: false });
     }
 
-    /// It is over, and a request is on its way.
+    /// The TLS handshake is over, and a request is expected.
     #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     pub(crate) fn end_handshake(&self) {
         self.apply(Event::GivenUp { counted: false });
@@ -239,7 +239,7 @@ impl Connection {
         State::from_word(self.state.load(Ordering::Acquire))
     }
 
-    /// Asks something of it. Its task has to be woken to see it.
+    /// Gives it an order. The caller wakes its task, which carries the order out.
     pub(super) fn order(&self, order: Order) {
         let before = Orders::from_word(self.orders.fetch_or(order as u8, Ordering::AcqRel));
         if before.is_detached_by(order) {
@@ -274,7 +274,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// What was not flushed never will be.
+    /// Counts answers that were not flushed as given up.
     fn drop(&mut self) {
         self.apply(Event::Dropped);
     }

@@ -39,7 +39,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// Asks something of the connection.
+    /// Gives the connection an order, and wakes its task.
     fn order(&self, order: Order) {
         self.connection.order(order);
         self.wake();
@@ -106,7 +106,7 @@ impl Connections {
         self.order(Order::CloseWhenIdle, recent, which);
     }
 
-    /// Has every connection look at the gate: one that speaks HTTP/2 takes its leave once that is closing.
+    /// Wakes every HTTP/2 connection, so that it sends GOAWAY if the gate is closing.
     #[cfg(feature = "http2")]
     pub(crate) fn wake_multiplexed(&self) {
         for shard in &self.shards {
@@ -118,12 +118,12 @@ impl Connections {
         }
     }
 
-    /// Cuts the matching connections, pinned ones excepted. A worker that is blocked cuts its own when it no longer is.
+    /// Aborts the matching connections, except for pinned ones. A blocked worker aborts its own once it runs again.
     pub fn abort(&self, recent: Duration, which: impl FnMut(ConnectionClass) -> bool) {
         self.order(Order::Abort, recent, which);
     }
 
-    /// Waits no longer for endless answers: of HTTP/1 their connections are cut.
+    /// Counts endless answers as given up, and aborts their connections if they speak HTTP/1.
     pub(crate) fn give_up_endless(&self) {
         self.order(Order::GiveUpEndless, Duration::ZERO, |class| class == ConnectionClass::Active);
     }
@@ -202,7 +202,7 @@ impl ConnectionGuard {
         &self.connection
     }
 
-    /// Says how the task that serves it is woken.
+    /// Sets the waker of the task that serves it.
     pub(crate) fn set_waker(&self, waker: Waker) {
         if let Some(entry) = lock(&self.shard().entries).get_mut(self.slot) {
             entry.waker = Some(waker);

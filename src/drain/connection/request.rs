@@ -1,4 +1,4 @@
-//! The requests of a connection, by name: [`Requests`], and as they are told of: [`InFlight`].
+//! The requests of a connection by method and path: [`Requests`]; one of them in flight, for reports: [`InFlight`].
 
 use std::{
     borrow::Cow,
@@ -20,7 +20,7 @@ pub(super) struct Requests {
     began: Instant,
     /// How long it took, in milliseconds; 0 until it is answered.
     took_ms: u32,
-    /// The answer to it has no end of its own; of HTTP/1 alone.
+    /// Its answer is endless. Of HTTP/1; an HTTP/2 stream has a flag of its own.
     is_endless: bool,
     pub(super) named: Named,
 }
@@ -28,7 +28,7 @@ pub(super) struct Requests {
 /// The requests in flight.
 #[derive(Debug)]
 pub(super) enum Named {
-    /// HTTP/1 has one at a time. This is the last one, when none is in flight.
+    /// HTTP/1 has one at a time. Between two requests this is the last one.
     Single(Name),
     /// HTTP/2 has many, each with its stream.
     #[cfg(feature = "http2")]
@@ -39,7 +39,7 @@ pub(super) enum Named {
 #[derive(Debug)]
 pub(super) struct Name {
     method: Method,
-    /// A zero, which no path has in it, ends a shorter one.
+    /// A shorter path ends with a zero, which no path contains.
     path: [u8; PATH],
 }
 
@@ -121,7 +121,7 @@ impl Requests {
         self.began.checked_add(took).unwrap_or(self.began)
     }
 
-    /// Adds those in flight; HTTP/1's is, if this is asked.
+    /// Adds the requests in flight. Called for HTTP/1 only while its request is in flight.
     pub(super) fn add_in_flight(&self, now: Instant, found: &mut Vec<InFlight>) {
         match &self.named {
             Named::Single(name) => found.push(name.in_flight(now.saturating_duration_since(self.began))),
@@ -158,7 +158,7 @@ impl Name {
     }
 }
 
-/// A path that was cut may end in the middle of a character.
+/// Leaves out an incomplete character at the end of a shortened path.
 fn whole_characters(path: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(path) {
         Err(error) if path.len() == PATH && error.error_len().is_none() => {

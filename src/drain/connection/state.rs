@@ -31,7 +31,7 @@ const ANSWERED: u64 = 1 << 44;
 pub(in crate::drain) enum Event {
     /// The task begins to be polled.
     PollStarted,
-    /// It has been.
+    /// The task has been polled.
     PollEnded,
     /// Something was read.
     Input,
@@ -63,7 +63,7 @@ pub(super) enum Effect {
         requests: u32,
         answered: bool,
     },
-    /// The same, and the end of the last one's answer is a moment of its own: the time is taken.
+    /// The same, and the time is recorded as the end of the last request.
     LeaveAndMark {
         requests: u32,
     },
@@ -198,7 +198,7 @@ const fn one(counted: bool) -> u64 {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Orders(u8);
 
-/// One of them.
+/// One order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Order {

@@ -33,7 +33,7 @@ pub struct StreamsEnd {
 }
 
 impl StreamsEnd {
-    /// Tells them. A WebSocket's client has so long to answer the close frame.
+    /// Tells them to end. A WebSocket's client has `grace` to answer the close frame.
     pub(crate) fn tell(&self, grace: Duration) {
         let _ = self.grace.set(grace);
         self.told.cancel();

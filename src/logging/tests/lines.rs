@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use log::{Level, LevelFilter, Record};
 
 use super::{AMPLE, Kept, Outcome, Started, hanging};
-use crate::logging::handle::{Dress, is_colored};
+use crate::logging::handle::{Decoration, is_colored};
 use crate::logging::{Color, Format, Options};
 
 #[test]
@@ -65,7 +65,7 @@ fn other_crates_are_logged_from_warn_up_and_ours_at_the_level() -> Outcome {
     let options = Options {
         level: LevelFilter::Debug,
         targets: vec!["mine".to_owned()],
-        silent: vec!["sqlx_postgres::options".to_owned()],
+        muted: vec!["sqlx_postgres::options".to_owned()],
         ..Options::default()
     };
     let started = Started::new(&options, kept.clone(), None)?;
@@ -172,7 +172,7 @@ fn json_has_the_fields_of_an_event() -> Outcome {
 fn journald_is_told_the_priority_of_each_line() -> Outcome {
     let (stderr, file) = (Kept::default(), Kept::default());
     let options = Options { level: LevelFilter::Debug, ..Options::default() };
-    let started = Started::dressed(&options, Dress::Priority, stderr.clone(), Some(file.clone()))?;
+    let started = Started::decorated(&options, Decoration::Priority, stderr.clone(), Some(file.clone()))?;
     for level in [Level::Error, Level::Warn, Level::Info, Level::Debug] {
         started.say(level, "graceful_exit", level.as_str());
     }

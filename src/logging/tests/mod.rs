@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use log::{Level, Log, Record};
 
-use super::handle::{Dress, build};
+use super::handle::{Decoration, build};
 use super::{Color, Logging, LoggingError, Options};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -60,17 +60,17 @@ impl Started {
         stderr: impl Write + Send + 'static,
         file: Option<Kept>,
     ) -> Result<Self, LoggingError> {
-        let dress = if options.color == Color::Always { Dress::Color } else { Dress::Plain };
-        Self::dressed(options, dress, stderr, file)
+        let decoration = if options.color == Color::Always { Decoration::Color } else { Decoration::Plain };
+        Self::decorated(options, decoration, stderr, file)
     }
 
-    fn dressed(
+    fn decorated(
         options: &Options,
-        dress: Dress,
+        decoration: Decoration,
         stderr: impl Write + Send + 'static,
         file: Option<Kept>,
     ) -> Result<Self, LoggingError> {
-        let (_, log, logging) = build(options, dress, stderr, file)?;
+        let (_, log, logging) = build(options, decoration, stderr, file)?;
         Ok(Self { log, logging })
     }
 

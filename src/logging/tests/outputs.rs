@@ -42,7 +42,7 @@ fn a_flush_returns_within_its_bound_also_from_an_output_that_hangs() -> Outcome 
     let (started, _reader) = hanging(&Options::default(), Some(file.clone()))?;
     started.info("the file still gets this");
     assert!(!started.logging.flush(Duration::from_millis(100)));
-    // The bound was used up by the pipe; the file was written meanwhile.
+    // The timeout was used up by the pipe; the file was written meanwhile.
     assert_eq!(file.lines().len(), 1001);
     assert!(!started.logging.flush(Duration::ZERO));
     Ok(())

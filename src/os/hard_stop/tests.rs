@@ -183,7 +183,6 @@ fn a_hard_stop_that_is_not_armed_does_nothing() -> TestResult {
 #[test]
 fn standard_error_cannot_delay_the_hard_stop() -> TestResult {
     use std::io::Write;
-    use std::time::Instant;
 
     let (unread, mut full) = io::pipe()?;
     let mut filler = full.try_clone()?;
@@ -196,9 +195,7 @@ fn standard_error_cannot_delay_the_hard_stop() -> TestResult {
         command.stderr(its_own);
     })?;
     process.line()?;
-    let blocked = Instant::now();
     assert_eq!(process.wait()?.code(), Some(1));
-    assert!(blocked.elapsed() < Duration::from_secs(5), "took {:?}", blocked.elapsed());
     drop(unread);
     assert!(filling.join().is_ok_and(|written| written.is_err()));
     assert!(full.write_all(b".").is_err(), "it still has a reader");

@@ -1,6 +1,6 @@
 //! Where request heads end in a stream of bytes, as far as that can be told without parsing: at empty lines. Pure.
 
-/// Counts empty lines. A body may have some, too: what is counted too much costs time, and what is counted is never too
+/// Counts empty lines. A body may contain some, too: the count may be too high, which costs time, and is never too
 /// little.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {

@@ -18,10 +18,10 @@ use std::{
 use actix_rt::time::{Sleep, sleep};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{super::io::Io, heads::HeadScanner};
+use super::{super::io::Io, heads::HeadScanner, lingering_close::LingeringClose};
 use crate::{drain::Connection, os::socket};
 
-/// A connection's bytes, and what is to be known of them.
+/// A connection's bytes, and how much of them has been handed to actix-http.
 #[derive(Debug)]
 pub(in crate::server) struct Wire {
     io: Io,
@@ -36,8 +36,8 @@ pub(in crate::server) struct Wire {
     heads: usize,
     /// The same, in bytes.
     handed_on: usize,
-    /// What was read, and is not handed on yet.
-    held: Vec<u8>,
+    /// Bytes that were read and are not handed on yet.
+    read_ahead: Vec<u8>,
     /// When the head that has begun to arrive has to be whole.
     head_timer: Option<Pin<Box<Sleep>>>,
     end: End,
@@ -54,37 +54,23 @@ pub(in crate::server) struct Limits {
     pub(in crate::server) half_closed_is_gone: bool,
 }
 
-/// How its end is coming.
+/// How the connection ends.
 #[derive(Debug)]
 enum End {
     None,
     /// The client has gone with a request in flight, which is to be dropped.
     ClientGone,
-    /// Our side is to be closed.
-    Finish,
-    /// Our side is closed. The client's is read and discarded, until it closes, says nothing for too long, or says too
-    /// much: closing the socket with unread data in it would reset the connection, and a reset can take the last
-    /// answer along.
-    Linger {
-        silence: Option<Pin<Box<Sleep>>>,
-        ends: Pin<Box<Sleep>>,
-        left: usize,
-    },
+    Closing(LingeringClose),
 }
 
 /// How many heads are handed on before actix-http has to answer: it queues 16 by itself.
 const HEADS_AHEAD: usize = 16;
-/// How many at a time.
+/// How many heads are handed on in one piece.
 const HEADS_AT_ONCE: usize = 4;
 /// How many bytes behind a request's head, while it is answered.
 const BYTES_AHEAD: usize = 16 << 10;
-/// How many bytes at a time.
+/// How many bytes are handed on in one piece.
 const BYTES_AT_ONCE: usize = 64 << 10;
-/// The longest time that a closing connection is read on, and the most bytes.
-const LINGER: Duration = Duration::from_secs(10);
-const LINGER_BYTES: usize = 64 << 20;
-/// How often a closing connection is read in one poll.
-const DISCARDS: usize = 16;
 
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -104,7 +90,7 @@ impl Wire {
             scanner: HeadScanner::default(),
             heads: 0,
             handed_on: 0,
-            held: Vec::new(),
+            read_ahead: Vec::new(),
             head_timer: None,
             end: End::None,
         }
@@ -123,15 +109,10 @@ impl Wire {
         matches!(self.end, End::ClientGone)
     }
 
-    /// True if nothing of the client's waits to be read or handed on.
+    /// True if no byte of the client's waits in the socket or here.
     pub(in crate::server) fn has_no_pending_input(&self) -> bool {
-        self.held.is_empty()
+        self.read_ahead.is_empty()
             && self.io.number().is_some_and(|socket| socket::have_no_pending_input(&[socket]) == [true])
-    }
-
-    /// True if bytes, or an end, wait in the socket.
-    fn has_unread(&self) -> bool {
-        self.io.number().is_some_and(|socket| socket::have_no_pending_input(&[socket]) == [false])
     }
 
     pub(in crate::server) fn poll_read(
@@ -165,7 +146,7 @@ impl Wire {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        if self.held.is_empty() {
+        if self.read_ahead.is_empty() {
             match Pin::new(&mut self.io).poll_read(cx, buf) {
                 Poll::Pending => {
                     self.scanner.start_piece();
@@ -181,14 +162,14 @@ impl Wire {
                 Poll::Ready(Ok(())) => {}
             }
         } else {
-            let fits = self.held.len().min(buf.remaining());
-            buf.put_slice(&self.held[..fits]);
-            self.held.drain(..fits);
+            let fits = self.read_ahead.len().min(buf.remaining());
+            buf.put_slice(&self.read_ahead[..fits]);
+            self.read_ahead.drain(..fits);
         }
         let (heads, taken) = self.scanner.scan(&buf.filled()[before..], HEADS_AT_ONCE);
-        let held = &buf.filled()[before + taken..];
-        if !held.is_empty() {
-            self.held.splice(..0, held.iter().copied());
+        let rest = &buf.filled()[before + taken..];
+        if !rest.is_empty() {
+            self.read_ahead.splice(..0, rest.iter().copied());
             buf.set_filled(before + taken);
         }
         self.heads += heads;
@@ -241,7 +222,7 @@ impl Wire {
         flushed
     }
 
-    /// Lets reading go on where it was put off, and looks after a body that its request has left unread.
+    /// Wakes the task if reading may go on, or if a body that its request has left unread needs a time limit.
     fn after_write(&mut self, cx: &mut Context<'_>, waits: bool) {
         self.writes_wait = waits;
         let goes_on = self.read_waits && (self.connection.is_idle() || self.handed_on < BYTES_AHEAD);
@@ -252,58 +233,16 @@ impl Wire {
         }
     }
 
-    /// Closes our side, and then reads on for as long as the client may still be sending. Ready when the socket may be
-    /// closed.
+    /// Ready when the socket may be closed.
     pub(in crate::server) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            match &mut self.end {
-                End::ClientGone => return Poll::Ready(()),
-                End::None => self.end = End::Finish,
-                End::Finish => {
-                    // An error means that there is no connection any more.
-                    if !matches!(std::task::ready!(Pin::new(&mut self.io).poll_shutdown(cx)), Ok(())) {
-                        return Poll::Ready(());
-                    }
-                    let silence = self.connection.awaits_body().then(|| self.silence()).flatten();
-                    self.end = End::Linger { silence, ends: Box::pin(sleep(LINGER)), left: LINGER_BYTES };
-                }
-                End::Linger { .. } => return self.poll_linger(cx),
-            }
+        if let End::None = self.end {
+            let awaits_body = self.connection.awaits_body();
+            self.end = End::Closing(LingeringClose::new(self.limits.disconnect_timeout, awaits_body));
         }
-    }
-
-    fn silence(&self) -> Option<Pin<Box<Sleep>>> {
-        let timeout = self.limits.disconnect_timeout;
-        (!timeout.is_zero()).then(|| Box::pin(sleep(timeout)))
-    }
-
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut unread = [0; 4096];
-        for _ in 0..DISCARDS {
-            let mut unread = ReadBuf::new(&mut unread);
-            let read = Pin::new(&mut self.io).poll_read(cx, &mut unread);
-            let discarded = unread.filled().len();
-            let more = self.silence();
-            // The runtime may not have been told yet of bytes that have come.
-            let unread_waits = read.is_pending() && self.has_unread();
-            let End::Linger { silence, ends, left } = &mut self.end else { return Poll::Ready(()) };
-            match read {
-                Poll::Ready(Ok(())) if discarded > 0 && discarded < *left => {
-                    *left -= discarded;
-                    *silence = more;
-                }
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => {
-                    let over = match silence {
-                        Some(silence) => silence.as_mut().poll(cx).is_ready(),
-                        None => !unread_waits,
-                    } || ends.as_mut().poll(cx).is_ready();
-                    return if over { Poll::Ready(()) } else { Poll::Pending };
-                }
-            }
+        match &mut self.end {
+            End::Closing(close) => close.poll(&mut self.io, cx),
+            End::None | End::ClientGone => Poll::Ready(()),
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 }
 

@@ -52,10 +52,10 @@ pub(super) fn draw(plan: &Plan, members: impl Fn(&Phase) -> Vec<String>, canvas:
     let mut text = String::new();
     let mut start = Duration::ZERO;
     for phase in plan.phases() {
-        let bound = phase.timeout();
+        let timeout = phase.timeout();
         // What lies beyond the deadline does not happen: the exit is forced there.
-        let within = bound.min(deadline.saturating_sub(start));
-        let drawn = bar(start, bound, span, COLUMNS);
+        let within = timeout.min(deadline.saturating_sub(start));
+        let drawn = bar(start, timeout, span, COLUMNS);
         let drawn = drawn.trim_end();
         let kept = bar(start, within, span, COLUMNS).trim_end().chars().count();
         let kept = if within.is_zero() { 0 } else { kept };
@@ -68,10 +68,10 @@ pub(super) fn draw(plan: &Plan, members: impl Fn(&Phase) -> Vec<String>, canvas:
             text,
             "{:<14} {inside_painted}{beyond_painted}{pad} {:>7}  {}",
             phase.kind.name(),
-            rounded(bound),
+            rounded(timeout),
             members(phase).join(", ")
         );
-        start = start.saturating_add(bound);
+        start = start.saturating_add(timeout);
     }
     let (label, from, length, color) = if worst > deadline {
         ("overrun", deadline, plan.overrun(), OVERRUN)

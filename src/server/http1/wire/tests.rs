@@ -1,6 +1,11 @@
 //! What of a connection's bytes actix-http gets to see, and when.
 
-use std::{future::poll_fn, io::Write, net, task::Waker};
+use std::{
+    future::poll_fn,
+    io::{Read, Write},
+    net,
+    task::Waker,
+};
 
 use actix_web::http::Method;
 use tokio::net::TcpListener;
@@ -136,5 +141,23 @@ async fn nothing_is_read_while_an_answer_waits_to_be_written() -> io::Result<()>
     assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
     drop(wire);
     drop(reader.join());
+    Ok(())
+}
+
+/// tokio's driver does not run between the client's write and the close: the kernel alone knows of the bytes. Closing
+/// the socket with them in it would send a reset.
+#[tokio::test]
+async fn a_connection_is_closed_only_when_its_socket_holds_no_unread_byte() -> io::Result<()> {
+    let (_drain, mut client, mut wire, _guard) = connected().await?;
+    poll_fn(|cx| {
+        assert!(read_all(&mut wire, cx).is_empty());
+        client.write_all(HEAD).expect("it is open");
+        assert!(wire.poll_close(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    poll_fn(|cx| wire.poll_close(cx)).await;
+    drop(wire);
+    assert_eq!(client.read(&mut [0])?, 0, "its end, and not a reset");
     Ok(())
 }

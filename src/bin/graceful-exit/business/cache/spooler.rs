@@ -187,7 +187,7 @@ impl Owner {
                     None
                 }
                 Request::Release(reply) => {
-                    self.spool.release();
+                    self.spool.remove_temporary();
                     self.memory.change(|memory| memory.is_released = true);
                     let _ = reply.send(());
                     None

@@ -220,7 +220,7 @@ impl Spool {
     }
 
     /// Removes the temporary file. A later spool has to create one.
-    pub(crate) fn release(&mut self) {
+    pub(crate) fn remove_temporary(&mut self) {
         let is_ours = self.spare.take().is_some_and(|spare| is_at(&spare, &self.temporary));
         if is_ours {
             // If it stays, the next start removes it.
@@ -235,7 +235,7 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        self.release();
+        self.remove_temporary();
     }
 }
 

@@ -1,7 +1,5 @@
 //! The spool or the store fails.
 
-use std::time::Instant;
-
 use super::*;
 
 #[tokio::test]
@@ -11,9 +9,7 @@ async fn what_a_locked_store_refuses_is_spooled_and_brought_in_by_the_next_start
     let lock = place.lock_store().await;
     put(&cache, "a", "1").await;
     put(&cache, "b", "1").await;
-    let began = Instant::now();
     let error = cache.flush_for_exit(never()).await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(3), "no callback would live to tell");
     let text = error.to_string();
     assert!(matches!(error, FlushError::NotStored { writes: 2, .. }), "{text}");
     assert!(text.starts_with("2 writes are safe in ") && text.ends_with("database is locked"), "{text}");

@@ -1,0 +1,167 @@
+//! What becomes of the streams of an HTTP/2 connection, whichever side reports first.
+
+use futures_util::task::noop_waker;
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+type Table = StreamTable<u32>;
+
+/// A table with one stream, whose request is with the application.
+fn running() -> Table {
+    let mut table = Table::default();
+    table.begin(1);
+    assert_eq!(table.call(1, true), Some(1));
+    table
+}
+
+const NONE: Requests = Requests { counted: 0, uncounted: 0 };
+const ONE: Requests = Requests { counted: 1, uncounted: 0 };
+const NOTHING: Left = Left { answered: NONE, given_up: NONE };
+const ANSWERED: Left = Left { answered: ONE, given_up: NONE };
+const GIVEN_UP: Left = Left { answered: NONE, given_up: ONE };
+
+#[test]
+fn a_stream_is_in_flight_until_its_end_is_written_and_flushed() {
+    let mut table = running();
+    assert_eq!(table.finish(1, true), NOTHING);
+    assert_eq!(table.flush(), NOTHING, "earlier frames were flushed, not its end");
+    table.write_end(1);
+    assert_eq!((table.len(), table.in_flight().count()), (1, 1));
+    assert_eq!(table.flush(), ANSWERED);
+    assert_eq!(table.len(), 0);
+}
+
+#[test]
+fn one_that_was_given_up_holds_the_connection_until_its_reset_is_written() {
+    let mut table = running();
+    assert_eq!(table.finish(1, false), GIVEN_UP);
+    assert_eq!((table.len(), table.in_flight().count()), (1, 0));
+    table.write_end(1);
+    assert_eq!(table.flush(), NOTHING, "it is counted once");
+    assert_eq!(table.len(), 0);
+}
+
+#[test]
+fn a_reset_by_the_client_cancels_its_own_request_alone() {
+    let mut table = Table::default();
+    for id in [1, 3, 5] {
+        table.begin(id);
+    }
+    assert!(table.reset(5).1.is_none());
+    let waker = noop_waker();
+    for (id, request) in [(1, 10), (3, 30), (5, 50)] {
+        assert_eq!(table.call(request, true), Some(id));
+    }
+    assert!(table.is_cancelled(5, &waker), "it was reset before the application was called");
+    assert!(!table.is_cancelled(1, &waker) && !table.is_cancelled(3, &waker));
+    assert!(table.reset(3).1.is_some());
+    assert!(table.is_cancelled(3, &waker) && !table.is_cancelled(1, &waker));
+    assert_eq!(table.finish(3, false), GIVEN_UP);
+    assert_eq!(table.finish(5, true), GIVEN_UP, "nothing of it was sent");
+    assert_eq!(table.in_flight().copied().collect::<Vec<_>>(), [10]);
+}
+
+#[test]
+fn what_the_dispatcher_refuses_by_itself_is_taken_for_no_request_of_the_application() {
+    let mut table = Table::default();
+    for id in [1, 3] {
+        table.begin(id);
+    }
+    table.write_end(1);
+    assert_eq!(table.call(30, true), Some(3));
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn trailers_begin_nothing_and_neither_does_what_comes_after_the_last_goaway() {
+    let mut table = running();
+    table.begin(1);
+    table.begin(3);
+    table.limit(1);
+    table.begin(5);
+    assert_eq!((table.len(), table.call(0, true)), (1, None));
+}
+
+#[test]
+fn the_end_of_the_connection_cancels_what_is_at_work_and_gives_up_the_rest() {
+    let mut table = Table::default();
+    for id in [1, 3, 5] {
+        table.begin(id);
+    }
+    assert_eq!((table.call(10, true), table.call(30, true)), (Some(1), Some(3)));
+    assert!(!table.is_cancelled(3, &noop_waker()));
+    assert_eq!(table.finish(1, true), NOTHING);
+    let (left, wakers) = table.close();
+    assert_eq!((left, wakers.len(), table.len()), (GIVEN_UP, 1, 1));
+    assert!(table.is_cancelled(3, &noop_waker()));
+    assert_eq!(table.finish(3, false), GIVEN_UP);
+    assert_eq!(table.len(), 0);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Begin(u32),
+    Call(bool),
+    Finish(u32, bool),
+    WriteEnd(u32),
+    Flush,
+    Reset(u32),
+    Limit(u32),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let id = 0_u32..10;
+    prop_oneof![
+        4 => id.clone().prop_map(Step::Begin),
+        4 => any::<bool>().prop_map(Step::Call),
+        4 => (id.clone(), any::<bool>()).prop_map(|(id, answered)| Step::Finish(id, answered)),
+        4 => id.clone().prop_map(Step::WriteEnd),
+        2 => Just(Step::Flush),
+        1 => id.clone().prop_map(Step::Reset),
+        1 => id.prop_map(Step::Limit),
+    ]
+}
+
+proptest! {
+    /// In whatever order the two sides report, every request that the gate has counted in is counted out exactly
+    /// once, and nothing is left when the connection is over.
+    #[test]
+    fn every_request_is_counted_out_exactly_once(steps in vec(any_step(), 0..80)) {
+        let mut table = Table::default();
+        let (mut inside, mut called) = (NONE, Vec::new());
+        let leave = |inside: &mut Requests, left: Left| {
+            inside.counted -= left.answered.counted + left.given_up.counted;
+            inside.uncounted -= left.answered.uncounted + left.given_up.uncounted;
+        };
+        for step in steps {
+            let left = match step {
+                Step::Begin(id) => { table.begin(id); NOTHING }
+                Step::Call(counted) => {
+                    if let Some(id) = table.call(0, counted) {
+                        called.push(id);
+                        inside.add(counted);
+                    }
+                    NOTHING
+                }
+                // The layer reports an end once, of a request that it has begun.
+                Step::Finish(id, answered) if called.contains(&id) => {
+                    called.retain(|&running| running != id);
+                    table.finish(id, answered)
+                }
+                Step::Finish(..) => NOTHING,
+                Step::WriteEnd(id) => { table.write_end(id); NOTHING }
+                Step::Flush => table.flush(),
+                Step::Reset(id) => table.reset(id).0,
+                Step::Limit(last) => { table.limit(last); NOTHING }
+            };
+            leave(&mut inside, left);
+            prop_assert_eq!(table.in_flight().count(), inside.counted as usize);
+        }
+        leave(&mut inside, table.close().0);
+        for id in called {
+            leave(&mut inside, table.finish(id, false));
+        }
+        prop_assert_eq!((inside, table.len()), (NONE, 0));
+    }
+}

@@ -1,0 +1,47 @@
+//! A signal's number on this system, and what goes by it.
+
+use std::time::Duration;
+
+use libc::c_int;
+
+use super::super::name::SignalName;
+
+/// None where the system has no such signal.
+pub(in crate::os::signals) fn number(name: SignalName) -> Option<c_int> {
+    Some(match name {
+        SignalName::Hup => libc::SIGHUP,
+        SignalName::Int => libc::SIGINT,
+        SignalName::Quit => libc::SIGQUIT,
+        SignalName::Ill => libc::SIGILL,
+        SignalName::Trap => libc::SIGTRAP,
+        SignalName::Abrt => libc::SIGABRT,
+        SignalName::Sys => libc::SIGSYS,
+        SignalName::Term => libc::SIGTERM,
+        SignalName::Usr1 => libc::SIGUSR1,
+        SignalName::Usr2 => libc::SIGUSR2,
+        SignalName::Alrm => libc::SIGALRM,
+        SignalName::Xcpu => libc::SIGXCPU,
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        SignalName::Pwr => libc::SIGPWR,
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        SignalName::Pwr => return None,
+        SignalName::CtrlC
+        | SignalName::CtrlBreak
+        | SignalName::CtrlClose
+        | SignalName::CtrlLogoff
+        | SignalName::CtrlShutdown => return None,
+    })
+}
+
+/// Nothing here ends a process by force because of a signal that it has handled.
+pub(in crate::os::signals) const fn grace_period(_name: SignalName) -> Option<Duration> {
+    None
+}
+
+/// Sends a signal to this process, which has its default effect once it is not caught.
+pub(in crate::os::signals) fn raise(name: SignalName) {
+    if let Some(signal) = number(name) {
+        // SAFETY: it only sends.
+        unsafe { libc::raise(signal) };
+    }
+}
