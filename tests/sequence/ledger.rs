@@ -6,8 +6,7 @@ use std::{
 };
 
 use graceful_exit::sequence::{
-    Effect, EndedBy, Event, MemberId, Outcome, Phase, PhaseKind, Plan, Signal, SignalKind, State, Step,
-    TaskId, TaskStatus, Timer,
+    Effect, EndedBy, Event, MemberId, Outcome, Phase, PhaseKind, Plan, State, Step, TaskId, TaskStatus, Timer,
 };
 
 use super::{meaning::Meaning, promise::Promise};
@@ -130,46 +129,6 @@ impl Ledger {
         self.check_at_rest(plan, &step.state);
     }
 
-    /// The tasks whose timeout this event is.
-    fn due(&self, plan: &Plan, event: Event) -> Vec<TaskId> {
-        let Event::Timer(timer @ (Timer::Checkpoint { .. } | Timer::Task { .. })) = event else {
-            return Vec::new();
-        };
-        if self.is_over() || !self.live.contains(&timer) {
-            return Vec::new();
-        }
-        self.waiting().into_iter().filter(|&task| Timer::of(plan, task) == timer).collect()
-    }
-
-    fn record(&mut self, plan: &Plan, meaning: Meaning, event: Event) {
-        if let Meaning::Nothing(_) = meaning {
-            return;
-        }
-        match event {
-            Event::Signal(Signal { at, kind }) => {
-                self.first_signal = self.first_signal.or(Some(at));
-                self.terminal_is_gone |= kind == SignalKind::TerminalGone;
-                self.has_sighup_of_process |= kind == SignalKind::Sighup;
-            }
-            Event::Stop => {}
-            Event::TaskFinished { task, result } => {
-                self.statuses.insert(task, result.into());
-            }
-            Event::MemberFailed { member } => {
-                self.dead.insert(member);
-                for task in self.waiting() {
-                    if plan.task(task).member == member {
-                        self.statuses.insert(task, TaskStatus::Unreachable);
-                    }
-                }
-            }
-            Event::Timer(timer) => {
-                self.live.remove(&timer);
-            }
-        }
-        self.release_callbacks(plan);
-    }
-
     /// Tasks of members that are gone end as they would be asked.
     pub(super) fn mark_unreachable(&mut self, plan: &Plan, tasks: impl Iterator<Item = TaskId>) {
         for task in tasks {
@@ -185,7 +144,7 @@ impl Ledger {
     }
 
     /// Callbacks that waited for a checkpoint are asked when the last one is over.
-    fn release_callbacks(&mut self, plan: &Plan) {
+    pub(super) fn release_callbacks(&mut self, plan: &Plan) {
         if let Some(phase) = self.phase
             && plan.phases()[phase].kind == PhaseKind::Callbacks
             && !self.has_checkpoint_running()

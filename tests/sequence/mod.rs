@@ -2,6 +2,7 @@
 //! paths through large ones ([`properties`]). Both watch it through the same [`ledger`].
 
 mod effects;
+mod events;
 mod explore;
 mod ledger;
 mod meaning;
