@@ -244,15 +244,13 @@ fn a_server_that_closes_first_rejects_its_routes_too() {
 
 #[test]
 fn an_exit_without_requests_waits_for_no_timeout() {
-    let settings = [
-        "keep_alive_grace",
-        "drain_timeout",
-        "stop_timeout",
-        "callback_timeout",
-        "release_timeout",
-        "timeout",
-    ];
-    let settings = settings.map(|timeout| format!("shutdown.{timeout}=1h"));
-    let ended = stop(App::start(&settings.each_ref().map(String::as_str)));
+    let ended = stop(App::start(&[
+        "shutdown.keep_alive_grace=60s",
+        "shutdown.drain_timeout=1h",
+        "shutdown.stop_timeout=1h",
+        "shutdown.callback_timeout=1h",
+        "shutdown.release_timeout=1h",
+        "shutdown.timeout=2h",
+    ]));
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
 }

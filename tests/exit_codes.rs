@@ -109,7 +109,7 @@ fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
     // No time is spent on closing the connections of abandoned requests: these timeouts would be too long to be waited for.
     let app = App::start(&[
         "shutdown.drain_timeout=300ms",
-        "shutdown.keep_alive_grace=1h",
+        "shutdown.keep_alive_grace=60s",
         "shutdown.stop_timeout=1h",
         "shutdown.timeout=3h",
     ]);

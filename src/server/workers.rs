@@ -171,3 +171,6 @@ impl Drop for WorkerLink {
         self.inbox.close();
     }
 }
+
+#[cfg(test)]
+mod tests;
