@@ -162,7 +162,9 @@ impl WorkerLink {
     }
 
     fn is_blocked(&self) -> bool {
-        self.unanswered.is_some_and(|(since, _)| since.elapsed() >= BLOCKED_AFTER)
+        let is_late = self.unanswered.is_some_and(|(since, _)| since.elapsed() >= BLOCKED_AFTER);
+        // It may have looked since the last recheck.
+        is_late && self.inbox.looks_if_unanswered().is_some()
     }
 }
 
