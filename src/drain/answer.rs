@@ -42,6 +42,7 @@ pub(super) struct InFlightGuard {
 
 impl InFlightGuard {
     /// Begins a request. On HTTP/2, `stream` is the stream that carries it.
+    #[inline]
     pub(super) fn new(connection: Arc<Connection>, stream: Option<u32>, counted: bool, last: bool) -> Self {
         #[cfg(not(feature = "http2"))]
         let _ = stream;
@@ -56,6 +57,7 @@ impl InFlightGuard {
     }
 
     /// Marks the answer as endless: an event stream or a WebSocket.
+    #[inline]
     fn is_endless(&self) {
         #[cfg(feature = "http2")]
         self.connection.is_endless(self.stream);
@@ -66,6 +68,7 @@ impl InFlightGuard {
     /// Returns true if nothing can be done any more with the answer: its stream was reset, or its connection is over.
     /// HTTP/1 drops what is at work on it then; HTTP/2 does not.
     #[cfg(feature = "http2")]
+    #[inline]
     fn is_cancelled(&self, cx: &Context<'_>) -> bool {
         self.stream.is_some_and(|stream| self.connection.is_cancelled(stream, cx.waker()))
     }
@@ -77,6 +80,7 @@ impl InFlightGuard {
     }
 
     /// Adds `Connection: close` if the server is closing. Records the close, whichever side asked for it.
+    #[inline]
     fn close_after<B>(&self, response: &mut Response<B>) {
         if response.upgrade() {
             return;
@@ -91,6 +95,7 @@ impl InFlightGuard {
 }
 
 impl Drop for InFlightGuard {
+    #[inline]
     fn drop(&mut self) {
         #[cfg(feature = "http2")]
         if let Some(stream) = self.stream {
@@ -257,6 +262,8 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
         }
     }
 
+    #[expect(clippy::inline_always, reason = "it is polled twice a request, from one place")]
+    #[inline(always)]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let mut this = self.project();
         if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {

@@ -122,6 +122,7 @@ where
 }
 
 /// The record of a request's connection.
+#[inline]
 fn connection_of(request: &Request, gate: &Arc<Gate>, shard: usize) -> Arc<Connection> {
     let connection = request.conn_data::<Arc<Connection>>().cloned();
     connection.unwrap_or_else(|| Arc::new(Connection::unregistered(Arc::clone(gate), shard)))

@@ -153,6 +153,7 @@ impl Connection {
     }
 
     /// A request begins on it. Returns its stream, if the connection speaks HTTP/2.
+    #[inline]
     pub(crate) fn begin(&self, method: &Method, path: &str, counted: bool, body: bool) -> Option<u32> {
         let stream = lock(&self.requests).begin(method, path, counted);
         self.apply(Event::Begin { counted, body });
@@ -195,6 +196,7 @@ impl Connection {
     }
 
     /// Its answer says that it closes: no further request is served on it.
+    #[inline]
     pub(in crate::drain) fn announce_close(&self) {
         self.apply(Event::LastAnswer);
     }
@@ -218,7 +220,11 @@ impl Connection {
     }
 
     /// Takes an event through the state machine, and carries out what follows. On the connection's own thread alone.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "each call has one event: what is left of the match is some instructions"
+    )]
+    #[inline(always)]
     pub(super) fn apply(&self, event: Event) {
         let (state, effect) = self.state().apply(event);
         self.state.store(state.word(), Ordering::Release);

@@ -68,6 +68,7 @@ impl Requests {
     }
 
     /// A request begins. Returns its stream, if the connection speaks HTTP/2.
+    #[inline]
     pub(super) fn begin(&mut self, method: &Method, path: &str, counted: bool) -> Option<u32> {
         #[cfg(not(feature = "http2"))]
         let _ = counted;
@@ -140,6 +141,7 @@ impl Name {
         Self { method: Method::GET, path: [0; PATH] }
     }
 
+    #[inline]
     fn set(&mut self, method: &Method, path: &str) {
         if self.method != *method {
             self.method.clone_from(method);

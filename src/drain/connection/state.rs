@@ -91,7 +91,8 @@ impl State {
         self.0
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as for `Connection::apply`")]
+    #[inline(always)]
     pub(super) const fn apply(self, event: Event) -> (Self, Effect) {
         let word = self.0;
         match event {

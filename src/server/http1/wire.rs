@@ -65,8 +65,6 @@ enum End {
 
 /// How many heads are handed on before actix-http has to answer: it queues 16 by itself.
 const HEADS_AHEAD: usize = 16;
-/// How many heads are handed on in one piece.
-const HEADS_AT_ONCE: usize = 4;
 /// How many bytes behind a request's head, while it is answered.
 const BYTES_AHEAD: usize = 16 << 10;
 /// How many bytes are handed on in one piece.
@@ -140,7 +138,7 @@ impl Wire {
 
     /// Hands on a piece. After one that is as large as may be at once, actix-http has to do something about it first.
     fn poll_hand_on(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.scanner.is_full(HEADS_AT_ONCE, BYTES_AT_ONCE) {
+        if self.scanner.is_full(HEADS_AHEAD, BYTES_AT_ONCE) {
             self.scanner.start_piece();
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -166,7 +164,7 @@ impl Wire {
             buf.put_slice(&self.read_ahead[..fits]);
             self.read_ahead.drain(..fits);
         }
-        let (heads, taken) = self.scanner.scan(&buf.filled()[before..], HEADS_AT_ONCE);
+        let (heads, taken) = self.scanner.scan(&buf.filled()[before..], HEADS_AHEAD);
         let rest = &buf.filled()[before + taken..];
         if !rest.is_empty() {
             self.read_ahead.splice(..0, rest.iter().copied());

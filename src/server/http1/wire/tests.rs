@@ -90,15 +90,15 @@ const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 #[tokio::test]
 async fn requests_are_handed_on_a_few_at_a_time() -> io::Result<()> {
     let (_drain, mut client, mut wire, _guard) = connected().await?;
-    client.write_all(&HEAD.repeat(10))?;
+    client.write_all(&HEAD.repeat(40))?;
     let noop = &mut Context::from_waker(Waker::noop());
     let mut pieces = Vec::new();
-    while pieces.iter().sum::<usize>() < 10 * HEAD.len() {
+    while pieces.iter().sum::<usize>() < 40 * HEAD.len() {
         pieces.push(read_all(&mut wire, noop).len());
         tokio::task::yield_now().await;
     }
     pieces.retain(|&length| length > 0);
-    assert_eq!(pieces, [4, 4, 2].map(|heads| heads * HEAD.len()));
+    assert_eq!(pieces, [16, 16, 8].map(|heads| heads * HEAD.len()));
     Ok(())
 }
 
