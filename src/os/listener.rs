@@ -143,23 +143,25 @@ pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<Accepted>> {
 /// Turns new connections away from now on, while those that have begun their handshake may end it, and those in the
 /// accept queue stay there. There is no way back.
 ///
-/// Best effort, on Linux alone, in two ways at once, since either may be refused, or have no effect, on a system that
-/// only looks like Linux. The socket is bound to an interface that no machine has (from Linux 5.7 on): a new client is
-/// refused. And a socket filter drops the first segment of a handshake: a new client is refused when it tries again, a
-/// second later, if the socket is closed by then. Neither looks at a handshake that has begun, nor, inherited by a
-/// connection that ends its handshake now, at what its client sends.
+/// On Linux alone, in two ways. The socket is bound to an interface that no machine has (from Linux 5.7 on): a new client
+/// is refused. Otherwise a socket filter drops the first segment of a handshake: a new client is refused when it tries
+/// again, a second later, if the socket is closed by then. Neither looks at a handshake that has begun, nor, inherited by
+/// a connection that ends its handshake now, at what its client sends.
 ///
-/// Returns false if nothing has changed. A connection whose handshake the kernel keeps no record of, because very many
-/// came at once, is reset.
+/// Returns false if nothing has changed. A system that only looks like Linux may take either without any effect: both
+/// are read back. A connection whose handshake the kernel keeps no record of, because very many came at once, is reset.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub fn refuse_new(listener: &impl AsSocket) -> bool {
-    let refused = refuse_by_interface(listener);
-    drop_by_filter(listener) || refused
+    refuse_by_interface(listener) || drop_by_filter(listener)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn refuse_by_interface(listener: &impl AsSocket) -> bool {
-    set_option(listener, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, libc::c_int::MAX)
+    const NO_INTERFACE: libc::c_int = libc::c_int::MAX;
+    let mut found = 0;
+    set_option(listener, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, NO_INTERFACE)
+        && get_option(listener, libc::SO_BINDTOIFINDEX, Some(&mut found)).is_some()
+        && found == NO_INTERFACE
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -173,13 +175,33 @@ fn drop_by_filter(listener: &impl AsSocket) -> bool {
     const DROP: u32 = 0;
     const KEEP: u32 = u32::MAX;
     let step = |code: u32, else_skip, k| SockFilter::new(u16::try_from(code).unwrap_or(0), 0, else_skip, k);
-    let attached = SockRef::from(listener).attach_filter(&[
+    let filter = [
         step(BPF_LD | BPF_B | BPF_ABS, 0, FLAGS),
         step(BPF_JMP | BPF_JSET | BPF_K, 1, SYN),
         step(BPF_RET | BPF_K, 0, DROP),
         step(BPF_RET | BPF_K, 0, KEEP),
-    ]);
-    attached.is_ok()
+    ];
+    // Read back without room for it, it tells its length.
+    SockRef::from(listener).attach_filter(&filter).is_ok()
+        && get_option(listener, libc::SO_GET_FILTER, None) == libc::socklen_t::try_from(filter.len()).ok()
+}
+
+/// Reads an option of the socket itself into `value`. Returns the length that the kernel tells; none on an error.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn get_option(
+    socket: &impl AsSocket,
+    name: libc::c_int,
+    value: Option<&mut libc::c_int>,
+) -> Option<libc::socklen_t> {
+    use std::os::fd::AsRawFd;
+
+    let fd = socket.as_fd().as_raw_fd();
+    let size = value.as_deref().map_or(0, size_of_val);
+    let mut length = libc::socklen_t::try_from(size).unwrap_or(0);
+    let value = value.map_or(std::ptr::null_mut(), std::ptr::from_mut);
+    // SAFETY: a borrowed descriptor, and a place for as much as the length says, which may be nothing.
+    let told = unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, value.cast(), &raw mut length) };
+    (told == 0).then_some(length)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -34,6 +34,8 @@ pub(super) struct Acceptor {
     /// From this number of a descriptor on, no connection is accepted: the rest is for files, stores and workers.
     descriptors: Option<u64>,
     last_accept: Option<Instant>,
+    /// Connections that workers get when the listening sockets are closed; none while they get them at once.
+    held: Option<Vec<(Accepted, usize)>>,
     /// Why nothing is accepted at present.
     pause: Option<Pause>,
     warnings: Warnings,
@@ -77,6 +79,7 @@ impl Acceptor {
             workers,
             descriptors: descriptors_for_connections(),
             last_accept: None,
+            held: None,
             pause: None,
             warnings: Warnings::default(),
         })
@@ -123,11 +126,13 @@ impl Acceptor {
     }
 
     fn hand_over(&mut self, accepted: Accepted, listener: usize) {
-        let Accepted { socket, peer } = accepted;
         self.last_accept = Some(Instant::now());
         let is_last = |number| self.descriptors.is_some_and(|limit| u64::from(number) >= limit);
-        let was_last = socket::number(&socket).is_some_and(is_last);
-        self.workers.hand_over(socket, peer, listener);
+        let was_last = socket::number(&accepted.socket).is_some_and(is_last);
+        match &mut self.held {
+            Some(held) => held.push((accepted, listener)),
+            None => self.workers.hand_over(accepted.socket, accepted.peer, listener),
+        }
         if was_last || self.workers.are_full() {
             self.pause = Some(Pause::Full(Box::pin(sleep(FULL_INTERVAL))));
         }
@@ -211,10 +216,19 @@ impl Acceptor {
         }
     }
 
+    /// From now on connections are accepted, and wait for their answers until the listening sockets are closed: a client
+    /// that has no answer opens no other connection in return for it.
+    pub(super) fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
     /// Accepts every connection in the queues, and closes the listening sockets.
     pub(super) fn close(&mut self) {
         self.accept_backlog();
         self.listeners.clear();
+        for (accepted, listener) in self.held.take().into_iter().flatten() {
+            self.workers.hand_over(accepted.socket, accepted.peer, listener);
+        }
     }
 
     /// Ends the workers. Each first serves the connections that it was given.

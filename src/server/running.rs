@@ -25,7 +25,8 @@ const RECENT: Duration = Duration::from_secs(1);
 /// microseconds.
 const MAX_IDLE_DURING_DRAIN: usize = 256;
 
-/// When a connection came within this time, another client may be in the middle of its handshake.
+/// When a connection came within this time, another client may be in the middle of its handshake. Where the kernel does
+/// not turn connections away, they are held for so long before the listening sockets are closed.
 const HANDSHAKE_WINDOW: Duration = Duration::from_millis(20);
 
 /// How long a handshake takes at the most, on a machine that is busy or a network that is near.
@@ -168,9 +169,18 @@ impl RunningServer {
     }
 
     /// Where the kernel cannot turn new connections away: closes the listening sockets at a moment when none comes.
+    ///
+    /// Until then those that come are accepted and have to wait: a client that gets its rejection may open the next
+    /// connection at once, and many of them together leave no such moment. A connection whose handshake is not over at
+    /// that moment is reset, and its client may have sent a request; no system call of a system without such help tells
+    /// of one.
     async fn close_when_quiet(&self, expected: bool) {
-        while expected && !self.acceptor.borrow().is_quiet(HANDSHAKE_WINDOW) {
-            sleep(RECHECK_INTERVAL).await;
+        if expected {
+            self.acceptor.borrow_mut().hold();
+            sleep(HANDSHAKE_WINDOW).await;
+            while !self.acceptor.borrow().is_quiet(HANDSHAKE) {
+                sleep(RECHECK_INTERVAL).await;
+            }
         }
         self.acceptor.borrow_mut().close();
     }

@@ -12,6 +12,9 @@
 //!
 //! | fault | test | checked |
 //! |---|---|---|
+//! | **Start** | | |
+//! | a settings file, a standard input or a log that blocks; a name server or a store that does not answer; an application's factory that hangs | `start_up::blocked`, `programs::factory` | 0 at the first signal, 1 at the second, at once |
+//! | a factory that panics, alone and beside one that hangs | `programs::factory::a_factory_that_panics_is_an_error_that_names_its_server` | an error that names the server; nothing left behind |
 //! | **Threads** | | |
 //! | HTTP workers blocked in a synchronous sleep | `deadline::it_passes_whatever_hangs`, `deadline::a_blocked_worker_does_not_keep_the_rest_of_the_exit_from_happening`, `deadline::a_second_signal_ends_it_with_every_worker_blocked` | in time, 1 or 3, abandoned requests named, flushed |
 //! | the system's own thread blocked | [`threads::the_systems_own_thread_is_blocked`] | the drain is answered, 0 with a report, the hard stop ends it 250 ms after the end |
@@ -66,6 +69,10 @@
 //! | 1 % of a processor | [`limits::a_hundredth_of_a_processor`] | in time, flushed whole or spooled |
 //! | a start with no file size, with 8 and 30 descriptors, with 1 to 13 threads | [`limits::a_start_at_a_limit_is_4_with_one_message_and_no_panic`] | 4, one message, no panic |
 //! | 112 workers a server and 1,024 descriptors | [`limits::a_machine_of_112_processors_starts_with_1024_descriptors`] | starts; 0, flushed |
+//! | **Paths** | | |
+//! | report and log on a device, a symbolic link, a file mounted into a read-only folder | [`paths::a_device_stays_one`], [`paths::a_symbolic_link_is_followed_and_stays_one`], [`paths::a_file_that_is_mounted_into_a_read_only_folder_is_written_in_place`] | 0, written, and it stays what it is |
+//! | **Kernel** | | |
+//! | no option by which a listening socket turns connections away: unknown, forbidden, pretended ∞ | [`kernel::no_request_is_lost_where_the_kernel_does_not_help_to_close_a_listening_socket`] | 0, no request lost: busy, held, on a long wire, new connections |
 //! | **Kills** | | |
 //! | SIGKILL 100 ms after the signal, with 10,000 writes | [`kills::ten_thousand_writes_are_safe_a_tenth_of_a_second_after_the_signal`] | none lost |
 //! | SIGKILL at 300 random instants from the checkpoint on, with a request that hangs, writes in flight and a locked store ∞ | [`kills::at_random_instants_from_the_checkpoint_on`] | no acknowledged write lost, each brought in exactly once |
@@ -89,10 +96,12 @@ mod child;
 mod clients;
 mod group;
 mod input;
+mod kernel;
 mod kills;
 mod limits;
 mod log;
 mod machine;
+mod paths;
 mod signals;
 mod soak;
 mod stage;

@@ -71,6 +71,54 @@ pub(super) fn limited(command: &mut Command, resource: Resource, most: u64) {
     unsafe { command.pre_exec(set) };
 }
 
+/// Starts the child in a system that answers these options of a socket itself: by an error, or by success without any
+/// effect if `error` is 0.
+pub(super) fn answers_socket_options(command: &mut Command, options: [c_int; 2], error: c_int) {
+    // Where the parts of a call are, by `struct seccomp_data`: of each the lower half.
+    const CALL: u32 = 0;
+    const LEVEL: u32 = 16 + 8;
+    const NAME: u32 = 16 + 2 * 8;
+    let code = |code: u32| u16::try_from(code).expect("a code has 16 bits");
+    let number = |number: c_int| u32::try_from(number).expect("it is not negative");
+    let load = |place| libc::sock_filter {
+        code: code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS),
+        jt: 0,
+        jf: 0,
+        k: place,
+    };
+    let jump_if_equal = |value, then, otherwise| libc::sock_filter {
+        code: code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K),
+        jt: then,
+        jf: otherwise,
+        k: value,
+    };
+    let answer =
+        |value| libc::sock_filter { code: code(libc::BPF_RET | libc::BPF_K), jt: 0, jf: 0, k: value };
+    let mut filter = [
+        load(CALL),
+        jump_if_equal(u32::try_from(libc::SYS_setsockopt).expect("a call's number"), 0, 5),
+        load(LEVEL),
+        jump_if_equal(number(libc::SOL_SOCKET), 0, 3),
+        load(NAME),
+        jump_if_equal(number(options[0]), 2, 0),
+        jump_if_equal(number(options[1]), 1, 0),
+        answer(libc::SECCOMP_RET_ALLOW),
+        answer(libc::SECCOMP_RET_ERRNO | number(error)),
+    ];
+    let install = move || {
+        let len = libc::c_ushort::try_from(filter.len()).unwrap_or(0);
+        let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
+        // SAFETY: the program is valid for the call that copies it.
+        let installed = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
+        };
+        if installed { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    // SAFETY: the closure allocates nothing and takes no lock.
+    unsafe { command.pre_exec(install) };
+}
+
 /// Raises the descriptor limit of this process and its children as far as the system allows, and returns it.
 pub(super) fn raise_descriptors() -> usize {
     let mut limit = rlimit { rlim_cur: 0, rlim_max: 0 };

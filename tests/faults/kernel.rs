@@ -1,0 +1,205 @@
+//! A kernel without help: the options by which a listening socket turns new connections away are refused, or are taken
+//! without any effect. No request is lost.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    stage::{say, times},
+    system,
+};
+use crate::support::{App, Client, folder};
+
+/// What the kernel does with each of the options.
+#[derive(Clone, Copy, Debug)]
+enum Help {
+    /// It does not know them, as Linux before 5.0.
+    Unknown,
+    /// It does not allow them, as Linux before 5.7 to a user without rights.
+    Forbidden,
+    /// It says that all is well, as systems do that only look like Linux.
+    Pretended,
+}
+
+/// How long the drain is held by a request that is slow.
+#[derive(Clone, Copy, Debug)]
+enum Drain {
+    Free,
+    Held,
+}
+
+#[test]
+fn no_request_is_lost_where_the_kernel_does_not_help_to_close_a_listening_socket() {
+    for help in [Help::Unknown, Help::Forbidden, Help::Pretended] {
+        for drain in [Drain::Free, Drain::Held] {
+            let exits = times(1, 10);
+            let all: Vec<_> = (0..exits).flat_map(|_| exit(help, drain)).collect();
+            let sent: usize = all.iter().map(|tally| tally.sent).sum();
+            let lost: Vec<_> = all.iter().flat_map(|tally| &tally.lost).collect();
+            let what = format!("{help:?}, {drain:?}: {} of {sent} lost in {exits} exits", lost.len());
+            assert!(lost.is_empty(), "{what}: {lost:?}");
+            say(what);
+        }
+    }
+}
+
+/// One exit with busy clients, clients with a long wire, and a new client each few milliseconds.
+fn exit(help: Help, drain: Drain) -> Vec<Tally> {
+    let folder = folder();
+    let mut command = App::command(folder.path());
+    for setting in [
+        "servers.business.workers=4",
+        "shutdown.stop_timeout=3s",
+        // Longer than a client waits for a processor that is busy.
+        "shutdown.keep_alive_grace=500ms",
+    ] {
+        command.args(["-s", setting]);
+    }
+    let error = match help {
+        Help::Unknown => libc::ENOPROTOOPT,
+        Help::Forbidden => libc::EPERM,
+        Help::Pretended => 0,
+    };
+    let options = [libc::SO_BINDTOIFINDEX, libc::SO_ATTACH_FILTER];
+    system::answers_socket_options(&mut command, options, error);
+    let app = App::start_command(folder, command);
+    let status = fs::read_to_string(format!("/proc/{}/status", app.id())).expect("its status");
+    assert!(status.contains("Seccomp:\t2"), "its calls are not filtered: {status}");
+
+    let slow = matches!(drain, Drain::Held).then(|| app.in_flight("/slow?ms=300"));
+    let traffic = Traffic::start(app.business);
+    thread::sleep(Duration::from_millis(100));
+    app.signal(libc::SIGTERM);
+    let slow = slow.map(|mut client| client.read().expect("it is answered").status);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(slow.is_none_or(|status| status == 200));
+    let tallies = traffic.stop();
+    assert!(tallies.iter().all(|tally| tally.sent > 0), "each kind of client was busy: {tallies:?}");
+    tallies
+}
+
+/// What clients have sent, and what of it was not answered in full.
+#[derive(Debug, Default)]
+struct Tally {
+    sent: usize,
+    lost: Vec<io::Error>,
+}
+
+impl Tally {
+    fn add(mut self, other: Self) -> Self {
+        self.sent += other.sent;
+        self.lost.extend(other.lost);
+        self
+    }
+
+    /// Returns true if the connection may be used once more.
+    fn count(&mut self, answered: io::Result<bool>) -> bool {
+        self.sent += 1;
+        answered.unwrap_or_else(|error| {
+            self.lost.push(error);
+            false
+        })
+    }
+}
+
+/// Clients that go on until they are stopped.
+struct Traffic {
+    over: Arc<AtomicBool>,
+    /// A thread for each kind.
+    kinds: Vec<JoinHandle<Tally>>,
+}
+
+impl Traffic {
+    fn start(to: SocketAddr) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let kind = |run: fn(SocketAddr, &Arc<AtomicBool>) -> Tally| {
+            let over = Arc::clone(&over);
+            thread::spawn(move || run(to, &over))
+        };
+        let kinds = vec![
+            kind(|to, over| many(16, || repeated(to, over, Duration::ZERO))),
+            kind(|to, over| many(8, || repeated(to, over, Duration::from_millis(1)))),
+            kind(new_clients),
+        ];
+        Self { over, kinds }
+    }
+
+    fn stop(self) -> Vec<Tally> {
+        self.over.store(true, Ordering::Relaxed);
+        self.kinds.into_iter().map(|kind| kind.join().expect("no panic")).collect()
+    }
+}
+
+fn many(clients: usize, run: impl Fn() -> Tally + Sync) -> Tally {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..clients).map(|_| scope.spawn(&run)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).fold(Tally::default(), Tally::add)
+    })
+}
+
+/// One that sends the next request as soon as it has an answer, and connects anew when its connection is closed. Each
+/// request arrives `wire` after the decision to send it.
+fn repeated(to: SocketAddr, over: &AtomicBool, wire: Duration) -> Tally {
+    let mut tally = Tally::default();
+    while !over.load(Ordering::Relaxed) {
+        // Refused, or reset while it was opened: no request was sent.
+        let Ok(mut client) = Client::try_connect(to) else {
+            thread::sleep(Duration::from_millis(1));
+            continue;
+        };
+        while !over.load(Ordering::Relaxed) {
+            if !wire.is_zero() {
+                thread::sleep(wire);
+            }
+            if client.send("GET", "/", &[]).is_err() && wire.is_zero() {
+                break;
+            }
+            if !tally.count(answered(&mut client)) {
+                break;
+            }
+        }
+    }
+    tally
+}
+
+/// A client each five milliseconds, whatever becomes of the others: answered, or refused.
+fn new_clients(to: SocketAddr, over: &Arc<AtomicBool>) -> Tally {
+    let mut clients = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        clients.push(thread::spawn(move || {
+            let mut tally = Tally::default();
+            let answered = Client::try_connect(to).and_then(|mut client| {
+                client.send("GET", "/", &[])?;
+                answered(&mut client)
+            });
+            match answered {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                answered => {
+                    tally.count(answered);
+                }
+            }
+            tally
+        }));
+        thread::sleep(Duration::from_millis(5));
+    }
+    let clients = clients.into_iter().map(|client| client.join().expect("no panic"));
+    clients.fold(Tally::default(), Tally::add)
+}
+
+/// Reads an answer. Returns true if its connection may be used once more.
+fn answered(client: &mut Client) -> io::Result<bool> {
+    let response = client.read()?;
+    match response.status {
+        200 | 503 => Ok(response.header("connection") != Some("close")),
+        status => Err(io::Error::other(format!("status {status}"))),
+    }
+}
