@@ -2,6 +2,8 @@
 //! with several exits in one process.
 
 mod after_run;
+#[cfg(unix)]
+mod factory;
 mod lifetimes;
 mod runtimes;
 #[cfg(unix)]

@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc};
 
+use futures_util::future::try_join_all;
+
 use super::{
     address::{Address, BindError},
     builder::{Server, Stop},
@@ -92,11 +94,12 @@ impl BoundServer {
             };
             starting.push(worker::spawn(arbiters, context, (self.start)())?);
         }
-        for worker in starting {
-            let started =
-                worker.await.unwrap_or_else(|_| Err("a worker's thread ended while it started".to_owned()));
-            started.map_err(io::Error::other)?;
-        }
+        // One that fails is not waited for any longer than that, though another one may hang.
+        try_join_all(starting.into_iter().map(|worker| async {
+            let ended = |_| Err("a worker's thread ended while it started".to_owned());
+            worker.await.unwrap_or_else(ended).map_err(io::Error::other)
+        }))
+        .await?;
         Ok(StartedServer { handle: self.handle, listeners: self.listeners, workers })
     }
 }

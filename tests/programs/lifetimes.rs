@@ -2,7 +2,8 @@
 
 use std::net::TcpListener;
 
-use graceful_exit::{GracefulExit, Outcome, StartError};
+use actix_web::App;
+use graceful_exit::{GracefulExit, Outcome, Server, StartError};
 
 use super::{hello, use_and_stop};
 use crate::support::{
@@ -77,6 +78,13 @@ fn failed_and_tried_again() {
         // One that would end the process, with all that is needed for it.
         let failed = GracefulExit::builder().server(hello().bind(address)).run_blocking();
         assert!(matches!(failed, Err(StartError::Bind(_))), "{failed:?}");
+        let panics = || {
+            assert_eq!(std::env::args().count(), 0, "the factory panics");
+            App::new()
+        };
+        let panics = Server::new("panics", panics).bind("127.0.0.1:0").workers(2);
+        let failed = GracefulExit::builder().server(hello()).server(panics).run_blocking();
+        assert!(matches!(failed, Err(StartError::Serve { .. })), "{failed:?}");
     }
     one_life(with_signals());
     drop(taken);
