@@ -27,10 +27,13 @@ fn fill(business: SocketAddr, keys: usize, bytes: usize) -> BTreeMap<String, Str
     values
 }
 
-/// The exit is clean, and the store has it all.
+/// The exit is clean, the store has it all, and the report is written.
 fn is_whole(row: &str, ended: &Ended, values: &BTreeMap<String, String>) {
     assert_eq!(ended.code(), Some(0), "{row}: {}", ended.text());
     assert!(ended.has("shut down"), "{row}: {}", ended.text());
+    let report = ended.folder.path().join("report.json");
+    assert!(report.exists(), "{row}: no report: {}", ended.text());
+    assert_eq!(ended.report()["outcome"], "clean", "{row}");
     let store = stored(&ended.folder.path().join("data/cache.db"));
     assert!(store == *values, "{row}: {} of {} writes are stored", store.len(), values.len());
     assert!(!ended.folder.path().join("data/cache.spool").exists(), "{row}: what is stored needs no spool");

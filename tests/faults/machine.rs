@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     group::Group,
-    stage::{self, BROUGHT_IN, Disk, GRACE, Watch, descriptors, put, stored},
+    stage::{self, BROUGHT_IN, Disk, GRACE, Random, Watch, descriptors, put, stored},
     system,
 };
 use crate::support::{App, Client, folder};
@@ -147,7 +147,13 @@ fn the_clock_is_set_a_day_back_and_forth_during_the_drain() {
     let Some(library) = faketime() else {
         return stage::skip("the clock", "libfaketime is not there: `apt install faketime`");
     };
-    for (first, then) in [("-1d", "+1d"), ("+1d", "-1d")] {
+    let mut random = Random::of("the clock");
+    for back_first in [true, false] {
+        // A day and up to another one.
+        let mut jump =
+            |back: bool| format!("{}{}", if back { '-' } else { '+' }, 86_400 + random.below(86_400));
+        let (first, then) = (jump(back_first), jump(!back_first));
+        let between = random.time_below(Duration::from_millis(600));
         let folder = folder();
         let clock = folder.path().join("clock");
         let set = |offset: &str| {
@@ -170,9 +176,9 @@ fn the_clock_is_set_a_day_back_and_forth_during_the_drain() {
         let watch = Watch::start();
         let signalled = app.signal(libc::SIGTERM);
         app.wait_for_phase("drain");
-        set(first);
-        thread::sleep(Duration::from_millis(300));
-        set(then);
+        set(&first);
+        thread::sleep(between);
+        set(&then);
         assert_eq!(request.read().expect("it is answered").status, 200);
         let ended = app.wait();
         let took = ended.at - signalled;

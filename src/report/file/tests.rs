@@ -217,11 +217,19 @@ mod unix {
         Ok(())
     }
 
+    /// One of its own: where this fails, the machine's would be gone.
     #[test]
     fn a_device_stays_one() -> Outcomes {
-        let null = Path::new("/dev/null");
-        ReportFile::open(null, 3)?.0.write(&report("x"))?;
-        assert!(fs::metadata(null)?.file_type().is_char_device());
+        let folder = tempfile::tempdir()?;
+        let null = folder.path().join("null");
+        let made = std::process::Command::new("mknod").arg(&null).args(["c", "1", "3"]).output()?;
+        if !made.status.success() || File::options().write(true).open(&null).is_err() {
+            println!("SKIPPED: a device: only root may make one");
+            return Ok(());
+        }
+        ReportFile::open(&null, 3)?.0.write(&report("x"))?;
+        assert!(fs::metadata(&null)?.file_type().is_char_device());
+        assert_eq!(names(folder.path()), ["null"]);
         Ok(())
     }
 
