@@ -4,6 +4,8 @@
 //! ones of [`crate::sequence`]; serde writes and reads them by these names.
 
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod marker;
 mod model;

@@ -18,6 +18,8 @@
 
 mod address;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod keys;
 mod kind;
 mod layers;

@@ -180,8 +180,11 @@ impl FrameScanner {
             }
             code::CONTINUATION => self.end_of_block(flags),
             code::RST_STREAM => Some(Frame::Reset { stream }),
-            code::PING => Some(Frame::Ping { is_ack: flags & code::ACK != 0, payload: self.payload }),
-            code::GOAWAY => Some(Frame::GoAway {
+            // The dispatcher ends a connection that has one of another length.
+            code::PING if self.header[..3] == [0, 0, 8] => {
+                Some(Frame::Ping { is_ack: flags & code::ACK != 0, payload: self.payload })
+            }
+            code::GOAWAY if self.payload_read == self.payload.len() => Some(Frame::GoAway {
                 last_stream: number(&self.payload[..4]) & MAX_STREAM,
                 error: number(&self.payload[4..]),
             }),

@@ -1,6 +1,8 @@
 //! HTTP/2, by actix-http's own dispatcher, on a byte stream that knows frames.
 
 mod frames;
+#[cfg(test)]
+mod fuzz;
 mod reader;
 #[cfg(test)]
 mod tests;

@@ -25,9 +25,9 @@ use bytes::{Buf, Bytes};
 use crate::business::store::Writes;
 
 const FAMILY: &[u8] = b"graceful-exit spool ";
-const HEADER: &[u8] = b"graceful-exit spool 2\n";
-const LENGTH_BYTES: usize = size_of::<u64>();
-const CHECKSUM_BYTES: usize = size_of::<u32>();
+pub(super) const HEADER: &[u8] = b"graceful-exit spool 2\n";
+pub(super) const LENGTH_BYTES: usize = size_of::<u64>();
+pub(super) const CHECKSUM_BYTES: usize = size_of::<u32>();
 
 /// Why the content of a file is not taken for a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +142,7 @@ fn take(file: &mut Bytes, bytes: usize) -> Result<Bytes, Damage> {
     if bytes > file.len() { Err(Damage::CutOff) } else { Ok(file.split_to(bytes)) }
 }
 
-fn to_length(mut bytes: &[u8]) -> Result<usize, Damage> {
+pub(super) fn to_length(mut bytes: &[u8]) -> Result<usize, Damage> {
     let length = bytes.try_get_u64_le().map_err(|_| Damage::WrongLength)?;
     usize::try_from(length).map_err(|_| Damage::WrongLength)
 }

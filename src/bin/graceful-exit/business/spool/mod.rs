@@ -10,5 +10,7 @@
 
 mod file;
 mod format;
+#[cfg(test)]
+mod fuzz;
 
 pub(crate) use file::{Spool, SpoolError};

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::fuzz::with_right_checksums, *};
 
 fn encoded(groups: &[Writes]) -> Vec<u8> {
     let mut file = Vec::new();
@@ -32,26 +32,6 @@ fn sample() -> [Writes; 3] {
         writes(&[("a", b"2"), ("b", b"1")]),
         writes(&[("a", b"3")]),
     ]
-}
-
-/// Replaces every checksum by the right one, as far as the lengths lead.
-fn with_right_checksums(mut file: Vec<u8>) -> Vec<u8> {
-    let (mut at, mut checksum) = (HEADER.len(), 0);
-    loop {
-        let mut sum = crc32fast::Hasher::new_with_initial(checksum);
-        let Some(length) = file.get(at..at + LENGTH_BYTES).map(<[u8]>::to_vec) else { return file };
-        sum.update(&length);
-        at += LENGTH_BYTES;
-        for entries in [0, to_length(&length).unwrap_or(usize::MAX)] {
-            let Some(part) = at.checked_add(entries).and_then(|end| file.get(at..end)) else { return file };
-            sum.update(part);
-            at += entries;
-            checksum = sum.clone().finalize();
-            let Some(place) = file.get_mut(at..at + CHECKSUM_BYTES) else { return file };
-            place.copy_from_slice(&checksum.to_le_bytes());
-            at += CHECKSUM_BYTES;
-        }
-    }
 }
 
 #[test]
