@@ -173,11 +173,33 @@ mod tests {
         assert!(gate.admit(1).is_ok());
         gate.reject();
         assert_eq!(gate.in_flight_at_reject(), 2);
-        assert!(gate.admit(1).is_err());
-        assert_eq!((gate.in_flight(), gate.completed(), gate.rejected()), (2, 0, 1));
+        assert!(gate.admit(1).is_err() && gate.admit(1).is_err());
+        assert_eq!((gate.in_flight(), gate.completed(), gate.rejected()), (2, 0, 2));
         gate.leave(0, 1, true);
         gate.leave(1, 1, false);
-        assert_eq!((gate.in_flight(), gate.completed(), gate.rejected()), (0, 1, 1));
+        assert_eq!((gate.in_flight(), gate.completed(), gate.rejected()), (0, 1, 2));
+        assert!(gate.admit(0).is_err() && gate.admit(1).is_err(), "it goes on rejecting");
+    }
+
+    #[test]
+    fn several_requests_leave_at_once_and_the_worker_makes_progress_with_each_step() {
+        let gate = Gate::new(1);
+        let mut seen = vec![gate.progress(0)];
+        let mut step = |step: &dyn Fn()| {
+            step();
+            assert!(!seen.contains(&gate.progress(0)), "{seen:?}");
+            seen.push(gate.progress(0));
+        };
+        step(&|| assert!(gate.admit(0).is_ok()));
+        step(&|| assert!(gate.admit(0).is_ok()));
+        step(&|| {
+            gate.leave(0, 1, true);
+            assert!(gate.admit(0).is_ok());
+        });
+        step(&|| gate.leave(0, 2, true));
+        assert_eq!((gate.in_flight(), gate.completed()), (0, 3));
+        gate.reject();
+        step(&|| assert!(gate.admit(0).is_err()));
     }
 
     #[test]

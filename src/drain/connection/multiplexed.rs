@@ -106,3 +106,50 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::{
+        super::{super::gate::Gate, registry::Connections},
+        *,
+    };
+    use crate::sync::{Arc, AtomicUsize, Ordering};
+
+    #[test]
+    fn streams_above_the_last_one_that_is_served_hold_nothing() {
+        let connection = Connection::unregistered(Arc::new(Gate::new(1)), 0);
+        assert!(!connection.is_multiplexed());
+        connection.speaks_http2();
+        assert!(connection.is_multiplexed());
+        for stream in [1, 3, 5] {
+            connection.stream_begun(stream);
+        }
+        assert_eq!(connection.open_streams(), 3);
+        connection.streams_limited(3);
+        connection.stream_begun(7);
+        assert_eq!(connection.open_streams(), 2);
+    }
+
+    /// Counts how often a task is woken.
+    #[derive(Debug, Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn connections_that_speak_http2_are_woken_to_take_their_leave_and_no_others() {
+        let connections = Arc::new(Connections::new(Arc::new(Gate::new(2))));
+        let woken = [(); 2].map(|()| Arc::new(Woken::default()));
+        let guards = [0, 1].map(|shard| connections.register(shard));
+        guards.iter().zip(&woken).for_each(|(guard, woken)| guard.set_waker(Arc::clone(woken).into()));
+        guards[1].connection().speaks_http2();
+        connections.wake_multiplexed();
+        assert_eq!(woken.map(|woken| woken.0.load(Ordering::Relaxed)), [0, 1]);
+    }
+}

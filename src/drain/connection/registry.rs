@@ -237,7 +237,48 @@ impl Drop for ConnectionGuard {
 
 #[cfg(test)]
 mod tests {
+    use std::{pin::pin, task::Context};
+
     use super::{super::request::PATH, *};
+
+    fn connections() -> (Arc<Gate>, Arc<Connections>) {
+        let gate = Arc::new(Gate::new(2));
+        (Arc::clone(&gate), Arc::new(Connections::new(gate)))
+    }
+
+    #[test]
+    fn a_pinned_connection_is_not_awaited_and_counts_as_pinned_until_it_closes() {
+        let (_, connections) = connections();
+        let guards = [0, 1].map(|shard| connections.register(shard));
+        assert_eq!((connections.awaited(), connections.pinned()), (2, 0));
+        guards[0].connection().pin_until_exit();
+        guards[0].connection().pin_until_exit();
+        assert_eq!((connections.awaited(), connections.pinned()), (1, 1));
+        drop(guards);
+        assert_eq!((connections.awaited(), connections.pinned()), (0, 0));
+    }
+
+    #[test]
+    fn the_open_connections_of_each_worker_are_counted() {
+        let (_, connections) = connections();
+        let guards = [0, 1, 1].map(|shard| connections.register(shard));
+        assert_eq!((connections.open_on(0), connections.open_on(1)), (1, 2));
+        drop(guards);
+        assert_eq!((connections.open_on(0), connections.open_on(1)), (0, 0));
+    }
+
+    #[test]
+    fn the_end_of_the_last_connection_that_is_awaited_is_told_and_no_earlier_one() {
+        let (_, connections) = connections();
+        let guards = [0, 1].map(|shard| connections.register(shard));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut none_awaited = pin!(connections.none_awaited());
+        for guard in guards {
+            assert!(none_awaited.as_mut().poll(&mut cx).is_pending());
+            drop(guard);
+        }
+        assert!(none_awaited.poll(&mut cx).is_ready());
+    }
 
     /// What there is of a connection besides what serves it: its record, which is the request's as well, the record's
     /// two counts of references, and its place in the shard.

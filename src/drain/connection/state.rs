@@ -49,7 +49,7 @@ pub(in crate::drain) enum Event {
     GivenUp { counted: bool },
     /// All that was handed on is with the kernel.
     Flushed,
-    /// The connection is gone, and with it what was not flushed.
+    /// The connection is gone, and with it what was not flushed. The last event.
     Dropped,
 }
 
@@ -130,7 +130,7 @@ impl State {
                     0 => Effect::None,
                     requests => Effect::Leave { requests, answered: false },
                 };
-                (Self(word & (ANSWERED - 1)), effect)
+                (self, effect)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! [`FrameScanner`]: finds the frames in one direction of an HTTP/2 connection's bytes, wherever they are cut.
 //!
-//! Pure: no socket, no clock. It checks nothing, which is the dispatcher's work: bytes that are not HTTP/2 give
+//! Pure: no socket, no clock. It knows no PUSH_PROMISE: actix-http sends none, and a client may not. It checks nothing, which is the dispatcher's work: bytes that are not HTTP/2 give
 //! meaningless frames, and never a panic.
 
 /// The bytes that a client sends before its first frame.
@@ -18,7 +18,6 @@ mod code {
     pub(super) const HEADERS: u8 = 1;
     pub(super) const RST_STREAM: u8 = 3;
     pub(super) const SETTINGS: u8 = 4;
-    pub(super) const PUSH_PROMISE: u8 = 5;
     pub(super) const PING: u8 = 6;
     pub(super) const GOAWAY: u8 = 7;
     pub(super) const CONTINUATION: u8 = 9;
@@ -78,7 +77,6 @@ pub(super) struct FrameScanner {
 struct Block {
     stream: u32,
     ends_stream: bool,
-    is_push: bool,
 }
 
 impl FrameScanner {
@@ -171,11 +169,7 @@ impl FrameScanner {
         match kind {
             code::DATA => Some(Frame::Data { stream, ends_stream }),
             code::HEADERS => {
-                self.block = Some(Block { stream, ends_stream, is_push: false });
-                self.end_of_block(flags)
-            }
-            code::PUSH_PROMISE => {
-                self.block = Some(Block { stream, ends_stream: false, is_push: true });
+                self.block = Some(Block { stream, ends_stream });
                 self.end_of_block(flags)
             }
             code::CONTINUATION => self.end_of_block(flags),
@@ -197,8 +191,8 @@ impl FrameScanner {
             return None;
         }
         Some(match self.block.take() {
-            Some(Block { stream, ends_stream, is_push: false }) => Frame::Headers { stream, ends_stream },
-            _ => Frame::Other,
+            Some(Block { stream, ends_stream }) => Frame::Headers { stream, ends_stream },
+            None => Frame::Other,
         })
     }
 }
@@ -269,6 +263,16 @@ mod tests {
         assert_eq!(ended, [Frame::Headers { stream: 5, ends_stream: true }]);
         assert!(scanner.at_boundary());
         assert_eq!(ended[0].ended_stream(), Some(5));
+    }
+
+    #[test]
+    fn a_long_frame_ends_where_each_byte_of_its_length_says() {
+        for length in [0x0001_0000, 0x0002_0304] {
+            let mut scanner = FrameScanner::of_server();
+            let bytes = frame(code::DATA, 0, 1, &vec![0; length]);
+            assert_eq!(scan(&mut scanner, &bytes[..bytes.len() - 1]), []);
+            assert_eq!(scan(&mut scanner, &bytes[bytes.len() - 1..]).len(), 1);
+        }
     }
 
     #[test]

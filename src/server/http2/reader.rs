@@ -122,7 +122,7 @@ mod tests {
 
     use super::{super::frames::ping, *};
 
-    /// Gives one chunk a read, and then the end.
+    /// Gives one chunk a read, or as much of it as there is room for, and then the end.
     struct Chunks(VecDeque<Vec<u8>>);
 
     impl AsyncRead for Chunks {
@@ -131,7 +131,12 @@ mod tests {
             _: &mut Context<'_>,
             buf: &mut ReadBuf<'_>,
         ) -> Poll<io::Result<()>> {
-            buf.put_slice(&self.0.pop_front().unwrap_or_default());
+            let mut chunk = self.0.pop_front().unwrap_or_default();
+            let rest = chunk.split_off(chunk.len().min(buf.remaining()));
+            buf.put_slice(&chunk);
+            if !rest.is_empty() {
+                self.0.push_front(rest);
+            }
             Poll::Ready(Ok(()))
         }
     }
@@ -145,25 +150,24 @@ mod tests {
     const OURS: [u8; 8] = *b"graceful";
 
     proptest! {
-        /// The dispatcher gets every byte but those, wherever the client's bytes are cut.
+        /// The dispatcher gets every byte but those, wherever the client's bytes are cut. It may get those as well if it
+        /// has no room for a whole frame.
         #[test]
         fn the_own_acknowledgement_and_nothing_else_is_taken_out(
             before in vec(any::<[u8; 8]>(), 0..4),
             behind in vec(any::<[u8; 8]>(), 0..4),
             cuts in vec(1_usize..40, 1..30),
             is_awaited in any::<bool>(),
+            room in 1_usize..65,
         ) {
             let others = |payloads: &[[u8; 8]]| -> Vec<u8> {
                 payloads.iter().flat_map(|&payload| acknowledgement(payload)).collect()
             };
             let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-            let mut expected = [&preface[..], &others(&before)].concat();
-            let mut sent = [&expected[..], &acknowledgement(OURS), &others(&behind)].concat();
-            if is_awaited {
-                expected.extend(others(&behind));
-            } else {
-                expected = sent.clone();
-            }
+            let first = [&preface[..], &others(&before)].concat();
+            let without_ours = [&first[..], &others(&behind)].concat();
+            let mut sent = [&first[..], &acknowledgement(OURS), &others(&behind)].concat();
+            let all = sent.clone();
             let mut chunks = VecDeque::new();
             for &length in cuts.iter().cycle() {
                 let rest = sent.split_off(length.min(sent.len()));
@@ -176,7 +180,7 @@ mod tests {
             let (mut got, mut frames, mut acknowledged) = (Vec::new(), 0, 0);
             loop {
                 let mut bytes = [0; 64];
-                let mut buf = ReadBuf::new(&mut bytes);
+                let mut buf = ReadBuf::new(&mut bytes[..room]);
                 let mut cx = Context::from_waker(Waker::noop());
                 let waits = is_awaited && acknowledged == 0;
                 let read = reader.poll_read(&mut io, &mut cx, &mut buf, waits, |_| frames += 1);
@@ -189,9 +193,9 @@ mod tests {
                     other => prop_assert!(false, "{other:?}"),
                 }
             }
-            prop_assert_eq!(got, expected);
-            prop_assert_eq!(acknowledged, u32::from(is_awaited));
-            prop_assert_eq!(frames, before.len() + behind.len() + usize::from(!is_awaited));
+            prop_assert!(acknowledged == usize::from(is_awaited) || acknowledged == 0 && room < 2 * SHORT_FRAME);
+            prop_assert_eq!(got, if acknowledged == 1 { without_ours } else { all });
+            prop_assert_eq!(frames, before.len() + behind.len() + 1 - acknowledged);
         }
     }
 }

@@ -360,3 +360,44 @@ async fn a_client_that_opens_streams_without_end_is_cut_off() -> TestResult {
     assert!(shared.begun.borrow().len() < 10_000 / 2);
     Ok(())
 }
+
+#[tokio::test]
+async fn twice_as_many_streams_as_the_client_is_told_are_tolerated_and_no_more() -> TestResult {
+    for (streams, is_served) in [(512, true), (513, false)] {
+        let (mut near, far) = duplex(4096);
+        let (mut wired, shared) = Wired::new(far);
+        shared.begun.borrow_mut().extend(0..streams);
+        near.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
+        assert_eq!(wired.read(&mut [0; 100]).await.is_ok(), is_served, "{streams}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_closed_is_read_on_until_the_client_closes_or_the_timeout_has_passed()
+-> TestResult {
+    let (mut near, far) = duplex(64);
+    let (mut wired, _) = Wired::new(far);
+    let begun = tokio::time::Instant::now();
+    let client = async move {
+        assert_eq!(near.read(&mut [0]).await?, 0, "FIN comes first");
+        for _ in 0..10 {
+            near.write_all(&[0; 64]).await?;
+        }
+        io::Result::Ok(())
+    };
+    let server = async move {
+        wired.shutdown().await?;
+        drop(wired);
+        io::Result::Ok(())
+    };
+    let (client, server) = tokio::join!(client, server);
+    client.and(server)?;
+    assert!(begun.elapsed().is_zero());
+
+    let (_near, far) = duplex(64);
+    let (mut wired, _) = Wired::new(far);
+    wired.shutdown().await?;
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    Ok(())
+}

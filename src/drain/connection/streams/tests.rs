@@ -84,6 +84,35 @@ fn trailers_begin_nothing_and_neither_does_what_comes_after_the_last_goaway() {
 }
 
 #[test]
+fn every_stream_up_to_the_one_that_the_goaway_names_is_served() {
+    let mut table = Table::default();
+    for id in [1, 3, 5] {
+        table.begin(id);
+    }
+    table.limit(3);
+    assert_eq!([(); 3].map(|()| table.call(0, true)), [Some(1), Some(3), None]);
+    assert_eq!(table.len(), 2);
+
+    let mut table = Table::default();
+    table.limit(3);
+    table.begin(3);
+    assert_eq!(table.call(0, true), Some(3));
+}
+
+#[test]
+fn endless_answers_are_given_up_once_and_the_others_are_waited_for() {
+    let mut table = Table::default();
+    for (id, request) in [(1, 10), (3, 30)] {
+        table.begin(id);
+        assert_eq!(table.call(request, true), Some(id));
+    }
+    table.set_endless(3);
+    assert_eq!((table.give_up_endless(), table.give_up_endless()), (GIVEN_UP, NOTHING));
+    assert_eq!(table.in_flight().copied().collect::<Vec<_>>(), [10]);
+    assert_eq!(table.len(), 2, "its stream is open");
+}
+
+#[test]
 fn the_end_of_the_connection_cancels_what_is_at_work_and_gives_up_the_rest() {
     let mut table = Table::default();
     for id in [1, 3, 5] {
