@@ -1,9 +1,6 @@
 //! The requests of a connection by method and path: [`Requests`]; one of them in flight, for reports: [`InFlight`].
 
-use std::{
-    borrow::Cow,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use actix_web::http::Method;
 
@@ -155,17 +152,24 @@ impl Name {
 
     fn in_flight(&self, age: Duration) -> InFlight {
         let length = self.path.iter().position(|&byte| byte == 0).unwrap_or(PATH);
-        let path = &self.path[..length];
-        InFlight { method: self.method.to_string(), path: whole_characters(path).into_owned(), age }
+        // One that was cut may end in the middle of a character.
+        let whole = self.path[..length].utf8_chunks().next().map(|chunk| chunk.valid());
+        InFlight { method: self.method.to_string(), path: whole.unwrap_or_default().to_owned(), age }
     }
 }
 
-/// Leaves out an incomplete character at the end of a shortened path.
-fn whole_characters(path: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(path) {
-        Err(error) if path.len() == PATH && error.error_len().is_none() => {
-            String::from_utf8_lossy(&path[..error.valid_up_to()])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_is_cut_after_a_whole_character_and_a_shorter_one_behind_it_is_whole() {
+        let mut name = Name::none();
+        for (path, kept) in [("a".to_owned() + &"é".repeat(60), 95), ("é".repeat(60), 96), ("/é".into(), 3)]
+        {
+            name.set(&Method::PUT, &path);
+            let found = name.in_flight(Duration::ZERO);
+            assert_eq!((found.method.as_str(), found.path.as_str()), ("PUT", &path[..kept]));
         }
-        _ => String::from_utf8_lossy(path),
     }
 }

@@ -157,3 +157,30 @@ impl std::fmt::Debug for EndingBody {
         f.debug_struct("EndingBody").field("is_told", &self.is_told).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, io, pin::pin, sync::Arc};
+
+    use actix_http::Response;
+    use actix_web::body::BodyStream;
+    use futures_util::stream::pending;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_websocket_is_sent_a_close_frame_and_its_client_has_the_grace_to_answer_it() {
+        let server = Arc::new(StreamsEnd::default());
+        let mut response = Response::build(StatusCode::SWITCHING_PROTOCOLS);
+        let response = response.insert_header((UPGRADE, "WebSocket")).finish();
+        let mut ending = EndingBody::of(response.head(), BodySize::Stream, &server).expect("a WebSocket");
+        let mut body = pin!(BodyStream::new(pending::<Result<Bytes, io::Error>>()));
+        server.tell(Duration::from_secs(3));
+        let (begun, mut sent) = (tokio::time::Instant::now(), Vec::new());
+        while let Some(frame) = poll_fn(|cx| ending.poll_next(body.as_mut(), cx)).await {
+            sent.push(frame.expect("no error"));
+        }
+        assert_eq!(sent, [&GOING_AWAY[..]]);
+        assert_eq!(begun.elapsed().as_secs(), 3);
+    }
+}
