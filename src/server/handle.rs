@@ -101,12 +101,12 @@ impl Handle {
         self.shared.lifecycle.subscribe()
     }
 
-    /// Returns false if nothing has changed.
-    pub(super) fn change(&self, change: Change) -> bool {
+    /// Tells those that [watch for changes](Self::changes), if it is one.
+    pub(super) fn change(&self, change: Change) {
         self.shared.lifecycle.send_if_modified(|lifecycle| {
             let before = std::mem::replace(lifecycle, lifecycle.after(change));
             before != *lifecycle
-        })
+        });
     }
 
     pub(super) fn listens_on(&self, listeners: Vec<socket::Number>) {
