@@ -172,6 +172,44 @@ mod tests {
         }
     }
 
+    /// The contrast of two colors of a theme, as the Web Content Accessibility Guidelines define it: 1 to 21.
+    fn contrast(theme: &str, one: &str, other: &str) -> f64 {
+        let luminance = |name: &str| {
+            let color = theme.split(&format!("--{name}: #")).nth(1).and_then(|rest| rest.get(..6));
+            let color = u32::from_str_radix(color.expect(name), 16).expect("a color");
+            let linear = |shift: u32| {
+                let value = f64::from(color >> shift & 0xff) / 255.0;
+                if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * linear(16) + 0.7152 * linear(8) + 0.0722 * linear(0)
+        };
+        let (one, other) = (luminance(one), luminance(other));
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    #[test]
+    fn every_bar_is_told_from_its_track_in_both_themes() {
+        let themes: Vec<_> = STYLE.split(":root {").skip(1).collect();
+        assert_eq!(themes.len(), 2);
+        for theme in themes {
+            for bar in ["fill", "plan", "warn", "bad"] {
+                let found = contrast(theme, bar, "track");
+                println!("{bar}: {found:.1}");
+                assert!(found >= 3.0, "{bar}: {found:.2}");
+            }
+            for (text, ground) in [
+                ("quiet", "card"),
+                ("quiet", "track"),
+                ("good", "good-ground"),
+                ("warn", "warn-ground"),
+                ("bad", "bad-ground"),
+            ] {
+                let found = contrast(theme, text, ground);
+                assert!(found >= 4.5, "{text} on {ground}: {found:.2}");
+            }
+        }
+    }
+
     #[test]
     fn every_name_that_a_status_can_hold_has_a_word_of_its_own() {
         for language in Language::ALL {

@@ -191,7 +191,7 @@ function requests(server) {
     const rows = server.cut_off.map((it) => row(it, "cut", say("cut_after", { age: time(it.age_ms) })));
     return [...rows, ...rest(server.abandoned - rows.length)];
   }
-  if (isOver() || server.oldest.length === 0) return [{ kind: "none", text: say("none") }];
+  if (isOver() || server.oldest.length === 0) return [{ kind: "none", text: say(isSilent() && !isGone() ? "unknown" : "none") }];
   const rows = server.oldest.map((it) =>
     isGone() ? row(it, "cut", say("lost_after", { age: time(it.age_ms + since()) })) : row(it, "", isSilent() ? say("unknown") : running(it.age_ms + since())));
   return [...rows, ...rest(server.in_flight - rows.length)];
@@ -249,7 +249,7 @@ function footer() {
   const parts = [
     version && say("version", { version }),
     pid && `pid ${pid}`,
-    started && say("started", { time: new Date(started).toLocaleString(document.documentElement.lang) }),
+    started && say("started", { time: new Date(started).toLocaleString(document.documentElement.lang) }).replaceAll(" ", "\u00a0"),
   ];
   text($("about"), parts.filter(Boolean).join(" · "));
 }

@@ -59,8 +59,14 @@ impl fmt::Display for StoreError {
 }
 
 impl Error for StoreError {
+    /// What is behind the cause that the text tells: told once more, it would stand in every chain of causes twice.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(self.why.as_ref())
+        match self.why.downcast_ref() {
+            Some(sqlx::Error::Database(error)) => error.source(),
+            Some(sqlx::Error::Configuration(error)) => error.source(),
+            Some(sqlx::Error::Io(error)) => error.source(),
+            _ => self.why.source(),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ async fn what_a_locked_store_refuses_is_spooled_and_brought_in_by_the_next_start
     assert!(matches!(error, FlushError::NotStored { writes: 2, .. }), "{text}");
     assert!(text.starts_with("2 writes are safe in ") && text.ends_with("database is locked"), "{text}");
     assert!(text.contains(place.path("cache.spool").to_str().unwrap()), "{text}");
+    let told = graceful_exit::JobError::from(error).to_string();
+    assert_eq!(told.matches("database is locked").count(), 1, "with all causes: {told}");
     assert_eq!(cache.unsaved(), 0, "a kill would lose nothing");
     assert_eq!(get(&cache, "a").await.as_deref(), Some("1"), "what is spooled is still read");
     drop((cache, lock));
