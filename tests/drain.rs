@@ -8,4 +8,7 @@ mod failure;
 mod in_flight;
 mod keep_alive_grace;
 mod methods;
+mod options;
 mod service;
+#[cfg(feature = "app")]
+mod tls_options;

@@ -3,7 +3,11 @@
 use std::{
     collections::BTreeMap,
     net::{Shutdown, SocketAddr, TcpListener},
-    sync::mpsc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
 };
 
@@ -27,8 +31,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/worker", web::get().to(|| async { format!("{:?}", thread::current().id()) }))
         .route(
             "/block",
-            web::get().to(|| async {
-                thread::sleep(1500 * MS);
+            web::get().to(|gate: web::Data<Mutex<()>>| async move {
+                drop(gate.lock().expect("no panic"));
                 "blocked"
             }),
         )
@@ -42,61 +46,85 @@ fn routes(config: &mut web::ServiceConfig) {
                 request.conn_data::<Peer>().map_or_else(String::new, |peer| peer.nodelay.to_string())
             }),
         )
-        .route(
-            "/blocking/{count}",
-            web::get().to(|count: web::Path<usize>| async move {
-                let (begun, most) =
-                    (std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)), count.into_inner());
-                let jobs: Vec<_> = (0..most)
-                    .map(|_| {
-                        let begun = begun.clone();
-                        web::block(move || {
-                            begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                            thread::sleep(200 * MS);
-                        })
-                    })
-                    .collect();
-                actix_web::rt::time::sleep(100 * MS).await;
-                drop(jobs);
-                HttpResponse::Ok().body(begun.load(std::sync::atomic::Ordering::SeqCst).to_string())
-            }),
-        );
+        .route("/blocking/{jobs}/{threads}", web::get().to(blocking))
+        .route("/pieces", web::get().to(pieces));
+}
+
+/// Begins jobs that block, and waits until as many as there are threads have begun. Says how many have after that.
+async fn blocking(gate: web::Data<Mutex<()>>, numbers: web::Path<(usize, usize)>) -> String {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let (jobs, threads) = numbers.into_inner();
+    let job = |_| {
+        let (begun, gate) = (Arc::clone(&begun), gate.clone());
+        web::block(move || {
+            begun.fetch_add(1, Ordering::SeqCst);
+            drop(gate.lock().expect("no panic"));
+        })
+    };
+    let jobs: Vec<_> = (0..jobs).map(job).collect();
+    while begun.load(Ordering::SeqCst) < threads {
+        actix_web::rt::time::sleep(MS).await;
+    }
+    // One more would begin meanwhile.
+    actix_web::rt::time::sleep(50 * MS).await;
+    drop(jobs);
+    begun.load(Ordering::SeqCst).to_string()
+}
+
+/// An answer whose ninth piece blocks the worker: what the eight before it are worth is written by then, or buffered.
+async fn pieces(gate: web::Data<Mutex<()>>) -> HttpResponse {
+    let pieces = (0..9).map(move |piece| {
+        if piece == 8 {
+            drop(gate.lock().expect("no panic"));
+        }
+        Ok::<_, std::convert::Infallible>(web::Bytes::from_static(&[b'x'; 1024]))
+    });
+    HttpResponse::Ok().streaming(futures_util::stream::iter(pieces))
 }
 
 /// A server as a test wants it, on a free port.
-struct Running {
+pub(super) struct Running {
     exit: ExitHandle,
+    /// What the routes that block wait for: as long as the test has it locked.
+    pub(super) gate: Arc<Mutex<()>>,
     run: JoinHandle<Report>,
 }
 
 impl Running {
-    fn start(server: impl FnOnce(Server) -> Server + Send + 'static) -> Self {
+    pub(super) fn start(server: impl FnOnce(Server) -> Server + Send + 'static) -> Self {
         let (sender, handle) = mpsc::channel();
+        let gate = Arc::new(Mutex::new(()));
+        let data = web::Data::from(Arc::clone(&gate));
         let run = thread::spawn(move || {
             System::new().block_on(async move {
-                let server = server(Server::new("web", || App::new().configure(routes)));
+                let server =
+                    server(Server::new("web", move || App::new().app_data(data.clone()).configure(routes)));
                 let builder = GracefulExit::builder().signals(Vec::new()).ends_process(false).server(server);
                 sender.send(builder.handle()).expect("the test waits for it");
                 builder.run().await.expect("it starts")
             })
         });
         let exit = handle.recv().expect("it starts");
-        let running = Self { exit, run };
+        let running = Self { exit, gate, run };
         wait_until("it serves", || running.exit.is_ready());
         running
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.exit.addrs("web").first().and_then(graceful_exit::Address::tcp).expect("it listens on TCP")
     }
 
-    fn stop(self) {
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.exit.addrs("web").iter().filter_map(graceful_exit::Address::tcp).collect()
+    }
+
+    pub(super) fn stop(self) {
         self.exit.stop("test");
         assert_eq!(self.run.join().expect("no panic").outcome, Outcome::Clean);
     }
 }
 
-fn worker_of(client: &mut Client) -> String {
+pub(super) fn worker_of(client: &mut Client) -> String {
     client.send("GET", "/worker", &[]).expect("it is open");
     client.read().expect("it is answered").text()
 }
@@ -148,6 +176,7 @@ fn a_blocked_worker_gets_no_connection_while_another_is_free() {
     let running = Running::start(|server| server.workers(2).bind("127.0.0.1:0"));
     let mut blocked = Client::connect(running.address());
     let worker = worker_of(&mut blocked);
+    let gate = running.gate.lock().expect("no panic");
     blocked.send("GET", "/block", &[]).expect("it is open");
     let blocks = || {
         let status = running.exit.status().expect("it serves");
@@ -158,10 +187,7 @@ fn a_blocked_worker_gets_no_connection_while_another_is_free() {
         let mut client = Client::connect(running.address());
         assert_ne!(worker_of(&mut client), worker);
     }
-    // All of these were answered while it was blocked: its own answer comes last.
-    blocked.socket().set_nonblocking(true).expect("it is open");
-    assert!(blocked.socket().peek(&mut [0]).is_err(), "it was not blocked for long enough");
-    blocked.socket().set_nonblocking(false).expect("it is open");
+    drop(gate);
     assert_eq!(blocked.read().expect("it is answered").text(), "blocked");
     drop(blocked);
     running.stop();
@@ -191,15 +217,8 @@ fn options_of_connections_reach_them() {
         server
             .workers(1)
             .worker_max_blocking_threads(3)
-            .backlog(16)
             .tcp_nodelay(true)
             .server_hostname("example.org")
-            .h1_write_buffer_size(1)
-            .h2_initial_window_size(1 << 16)
-            .h2_initial_connection_window_size(1 << 20)
-            .max_connection_rate(1)
-            .tls_handshake_timeout(1000 * MS)
-            .client_disconnect_timeout(1000 * MS)
             .on_connect(|io, data| {
                 let nodelay = io.downcast_ref::<TcpStream>().and_then(|socket| socket.nodelay().ok());
                 data.insert(Peer { nodelay: nodelay.unwrap_or_default() });
@@ -209,7 +228,9 @@ fn options_of_connections_reach_them() {
     let address = running.address();
     assert_eq!(Client::get(address, "/host").text(), "example.org");
     assert_eq!(Client::get(address, "/nodelay").text(), "true");
-    assert_eq!(Client::get(address, "/blocking/10").text(), "3");
+    let gate = running.gate.lock().expect("no panic");
+    assert_eq!(Client::get(address, "/blocking/10/3").text(), "3");
+    drop(gate);
     running.stop();
 }
 
