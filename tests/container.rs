@@ -5,10 +5,10 @@
 //! [`inside`] there, which is a test of this same binary.
 
 mod installed;
+mod manager;
 
 use std::{
     fs,
-    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -16,15 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use self::manager::{
+    BUSINESS, SERVICE, Transcript, drop_in, get, remove_drop_in, show, systemctl, unit_drop_in,
+};
 use crate::support::{
     Client, Traffic,
     tools::{find, output, project_file, skipped},
     wait_until,
 };
 
-const SERVICE: &str = "graceful-exit.service";
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
-const BUSINESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 /// The files in which [`inside`] leaves its transcript and its result.
 const TRANSCRIPT: &str = "/transcript.txt";
 const LOG: &str = "/proof.log";
@@ -95,7 +96,7 @@ ExecStart=/usr/local/bin/proof --ignored --exact container::inside --nocapture
 #[test]
 #[ignore = "it runs in the container"]
 fn inside() {
-    let mut saw = Transcript(fs::File::create(TRANSCRIPT).expect("a file"));
+    let mut saw = Transcript::create(TRANSCRIPT);
 
     // The rest of the system is not booted. The service starts more often than systemd's default limit allows.
     drop_in("waits", "[Unit]\nDefaultDependencies=no\nWants=\nAfter=\nStartLimitIntervalSec=0");
@@ -201,53 +202,6 @@ fn inside() {
     let state = saw.show("settings that are wrong");
     assert_eq!((get(&state, "ActiveState"), get(&state, "ExecMainStatus")), ("failed", "2"));
     assert_eq!(get(&state, "NRestarts"), "0");
-}
-
-/// A transcript of `systemctl show`, for a reader.
-struct Transcript(fs::File);
-
-impl Transcript {
-    fn say(&mut self, line: &str) {
-        writeln!(self.0, "== {line}").expect("a file");
-    }
-
-    fn show(&mut self, what: &str) -> String {
-        self.say(what);
-        let state = show();
-        self.0.write_all(state.as_bytes()).expect("a file");
-        state
-    }
-}
-
-fn show() -> String {
-    let what =
-        "--property=ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,NRestarts,StatusText,MainPID";
-    output(Command::new("systemctl").args(["show", what, SERVICE]))
-}
-
-fn get<'a>(state: &'a str, property: &str) -> &'a str {
-    let found = state.lines().find_map(|line| line.strip_prefix(property)?.strip_prefix('='));
-    found.unwrap_or_else(|| panic!("{property} in {state}"))
-}
-
-fn systemctl(arguments: &[&str]) {
-    output(Command::new("systemctl").args(arguments));
-}
-
-fn drop_in(name: &str, text: &str) {
-    unit_drop_in(SERVICE, name, text);
-}
-
-fn unit_drop_in(unit: &str, name: &str, text: &str) {
-    let folder = PathBuf::from(format!("/run/systemd/system/{unit}.d"));
-    fs::create_dir_all(&folder).expect("a folder");
-    fs::write(folder.join(format!("{name}.conf")), text).expect("a file");
-    systemctl(&["daemon-reload"]);
-}
-
-fn remove_drop_in(name: &str) {
-    fs::remove_file(format!("/run/systemd/system/{SERVICE}.d/{name}.conf")).expect("it is there");
-    systemctl(&["daemon-reload"]);
 }
 
 /// A request whose answer takes `ms` milliseconds.

@@ -8,7 +8,9 @@ use std::{
     process::Command,
 };
 
-use super::{BUSINESS, SERVICE, Transcript, drop_in, get, remove_drop_in, show, systemctl, unit_drop_in};
+use super::manager::{
+    BUSINESS, SERVICE, Transcript, drop_in, get, remove_drop_in, show, systemctl, unit_drop_in,
+};
 use crate::support::{
     Client,
     tools::{find, output, skipped},
