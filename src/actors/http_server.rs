@@ -6,7 +6,7 @@ use actix::prelude::*;
 
 use super::messages::{Cancel, EnterLameDuck, RunTask, ServerFailed, TaskFinished};
 use crate::{
-    sequence::{MemberId, PhaseKind, TaskId, TaskResult},
+    sequence::{MemberId, PhaseKind, TaskId, TaskResult, Timeouts},
     server::{Lifecycle, RunningServer, StartedServer},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub struct HttpServerActor {
     server: Rc<RunningServer>,
-    keep_alive_grace: Duration,
+    timeouts: Timeouts,
     member: MemberId,
     supervisor: Recipient<ServerFailed>,
     /// What it is waiting for on behalf of the supervisor.
@@ -30,12 +30,12 @@ impl HttpServerActor {
     /// When the runtime of this thread cannot watch its sockets.
     pub(crate) fn new(
         server: StartedServer,
-        keep_alive_grace: Duration,
+        timeouts: Timeouts,
         member: MemberId,
         supervisor: Recipient<ServerFailed>,
     ) -> std::io::Result<Self> {
-        let server = RunningServer::new(server)?;
-        Ok(Self { server, keep_alive_grace, member, supervisor, running: HashMap::new() })
+        let server = RunningServer::new(server, timeouts)?;
+        Ok(Self { server, timeouts, member, supervisor, running: HashMap::new() })
     }
 }
 
@@ -59,11 +59,11 @@ impl HttpServerActor {
     /// What is left of a server that has failed takes no more requests, answers those in flight, and closes. It does so
     /// beside the rest of the exit, which does not wait for it.
     fn take_down(&self, ctx: &mut Context<Self>) {
-        let (server, keep_alive_grace) = (Rc::clone(&self.server), self.keep_alive_grace);
-        server.reject(keep_alive_grace);
+        let (server, timeouts) = (Rc::clone(&self.server), self.timeouts);
+        server.reject(timeouts.drain_timeout);
         let work = async move {
-            server.drained(keep_alive_grace).await;
-            server.close(keep_alive_grace, 3 * keep_alive_grace).await;
+            server.drained(timeouts.drain_timeout).await;
+            server.close(timeouts.stop_timeout).await;
             server.handle().dispose();
         };
         ctx.spawn(work.into_actor(self));
@@ -84,17 +84,14 @@ impl Handler<RunTask> for HttpServerActor {
     fn handle(&mut self, task: RunTask, ctx: &mut Self::Context) {
         let server = Rc::clone(&self.server);
         let (id, closes) = (task.id, task.phase != Some(PhaseKind::Drain));
-        // The timeout includes the keep-alive grace, which is waited out twice at most: the rest is left for closing.
-        let keep_alive_grace = self.keep_alive_grace.min(task.timeout / 3);
-        let limit = task.timeout * 2 / 3;
         if !closes {
-            server.reject(keep_alive_grace);
+            server.reject(task.timeout);
         }
         let work = async move {
             if closes {
-                server.close(keep_alive_grace, limit).await;
+                server.close(task.timeout).await;
             } else {
-                server.drained(keep_alive_grace).await;
+                server.drained(task.timeout).await;
             }
         };
         let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, ctx| {

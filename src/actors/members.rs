@@ -3,7 +3,6 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
 };
 
 use actix::prelude::*;
@@ -15,7 +14,7 @@ use super::{
     job::Unsaved,
     messages::{Cancel, EnterLameDuck, RunTask, ServerFailed},
 };
-use crate::sequence::{MemberId, TaskId};
+use crate::sequence::{MemberId, TaskId, Timeouts};
 
 /// The members, in the plan's order.
 pub(super) struct Members(Vec<Member>);
@@ -38,7 +37,7 @@ impl Members {
     /// When the thread's runtime cannot watch a server's socket.
     pub(super) fn start(
         specs: Vec<MemberSpec>,
-        keep_alive_grace: Duration,
+        timeouts: Timeouts,
         failed: &Recipient<ServerFailed>,
         label: impl Fn(MemberId) -> String,
     ) -> io::Result<Self> {
@@ -46,7 +45,7 @@ impl Members {
             let id = MemberId(index);
             Ok(match spec {
                 MemberSpec::Server(server) => {
-                    let actor = HttpServerActor::new(*server, keep_alive_grace, id, failed.clone())?;
+                    let actor = HttpServerActor::new(*server, timeouts, id, failed.clone())?;
                     Member { label: label(id), unsaved: None, address: Address::Server(actor.start()) }
                 }
                 MemberSpec::Job(job) => Member {

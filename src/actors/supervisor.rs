@@ -41,7 +41,7 @@ impl ShutdownSupervisor {
         let failed = context.address().recipient();
         let (plan, language) = (Arc::clone(&setup.plan), setup.hooks.language);
         let label = |id: MemberId| language.label(plan.members()[id.0].kind, &plan.members()[id.0].name);
-        let members = Members::start(setup.members, plan.timeouts().keep_alive_grace, &failed, label)?;
+        let members = Members::start(setup.members, *plan.timeouts(), &failed, label)?;
         let supervisor = Self {
             plan: setup.plan,
             monitor: setup.monitor,

@@ -12,7 +12,7 @@ use crate::{
     drain::Rejection,
     locale::Language,
     os::signals::SignalName,
-    sequence::{ExitCodes, Timeouts},
+    sequence::{ExitCodes, Timeouts, for_each_timeout},
     server::Server,
 };
 
@@ -56,7 +56,7 @@ pub(super) enum OnFinish {
 }
 
 macro_rules! timeout_setters {
-    ($($(#[doc = $doc:literal])+ $name:ident;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr;)+) => {
         /// The timeouts of the exit, each under its setting's name.
         impl GracefulExit {
             $($(#[doc = $doc])+
@@ -65,37 +65,10 @@ macro_rules! timeout_setters {
                 self
             })+
         }
-
-        /// Does not compile when a timeout has no setter.
-        const _: fn(Timeouts) = |timeouts| {
-            let Timeouts { $($name: _,)+ } = timeouts;
-        };
     };
 }
 
-timeout_setters! {
-    /// A further signal at most this long after the first one is the same request. 50 ms by default.
-    coalesce;
-    /// How long the service is not ready but still serves, with `Connection: close` on each answer: time for load
-    /// balancers to turn away. Zero, the default, leaves the phase out.
-    ready_delay;
-    /// The limit of each checkpoint, from the first request to stop. 2 s by default.
-    checkpoint_timeout;
-    /// How long requests in flight are waited for. 10 s by default; ends the moment none is left.
-    drain_timeout;
-    /// How long a closing server keeps a connection open that was opened or used within the last second, because a
-    /// request may be on its way. Ends early when each such connection has had its last answer. 50 ms by default.
-    keep_alive_grace;
-    /// How long the servers may take to close, the keep-alive grace included. 1 s by default.
-    stop_timeout;
-    /// The timeout of each callback that has none of its own. 3 s by default.
-    callback_timeout;
-    /// The timeout of each resource that has none of its own. 1 s by default.
-    release_timeout;
-    /// The overall deadline, from the first request to stop until the exit is forced. 25 s by default, because
-    /// Kubernetes kills after 30 s.
-    timeout;
-}
+for_each_timeout!(timeout_setters);
 
 impl GracefulExit {
     /// With the defaults of `config/default.toml`.

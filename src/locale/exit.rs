@@ -6,21 +6,11 @@ use super::{
     Language, rounded,
     sentences::{fixed_sentences, sentences},
 };
-use crate::sequence::{Kind, PhaseKind};
+use crate::sequence::Kind;
 
 fixed_sentences! {
     /// The exit begins.
     pub begun { en: "shutting down: no new requests from here on", zh_any: "开始关闭应用，停止接收新请求" }
-
-    draining { en: "waiting for the requests in flight", zh_any: "等待正在执行请求完结" }
-    closing_servers { en: "closing the servers", zh_any: "开始关闭服务器" }
-    running_callbacks { en: "running the callbacks", zh_any: "开始执行自定义回调" }
-    releasing { en: "releasing resources", zh_any: "开始释放资源" }
-    closing_last {
-        en: "closing the last servers",
-        zh: "开始关闭最后的服务器",
-        zh_hant: "開始關閉最後的伺服器",
-    }
 
     /// A second signal came.
     pub forced { en: "forced to exit", zh_any: "強制退出" }
@@ -68,12 +58,6 @@ fixed_sentences! {
 }
 
 sentences! {
-    not_ready(delay: Duration => rounded) {
-        en: "not ready, but serving for another {delay}",
-        zh: "已标记为未就绪，继续服务 {delay}",
-        zh_hant: "已標記為未就緒，繼續服務 {delay}",
-    }
-
     /// A server begins to close.
     pub closing(server: &str) { en: "server {server} is closing", zh_any: "服务器{server}关闭中" }
 
@@ -132,19 +116,6 @@ sentences! {
 }
 
 impl Language {
-    /// A phase begins.
-    #[must_use]
-    pub fn phase(self, kind: PhaseKind, delay: Duration) -> String {
-        match kind {
-            PhaseKind::ReadyDelay => self.not_ready(delay),
-            PhaseKind::Drain => self.draining().to_owned(),
-            PhaseKind::CloseServers => self.closing_servers().to_owned(),
-            PhaseKind::Callbacks => self.running_callbacks().to_owned(),
-            PhaseKind::Release => self.releasing().to_owned(),
-            PhaseKind::CloseLast => self.closing_last().to_owned(),
-        }
-    }
-
     /// What the log calls a member that was given no label.
     #[must_use]
     pub fn label(self, kind: Kind, name: &str) -> String {
@@ -161,6 +132,7 @@ impl Language {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sequence::PhaseKind;
 
     #[test]
     fn the_lines_of_the_transcripts_are_the_same_in_every_chinese() {

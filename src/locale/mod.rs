@@ -10,6 +10,7 @@ mod escape;
 mod exit;
 mod language;
 mod log;
+mod phase;
 mod progress;
 mod report;
 mod sentences;

@@ -6,20 +6,13 @@ use super::{
     Language, rounded,
     sentences::{fixed_sentences, sentences},
 };
-use crate::sequence::{EndedBy, Kind, Outcome, PhaseKind, TaskStatus};
+use crate::sequence::{EndedBy, Kind, Outcome, TaskStatus};
 
 fixed_sentences! {
     clean_outcome { en: "clean", zh: "正常", zh_hant: "正常" }
     incomplete_outcome { en: "incomplete", zh: "未全部完成", zh_hant: "未全部完成" }
     timed_out_outcome { en: "timed out", zh: "超时", zh_hant: "超時" }
     forced_outcome { en: "forced", zh: "强制", zh_hant: "強制" }
-
-    ready_delay_phase { en: "not ready, yet serving", zh: "未就绪但继续服务", zh_hant: "未就緒但繼續服務" }
-    drain_phase { en: "drain", zh: "等待请求完结", zh_hant: "等待請求完結" }
-    close_servers_phase { en: "close servers", zh: "关闭服务器", zh_hant: "關閉伺服器" }
-    callbacks_phase { en: "callbacks", zh: "执行回调", zh_hant: "執行回呼" }
-    release_phase { en: "release", zh: "释放资源", zh_hant: "釋放資源" }
-    close_last_phase { en: "close last servers", zh: "关闭最后的服务器", zh_hant: "關閉最後的伺服器" }
 
     by_timeout { en: "timed out", zh: "超时", zh_hant: "超時" }
     by_deadline { en: "cut by the deadline", zh: "因总时限中断", zh_hant: "因總時限中斷" }
@@ -70,19 +63,6 @@ impl Language {
             Outcome::Incomplete => self.incomplete_outcome(),
             Outcome::TimedOut => self.timed_out_outcome(),
             Outcome::Forced => self.forced_outcome(),
-        }
-    }
-
-    /// The words for a phase.
-    #[must_use]
-    pub const fn phase_name(self, kind: PhaseKind) -> &'static str {
-        match kind {
-            PhaseKind::ReadyDelay => self.ready_delay_phase(),
-            PhaseKind::Drain => self.drain_phase(),
-            PhaseKind::CloseServers => self.close_servers_phase(),
-            PhaseKind::Callbacks => self.callbacks_phase(),
-            PhaseKind::Release => self.release_phase(),
-            PhaseKind::CloseLast => self.close_last_phase(),
         }
     }
 

@@ -26,3 +26,4 @@ pub use plan::{Plan, PlanError};
 pub use signal::{Meaning, Signal, SignalKind, SignalRule};
 pub use task::{PerTask, Task, TaskId};
 pub use timeouts::Timeouts;
+pub(crate) use timeouts::for_each_timeout;

@@ -10,11 +10,13 @@ use super::{
 use crate::{
     drain::{ConnectionClass, Drain},
     os::socket::have_no_pending_input,
+    sequence::Timeouts,
 };
 
 /// A server at work, owned by one thread.
 pub(crate) struct RunningServer {
     handle: Handle,
+    timeouts: Timeouts,
     acceptor: RefCell<Acceptor>,
 }
 
@@ -44,11 +46,11 @@ pub(crate) struct Closed;
 
 impl RunningServer {
     /// Begins to watch the listening sockets, on the current thread's runtime.
-    pub(crate) fn new(started: StartedServer) -> io::Result<Rc<Self>> {
+    pub(crate) fn new(started: StartedServer, timeouts: Timeouts) -> io::Result<Rc<Self>> {
         let StartedServer { handle, listeners, workers } = started;
         let acceptor = Acceptor::new(handle.name().clone(), listeners, workers)?;
         handle.listens_on(acceptor.numbers());
-        Ok(Rc::new(Self { handle, acceptor: RefCell::new(acceptor) }))
+        Ok(Rc::new(Self { handle, timeouts, acceptor: RefCell::new(acceptor) }))
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -85,9 +87,9 @@ impl RunningServer {
     /// many some are closed: the idle ones above 256, whose closing would delay the end.
     ///
     /// Endless answers are told to end; a WebSocket's client has the keep-alive grace to answer.
-    pub(crate) fn reject(&self, keep_alive_grace: Duration) {
+    pub(crate) fn reject(&self, timeout: Duration) {
         self.handle.reject_requests();
-        self.handle.drain().streams.tell(keep_alive_grace);
+        self.handle.drain().streams.tell(self.keep_alive_grace(timeout));
         #[cfg(feature = "http2")]
         self.handle.drain().connections.wake_multiplexed();
         self.acceptor.borrow_mut().leave(ListenerPolicy::LeaveWhenRejecting);
@@ -100,10 +102,10 @@ impl RunningServer {
 
     /// Resolves when no request is in flight. Endless answers that have been told to end and do not, because their clients
     /// do not read, are not waited for.
-    pub(crate) async fn drained(&self, keep_alive_grace: Duration) {
+    pub(crate) async fn drained(&self, timeout: Duration) {
         let Drain { gate, connections, .. } = self.handle.drain();
-        let timeout = STREAM_END_TIMEOUT.max(2 * keep_alive_grace);
-        if timeout_at(Instant::now() + timeout, gate.drained()).await.is_err() {
+        let timeout = STREAM_END_TIMEOUT.max(self.keep_alive_grace(timeout).saturating_mul(2));
+        if timeout_at(in_future(timeout), gate.drained()).await.is_err() {
             connections.give_up_endless();
             gate.drained().await;
         }
@@ -119,13 +121,14 @@ impl RunningServer {
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
     ///    the keep-alive grace has passed since the beginning. Then they are not waited for any more, and a request
     ///    that was sent up to this instant is still answered, within the keep-alive grace once more.
-    /// 5. Refused uploads are read on, at most until `limit` has passed since the beginning: a connection that is closed
+    /// 5. Refused uploads are read on, at most until two thirds of the timeout have passed: a connection that is closed
     ///    with unread data in it is reset, and its client may never see the answer.
     ///
-    /// Has no timeout of its own; the caller sets one, because a blocked worker cannot respond. What is left of the
-    /// server then could neither bring a request nor get an answer, and is for [`Handle::dispose`].
-    pub(crate) async fn close(&self, keep_alive_grace: Duration, limit: Duration) -> Closed {
-        let (grace_ends, ends) = (Instant::now() + keep_alive_grace, Instant::now() + limit);
+    /// Does not end by itself at the timeout; the caller sees to that, because a blocked worker cannot respond. What is
+    /// left of the server then could neither bring a request nor get an answer, and is for [`Handle::dispose`].
+    pub(crate) async fn close(&self, timeout: Duration) -> Closed {
+        let keep_alive_grace = self.keep_alive_grace(timeout);
+        let (grace_ends, ends) = (in_future(keep_alive_grace), in_future(timeout / 3 * 2));
         let connections = &self.handle.drain().connections;
         self.handle.change(Change::Close);
         let mut in_use = false;
@@ -156,7 +159,7 @@ impl RunningServer {
                 self.acceptor.borrow_mut().close();
             }
             connections.detach(RECENT, |_| true, have_no_pending_input);
-            let _ = timeout_at(Instant::now() + keep_alive_grace, connections.none_awaited()).await;
+            let _ = timeout_at(in_future(keep_alive_grace), connections.none_awaited()).await;
             connections.abort(RECENT, |class| class != ConnectionClass::Closing);
             if timeout_at(ends, connections.none_awaited()).await.is_err() {
                 connections.abort(RECENT, |_| true);
@@ -166,6 +169,11 @@ impl RunningServer {
         self.handle.listens_on(self.acceptor.borrow().numbers());
         self.handle.change(Change::NothingAwaited);
         Closed
+    }
+
+    /// It is waited out twice at most: the rest of the timeout is left for closing.
+    fn keep_alive_grace(&self, timeout: Duration) -> Duration {
+        self.timeouts.keep_alive_grace.min(timeout / 3)
     }
 
     /// Where the kernel cannot turn new connections away: closes the listening sockets at a moment when none comes.
@@ -184,6 +192,12 @@ impl RunningServer {
         }
         self.acceptor.borrow_mut().close();
     }
+}
+
+/// The instant after this time; one that is not reached, if no instant is that late.
+fn in_future(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(1 << 30))
 }
 
 impl fmt::Debug for RunningServer {

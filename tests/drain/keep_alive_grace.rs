@@ -144,3 +144,20 @@ fn is_closed_by_now(client: &Client) -> bool {
     socket.set_nonblocking(false).expect("it is open here");
     matches!(peeked, Ok(0))
 }
+
+/// The longest that can be said is no mistake: such an exit has no time limit.
+#[test]
+fn timeouts_without_an_end_are_kept_too() {
+    let all = Duration::MAX;
+    let timeouts = Timeouts::default().drain_timeout(all).keep_alive_grace(all).stop_timeout(all);
+    let timeouts = timeouts.callback_timeout(all).release_timeout(all).checkpoint_timeout(all).timeout(all);
+    let service = Service::start_with(
+        |server| server,
+        move |exit| exit.timeouts(timeouts).callback_fn("callback", |_| async { Ok(()) }),
+    );
+    let mut held = service.in_flight("/held");
+    service.drain();
+    service.release();
+    assert_eq!(held.read().expect("answered").status, 200);
+    assert_eq!(service.report().outcome, Outcome::Clean);
+}

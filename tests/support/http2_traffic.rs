@@ -12,13 +12,21 @@ use tokio::{
 };
 
 use super::{
-    traffic::{PAUSE, Shared},
+    network_namespace::NetworkNamespace,
+    traffic::{PAUSE, Shared, Traffic},
     wait::STUCK_AFTER,
 };
 
+impl Traffic {
+    /// HTTP/2 without TLS, inside a network namespace; each of the `clients` has two streams open at once.
+    pub(crate) fn start_http2_in(network: &NetworkNamespace, to: SocketAddr, clients: usize) -> Self {
+        Self::run_in(network, move |shared| run(shared, to, clients))
+    }
+}
+
 /// Runs `clients` clients that keep their connection, and two that connect anew for each request, until they are told to
 /// stop.
-pub(super) fn run(shared: &Arc<Shared>, to: SocketAddr, clients: usize) {
+fn run(shared: &Arc<Shared>, to: SocketAddr, clients: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let mut tasks = JoinSet::new();

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{client::Client, http2_traffic, network_namespace::NetworkNamespace};
+use super::{client::Client, network_namespace::NetworkNamespace};
 
 /// Traffic that runs until it is stopped.
 #[derive(Debug)]
@@ -63,13 +63,16 @@ impl Traffic {
         Self::start_with(to, clients, move || network.enter())
     }
 
-    /// The same over HTTP/2 without TLS; each of the `clients` has two streams open at once.
-    pub(crate) fn start_http2_in(network: &NetworkNamespace, to: SocketAddr, clients: usize) -> Self {
+    /// Runs clients inside a network namespace, on one thread.
+    pub(super) fn run_in(
+        network: &NetworkNamespace,
+        run: impl FnOnce(&Arc<Shared>) + Send + 'static,
+    ) -> Self {
         let shared = Arc::new(Shared::default());
         let (theirs, network) = (Arc::clone(&shared), network.clone());
         let thread = thread::spawn(move || {
             network.enter();
-            http2_traffic::run(&theirs, to, clients);
+            run(&theirs);
         });
         Self { shared, threads: vec![thread] }
     }
