@@ -24,8 +24,8 @@ impl<A: Actor<Context = Context<A>>> Timers<A> {
 
     /// Comes back with `timer` after so long.
     pub(super) fn arm(&mut self, timer: Timer, after: Duration, ctx: &mut Context<A>) {
-        let now = Instant::now();
-        let at = now.checked_add(after).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 60 * 60));
+        // Bounded, so that the sum is an instant that every platform can represent.
+        let at = Instant::now() + after.min(Duration::from_secs(u32::MAX.into()));
         self.armed.insert((at, timer));
         self.run(ctx);
     }

@@ -109,18 +109,17 @@ impl Gate {
         }
     }
 
-    /// Rejects requests from now on, and remembers how many are in flight. Returns false if they were rejected already.
-    pub fn reject(&self) -> bool {
+    /// Rejects requests from now on, and remembers how many are in flight. A second call changes nothing.
+    pub fn reject(&self) {
         let mut in_flight = 0;
         for shard in &self.shards {
             let before = shard.state.fetch_or(REJECTING | CLOSING, Ordering::AcqRel);
             if before & REJECTING != 0 {
-                return false;
+                return;
             }
             in_flight += before / ONE;
         }
         self.at_reject.store(in_flight, Ordering::Relaxed);
-        true
     }
 
     /// Requests in flight when rejecting began.
@@ -179,6 +178,8 @@ mod tests {
         gate.leave(1, 1, false);
         assert_eq!((gate.in_flight(), gate.completed(), gate.rejected()), (0, 1, 2));
         assert!(gate.admit(0).is_err() && gate.admit(1).is_err(), "it goes on rejecting");
+        gate.reject();
+        assert_eq!(gate.in_flight_at_reject(), 2, "a second call changes nothing");
     }
 
     #[test]

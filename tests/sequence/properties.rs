@@ -140,6 +140,13 @@ fn an_invalid_plan_is_an_error() {
     assert_eq!(refused(vec![Member::new(Kind::ServerFirst, "a"), Member::new(Kind::Callback, "a")]), None);
     let server = Member::new(Kind::ServerLast, "a").with_timeout(Some(Duration::from_secs(1)));
     assert_eq!(refused(vec![server]), Some(PlanError::ServerTimeout { name: "a".into() }));
+
+    let same = PlanError::SameName { kind: Kind::Callback, name: "flush".into() }.to_string();
+    assert!(same.starts_with("two of the callbacks are called `flush`"), "{same}");
+    let none = PlanError::NoName { kind: Kind::Resource }.to_string();
+    assert!(none.starts_with("a resource has an empty name"), "{none}");
+    let timeout = PlanError::ServerTimeout { name: "public".into() }.to_string();
+    assert!(timeout.starts_with("server `public` has a timeout of its own"), "{timeout}");
 }
 
 /// The next event, in a form that is valid in any state and that proptest can shrink.
