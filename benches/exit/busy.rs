@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::client::Client;
+use crate::common::client::{Answer, Client, Target};
 
 /// Clients, each on a thread of its own.
 pub(crate) struct Crowd {
@@ -32,11 +31,11 @@ const MAX_NEW_CLIENTS: usize = 600;
 impl Crowd {
     /// Keep-alive clients that send the next request as soon as they have an answer, and connect anew when their
     /// connection is closed. Each request arrives `wire` after the decision to send it.
-    pub(crate) fn back_to_back(address: SocketAddr, wire: Duration) -> Self {
+    pub(crate) fn back_to_back(target: &Target, wire: Duration) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let client = || {
-            let over = Arc::clone(&over);
-            thread::spawn(move || send_repeatedly(address, wire, &over))
+            let (over, target) = (Arc::clone(&over), target.clone());
+            thread::spawn(move || send_repeatedly(&target, wire, &over))
         };
         let threads = (0..CLIENTS).map(|_| client()).collect();
         thread::sleep(WARM_UP);
@@ -44,13 +43,14 @@ impl Crowd {
     }
 
     /// A new client every five milliseconds, independent of the earlier ones.
-    pub(crate) fn new_clients(address: SocketAddr) -> Self {
+    pub(crate) fn new_clients(target: &Target) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&over);
+        let (told, target) = (Arc::clone(&over), target.clone());
         let thread = thread::spawn(move || {
             let mut threads = Vec::new();
             while !told.load(Ordering::Acquire) && threads.len() < MAX_NEW_CLIENTS {
-                threads.push(thread::spawn(move || come(address)));
+                let target = target.clone();
+                threads.push(thread::spawn(move || come(&target)));
                 thread::sleep(PACE);
             }
             threads.into_iter().map(joined).fold((0, 0), add)
@@ -65,11 +65,11 @@ impl Crowd {
     }
 }
 
-fn send_repeatedly(address: SocketAddr, wire: Duration, over: &AtomicBool) -> Tally {
+fn send_repeatedly(target: &Target, wire: Duration, over: &AtomicBool) -> Tally {
     let (mut asked, mut lost) = (0, 0);
     while !over.load(Ordering::Acquire) {
         // Refused, or reset while it was opened: no request was sent.
-        let Ok(mut client) = Client::connect(address) else {
+        let Ok(mut client) = Client::connect(target) else {
             thread::sleep(Duration::from_millis(1));
             continue;
         };
@@ -116,20 +116,20 @@ fn ask(client: &mut Client, wire: Duration) -> Asked {
         Ok(()) => {}
     }
     match client.answer() {
-        Ok(answer) if answer.is_good() => Asked::Answered { last: answer.last },
+        Ok(answer) if is_good(&answer) => Asked::Answered { last: answer.last },
         Ok(answer) => Asked::Lost(io::Error::other(format!("status {}", answer.status))),
         Err(error) => Asked::Lost(error),
     }
 }
 
 /// Connects and sends one request, which is answered in full, refused or lost.
-fn come(address: SocketAddr) -> Tally {
-    let answered = Client::connect(address).and_then(|mut client| {
+fn come(target: &Target) -> Tally {
+    let answered = Client::connect(target).and_then(|mut client| {
         client.get("/")?;
         client.answer()
     });
     match answered {
-        Ok(answer) if answer.is_good() => (1, 0),
+        Ok(answer) if is_good(&answer) => (1, 0),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => (1, 0),
         Ok(_) => (1, 1),
         Err(error) => {
@@ -139,6 +139,11 @@ fn come(address: SocketAddr) -> Tally {
             (1, 1)
         }
     }
+}
+
+/// True for a success or a rejection that the client may repeat.
+pub(crate) fn is_good(answer: &Answer) -> bool {
+    matches!(answer.status, 200 | 503)
 }
 
 fn joined(thread: JoinHandle<Tally>) -> Tally {

@@ -2,14 +2,14 @@
 
 use std::{env, path::PathBuf};
 
-use crate::rows::Row;
+use crate::rows::{ROWS, Row};
 
 /// The options of a measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Runs of each row.
     pub(crate) runs: usize,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<&'static Row>,
     /// Measures this crate's application only.
     pub(crate) alone: bool,
     /// The file for the figures as JSON.
@@ -28,7 +28,8 @@ const RUNS: usize = 21;
 
 impl Options {
     pub(crate) fn from_arguments() -> Result<Call, String> {
-        let mut options = Self { runs: RUNS, rows: Row::ALL.to_vec(), alone: false, json: None, plot: None };
+        let mut options =
+            Self { runs: RUNS, rows: ROWS.iter().collect(), alone: false, json: None, plot: None };
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -48,7 +49,7 @@ impl Options {
                 "--json" => options.json = Some(value()?.into()),
                 "--plot" => options.plot = Some(value()?.into()),
                 other => {
-                    let known = Row::ALL.map(Row::name).join(",");
+                    let known = Row::names().join(",");
                     return Err(format!(
                         "unknown argument `{other}`; there are --runs N, --only ROW,…, --alone, --json FILE, \
                          --plot FILE, and the rows {known}"

@@ -5,8 +5,11 @@ use std::{error::Error, io, path::Path};
 use plotters::prelude::*;
 
 use crate::{
-    process::{Kind, Process, Programs},
+    common::servers::Transport,
+    programs::{Kind, Programs},
+    rows::Row,
     scene::{AGE, Scene},
+    situation::{Age, Situation},
     table::Cell,
 };
 
@@ -14,15 +17,23 @@ const CONNECTIONS: [usize; 9] = [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000];
 
 /// Measures the exit times and draws the plot.
 pub(crate) fn measure(path: &Path, programs: &Programs, runs: usize) -> io::Result<()> {
-    let mut curves = Kind::SERVERS.map(|kind| (kind, Vec::new()));
+    let row = |connections| Row {
+        name: "plot",
+        title: "",
+        goal: "",
+        situation: Situation::Idle { connections, age: Age::Old },
+        transport: Transport::Plain,
+    };
+    let mut curves = row(0).columns().map(|kind| (kind, Vec::new()));
     for connections in CONNECTIONS {
         eprintln!("plot: {connections} connections, {runs} runs");
-        let mut cells = Kind::SERVERS.map(|kind| Cell { kind, samples: Vec::new() });
+        let row = row(connections);
+        let mut cells = row.columns().map(|kind| Cell { kind, samples: Vec::new() });
         for _ in 0..runs {
             for cell in &mut cells {
-                let scene = Scene::idle(connections, Process::start(programs, cell.kind, None)?)?;
+                let scene = Scene::set(&row, cell.kind, programs)?;
                 std::thread::sleep(AGE);
-                cell.samples.push(scene.exit_idle()?);
+                cell.samples.push(scene.exit()?);
             }
         }
         for ((_, curve), cell) in curves.iter_mut().zip(&cells) {

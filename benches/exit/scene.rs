@@ -1,20 +1,33 @@
 //! A server with its clients at the moment of the signal, and the measurement of one exit.
 
 use std::{
-    io,
-    net::SocketAddr,
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
-use crate::{busy, client::Client, process::Process, rows::Row};
+use crate::{
+    busy::{Crowd, is_good},
+    common::{
+        client::{Client, Target},
+        crowd::connect_and_use,
+        process::Process,
+    },
+    programs::{Kind, Programs},
+    rows::Row,
+    situation::{Age, Situation},
+    streams::Streams,
+};
 
 /// A running server with its clients in place.
 pub(crate) struct Scene {
+    situation: Situation,
     process: Process,
+    target: Target,
+    /// Connections whose requests are answered after the signal.
     clients: Vec<Client>,
     idle: Vec<Client>,
-    crowd: Option<busy::Crowd>,
+    crowd: Option<Crowd>,
+    streams: Option<Streams>,
     memory_per_connection: Option<u64>,
 }
 
@@ -23,10 +36,14 @@ pub(crate) struct Scene {
 pub(crate) struct Sample {
     /// From the row's first instant to the process's end; `None` if it was killed.
     pub(crate) took: Option<Duration>,
-    /// The number of requests that were written.
+    /// The number of requests that were written, or of connections.
     pub(crate) asked: usize,
-    /// The number of those that were not answered in full.
+    /// The number of requests that were not answered in full, or of connections that were not closed in order.
     pub(crate) lost: usize,
+    /// Streams that the client knows were not processed.
+    pub(crate) repeatable: usize,
+    /// Streams that were answered with 503.
+    pub(crate) rejected: usize,
     /// In bytes.
     pub(crate) memory_per_connection: Option<u64>,
 }
@@ -35,105 +52,127 @@ pub(crate) struct Sample {
 pub(crate) const AGE: Duration = Duration::from_millis(1100);
 /// The timeout of an exit from the last signal on: a server that takes longer counts as never ending.
 const STUCK_AFTER: Duration = Duration::from_secs(3);
+/// The same of one that has to send what a thousand streams are waiting for.
+const STREAMS_STUCK_AFTER: Duration = Duration::from_secs(15);
 /// The time until a written request is in its handler.
 const UNDER_WAY: Duration = Duration::from_millis(100);
-/// The duration of a slow request.
+/// A request that is answered after the signal.
 const SLOW: &str = "/slow?ms=600";
 const HALF_A_HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: local";
+/// The time that bytes of a stream are on their way.
+const WIRE: Duration = Duration::from_millis(5);
 
 impl Scene {
-    /// Connects the row's clients.
-    pub(crate) fn set(row: Row, process: Process) -> io::Result<Self> {
-        let address = process.address;
-        let connect = |count| connect(address, count);
-        let (mut clients, mut idle, mut crowd, mut memory_per_connection) =
-            (Vec::new(), Vec::new(), None, None);
-        match row {
-            Row::Idle | Row::Slow | Row::InFlight | Row::NewClients | Row::Callbacks => {}
-            Row::Unused | Row::Used => idle = connect_and_use(address, 100)?,
-            Row::Pooled => close_in_return(connect_and_use(address, 100)?)?,
-            Row::HalfHead => {
-                idle = connect(1)?;
-                idle[0].write(HALF_A_HEAD)?;
+    /// Starts the server and connects the row's clients.
+    pub(crate) fn set(row: &Row, kind: Kind, programs: &Programs) -> io::Result<Self> {
+        let situation = row.situation;
+        let process = programs.start(kind, row.transport, situation.workers())?;
+        let target = programs.target(process.address, row.transport);
+        let streams = |path: &str, wire| {
+            Streams::start(&programs.http2_target(target.address, row.transport), path, wire)
+        };
+        let connect = |count| (0..count).map(|_| Client::connect(&target)).collect::<io::Result<Vec<_>>>();
+        let mut scene = Self {
+            situation,
+            target: target.clone(),
+            clients: Vec::new(),
+            idle: Vec::new(),
+            crowd: None,
+            streams: None,
+            memory_per_connection: None,
+            process,
+        };
+        match situation {
+            Situation::NewClients | Situation::Callbacks => {}
+            Situation::Idle { connections, .. } => scene.idle = connect_and_use(&target, connections)?,
+            Situation::Pooled { connections } => close_in_return(connect_and_use(&target, connections)?)?,
+            Situation::HalfHead => {
+                scene.idle = connect(1)?;
+                scene.idle[0].write(HALF_A_HEAD)?;
             }
-            Row::Mute => idle = connect(1)?,
-            Row::Crowd => {
-                let before = process.memory_kib();
-                idle = connect_and_use(address, 10_000)?;
-                let grown =
-                    before.zip(process.memory_kib()).map(|(before, after)| after.saturating_sub(before));
-                memory_per_connection = grown.map(|kib| kib * 1024 / 10_000);
+            Situation::Mute => scene.idle = connect(1)?,
+            Situation::InFlight { idle, .. } => scene.set_crowd(idle)?,
+            Situation::Second => {
+                scene.clients = connect(1)?;
+                scene.clients[0].get("/slow?ms=60000")?;
             }
-            Row::Second => {
-                clients = connect(1)?;
-                clients[0].get("/slow?ms=60000")?;
-            }
-            Row::Blocked => {
+            Situation::Blocked => {
                 for _ in 0..64 {
-                    let mut client = Client::connect(address)?;
+                    let mut client = Client::connect(&target)?;
                     client.get("/chaos/block?ms=60000")?;
-                    clients.push(client);
+                    scene.clients.push(client);
                     // One after another, so that each gets a worker that is not blocked.
                     thread::sleep(Duration::from_millis(2));
                 }
             }
-            Row::Busy | Row::Held => crowd = Some(busy::Crowd::back_to_back(address, Duration::ZERO)),
-            Row::Wire => crowd = Some(busy::Crowd::back_to_back(address, Duration::from_millis(1))),
+            Situation::Busy { wire, .. } => scene.crowd = Some(Crowd::back_to_back(&target, wire)),
+            Situation::SecondStreams => {
+                scene.streams = Some(streams("/slow?ms=60000", Duration::ZERO)?);
+            }
+            Situation::Streams { bytes } => scene.streams = Some(streams(&format!("/bytes/{bytes}"), WIRE)?),
         }
-        Ok(Self { process, clients, idle, crowd, memory_per_connection })
-    }
-
-    /// `connections` connections that have been used once: the plot's scene.
-    pub(crate) fn idle(connections: usize, process: Process) -> io::Result<Self> {
-        let mut scene = Self::set(Row::Idle, process)?;
-        scene.idle = connect_and_use(scene.process.address, connections)?;
         Ok(scene)
     }
 
-    pub(crate) fn exit_idle(self) -> io::Result<Sample> {
-        self.exit(Row::Idle)
+    fn set_crowd(&mut self, idle: usize) -> io::Result<()> {
+        let before = self.process.memory_kib();
+        self.idle = connect_and_use(&self.target, idle)?;
+        let grown = before.zip(self.process.memory_kib()).map(|(before, after)| after.saturating_sub(before));
+        let per_connection = |kib: u64| (kib * 1024).checked_div(idle as u64);
+        self.memory_per_connection = grown.and_then(per_connection);
+        Ok(())
     }
 
     /// Sends the signal, and measures the exit.
-    pub(crate) fn exit(mut self, row: Row) -> io::Result<Sample> {
-        let address = self.process.address;
-        let slow = match row {
-            Row::Slow => Some((1, SLOW)),
-            Row::InFlight | Row::Crowd => Some((1000, SLOW)),
-            Row::Held => Some((1, "/slow?ms=1100")),
-            Row::NewClients => Some((1, "/slow?ms=400")),
+    pub(crate) fn exit(mut self) -> io::Result<Sample> {
+        let slow = match self.situation {
+            Situation::InFlight { requests, .. } => Some((requests, SLOW)),
+            Situation::Busy { held: true, .. } => Some((1, "/slow?ms=1100")),
+            Situation::NewClients => Some((1, "/slow?ms=400")),
             _ => None,
         };
         if let Some((count, path)) = slow {
-            self.clients = connect_and_use(address, count)?;
+            self.clients = connect_and_use(&self.target, count)?;
             for client in &mut self.clients {
                 client.get(path)?;
             }
         }
-        if row == Row::Used {
-            use_once(&mut self.idle)?;
-        } else {
-            thread::sleep(UNDER_WAY);
+        match self.situation {
+            Situation::Idle { age: Age::Recent, .. } => use_once(&mut self.idle)?,
+            _ => thread::sleep(UNDER_WAY),
         }
         let mut from = self.process.terminate()?;
         let mut sample = Sample { memory_per_connection: self.memory_per_connection, ..Sample::default() };
-        match row {
-            Row::Slow | Row::InFlight | Row::Crowd => {
+        match self.situation {
+            Situation::InFlight { .. } => {
                 let good = self.clients.iter_mut().filter_map(|client| client.answer().ok());
-                let answered = good.filter(|answer| answer.is_good()).count();
+                let answered = good.filter(is_good).count();
                 from = Instant::now();
                 (sample.asked, sample.lost) = (self.clients.len(), self.clients.len() - answered);
             }
-            Row::Second | Row::Blocked => {
+            Situation::Second | Situation::SecondStreams | Situation::Blocked => {
                 thread::sleep(UNDER_WAY);
                 from = self.process.terminate()?;
             }
-            Row::NewClients => self.crowd = Some(busy::Crowd::new_clients(address)),
+            Situation::NewClients => self.crowd = Some(Crowd::new_clients(&self.target)),
             _ => {}
         }
-        let gone = self.process.gone(STUCK_AFTER)?;
+        let is_long = matches!(self.situation, Situation::Streams { .. });
+        let gone = self.process.gone(if is_long { STREAMS_STUCK_AFTER } else { STUCK_AFTER })?;
         if let Some(crowd) = self.crowd {
             (sample.asked, sample.lost) = crowd.dismiss();
+        }
+        if let Some(tally) = self.streams.map(Streams::finish) {
+            (sample.asked, sample.lost) = (tally.asked(), tally.lost);
+            (sample.repeatable, sample.rejected) = (tally.repeatable, tally.rejected);
+            if self.situation != Situation::SecondStreams {
+                from = tally.last_byte.unwrap_or(from);
+            }
+        }
+        if self.situation.counts() && !self.idle.is_empty() && self.clients.is_empty() {
+            sample.asked = self.idle.len();
+            sample.lost =
+                self.idle.iter_mut().filter_map(|client| (!client.is_closed_cleanly()).then_some(())).count();
         }
         // The last answers may be read after the process's end.
         sample.took = gone.map(|gone| gone.saturating_duration_since(from));
@@ -141,55 +180,39 @@ impl Scene {
     }
 }
 
-fn connect(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
-    (0..count).map(|_| Client::connect(address)).collect()
-}
-
-/// Opens `count` connections on several threads, each with one answered request. The answer shows that the server has
-/// accepted the connection: the accept queue is short on many machines, and a client that finds it full retries only
-/// after a second.
-fn connect_and_use(address: SocketAddr, count: usize) -> io::Result<Vec<Client>> {
-    const THREADS: usize = 16;
-    let share = move |thread: usize| count / THREADS + usize::from(thread < count % THREADS);
-    let open = move || {
-        let mut client = Client::connect(address)?;
-        client.get("/")?;
-        client.answer().map(|_| client)
-    };
-    let open = move |count| (0..count).map(|_| open()).collect::<io::Result<Vec<_>>>();
-    let threads: Vec<_> = (0..THREADS).map(|thread| thread::spawn(move || open(share(thread)))).collect();
-    let mut clients = Vec::new();
-    for thread in threads {
-        clients.extend(thread.join().unwrap_or_else(|_| Err(io::Error::other("a client panicked")))?);
-    }
-    Ok(clients)
-}
-
-/// Sends one request on each connection.
+/// Sends one request on each connection, from several threads.
 fn use_once(clients: &mut [Client]) -> io::Result<()> {
-    for client in &mut *clients {
-        client.get("/")?;
-    }
-    for client in clients {
-        client.answer()?;
-    }
-    Ok(())
+    let share = clients.len().div_ceil(16).max(1);
+    thread::scope(|scope| {
+        let use_share = |clients: &mut [Client]| {
+            for client in &mut *clients {
+                client.get("/")?;
+            }
+            clients.iter_mut().try_for_each(|client| client.answer().map(drop))
+        };
+        let threads: Vec<_> =
+            clients.chunks_mut(share).map(|clients| scope.spawn(move || use_share(clients))).collect();
+        threads.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("a client panicked")))
+        })
+    })
 }
 
 /// Closes each connection as soon as the server has closed it, as a connection pool does.
 fn close_in_return(clients: Vec<Client>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let streams: Vec<_> = clients.into_iter().map(Client::into_stream).collect();
     thread::spawn(move || {
         runtime.block_on(async {
             let mut waiting = tokio::task::JoinSet::new();
-            for stream in streams {
-                let stream =
-                    stream.set_nonblocking(true).and_then(|()| tokio::net::TcpStream::from_std(stream));
+            for client in clients {
+                let socket = client.socket().try_clone().and_then(|socket| {
+                    socket.set_nonblocking(true)?;
+                    tokio::net::TcpStream::from_std(socket)
+                });
                 waiting.spawn(async move {
                     // An idle connection becomes readable when it ends.
-                    match stream {
-                        Ok(stream) => drop(stream.readable().await),
+                    match socket {
+                        Ok(socket) => drop((socket.readable().await, socket, client)),
                         Err(error) => eprintln!("a connection is not watched: {error}"),
                     }
                 });

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::{process::Kind, rows::Row, scene::Sample};
+use crate::{programs::Kind, rows::Row, scene::Sample, situation::Situation};
 
 /// The measurements of one server in one row.
 pub(crate) struct Cell {
@@ -43,12 +43,24 @@ impl Cell {
         times.last().copied().filter(|_| times.len() == self.samples.len())
     }
 
+    fn sum(&self, count: impl Fn(&Sample) -> usize) -> usize {
+        self.samples.iter().map(count).sum()
+    }
+
     fn lost(&self) -> usize {
-        self.samples.iter().map(|sample| sample.lost).sum()
+        self.sum(|sample| sample.lost)
     }
 
     fn asked(&self) -> usize {
-        self.samples.iter().map(|sample| sample.asked).sum()
+        self.sum(|sample| sample.asked)
+    }
+
+    fn repeatable(&self) -> usize {
+        self.sum(|sample| sample.repeatable)
+    }
+
+    fn rejected(&self) -> usize {
+        self.sum(|sample| sample.rejected)
     }
 
     fn memory(&self) -> Option<u64> {
@@ -58,21 +70,24 @@ impl Cell {
         memory.get(memory.len() / 2).copied()
     }
 
-    fn text(&self, row: Row) -> String {
+    fn text(&self, row: &Row) -> String {
         if self.samples.is_empty() {
             return "–".to_owned();
         }
         let ms = |time: Option<f64>| time.map_or_else(|| "never".to_owned(), |ms| format!("{ms:.1}"));
         let mut text = format!("{} ({})", ms(self.median()), ms(self.maximum()));
-        if row.counts() {
+        if row.situation.counts() {
             let _ = write!(text, "; {} of {}", self.lost(), self.asked());
+        }
+        if matches!(row.situation, Situation::Streams { .. }) {
+            let _ = write!(text, ", {} repeatable, {} rejected", self.repeatable(), self.rejected());
         }
         text
     }
 }
 
 /// The table in Markdown.
-pub(crate) fn text(measured: &[(Row, [Cell; 3])]) -> String {
+pub(crate) fn text(measured: &[(&Row, [Cell; 3])]) -> String {
     let mut lines = vec![[
         "median (maximum) in ms; lost of asked".to_owned(),
         "graceful-exit".to_owned(),
@@ -85,23 +100,16 @@ pub(crate) fn text(measured: &[(Row, [Cell; 3])]) -> String {
     for (row, cells) in measured {
         let [ours, actix, axum] = cells;
         let text = |cell: &Cell| match cell.kind {
-            Kind::Callbacks(count) if count < 10_000 => format!("({count}: {})", cell.text(*row)),
-            _ => cell.text(*row),
+            Kind::Callbacks(count) if count < 10_000 => format!("({count}: {})", cell.text(row)),
+            _ => cell.text(row),
         };
         let ratio = match (ours.median(), axum.median()) {
-            (Some(ours), Some(axum)) if axum > 0.0 && ours > 0.0 && *row != Row::Callbacks => {
+            (Some(ours), Some(axum)) if axum > 0.0 && ours > 0.0 && row.situation != Situation::Callbacks => {
                 format!("{:.2}", ours / axum)
             }
             _ => "–".to_owned(),
         };
-        lines.push([
-            row.title().to_owned(),
-            text(ours),
-            text(actix),
-            text(axum),
-            ratio,
-            row.goal().to_owned(),
-        ]);
+        lines.push([row.title.to_owned(), text(ours), text(actix), text(axum), ratio, row.goal.to_owned()]);
         for cell in cells {
             if let Some(bytes) = cell.memory() {
                 let _ = writeln!(notes, "memory per idle connection, {}: {bytes} bytes", cell.kind);
@@ -130,7 +138,7 @@ pub(crate) fn text(measured: &[(Row, [Cell; 3])]) -> String {
     text
 }
 
-pub(crate) fn json(runs: usize, measured: &[(Row, [Cell; 3])]) -> Value {
+pub(crate) fn json(runs: usize, measured: &[(&Row, [Cell; 3])]) -> Value {
     let rows = measured.iter().map(|(row, cells)| {
         let cells = cells.each_ref().map(|cell| {
             json!({
@@ -140,10 +148,12 @@ pub(crate) fn json(runs: usize, measured: &[(Row, [Cell; 3])]) -> Value {
                 "runs_ms": cell.samples.iter().map(|sample| sample.took.map(|took| took.as_secs_f64() * 1e3)).collect::<Vec<_>>(),
                 "asked": cell.asked(),
                 "lost": cell.lost(),
+                "repeatable": cell.repeatable(),
+                "rejected": cell.rejected(),
                 "memory_per_connection_bytes": cell.memory(),
             })
         });
-        json!({ "row": row.name(), "title": row.title(), "goal": row.goal(), "cells": cells })
+        json!({ "row": row.name, "title": row.title, "goal": row.goal, "cells": cells })
     });
     json!({ "runs": runs, "rows": rows.collect::<Vec<_>>() })
 }

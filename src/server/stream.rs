@@ -45,7 +45,7 @@ impl Stream {
 
     /// The same of one that speaks HTTP/2. Closing takes at most `disconnect_timeout`.
     #[cfg(feature = "http2")]
-    pub(super) fn http2(io: Io, connection: Arc<Connection>, disconnect_timeout: Duration) -> Self {
+    pub fn http2(io: Io, connection: Arc<Connection>, disconnect_timeout: Duration) -> Self {
         connection.speaks_http2();
         Self { wire: Wire::Http2 { io, wire: Box::new(http2::Wire::new(disconnect_timeout)) }, connection }
     }

@@ -21,6 +21,9 @@ pub(super) struct File {
     pub(super) code: String,
 }
 
+/// A module of every benchmark.
+const SHARED: &str = "benches/common";
+
 impl Source {
     pub(super) fn library() -> Self {
         Self::new("src", |name| !name.starts_with("src/bin/"))
@@ -32,12 +35,26 @@ impl Source {
         all.push(Self::new("tests", |_| true));
         for folder in ["benches", "examples"] {
             for entry in fs::read_dir(root().join(folder)).into_iter().flatten().flatten() {
-                if entry.path().is_dir() {
-                    all.push(Self::new(&format!("{folder}/{}", entry.file_name().display()), |_| true));
+                if entry.path().is_dir() && entry.path() != root().join(SHARED) {
+                    let mut source =
+                        Self::new(&format!("{folder}/{}", entry.file_name().display()), |_| true);
+                    if folder == "benches" {
+                        source.files.extend(Self::shared());
+                    }
+                    all.push(source);
                 }
             }
         }
         all
+    }
+
+    /// What the benchmarks have in common, as the module of each.
+    fn shared() -> Vec<File> {
+        let mut files = Self::new(SHARED, |_| true).files;
+        for file in &mut files {
+            file.module.insert(0, "common".to_owned());
+        }
+        files
     }
 
     fn new(folder: &str, is_part: impl Fn(&str) -> bool) -> Self {

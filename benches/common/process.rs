@@ -1,7 +1,6 @@
-//! The measured servers, each as a process.
+//! A measured server as a process.
 
 use std::{
-    env, fmt,
     fs::{self, File},
     io,
     net::SocketAddr,
@@ -14,76 +13,12 @@ use std::{
 
 use tempfile::TempDir;
 
-/// The measured servers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    /// This crate's binary: both of its servers, its cache and its store.
-    Ours,
-    Actix,
-    Axum,
-    /// This crate's library with this many empty callbacks.
-    Callbacks(usize),
-}
-
-impl Kind {
-    pub(crate) const SERVERS: [Self; 3] = [Self::Ours, Self::Actix, Self::Axum];
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ours => f.write_str("graceful-exit"),
-            Self::Actix => f.write_str("actix-web"),
-            Self::Axum => f.write_str("axum"),
-            Self::Callbacks(count) => write!(f, "{count} callbacks"),
-        }
-    }
-}
-
-/// The programs to run: copies, as after an installation. A linker's output lies in the page cache in smaller pieces,
-/// which take longer to unmap at the process's end.
-#[derive(Debug)]
-pub(crate) struct Programs {
-    ours: PathBuf,
-    peers: PathBuf,
-    _folder: TempDir,
-}
-
-impl Programs {
-    pub(crate) fn install() -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let copy = |from: &Path, name| {
-            let to = folder.path().join(name);
-            fs::copy(from, &to).map(|_| to)
-        };
-        let ours = copy(Path::new(env!("CARGO_BIN_EXE_graceful-exit")), "graceful-exit")?;
-        let peers = copy(&env::current_exe()?, "peers")?;
-        Ok(Self { ours, peers, _folder: folder })
-    }
-
-    fn command(&self, kind: Kind, workers: Option<usize>) -> Command {
-        if kind == Kind::Ours {
-            let mut command = Command::new(&self.ours);
-            let fixed =
-                ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "demo.chaos=true"];
-            let workers = workers.map(|workers| format!("servers.business.workers={workers}"));
-            for setting in fixed.into_iter().map(str::to_owned).chain(workers) {
-                command.args(["--set", &setting]);
-            }
-            return command;
-        }
-        let mut command = Command::new(&self.peers);
-        command.arg("--serve");
-        match kind {
-            Kind::Callbacks(count) => command.args(["callbacks", &count.to_string()]),
-            Kind::Axum => command.arg("axum"),
-            Kind::Ours | Kind::Actix => command.arg("actix"),
-        };
-        if let Some(workers) = workers {
-            command.env("WORKERS", workers.to_string());
-        }
-        command
-    }
+/// Copies a program as an installation does. A linker's output lies in the page cache in smaller pieces, which take longer
+/// to unmap at the process's end.
+pub(crate) fn install(program: &Path, directory: &Path) -> io::Result<PathBuf> {
+    let name = program.file_name().ok_or_else(|| io::Error::other("a program without a name"))?;
+    let to = directory.join(name);
+    fs::copy(program, &to).map(|_| to)
 }
 
 /// A running server, killed on drop if it has not ended.
@@ -103,9 +38,8 @@ const LOOK: Duration = Duration::from_millis(2);
 
 impl Process {
     /// Starts a server, and waits until it listens.
-    pub(crate) fn start(programs: &Programs, kind: Kind, workers: Option<usize>) -> io::Result<Self> {
+    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut command = programs.command(kind, workers);
         command.current_dir(folder.path()).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
         // Into a file: reading a pipe at each line of the exit would compete with the exit for the processors.
         let log = folder.path().join("log");
@@ -114,7 +48,7 @@ impl Process {
             // A process that does not start is killed.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(io::Error::other(format!("{kind} does not start")));
+            return Err(io::Error::other(format!("{command:?} does not start")));
         };
         let gone = gone(child.id());
         Ok(Self { address, child, gone, _folder: folder })
@@ -139,9 +73,14 @@ impl Process {
         Ok(gone)
     }
 
+    /// What the system tells of the process; on Linux only.
+    pub(crate) fn proc(&self) -> PathBuf {
+        format!("/proc/{}", self.child.id()).into()
+    }
+
     /// The resident memory in KiB; on Linux only.
     pub(crate) fn memory_kib(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let status = fs::read_to_string(self.proc().join("status")).ok()?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         resident.trim().strip_suffix(" kB")?.trim().parse().ok()
     }

@@ -7,20 +7,26 @@
 //! The crate gungraun needs a separately installed runner of exactly its own version, and counts whole functions;
 //! counting the polls of one task needs a single option of callgrind.
 //!
+//! HTTP/2 runs each handler as a task of its own. Of streams, all instructions of the server's thread are counted: the
+//! connection, the handlers and tokio.
+//!
 //! Under Valgrind reading the clock is a system call, whose instructions are not counted: without Valgrind it is
 //! some fifty instructions more.
 #![expect(clippy::expect_used, reason = "a failed measurement ends the benchmark")]
 
+mod client;
+mod nothing;
+
 use std::{
     env,
     future::Future,
-    io::{self, Read, Write},
-    net::SocketAddr,
+    io,
     pin::Pin,
     process::{Command, ExitCode, Stdio},
     sync::Arc,
     task::{Context, Poll},
     thread,
+    time::Duration,
 };
 
 use actix_http::{HttpService, Protocol, Request, Response};
@@ -30,13 +36,18 @@ use graceful_exit::drain::{Connection, Drain, GuardedFactory, Policy};
 use graceful_exit::server::{Io, Stream};
 use tokio::net::TcpListener;
 
+use client::{BODY, ask, ask_streams};
+use nothing::nothing;
+
 /// The layers that are compared.
 const LAYERS: [&str; 4] = ["none", "nothing", "wrap_fn", "gate"];
-const KINDS: [&str; 3] = ["trivial", "body", "rejected"];
+const KINDS: [&str; 4] = ["trivial", "body", "rejected", STREAM];
+/// A trivial request as a stream of HTTP/2.
+const STREAM: &str = "stream";
 /// Requests of the short and of the long run: their difference leaves out the one-time costs.
 const SHORT: u32 = 50;
 const LONG: u32 = 250;
-const BODY: usize = 1 << 20;
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -107,31 +118,34 @@ fn instructions(layer: &str, kind: &str, requests: u32) -> io::Result<f64> {
 
 /// Serves `requests` requests behind a layer.
 fn child(layer: &str, kind: &str, requests: u32) {
-    actix_web::rt::System::new().block_on(async {
-        let app = || {
-            App::new()
-                .route("/", web::get().to(|| async { HttpResponse::Ok().body("hello\n") }))
-                .route("/body", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; BODY]) }))
-        };
-        let (kind, once) = (kind.to_owned(), kind == "rejected");
-        match layer {
-            "none" => serve(app(), Drain::new(1), kind, requests).await,
-            "nothing" => serve(nothing(app()), Drain::new(1), kind, requests).await,
-            "wrap_fn" => {
-                let app = app().wrap_fn(|request, app| actix_web::dev::Service::call(app, request));
-                serve(app, Drain::new(1), kind, requests).await;
-            }
-            _ => {
-                let drain = Drain::new(1);
-                let policy = Policy::default();
-                let app = GuardedFactory::new(app(), Arc::clone(&drain.gate), 0, policy);
-                if once {
-                    drain.gate.reject();
-                }
-                serve(app, drain, kind, requests).await;
-            }
+    let mut serve = || actix_web::rt::System::new().block_on(serve_behind(layer, kind, requests));
+    if kind == STREAM { all_counted_from_here(&mut serve) } else { serve() }
+}
+
+async fn serve_behind(layer: &str, kind: &str, requests: u32) {
+    let app = || {
+        App::new()
+            .route("/", web::get().to(|| async { HttpResponse::Ok().body("hello\n") }))
+            .route("/body", web::get().to(|| async { HttpResponse::Ok().body(vec![b'x'; BODY]) }))
+    };
+    let (kind, once) = (kind.to_owned(), kind == "rejected");
+    match layer {
+        "none" => serve(app(), Drain::new(1), kind, requests).await,
+        "nothing" => serve(nothing(app()), Drain::new(1), kind, requests).await,
+        "wrap_fn" => {
+            let app = app().wrap_fn(|request, app| actix_web::dev::Service::call(app, request));
+            serve(app, Drain::new(1), kind, requests).await;
         }
-    });
+        _ => {
+            let drain = Drain::new(1);
+            let policy = Policy::default();
+            let app = GuardedFactory::new(app(), Arc::clone(&drain.gate), 0, policy);
+            if once {
+                drain.gate.reject();
+            }
+            serve(app, drain, kind, requests).await;
+        }
+    }
 }
 
 async fn serve<S, B>(app: impl IntoServiceFactory<S, Request>, drain: Drain, kind: String, requests: u32)
@@ -153,17 +167,33 @@ where
         })
         .finish(map_config(app.into_factory(), config));
     let service = service.new_service(()).await.map_err(drop).expect("the application starts");
-    let client = thread::spawn(move || ask(address, &kind, requests));
+    let is_stream = kind == STREAM;
+    let client =
+        thread::spawn(
+            move || {
+                if is_stream { ask_streams(address, requests) } else { ask(address, &kind, requests) }
+            },
+        );
     while !client.is_finished() {
-        let accepted = tokio::time::timeout(std::time::Duration::from_millis(100), listener.accept()).await;
+        let accepted = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
         let Ok(Ok((socket, peer))) = accepted else { continue };
         let guard = drain.connections.register(0);
-        let stream = Stream::new(Io::Tcp(socket), Arc::clone(guard.connection()));
-        let served = service.call((stream, Protocol::Http1, Some(peer)));
-        actix_web::rt::spawn(Counted(Box::pin(async move {
+        let (io, connection) = (Io::Tcp(socket), Arc::clone(guard.connection()));
+        let (stream, protocol) = if is_stream {
+            (Stream::http2(io, connection, DISCONNECT_TIMEOUT), Protocol::Http2)
+        } else {
+            (Stream::new(io, connection), Protocol::Http1)
+        };
+        let served = service.call((stream, protocol, Some(peer)));
+        let task = async move {
             drop(served.await);
             drop(guard);
-        })));
+        };
+        if is_stream {
+            actix_web::rt::spawn(task);
+        } else {
+            actix_web::rt::spawn(Counted(Box::pin(task)));
+        }
     }
     client.join().expect("every request is answered");
 }
@@ -184,89 +214,8 @@ fn counted_from_here(task: Pin<&mut dyn Future<Output = ()>>, cx: &mut Context<'
     std::hint::black_box(task.poll(cx))
 }
 
-/// Sends one request after another, on one connection or on one each.
-fn ask(address: SocketAddr, kind: &str, requests: u32) {
-    let connect = || std::net::TcpStream::connect(address).expect("it listens");
-    let mut stream = connect();
-    let mut buffer = vec![0; 2 * BODY];
-    for _ in 0..requests {
-        if kind == "rejected" {
-            stream = connect();
-            stream
-                .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                .expect("written");
-            while stream.read(&mut buffer).expect("answered") != 0 {}
-            continue;
-        }
-        let (path, body) = if kind == "body" { ("/body", BODY) } else { ("/", 6) };
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
-            .expect("written");
-        let mut read = 0;
-        loop {
-            read += stream.read(&mut buffer[read..]).expect("answered");
-            let end = buffer[..read].windows(4).position(|window| window == b"\r\n\r\n");
-            if end.is_some_and(|end| read >= end + 4 + body) {
-                break;
-            }
-        }
-    }
-}
-
-/// A layer that passes everything through without touching the body, in place of the gate.
-fn nothing<S>(app: impl IntoServiceFactory<S, Request>) -> NothingFactory<S>
-where
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-{
-    NothingFactory(app.into_factory())
-}
-
-struct NothingFactory<S>(S);
-
-impl<S> ServiceFactory<Request> for NothingFactory<S>
-where
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Future: 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Config = AppConfig;
-    type Service = Nothing<S::Service>;
-    type InitError = S::InitError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Service, Self::InitError>>>>;
-
-    fn new_service(&self, config: AppConfig) -> Self::Future {
-        let app = self.0.new_service(config);
-        Box::pin(async move { Ok(Nothing(app.await?)) })
-    }
-}
-
-struct Nothing<S>(S);
-
-impl<S: Service<Request>> Service<Request> for Nothing<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = NothingFuture<S::Future>;
-
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&self, request: Request) -> Self::Future {
-        NothingFuture { app: self.0.call(request) }
-    }
-}
-
-pin_project_lite::pin_project! {
-    struct NothingFuture<F> {
-        #[pin]
-        app: F,
-    }
-}
-
-impl<F: Future> Future for NothingFuture<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().app.poll(cx)
-    }
+#[inline(never)]
+fn all_counted_from_here(serve: &mut dyn FnMut()) {
+    serve();
+    std::hint::black_box(());
 }

@@ -1,0 +1,54 @@
+//! The command line.
+
+use std::{env, path::PathBuf};
+
+use crate::rows::{ROWS, Row};
+
+/// The options of a measurement.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Runs of each row; slow rows have fewer.
+    pub(crate) runs: usize,
+    pub(crate) rows: Vec<&'static Row>,
+    /// The file for the figures as JSON.
+    pub(crate) json: Option<PathBuf>,
+}
+
+pub(crate) enum Call {
+    Measure(Options),
+    /// Run as a server to be measured; the benchmark starts itself this way.
+    Serve(Vec<String>),
+}
+
+const RUNS: usize = 7;
+
+impl Options {
+    pub(crate) fn from_arguments() -> Result<Call, String> {
+        let mut options = Self { runs: RUNS, rows: ROWS.iter().collect(), json: None };
+        let mut arguments = env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                // Added by cargo bench.
+                "--bench" => {}
+                "--serve" => return Ok(Call::Serve(arguments.collect())),
+                "--runs" => {
+                    let value = value()?;
+                    let runs = value.parse().ok().filter(|runs| (1..=1000).contains(runs));
+                    options.runs = runs.ok_or_else(|| format!("--runs is 1 to 1000, not `{value}`"))?;
+                }
+                "--rows" => {
+                    options.rows = value()?.split(',').map(Row::named).collect::<Result<_, _>>()?;
+                }
+                "--json" => options.json = Some(value()?.into()),
+                other => {
+                    let known = Row::names().join(",");
+                    return Err(format!(
+                        "unknown argument `{other}`; there are --runs N, --rows NAME,…, --json FILE, and the rows {known}"
+                    ));
+                }
+            }
+        }
+        Ok(Call::Measure(options))
+    }
+}
