@@ -97,6 +97,23 @@ fn the_deployment_matches_kubernetes_schema() {
     assert!(!refused.expect("it runs").status.success());
 }
 
+/// What the package is built from reaches the image's build stage, and `target` does not.
+#[test]
+fn the_images_build_context_has_the_sources_alone() {
+    let ignored = include_str!("../config/deploy/Dockerfile.dockerignore");
+    let taken: Vec<_> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    assert!(ignored.lines().any(|line| line == "*") && !taken.contains(&"target"), "{ignored}");
+    let manifest = include_str!("../Cargo.toml");
+    let package = manifest.lines().find_map(|line| line.strip_prefix("include = ")).expect("a list");
+    let package: Vec<_> = package.split('"').filter_map(|path| path.strip_prefix('/')).collect();
+    let built: Vec<_> =
+        package.into_iter().filter(|path| !path.ends_with(".md") && !path.starts_with("LICENSE")).collect();
+    assert!(built.contains(&"src"), "{built:?}");
+    for path in built.iter().chain(&["Cargo.toml", "Cargo.lock"]) {
+        assert!(taken.contains(path) && project_file(path).exists(), "{path} is not in {taken:?}");
+    }
+}
+
 #[test]
 fn every_variable_of_a_deployment_file_is_a_setting() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -236,11 +236,16 @@ impl Drop for Proxy {
 
 /// The status of a server in `HAProxy`: `UP`, `DOWN`, or `UP 1/2` after one failed check.
 fn haproxy_says(socket: &Path, server: &str) -> String {
+    haproxy_column(socket, server, 17)
+}
+
+/// A column of the row of a server in `HAProxy`'s statistics.
+fn haproxy_column(socket: &Path, server: &str, column: usize) -> String {
     // It takes its place only after the port has.
     let Ok(mut stream) = UnixStream::connect(socket) else { return "not started".to_owned() };
     stream.write_all(b"show stat\n").expect("sent");
     let mut table = String::new();
     stream.read_to_string(&mut table).expect("an answer");
     let row = table.lines().find(|line| line.starts_with(&format!("business,{server},")));
-    row.and_then(|row| row.split(',').nth(17)).expect("a status").to_owned()
+    row.and_then(|row| row.split(',').nth(column)).expect("a column").to_owned()
 }

@@ -192,6 +192,9 @@ impl Cluster<'_> {
             "30s",
             "--health-interval",
             "300ms",
+            // A machine that is busy with other tests answers late, and is not unhealthy.
+            "--health-timeout",
+            "30s",
             "--health-start-period",
             "5s",
             "--mount",
