@@ -53,7 +53,7 @@ impl GracefulExit {
     /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
     pub(super) fn on_signal(&self, hard_stop: Option<HardStop>) -> impl FnMut(ReceivedSignal) + Send + use<> {
         let (timeouts, codes, shared) = (self.timeouts, self.codes, Arc::clone(&self.shared));
-        let ends_by_itself = self.on_finish == OnFinish::Exit;
+        let on_finish = self.on_finish;
         let mut rule = SignalRule::new(timeouts.coalesce);
         let epoch = Instant::now();
         move |caught| {
@@ -72,18 +72,23 @@ impl GracefulExit {
                     arm(hard_stop.as_ref(), Cause::Forced, Duration::ZERO, codes.forced);
                 }
                 Meaning::Second => {
-                    // Once the outcome is settled, and may have been told, a signal can only hasten the end; but not of
-                    // what the program does after it.
-                    let (cause, code) = match shared.settled.get() {
-                        Some(&code) if ends_by_itself => (Cause::Finished, code),
-                        _ => (Cause::Forced, codes.forced),
-                    };
+                    let settled = shared.settled.get().copied();
+                    let (cause, code) = forced_end(settled, on_finish, codes.forced);
                     arm(hard_stop.as_ref(), cause, HARD_STOP_AFTER_SECOND_SIGNAL, code);
                 }
             }
             // Only now: it allocates, and reads a file.
             shared.request(&caught.describe());
         }
+    }
+}
+
+/// What a second signal ends the process with. Once the outcome is settled, and may have been told, a signal can only
+/// hasten the end; but not of what the program does after it.
+fn forced_end(settled: Option<u8>, on_finish: OnFinish, forced: u8) -> (Cause, u8) {
+    match (settled, on_finish) {
+        (Some(code), OnFinish::Exit) => (Cause::Finished, code),
+        _ => (Cause::Forced, forced),
     }
 }
 
@@ -111,7 +116,8 @@ pub(super) fn system_stopped(
         // The event loop of a `System` that was stopped takes no work.
         let is_stopped = !system.arbiter().spawn_fn(|| ());
         is_stopped.then(|| {
-            arm(hard_stop.as_ref(), Cause::Deadline, SYSTEM_STOP_TIMEOUT + HARD_STOP_AFTER_DEADLINE, code);
+            let after = SYSTEM_STOP_TIMEOUT.saturating_add(HARD_STOP_AFTER_DEADLINE);
+            arm(hard_stop.as_ref(), Cause::Deadline, after, code);
             SYSTEM_STOP_TIMEOUT
         })
     }
@@ -234,6 +240,19 @@ mod tests {
         sequence::{Plan, Timeouts},
         server::Handle,
     };
+
+    #[test]
+    fn a_second_signal_keeps_the_code_of_an_outcome_that_is_settled_and_forces_what_is_not() {
+        assert_eq!(forced_end(None, OnFinish::Exit, 1), (Cause::Forced, 1));
+        assert_eq!(forced_end(Some(3), OnFinish::Exit, 1), (Cause::Finished, 3));
+        for runs_on in [OnFinish::Continue, OnFinish::Return] {
+            assert_eq!(
+                forced_end(Some(3), runs_on, 1),
+                (Cause::Forced, 1),
+                "the program's own work may hang"
+            );
+        }
+    }
 
     #[test]
     fn a_connection_of_the_last_moment_is_waited_for_unless_the_end_is_sudden() {

@@ -296,3 +296,27 @@ impl Warnings {
         self.last = Some(Instant::now());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_one_connection_is_told_from_one_of_the_machine() {
+        let failed = |code| is_the_clients(&io::Error::from(code));
+        assert!(failed(io::ErrorKind::ConnectionAborted) && failed(io::ErrorKind::Interrupted));
+        assert!(!failed(io::ErrorKind::OutOfMemory) && !failed(io::ErrorKind::InvalidInput));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warning_is_written_once_in_its_interval_and_those_between_are_counted() {
+        let mut warnings = Warnings::default();
+        let mut warn = || {
+            warnings.warn("web", &io::ErrorKind::OutOfMemory.into());
+            warnings.left_out
+        };
+        assert_eq!([warn(), warn(), warn()], [0, 1, 2]);
+        tokio::time::advance(WARNING_INTERVAL).await;
+        assert_eq!([warn(), warn()], [0, 1]);
+    }
+}

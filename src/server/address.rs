@@ -69,3 +69,17 @@ impl Error for BindError {
         Some(&self.source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_of_one_kind_and_is_printed_as_it_is_written() {
+        let tcp = Address::Tcp(([127, 0, 0, 1], 80).into());
+        assert_eq!((tcp.tcp(), tcp.path()), (Some(([127, 0, 0, 1], 80).into()), None));
+        let unix = Address::Unix("/run/app.sock".into());
+        assert_eq!((unix.tcp(), unix.path()), (None, Some(Path::new("/run/app.sock"))));
+        assert_eq!([tcp.to_string(), unix.to_string()], ["127.0.0.1:80", "unix:/run/app.sock"]);
+    }
+}

@@ -190,3 +190,35 @@ pub(super) fn bind_tcp(
         _ => Ok(bound),
     }
 }
+
+#[cfg(all(test, unix, feature = "http2"))]
+mod tests {
+    use socket2::{Domain, Type};
+
+    use super::*;
+
+    #[test]
+    fn a_transport_is_set_on_plain_tcp_sockets_and_on_no_others() {
+        let socket = |domain| Socket::new(domain, Type::STREAM, None).expect("a socket");
+        let tcp = listener::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
+        let failed = ListenerSpec::Failed {
+            address: "nowhere:80".into(),
+            error: io::ErrorKind::NotFound.into(),
+            transport: Transport::Plain,
+        };
+        let specs = [
+            (ListenerSpec::given(tcp, Transport::Plain), true),
+            (ListenerSpec::given(socket(Domain::UNIX), Transport::Plain), false),
+            (ListenerSpec::Uds("app.sock".into()), false),
+            (failed, true),
+        ];
+        for (mut spec, is_set) in specs {
+            spec.set_transport(&Transport::AutoH2c);
+            let (ListenerSpec::Socket { transport, .. } | ListenerSpec::Failed { transport, .. }) = spec
+            else {
+                continue;
+            };
+            assert_eq!(matches!(transport, Transport::AutoH2c), is_set);
+        }
+    }
+}

@@ -401,3 +401,23 @@ async fn a_connection_that_is_closed_is_read_on_until_the_client_closes_or_the_t
     assert_eq!(begun.elapsed().as_secs(), 5);
     Ok(())
 }
+
+#[tokio::test]
+async fn the_dispatcher_is_handed_the_goaway_as_soon_as_there_is_room_for_a_whole_one() -> TestResult {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let (mut near, far) = duplex(4096);
+    let (mut wired, shared) = Wired::new(far);
+    let sent = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &SETTINGS].concat();
+    near.write_all(&sent).await?;
+    wired.read_exact(&mut vec![0; sent.len()]).await?;
+    wired.write_all(&SETTINGS).await?;
+    shared.end(Ending::Finish);
+    let mut cx = Context::from_waker(Waker::noop());
+    for (room, expected) in [(16, 0), (17, 17)] {
+        let mut bytes = [0; 17];
+        let mut buf = ReadBuf::new(&mut bytes[..room]);
+        assert_eq!(Pin::new(&mut wired).poll_read(&mut cx, &mut buf)?.is_ready(), expected > 0);
+        assert_eq!(buf.filled().len(), expected);
+    }
+    Ok(())
+}

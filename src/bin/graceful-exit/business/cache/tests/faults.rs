@@ -1,5 +1,7 @@
 //! The spool or the store fails.
 
+use std::error::Error;
+
 use super::*;
 
 #[tokio::test]
@@ -12,6 +14,8 @@ async fn what_a_locked_store_refuses_is_spooled_and_brought_in_by_the_next_start
     let error = cache.flush_for_exit(never()).await.unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, FlushError::NotStored { writes: 2, .. }), "{text}");
+    assert!(text.ends_with(&error.source().unwrap().to_string()), "{text}");
+    assert!(text.contains("brings them in"), "{text}");
     assert!(text.starts_with("2 writes are safe in ") && text.ends_with("database is locked"), "{text}");
     assert!(text.contains(place.path("cache.spool").to_str().unwrap()), "{text}");
     let told = graceful_exit::JobError::from(error).to_string();
@@ -36,8 +40,10 @@ async fn a_start_that_cannot_bring_the_spool_in_fails_and_keeps_it() {
     Spool::open(&path).unwrap().0.append(&writes([("a", "1")])).unwrap();
     let lock = place.lock_store().await;
     let options = Options { store: &url, spool: &path, limits: NO_LIMITS, flush_delay: Duration::ZERO };
-    let error = Cache::open(options).await.unwrap_err().to_string();
-    assert!(error.starts_with("1 write that an earlier run left in ") && error.contains("locked"), "{error}");
+    let error = Cache::open(options).await.unwrap_err();
+    assert!(error.source().unwrap().to_string().contains("locked"), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("1 write that an earlier run left in ") && text.contains("locked"), "{text}");
     drop(lock);
     assert_eq!(place.open().await.1, 1);
     assert_eq!(place.stored().await, pairs([("a", "1")]));
@@ -76,6 +82,7 @@ async fn a_store_whose_file_is_gone_leaves_the_writes_in_the_spool() {
     let error = cache.flush_for_exit(never()).await.unwrap_err();
     assert!(matches!(error, FlushError::NotStored { writes: 1, .. }), "{error}");
     assert!(error.to_string().ends_with("moved or deleted while in use"), "{error}");
+    assert!(error.to_string().contains("brings it in"), "{error}");
     drop(cache);
     assert_eq!(place.open().await.1, 1);
     assert_eq!(place.stored().await, pairs([("a", "1")]));
@@ -112,6 +119,7 @@ async fn without_a_spool_the_store_is_the_place_that_is_left() {
     let error = cache.flush().await.unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, FlushError::NotSpooled { writes: 2, .. }), "{text}");
+    assert!(error.source().and_then(Error::source).is_some(), "the spool's error, and the system's");
     assert!(text.contains("only in memory") && text.ends_with("database is locked"), "{text}");
     assert_eq!(cache.unsaved(), 2);
     drop(lock);
