@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::{
     settings::run,
-    support::{App, bare, folder, output, stop},
+    support::{App, Certificate, bare, folder, output, stop},
 };
 
 /// A command against the application.
@@ -187,6 +187,43 @@ fn the_address_and_the_token_are_those_of_the_settings() {
     let foreign = run(&[], &[], &["status", "--url", &app.business.to_string()]);
     assert_eq!(foreign.status.code(), Some(4));
     assert_eq!(stop(app).code(), Some(0));
+}
+
+/// Neither its name nor who has signed it matters: it is the certificate that the settings name.
+#[test]
+fn an_admin_server_with_tls_is_known_by_the_certificate_of_the_settings() {
+    let certificate = Certificate::new(&["admin.example"]);
+    let [tls, key] = certificate.settings("admin");
+    let app = App::start(&[&tls, &key]);
+    let with = |settings: &[String], arguments: &[&str]| {
+        let settings = settings.iter().flat_map(|setting| ["-s", setting]);
+        run(&[], &[], &arguments.iter().copied().chain(settings).collect::<Vec<_>>())
+    };
+    let ours = [format!("servers.admin.bind={}", app.admin), tls, key];
+    let serving = with(&ours, &["status"]);
+    assert_eq!(serving.status.code(), Some(0), "{}", text(&serving.stderr));
+    let url = format!("https://{}", app.admin);
+    assert_eq!(with(&ours, &["status", "--url", &url]).status.code(), Some(0));
+
+    let other = Certificate::new(&["admin.example"]).settings("admin");
+    for (name, settings, code, said) in [
+        ("none", &[][..], 2, "servers.admin.tls.certificate is not set"),
+        ("a certificate that is gone", &other, 4, "No such file"),
+    ] {
+        let got = with(settings, &["status", "--url", &url]);
+        assert_eq!(got.status.code(), Some(code), "{name}: {}", text(&got.stderr));
+        assert!(text(&got.stderr).contains(said), "{name}: {}", text(&got.stderr));
+    }
+    let other = Certificate::new(&["admin.example"]);
+    let got = with(&other.settings("admin"), &["status", "--url", &url]);
+    assert_eq!(got.status.code(), Some(4));
+    assert!(text(&got.stderr).contains("the server has another certificate"), "{}", text(&got.stderr));
+    // Over plain HTTP, a server with TLS does not answer.
+    assert_eq!(run(&[], &[], &["status", "--url", &app.admin.to_string()]).status.code(), Some(4));
+
+    let stopped = with(&ours, &["stop", "--wait"]);
+    assert_eq!(stopped.status.code(), Some(0), "{}", text(&stopped.stderr));
+    assert_eq!(app.wait().code(), Some(0));
 }
 
 #[test]

@@ -2,33 +2,18 @@
 
 use std::{path::Path, process::Command, thread};
 
-use tempfile::TempDir;
-
-use crate::support::{App, stop, tools, wait_until};
-
-/// A certificate of `localhost` in files.
-fn certificate() -> TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
-    for (name, text) in [("tls.crt", made.cert.pem()), ("tls.key", made.signing_key.serialize_pem())] {
-        std::fs::write(directory.path().join(name), text).expect("it is written");
-    }
-    directory
-}
+use crate::support::{App, Certificate, stop, tools, wait_until};
 
 /// Starts the application with it, and asks it to stop once all requests of a client are in flight. Returns what the
 /// client printed.
 fn stopped_meanwhile(
-    directory: &TempDir,
+    certificate: &Certificate,
     client: &Path,
     requests: u64,
     arguments: impl Fn(u16) -> Vec<String>,
 ) -> String {
-    let path = |name| directory.path().join(name).display().to_string();
-    let app = App::start(&[
-        &format!("servers.business.tls.certificate={}", path("tls.crt")),
-        &format!("servers.business.tls.key={}", path("tls.key")),
-    ]);
+    let [certificate, key] = certificate.settings("business");
+    let app = App::start(&[&certificate, &key]);
     let mut command = Command::new(client);
     command.args(arguments(app.business.port()));
     let client = thread::spawn(move || command.output().expect("it runs"));
@@ -42,10 +27,10 @@ fn stopped_meanwhile(
 #[test]
 fn curl_gets_its_answer_by_either_protocol() {
     let Some(curl) = tools::tool("curl", "curl_gets_its_answer_by_either_protocol") else { return };
-    let directory = certificate();
+    let certificate = Certificate::new(&["localhost"]);
     for (flag, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
-        let trusted = directory.path().join("tls.crt").display().to_string();
-        let printed = stopped_meanwhile(&directory, &curl, 1, |port| {
+        let trusted = certificate.certificate().display().to_string();
+        let printed = stopped_meanwhile(&certificate, &curl, 1, |port| {
             let url = format!("https://localhost:{port}/slow?ms=1500");
             ["-s", flag, "--cacert", &trusted, "-w", " %{http_code} %{http_version}", &url]
                 .map(str::to_owned)
@@ -60,7 +45,7 @@ fn nghttp_is_told_by_goaway_and_ping_and_gets_its_answer() {
     let Some(nghttp) = tools::tool("nghttp", "nghttp_is_told_by_goaway_and_ping_and_gets_its_answer") else {
         return;
     };
-    let printed = stopped_meanwhile(&certificate(), &nghttp, 1, |port| {
+    let printed = stopped_meanwhile(&Certificate::new(&["localhost"]), &nghttp, 1, |port| {
         vec!["-nv".to_owned(), format!("https://localhost:{port}/slow?ms=1500")]
     });
     let at = |what: &str| printed.find(what).unwrap_or_else(|| panic!("no {what} in {printed}"));
@@ -71,7 +56,7 @@ fn nghttp_is_told_by_goaway_and_ping_and_gets_its_answer() {
 #[test]
 fn h2load_loses_no_stream() {
     let Some(h2load) = tools::tool("h2load", "h2load_loses_no_stream") else { return };
-    let printed = stopped_meanwhile(&certificate(), &h2load, 200, |port| {
+    let printed = stopped_meanwhile(&Certificate::new(&["localhost"]), &h2load, 200, |port| {
         let url = format!("https://localhost:{port}/slow?ms=4000");
         ["-n", "200", "-c", "4", "-m", "50", &url].map(str::to_owned).into()
     });

@@ -14,6 +14,8 @@ mod business;
 #[cfg(feature = "app")]
 mod cache;
 #[cfg(feature = "app")]
+mod certificates;
+#[cfg(feature = "app")]
 mod cli;
 #[cfg(feature = "app")]
 mod config;

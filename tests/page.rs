@@ -8,7 +8,7 @@ use graceful_exit::{Outcome, admin::Admin};
 use serde_json::Value;
 
 use self::browser::Browser;
-use crate::support::{App, Client, PAST_COALESCE, Service, wait_until};
+use crate::support::{App, Certificate, Client, PAST_COALESCE, Service, wait_until};
 
 const SLOW_FLUSH: &str = "demo.flush_delay=700ms";
 
@@ -60,6 +60,39 @@ fn the_page_shows_a_request_and_the_whole_exit_and_how_it_ended() {
     let over = browser
         .run("return [...document.querySelectorAll('.phase')].every((it) => it.dataset.state === 'over')");
     assert_eq!(over, true, "{}", browser.text("#phases"));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_page_over_tls_and_http_2_shows_the_whole_exit_and_how_it_ended() {
+    let Some(browser) = Browser::start("the page over TLS", "en-US") else { return };
+    let certificate = Certificate::new(&["localhost"]);
+    let [tls, key] = certificate.settings("admin");
+    let app = App::start(&[SLOW_FLUSH, &tls, &key]);
+    browser.open_url(&format!("https://localhost:{}/", app.admin.port()));
+    browser.wait_for("#headline", "Serving");
+    let protocols = browser
+        .run("return performance.getEntries().map((it) => it.nextHopProtocol).filter(Boolean).join(' ')");
+    assert!(protocols.as_str().is_some_and(|it| it.contains("h2") && !it.contains("http/1")), "{protocols}");
+    let mut first = Client::connect(app.business);
+    first.send("GET", "/stream?n=1&ms=900", &[]).expect("sent");
+    browser.wait_for(".server:last-child .oldest", "GET /stream");
+    first.read().expect("an answer");
+    browser.wait_for(".server:last-child .oldest", "No request in flight");
+
+    let mut last = Client::connect(app.business);
+    last.send("GET", "/slow?ms=1500", &[]).expect("sent");
+    browser.wait_for(".server:last-child .oldest", "GET /slow");
+    browser.click("#stop");
+    browser.wait_until("document.getElementById('ask').open");
+    browser.click("#ask-yes");
+    browser.wait_for("#headline", "Draining");
+    browser.wait_for("#detail", "Waiting for 1 request: GET /slow");
+    last.read().expect("an answer");
+    browser.wait_for("#headline", "Running callbacks");
+    wait_for_the_end(&browser, "clean");
+    assert_eq!(app.wait().code(), Some(0));
+    browser.wait_for("#link-text", "the process has ended");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

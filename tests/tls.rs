@@ -1,10 +1,9 @@
 //! TLS: handshakes, protocols, certificates, and what the exit does to them.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use graceful_exit::{CertificateFiles, GracefulExit, Outcome, Report, Server, Timeouts};
-use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -13,39 +12,35 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        self, ClientConfig, RootCertStore, ServerConfig,
+        self, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         crypto::{CryptoProvider, ring},
-        pki_types::{CertificateDer, ServerName},
+        pki_types::{CertificateDer, ServerName, UnixTime},
     },
 };
 
-use crate::support::{InProcess, STUCK_AFTER};
+use crate::support::{Certificate, InProcess, STUCK_AFTER};
 
-/// A certificate of `localhost` in files.
-struct Certificate {
-    directory: TempDir,
-    der: CertificateDer<'static>,
-}
+/// A certificate of `localhost`, with what either side makes of it.
+struct Tls(Certificate);
 
-impl Certificate {
+impl Tls {
     fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let der = write_certificate(&directory);
-        Self { directory, der }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Puts another certificate in place of this one.
-    fn renew(&mut self) {
-        self.der = write_certificate(&self.directory);
+        Self(Certificate::new(&["localhost"]))
     }
 
     fn server_config(&self) -> ServerConfig {
-        let files = CertificateFiles::new(self.path("tls.crt"), self.path("tls.key"));
+        let files = CertificateFiles::new(self.0.certificate(), self.0.key());
         files.server_config(provider()).expect("it can be used")
+    }
+
+    #[cfg(feature = "openssl")]
+    fn acceptor(&self) -> openssl::ssl::SslAcceptorBuilder {
+        use openssl::ssl::{SslAcceptor, SslFiletype, SslMethod};
+        let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).expect("OpenSSL");
+        builder.set_private_key_file(self.0.key(), SslFiletype::PEM).expect("a key");
+        builder.set_certificate_chain_file(self.0.certificate()).expect("a certificate");
+        builder
     }
 
     /// A client that trusts this certificate alone.
@@ -55,7 +50,7 @@ impl Certificate {
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> TlsConnector {
         let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).expect("a certificate");
+        roots.add(self.0.der.clone()).expect("a certificate");
         let config = ClientConfig::builder_with_provider(provider()).with_protocol_versions(versions);
         let config = config.expect("both versions").with_root_certificates(roots);
         let mut config = config.with_no_client_auth();
@@ -69,22 +64,61 @@ impl Certificate {
     }
 }
 
-fn write_certificate(directory: &TempDir) -> CertificateDer<'static> {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
-    for (name, text) in [("tls.crt", made.cert.pem()), ("tls.key", made.signing_key.serialize_pem())] {
-        std::fs::write(directory.path().join("new"), text).expect("it is written");
-        std::fs::rename(directory.path().join("new"), directory.path().join(name))
-            .expect("it is put in place");
-    }
-    made.cert.der().clone()
-}
-
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
 fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("a name")
+}
+
+/// The certificate that a server shows to a client that trusts any.
+pub(crate) async fn shown_certificate(address: SocketAddr) -> io::Result<CertificateDer<'static>> {
+    #[derive(Debug)]
+    struct Any;
+
+    impl ServerCertVerifier for Any {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, rustls::Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            provider().signature_verification_algorithms.supported_schemes()
+        }
+    }
+
+    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = config.expect("both versions").dangerous();
+    let config = config.with_custom_certificate_verifier(Arc::new(Any)).with_no_client_auth();
+    let socket = TcpStream::connect(address).await?;
+    let client = TlsConnector::from(Arc::new(config)).connect(localhost(), socket).await?;
+    let shown = client.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    Ok(shown.ok_or_else(|| io::Error::other("no certificate"))?.clone().into_owned())
 }
 
 fn application(config: &mut web::ServiceConfig) {
@@ -107,10 +141,52 @@ fn application(config: &mut web::ServiceConfig) {
         );
 }
 
-fn service(config: ServerConfig, server: impl FnOnce(Server) -> Server) -> InProcess {
-    let web = Server::new("web", || App::new().configure(application)).workers(2);
-    let web = server(web).bind_rustls_0_23("127.0.0.1:0", config);
-    InProcess::start(GracefulExit::for_tests().server(web))
+/// What makes the server's side of TLS.
+#[derive(Clone, Copy, Debug)]
+enum Library {
+    Rustls,
+    #[cfg(feature = "openssl")]
+    OpenSsl,
+}
+
+/// `cargo test --features openssl --test main tls::` runs each row with both.
+const LIBRARIES: &[Library] = &[
+    Library::Rustls,
+    #[cfg(feature = "openssl")]
+    Library::OpenSsl,
+];
+
+impl Library {
+    fn bind(self, server: Server, certificate: &Tls) -> Server {
+        match self {
+            Self::Rustls => server.bind_rustls_0_23("127.0.0.1:0", certificate.server_config()),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl => server.bind_openssl("127.0.0.1:0", certificate.acceptor()),
+        }
+    }
+
+    fn listen(self, server: Server, socket: std::net::TcpListener, certificate: &Tls) -> Server {
+        match self {
+            Self::Rustls => server.listen_rustls_0_23(socket, certificate.server_config()),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl => server.listen_openssl(socket, certificate.acceptor()),
+        }
+    }
+
+    fn service(self, certificate: &Tls, server: impl FnOnce(Server) -> Server) -> InProcess {
+        self.service_with(certificate, |exit| exit, server)
+    }
+
+    fn service_with(
+        self,
+        certificate: &Tls,
+        exit: impl FnOnce(GracefulExit) -> GracefulExit,
+        server: impl FnOnce(Server) -> Server,
+    ) -> InProcess {
+        let web = Server::new("web", || App::new().configure(application)).workers(2);
+        let web = self.bind(server(web), certificate);
+        InProcess::start(exit(GracefulExit::for_tests()).server(web))
+    }
 }
 
 async fn ended(service: InProcess) -> Report {
@@ -146,110 +222,119 @@ async fn read_until(client: &mut TlsStream<TcpStream>, end: &str) -> io::Result<
 
 #[tokio::test]
 async fn both_versions_and_both_protocols_are_served_by_what_the_client_asks_for() -> io::Result<()> {
-    let certificate = Certificate::new();
-    let service = service(certificate.server_config(), |server| server);
-    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        for (asked, agreed) in
-            [(&["h2", "http/1.1"][..], Some(&b"h2"[..])), (&["http/1.1"], Some(b"http/1.1")), (&[], None)]
-        {
-            let socket = TcpStream::connect(service.address).await?;
-            let mut client = certificate.client(asked, &[version]).connect(localhost(), socket).await?;
-            assert_eq!(client.get_ref().1.alpn_protocol(), agreed);
-            if agreed == Some(b"h2") {
-                let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-                client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
-                client.write_all(&settings).await?;
-                assert_eq!(client.read_u32().await? & 0xff, 4, "SETTINGS");
-            } else {
-                send(&mut client, "/urls").await?;
-                let answer = read_until(&mut client, "/named").await?;
-                assert!(answer.ends_with("https true https://localhost:8443/named"), "{answer}");
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        let service = library.service(&certificate, |server| server);
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            for (asked, agreed) in
+                [(&["h2", "http/1.1"][..], Some(&b"h2"[..])), (&["http/1.1"], Some(b"http/1.1")), (&[], None)]
+            {
+                let socket = TcpStream::connect(service.address).await?;
+                let mut client = certificate.client(asked, &[version]).connect(localhost(), socket).await?;
+                assert_eq!(client.get_ref().1.alpn_protocol(), agreed);
+                if agreed == Some(b"h2") {
+                    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+                    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
+                    client.write_all(&settings).await?;
+                    assert_eq!(client.read_u32().await? & 0xff, 4, "SETTINGS");
+                } else {
+                    send(&mut client, "/urls").await?;
+                    let answer = read_until(&mut client, "/named").await?;
+                    assert!(answer.ends_with("https true https://localhost:8443/named"), "{answer}");
+                }
             }
         }
+        service.ask_to_stop();
+        assert_eq!(ended(service).await.outcome, Outcome::Clean);
     }
-    service.ask_to_stop();
-    assert_eq!(ended(service).await.outcome, Outcome::Clean);
     Ok(())
 }
 
 #[tokio::test]
 async fn an_idle_connection_and_one_with_a_request_end_with_close_notify() -> io::Result<()> {
-    let certificate = Certificate::new();
-    let service = service(certificate.server_config(), |server| server);
-    let mut idle = certificate.connect(service.address, &[]).await?;
-    send(&mut idle, "/urls").await?;
-    read_until(&mut idle, "/named").await?;
-    let mut busy = certificate.connect(service.address, &[]).await?;
-    send(&mut busy, "/slow/200").await?;
-    in_flight(&service).await;
-    service.ask_to_stop();
-    let answer = read_until(&mut busy, "done").await?;
-    assert!(answer.contains("connection: close"), "{answer}");
-    // Without close_notify this is an error of kind UnexpectedEof.
-    for (name, client) in [("busy", &mut busy), ("idle", &mut idle)] {
-        let end = client.read(&mut [0; 8]).await;
-        assert!(matches!(end, Ok(0)), "{name}: {end:?}");
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        let service = library.service(&certificate, |server| server);
+        let mut idle = certificate.connect(service.address, &[]).await?;
+        send(&mut idle, "/urls").await?;
+        read_until(&mut idle, "/named").await?;
+        let mut busy = certificate.connect(service.address, &[]).await?;
+        send(&mut busy, "/slow/200").await?;
+        in_flight(&service).await;
+        service.ask_to_stop();
+        let answer = read_until(&mut busy, "done").await?;
+        assert!(answer.contains("connection: close"), "{answer}");
+        // Without close_notify this is an error of kind UnexpectedEof.
+        for (name, client) in [("busy", &mut busy), ("idle", &mut idle)] {
+            let end = client.read(&mut [0; 8]).await;
+            assert!(matches!(end, Ok(0)), "{name}: {end:?}");
+        }
+        assert_eq!(ended(service).await.outcome, Outcome::Clean);
     }
-    assert_eq!(ended(service).await.outcome, Outcome::Clean);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_handshake_in_progress_at_the_exit_is_finished_and_its_request_answered() -> io::Result<()> {
-    let certificate = Certificate::new();
-    let service = service(certificate.server_config(), |server| server);
-    let mut busy = certificate.connect(service.address, &[]).await?;
-    send(&mut busy, "/slow/300").await?;
-    in_flight(&service).await;
-    // Connected, and nothing said yet.
-    let socket = TcpStream::connect(service.address).await?;
-    service.ask_to_stop();
-    while service.handle.is_ready() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        let service = library.service(&certificate, |server| server);
+        let mut busy = certificate.connect(service.address, &[]).await?;
+        send(&mut busy, "/slow/300").await?;
+        in_flight(&service).await;
+        // Connected, and nothing said yet.
+        let socket = TcpStream::connect(service.address).await?;
+        service.ask_to_stop();
+        while service.handle.is_ready() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut client = certificate.client(&[], rustls::ALL_VERSIONS).connect(localhost(), socket).await?;
+        send(&mut client, "/urls").await?;
+        let answer = read_until(&mut client, "\n").await?;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        read_until(&mut busy, "done").await?;
+        assert_eq!(ended(service).await.outcome, Outcome::Clean);
     }
-    let mut client = certificate.client(&[], rustls::ALL_VERSIONS).connect(localhost(), socket).await?;
-    send(&mut client, "/urls").await?;
-    let answer = read_until(&mut client, "\n").await?;
-    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-    read_until(&mut busy, "done").await?;
-    assert_eq!(ended(service).await.outcome, Outcome::Clean);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_client_that_makes_no_handshake_is_closed_after_the_timeout() -> io::Result<()> {
-    let certificate = Certificate::new();
-    let service = service(certificate.server_config(), |server| {
-        server.tls_handshake_timeout(Duration::from_millis(50))
-    });
-    let mut silent = TcpStream::connect(service.address).await?;
-    let mut bytes = [0; 8];
-    let closed = tokio::time::timeout(STUCK_AFTER, silent.read(&mut bytes)).await;
-    assert!(matches!(closed, Ok(Ok(0) | Err(_))), "it is still open");
-    service.ask_to_stop();
-    assert_eq!(ended(service).await.outcome, Outcome::Clean);
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        let service =
+            library.service(&certificate, |server| server.tls_handshake_timeout(Duration::from_millis(50)));
+        let mut silent = TcpStream::connect(service.address).await?;
+        let mut bytes = [0; 8];
+        let closed = tokio::time::timeout(STUCK_AFTER, silent.read(&mut bytes)).await;
+        assert!(matches!(closed, Ok(Ok(0) | Err(_))), "it is still open");
+        service.ask_to_stop();
+        assert_eq!(ended(service).await.outcome, Outcome::Clean);
+    }
     Ok(())
 }
 
 #[tokio::test]
 async fn a_silent_client_in_its_handshake_does_not_hold_the_exit() -> io::Result<()> {
-    let certificate = Certificate::new();
-    let service = service(certificate.server_config(), |server| server.tls_handshake_timeout(Duration::ZERO));
-    let silent = TcpStream::connect(service.address).await?;
-    service.ask_to_stop();
-    let report = ended(service).await;
-    assert_eq!(report.outcome, Outcome::Clean, "{report:?}");
-    drop(silent);
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        let service = library.service(&certificate, |server| server.tls_handshake_timeout(Duration::ZERO));
+        let silent = TcpStream::connect(service.address).await?;
+        service.ask_to_stop();
+        let report = ended(service).await;
+        assert_eq!(report.outcome, Outcome::Clean, "{report:?}");
+        drop(silent);
+    }
     Ok(())
 }
 
 #[tokio::test]
 async fn the_first_handshake_after_a_renewal_gets_the_new_certificate_and_open_connections_stay()
 -> io::Result<()> {
-    let mut certificate = Certificate::new();
-    let service = service(certificate.server_config(), |server| server);
+    let mut certificate = Tls::new();
+    let service = Library::Rustls.service(&certificate, |server| server);
     let mut before = certificate.connect(service.address, &[]).await?;
-    certificate.renew();
+    certificate.0.renew();
     certificate.connect(service.address, &[]).await?;
     send(&mut before, "/urls").await?;
     read_until(&mut before, "/named").await?;
@@ -268,7 +353,7 @@ struct Count {
 
 /// Requests one after another, each on the connection of the one before, or on a new one where that says it closes.
 /// Ends when no connection can be made.
-async fn load(certificate: Arc<Certificate>, address: SocketAddr) -> Count {
+async fn load(certificate: Arc<Tls>, address: SocketAddr) -> Count {
     let mut count = Count::default();
     while let Ok(mut client) = certificate.connect(address, &["http/1.1"]).await {
         loop {
@@ -299,29 +384,116 @@ async fn load(certificate: Arc<Certificate>, address: SocketAddr) -> Count {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exits_in_the_middle_of_busy_clients_lose_no_request() {
-    let certificate = Arc::new(Certificate::new());
-    for _ in 0..3 {
-        // On a busy machine a handshake takes longer than the grace that is common.
-        let timeouts = Timeouts::default()
-            .keep_alive_grace(Duration::from_secs(3))
-            .stop_timeout(Duration::from_secs(10));
-        let web = Server::new("web", || App::new().configure(application)).workers(2);
-        let web = web.bind_rustls_0_23("127.0.0.1:0", certificate.server_config());
-        let service = InProcess::start(GracefulExit::for_tests().timeouts(timeouts).server(web));
-        let loads: Vec<_> =
-            (0..16).map(|_| tokio::spawn(load(Arc::clone(&certificate), service.address))).collect();
-        while service.handle.status().is_none_or(|status| status.servers[0].completed < 50) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+    let certificate = Arc::new(Tls::new());
+    for &library in LIBRARIES {
+        for _ in 0..3 {
+            // On a busy machine a client takes longer for its next request than the grace that is common.
+            let timeouts = Timeouts::default()
+                .keep_alive_grace(Duration::from_secs(3))
+                .stop_timeout(Duration::from_secs(10));
+            let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), |server| server);
+            let loads: Vec<_> =
+                (0..16).map(|_| tokio::spawn(load(Arc::clone(&certificate), service.address))).collect();
+            while service.handle.status().is_none_or(|status| status.servers[0].completed < 50) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            service.ask_to_stop();
+            let mut sum = Count::default();
+            for load in loads {
+                let count = load.await.expect("no panic");
+                sum.answered += count.answered;
+                sum.rejected += count.rejected;
+                sum.lost.extend(count.lost);
+            }
+            assert_eq!(ended(service).await.outcome, Outcome::Clean);
+            assert!(sum.answered >= 50 && sum.lost.is_empty(), "{library:?}: {sum:?}");
         }
-        service.ask_to_stop();
-        let mut sum = Count::default();
-        for load in loads {
-            let count = load.await.expect("no panic");
-            sum.answered += count.answered;
-            sum.rejected += count.rejected;
-            sum.lost.extend(count.lost);
-        }
-        assert_eq!(ended(service).await.outcome, Outcome::Clean);
-        assert!(sum.answered >= 50 && sum.lost.is_empty(), "{sum:?}");
     }
+}
+
+/// The grace is long over when the client ends its handshake: a connection that had nothing but the grace has been closed
+/// by then.
+#[tokio::test]
+async fn a_handshake_that_takes_longer_than_the_grace_is_finished_and_its_request_rejected() -> io::Result<()>
+{
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        let timeouts = Timeouts::default()
+            .keep_alive_grace(Duration::from_millis(100))
+            .stop_timeout(STUCK_AFTER)
+            .timeout(2 * STUCK_AFTER);
+        let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), |server| server);
+        let mut used = certificate.connect(service.address, &[]).await?;
+        send(&mut used, "/urls").await?;
+        read_until(&mut used, "/named").await?;
+        // Has sent its first bytes, and nothing more until it is told to.
+        let socket = TcpStream::connect(service.address).await?;
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let handshake = certificate.client(&[], rustls::ALL_VERSIONS).connect(localhost(), near);
+        let handshake = tokio::spawn(handshake);
+        let mut hello = vec![0; 1 << 14];
+        let length = far.read(&mut hello).await?;
+        let (mut from, mut to) = socket.into_split();
+        to.write_all(&hello[..100]).await?;
+        service.ask_to_stop();
+        assert!(matches!(used.read(&mut [0; 8]).await, Ok(0)), "the grace is over");
+        to.write_all(&hello[100..length]).await?;
+        let moving = tokio::spawn(async move {
+            let (mut near_from, mut near_to) = tokio::io::split(far);
+            let up = tokio::io::copy(&mut near_from, &mut to);
+            let down = async {
+                let copied = tokio::io::copy(&mut from, &mut near_to).await;
+                near_to.shutdown().await.and(copied)
+            };
+            let _ = tokio::join!(up, down);
+        });
+        let mut client = handshake.await.expect("no panic")?;
+        let request = "GET /urls HTTP/1.1\r\nHost: localhost:8443\r\n\r\n";
+        client.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await?;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{library:?}: {answer:?}");
+        drop(client);
+        moving.await.expect("no panic");
+        assert_eq!(ended(service).await.outcome, Outcome::Clean);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_is_abandoned_is_cut_and_named() -> io::Result<()> {
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        let timeouts = Timeouts::default().drain_timeout(Duration::from_millis(100));
+        let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), |server| server);
+        let mut client = certificate.connect(service.address, &[]).await?;
+        send(&mut client, "/slow/600000").await?;
+        in_flight(&service).await;
+        service.ask_to_stop();
+        let report = ended(service).await;
+        assert_eq!(report.outcome, Outcome::Incomplete, "{library:?}: {report:?}");
+        let abandoned: Vec<_> = report.servers[0].abandoned.iter().map(|request| &*request.path).collect();
+        assert_eq!(abandoned, ["/slow/600000"]);
+        // Cut: with or without a word.
+        assert!(!matches!(client.read(&mut [0; 8]).await, Ok(1..)), "{library:?}: no answer");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_socket_that_listens_already_is_served_over_tls() -> io::Result<()> {
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let web = Server::new("web", || App::new().configure(application)).workers(1);
+        let web = library.listen(web, socket, &certificate);
+        let service = InProcess::start(GracefulExit::for_tests().server(web));
+        let mut client = certificate.connect(service.address, &[]).await?;
+        send(&mut client, "/urls").await?;
+        let answer = read_until(&mut client, "/named").await?;
+        assert!(answer.ends_with("https true https://localhost:8443/named"), "{answer}");
+        service.ask_to_stop();
+        assert_eq!(ended(service).await.outcome, Outcome::Clean);
+    }
+    Ok(())
 }

@@ -38,6 +38,8 @@ impl GracefulExit {
         let opened =
             servers.map(BoundServer::bind).collect::<Result<Vec<_>, _>>().map_err(StartError::Bind)?;
         let handles: Vec<_> = opened.iter().map(|server| server.handle.clone()).collect();
+        let urls: Vec<_> =
+            opened.iter().map(|server| (server.handle.name().clone(), server.urls())).collect();
         let _ = self.shared.addresses.set(opened.iter().map(addresses).collect()); // an exit starts once
         let monitor = Arc::new(Monitor::new(Arc::clone(&plan), &handles, previous.clone()));
         let _ = self.shared.monitor.set(Arc::clone(&monitor)); // as above
@@ -93,9 +95,9 @@ impl GracefulExit {
             }),
         };
         let supervisor = supervise(&thread, SupervisorConfig { plan, monitor, members, hooks }).await?;
-        for (name, addresses) in self.shared.addresses.get().into_iter().flatten() {
-            for address in addresses {
-                log::info!("{}", language.listening(name, address));
+        for (name, urls) in &urls {
+            for url in urls {
+                log::info!("{}", language.listening(name, url));
             }
         }
         log::info!("{}", language.started());

@@ -17,6 +17,8 @@ mod sentences;
 #[cfg(feature = "settings")]
 mod settings;
 mod start;
+#[cfg(feature = "rustls-0_23")]
+mod tls;
 mod verdict;
 
 pub use duration::rounded;

@@ -1,6 +1,6 @@
 //! The start: what listens, and what the timeouts will lead to.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
 use super::{
     Language, rounded,
@@ -36,10 +36,10 @@ sentences! {
     }
 
     /// A server listens.
-    pub listening(server: &str, address: &dyn Display) {
-        en: "server {server} listens on http://{address}",
-        zh: "服务器{server}监听 http://{address}",
-        zh_hant: "伺服器{server}監聽 http://{address}",
+    pub listening(server: &str, url: &str) {
+        en: "server {server} listens on {url}",
+        zh: "服务器{server}监听 {url}",
+        zh_hant: "伺服器{server}監聽 {url}",
     }
 
     /// The phases' timeouts add up to more than the deadline.

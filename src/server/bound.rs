@@ -64,6 +64,15 @@ impl BoundServer {
         })
     }
 
+    /// Returns where each of its sockets is reached, with `http` or `https` before the address.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        let url = |listener: &Listener| {
+            let scheme = if listener.transport.is_secure() { "https" } else { "http" };
+            format!("{scheme}://{}", listener.address)
+        };
+        self.listeners.iter().map(url).collect()
+    }
+
     /// Starts its workers, each on an arbiter of its own. Ready when every one of them has made its application.
     pub(crate) async fn start(self, arbiters: &Arbiters, rejection: Rejection) -> io::Result<StartedServer> {
         #[cfg(unix)]

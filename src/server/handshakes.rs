@@ -35,21 +35,16 @@ impl Handshakes {
         }
     }
 
-    /// Makes a connection's handshake; the connection is in use meanwhile. Returns none if the client gives it up, takes
-    /// too long, or none can be made with it.
+    /// Makes a connection's handshake; the connection is in use from its client's first byte on. Returns none if the
+    /// client gives it up, takes too long, or none can be made with it.
     pub(super) async fn make(
         self,
         transport: Transport,
         io: Io,
         connection: Arc<Connection>,
     ) -> Option<(Stream, Protocol)> {
-        connection.forget_socket();
-        connection.begin_handshake();
-        let permit = if transport.is_secure() { self.permits.acquire().await.ok() } else { None };
-        let established = self.establish(transport, io).await;
-        drop(permit);
-        connection.end_handshake();
-        match established {
+        let limit = self.limit(&transport);
+        match within(limit, self.establish(transport, io, &connection)).await {
             #[cfg(feature = "http2")]
             Ok((io, Protocol::Http2)) => {
                 Some((Stream::http2(io, connection, self.disconnect_timeout), Protocol::Http2))
@@ -63,23 +58,55 @@ impl Handshakes {
         }
     }
 
+    /// How long a client may take until its protocol is known; zero is without end.
+    fn limit(&self, transport: &Transport) -> Duration {
+        match transport {
+            Transport::Plain => Duration::ZERO,
+            #[cfg(feature = "http2")]
+            Transport::AutoH2c => self.first_bytes_timeout,
+            #[cfg(feature = "rustls-0_23")]
+            Transport::Rustls(_) => self.tls_timeout,
+            #[cfg(feature = "openssl")]
+            Transport::OpenSsl(_) => self.tls_timeout,
+        }
+    }
+
     /// Finds out which protocol the client speaks, after a handshake if there is one.
     ///
     /// # Errors
-    /// The client has closed, takes too long, or no handshake can be made with it.
-    async fn establish(&self, transport: Transport, io: Io) -> io::Result<(Io, Protocol)> {
+    /// The client has closed, or no handshake can be made with it.
+    async fn establish(
+        &self,
+        transport: Transport,
+        io: Io,
+        connection: &Connection,
+    ) -> io::Result<(Io, Protocol)> {
+        // Until its client speaks, it is like any other connection that has not been used.
+        if let Io::Tcp(socket) = &io {
+            socket.readable().await?;
+        }
+        connection.begin_handshake();
+        connection.forget_socket();
+        let permit = if transport.is_secure() { self.permits.acquire().await.ok() } else { None };
+        let established = self.handshake(transport, io).await;
+        drop(permit);
+        connection.end_handshake();
+        established
+    }
+
+    async fn handshake(&self, transport: Transport, io: Io) -> io::Result<(Io, Protocol)> {
         match (transport, io) {
             (Transport::Plain, io) => Ok((io, Protocol::Http1)),
             #[cfg(feature = "http2")]
             (Transport::AutoH2c, Io::Tcp(socket)) => {
-                let protocol = within(self.first_bytes_timeout, protocol_of(&socket)).await?;
+                let protocol = protocol_of(&socket).await?;
                 Ok((Io::Tcp(socket), protocol))
             }
             #[cfg(all(unix, feature = "http2"))]
             (Transport::AutoH2c, io @ Io::Unix(_)) => Ok((io, Protocol::Http1)),
             #[cfg(feature = "rustls-0_23")]
             (Transport::Rustls(acceptor), Io::Tcp(socket)) => {
-                let stream = within(self.tls_timeout, acceptor.accept(socket)).await?;
+                let stream = acceptor.accept(socket).await?;
                 let protocol = agreed(stream.get_ref().1.alpn_protocol());
                 Ok((Io::Rustls(Box::new(stream.into())), protocol))
             }
@@ -87,9 +114,7 @@ impl Handshakes {
             (Transport::OpenSsl(acceptor), Io::Tcp(socket)) => {
                 let ssl = openssl::ssl::Ssl::new(acceptor.context())?;
                 let mut stream = tokio_openssl::SslStream::new(ssl, socket)?;
-                let accepted =
-                    async { std::pin::Pin::new(&mut stream).accept().await.map_err(io::Error::other) };
-                within(self.tls_timeout, accepted).await?;
+                std::pin::Pin::new(&mut stream).accept().await.map_err(io::Error::other)?;
                 let protocol = agreed(stream.ssl().selected_alpn_protocol());
                 Ok((Io::OpenSsl(Box::new(stream.into())), protocol))
             }

@@ -75,6 +75,20 @@ impl Io {
         }
     }
 
+    /// True if bytes were taken from the socket that have not been read from here: what is left of a TLS record.
+    pub(super) fn has_buffered_input(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            #[cfg(unix)]
+            Self::Unix(_) => false,
+            // It wants no more while it has some, or after the client's close_notify, which is to be read as well.
+            #[cfg(feature = "rustls-0_23")]
+            Self::Rustls(stream) => !stream.get_ref().1.wants_read(),
+            #[cfg(feature = "openssl")]
+            Self::OpenSsl(stream) => stream.ssl().pending() > 0,
+        }
+    }
+
     /// The number of the bare socket below; see [`socket::number`].
     pub(super) fn number(&self) -> Option<socket::Number> {
         match self {

@@ -1,8 +1,8 @@
 //! A server at work: [`RunningServer`] accepts, and closes without losing a request.
 
-use std::{cell::RefCell, fmt, future::poll_fn, io, rc::Rc, time::Duration};
+use std::{cell::RefCell, fmt, future::poll_fn, io, pin::pin, rc::Rc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
     acceptor::Acceptor, bound::StartedServer, handle::Handle, lifecycle::Change, listener::ListenerPolicy,
@@ -120,7 +120,9 @@ impl RunningServer {
     /// 3. Connections whose request was abandoned are cut.
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
     ///    the keep-alive grace has passed since the beginning. Then they are not waited for any more, and a request
-    ///    that was sent up to this instant is still answered, within the keep-alive grace once more.
+    ///    that was sent up to this instant is still answered, within the keep-alive grace once more. A handshake that is
+    ///    in progress may take until two thirds of the timeout have passed, and its client has the keep-alive grace for
+    ///    its first request.
     /// 5. Refused uploads are read on, at most until two thirds of the timeout have passed: a connection that is closed
     ///    with unread data in it is reset, and its client may never see the answer.
     ///
@@ -133,7 +135,7 @@ impl RunningServer {
         self.handle.change(Change::Close);
         let mut in_use = false;
         let idle = |class| {
-            in_use |= matches!(class, ConnectionClass::Active | ConnectionClass::Recent);
+            in_use |= !matches!(class, ConnectionClass::Idle | ConnectionClass::Closing);
             class == ConnectionClass::Idle
         };
         let mut asked_all = connections.detach(RECENT, idle, have_no_pending_input);
@@ -158,12 +160,15 @@ impl RunningServer {
             if !refuses {
                 self.acceptor.borrow_mut().close();
             }
-            connections.detach(RECENT, |_| true, have_no_pending_input);
-            let _ = timeout_at(in_future(keep_alive_grace), connections.none_awaited()).await;
-            connections.abort(RECENT, |class| class != ConnectionClass::Closing);
-            if timeout_at(ends, connections.none_awaited()).await.is_err() {
-                connections.abort(RECENT, |_| true);
-                connections.none_awaited().await;
+            let mut detached = pin!(self.detach_all(keep_alive_grace));
+            if timeout_at(in_future(keep_alive_grace), &mut detached).await.is_err() {
+                connections.abort(RECENT, |class| {
+                    !matches!(class, ConnectionClass::Closing | ConnectionClass::Handshake)
+                });
+                if timeout_at(ends, detached).await.is_err() {
+                    connections.abort(RECENT, |_| true);
+                    connections.none_awaited().await;
+                }
             }
         }
         self.handle.listens_on(self.acceptor.borrow().numbers());
@@ -174,6 +179,26 @@ impl RunningServer {
     /// It is waited out twice at most: the rest of the timeout is left for closing.
     fn keep_alive_grace(&self, timeout: Duration) -> Duration {
         self.timeouts.keep_alive_grace.min(timeout / 3)
+    }
+
+    /// Waits for no connection any more that has no pending input, and resolves when none is waited for. One whose
+    /// handshake is in progress is waited for until its client has had the keep-alive grace for its first request.
+    async fn detach_all(&self, keep_alive_grace: Duration) {
+        let connections = &self.handle.drain().connections;
+        loop {
+            let mut handshakes = false;
+            let is_over = |class| {
+                handshakes |= class == ConnectionClass::Handshake;
+                class != ConnectionClass::Handshake
+            };
+            connections.detach(keep_alive_grace, is_over, have_no_pending_input);
+            if !handshakes {
+                return connections.none_awaited().await;
+            }
+            if timeout(RECHECK_INTERVAL, connections.none_awaited()).await.is_ok() {
+                return;
+            }
+        }
     }
 
     /// Where the kernel cannot turn new connections away: closes the listening sockets at a moment when none comes.

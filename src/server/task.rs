@@ -12,7 +12,7 @@ use std::{
 use futures_core::future::LocalBoxFuture;
 
 use super::stream::SharedWire;
-use crate::drain::ConnectionGuard;
+use crate::{drain::ConnectionGuard, os::socket::have_no_pending_input};
 
 /// Serves a connection. One of HTTP/1 it also closes: when actix-http is done with it, when the last answer has left,
 /// when its server asks for it, or when the client has gone. HTTP/2 ends by itself, by frames.
@@ -39,7 +39,10 @@ impl ConnectionTask {
             let done = served.as_mut().poll(cx).is_ready();
             let connection = self.guard.connection();
             let Some(wire) = self.wire.get().map(|wire| wire.borrow()) else {
-                return if done { Poll::Ready(()) } else { Poll::Pending };
+                // Without a wire it speaks HTTP/2, or its client has said nothing yet and can be left.
+                let is_silent = connection.closes_now()
+                    && connection.socket().is_some_and(|socket| have_no_pending_input(&[socket]) == [true]);
+                return if done || is_silent { Poll::Ready(()) } else { Poll::Pending };
             };
             if wire.client_has_gone() {
                 return Poll::Ready(());

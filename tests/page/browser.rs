@@ -51,6 +51,8 @@ const FLAGS: &[&str] = &[
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    // A test's certificate is signed by no authority.
+    "--ignore-certificate-errors",
     "--window-size=1120,760",
 ];
 
@@ -91,7 +93,11 @@ impl Browser {
     }
 
     pub(crate) fn open_at(&self, server: SocketAddr, path: &str) {
-        self.runtime.block_on(self.session.goto(&format!("http://{server}{path}"))).expect("the page opens");
+        self.open_url(&format!("http://{server}{path}"));
+    }
+
+    pub(crate) fn open_url(&self, url: &str) {
+        self.runtime.block_on(self.session.goto(url)).expect("the page opens");
     }
 
     /// Runs a script, and returns its result.

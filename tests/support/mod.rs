@@ -1,5 +1,7 @@
 //! Shared by the tests: the application as a process with its log, an HTTP client, waiting for conditions.
 
+#[cfg(feature = "app")]
+mod certificate;
 mod client;
 #[cfg(windows)]
 pub(crate) mod control;
@@ -23,6 +25,8 @@ pub(crate) mod tools;
 mod traffic;
 mod wait;
 
+#[cfg(feature = "app")]
+pub(crate) use certificate::Certificate;
 pub(crate) use client::{Client, Response, is_skipped_under_wine, resets_are_told};
 pub(crate) use files::{folder, report, side_by_side};
 #[cfg(feature = "http2")]

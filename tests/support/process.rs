@@ -121,13 +121,13 @@ impl App {
             }
             let log = self.log.lock().expect("no panic");
             let line = log.iter().find(|line| {
-                line.text.contains("http://")
+                line.text.contains("://")
                     && ["server {} ", "服务器{}", "伺服器{}"]
                         .iter()
                         .any(|words| line.text.contains(&words.replace("{}", server)))
             });
-            found = line
-                .and_then(|line| line.text.rsplit("http://").next()?.split('"').next()?.trim().parse().ok());
+            found =
+                line.and_then(|line| line.text.rsplit("://").next()?.split('"').next()?.trim().parse().ok());
             found.is_some()
         });
         found.expect("it was found")

@@ -133,9 +133,10 @@ async fn serve(
     exit: GracefulExit,
 ) -> u8 {
     let handle = exit.handle();
+    let tls = |server| tls(server, language);
     let (admin_tls, business_tls) = match (tls(&settings.servers.admin), tls(&settings.servers.business)) {
         (Ok(admin), Ok(business)) => (admin, business),
-        (Err(error), _) | (_, Err(error)) => return complain(&error),
+        (Err(error), _) | (_, Err(error)) => return complain(&error.message(language)),
     };
     let mut opening = pin!(open(&settings, language));
     let opened = tokio::select! {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use graceful_exit::{
-    CertificateError, CertificateFiles, Server,
+    CertificateError, CertificateFiles, Language, Server,
     settings::{self, BindAddress, Settings},
 };
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
@@ -43,11 +43,14 @@ pub(crate) fn configured(
 ///
 /// # Errors
 /// The certificate or its key cannot be used.
-pub(crate) fn tls(settings: &settings::Server) -> Result<Option<ServerConfig>, CertificateError> {
+pub(crate) fn tls(
+    settings: &settings::Server,
+    language: Language,
+) -> Result<Option<ServerConfig>, CertificateError> {
     let (Some(certificate), Some(key)) = (&settings.tls.certificate, &settings.tls.key) else {
         return Ok(None);
     };
-    let files = CertificateFiles::new(certificate, key);
+    let files = CertificateFiles::new(certificate, key).language(language);
     files.server_config(Arc::new(ring::default_provider())).map(Some)
 }
 

@@ -83,7 +83,8 @@ impl Connection {
         self.socket.store(NO_SOCKET, Ordering::Release);
     }
 
-    pub(super) fn socket(&self) -> Option<u32> {
+    /// The number by which the system knows its socket; none, if it cannot be looked into.
+    pub(crate) fn socket(&self) -> Option<u32> {
         Some(self.socket.load(Ordering::Acquire)).filter(|&socket| socket != NO_SOCKET)
     }
 
@@ -164,6 +165,7 @@ impl Connection {
     #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     pub(crate) fn begin_handshake(&self) {
         self.apply(Event::Begin { counted: false, body: false });
+        self.apply(Event::Handshake);
     }
 
     /// The TLS handshake is over, and a request is expected.

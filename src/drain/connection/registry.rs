@@ -160,7 +160,10 @@ impl Connections {
             let asked = asked.filter(|entry| which(entry.connection.class(now, recent)));
             let (mut connections, mut sockets) = (Vec::new(), Vec::new());
             for entry in asked {
+                let orders = entry.connection.orders();
                 match entry.connection.socket() {
+                    Some(_) if orders.contain(Order::Detach) => {}
+                    None if orders.contain(Order::CloseWhenIdle) => {}
                     Some(socket) => {
                         connections.push(&entry.connection);
                         sockets.push(socket);

@@ -19,12 +19,14 @@ const UNFLUSHED: u64 = 1 << 3;
 const BODY: u64 = 1 << 4;
 /// Something was read since the last request began.
 const INPUT: u64 = 1 << 5;
+/// A handshake has begun on it, and its first request has not.
+const HANDSHAKE: u64 = 1 << 6;
 /// One request in its handler, or in its answer's body, that the gate counts.
-const COUNTED: u64 = 1 << 6;
+const COUNTED: u64 = 1 << 7;
 /// The same, of a request that the gate does not count: it is rejected, or always answered.
-const UNCOUNTED: u64 = 1 << 25;
+const UNCOUNTED: u64 = 1 << 26;
 /// One request that the gate counts, and whose answer has been handed on whole, but not flushed.
-const ANSWERED: u64 = 1 << 44;
+const ANSWERED: u64 = 1 << 45;
 
 /// What happens on a connection's own thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub(in crate::drain) enum Event {
     PollEnded,
     /// Something was read.
     Input,
+    /// The request that has begun, which the gate does not count, is none: it stands for a handshake.
+    Handshake,
     /// A request begins; it may have a body.
     Begin { counted: bool, body: bool },
     /// The end of its body was read.
@@ -76,6 +80,8 @@ pub enum ConnectionClass {
     Active,
     /// A request may be on its way, or an answer is being written.
     Recent,
+    /// Its handshake is in progress, or has just ended: its first request may be on its way.
+    Handshake,
     /// It has had its last answer, or that is being written, and closes.
     Closing,
     /// Nothing has happened on it for a while.
@@ -99,9 +105,10 @@ impl State {
             Event::PollStarted => (Self(word | POLLED), Effect::None),
             Event::PollEnded => (Self(word & !POLLED), Effect::None),
             Event::Input => (Self(word | INPUT), Effect::None),
+            Event::Handshake => (Self(word | HANDSHAKE), Effect::None),
             Event::Begin { counted, body } => {
                 let body = if body { BODY } else { 0 };
-                (Self(((word & !(WAITED | INPUT | BODY)) | body) + one(counted)), Effect::None)
+                (Self(((word & !(WAITED | INPUT | BODY | HANDSHAKE)) | body) + one(counted)), Effect::None)
             }
             Event::BodyEnded => (Self(word & !BODY), Effect::None),
             Event::Waited => (Self(word | WAITED), Effect::None),
@@ -177,6 +184,8 @@ impl State {
             ConnectionClass::Closing
         } else if self.is_idle() && unused() {
             ConnectionClass::Idle
+        } else if self.0 & HANDSHAKE != 0 {
+            ConnectionClass::Handshake
         } else {
             ConnectionClass::Recent
         }

@@ -110,6 +110,7 @@ impl Wire {
     /// True if no byte of the client's waits in the socket or here.
     pub(in crate::server) fn has_no_pending_input(&self) -> bool {
         self.read_ahead.is_empty()
+            && !self.io.has_buffered_input()
             && self.io.number().is_some_and(|socket| socket::have_no_pending_input(&[socket]) == [true])
     }
 

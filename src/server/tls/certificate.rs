@@ -2,7 +2,8 @@
 
 use std::{
     error::Error,
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
@@ -16,23 +17,39 @@ use tokio_rustls::rustls::{
     sign::CertifiedKey,
 };
 
+use crate::locale::Language;
+
+/// A file that is longer than this is not read: a chain has some kilobytes.
+const LARGEST: u64 = 1 << 20;
+
 /// A certificate chain and its private key, in PEM files.
 ///
 /// The files are looked at in every handshake. If one has changed, both are read again, and that handshake already
 /// uses the new certificate. If the new files cannot be used, the earlier certificate stays in use and a warning is
 /// logged, once for each change. Connections that are open keep what they were opened with; so do clients that
 /// resume a session.
+///
+/// Only regular files of up to 1 MiB are read, links to them included. A FIFO or a device would block the thread that
+/// reads it, and could not be read again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
     certificate: PathBuf,
     key: PathBuf,
+    language: Language,
 }
 
 impl CertificateFiles {
     /// Takes the path of the certificate, which intermediate ones may follow in the same file, and that of its
     /// private key: PKCS #8, PKCS #1 or SEC 1, not encrypted. Nothing is read yet.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self { certificate: certificate.into(), key: key.into() }
+        Self { certificate: certificate.into(), key: key.into(), language: Language::En }
+    }
+
+    /// The language of what is logged when the files change: English by default.
+    #[must_use]
+    pub fn language(mut self, language: Language) -> Self {
+        self.language = language;
+        self
     }
 
     /// Reads the files, and makes a configuration for [`Server::bind_rustls_0_23`](crate::Server::bind_rustls_0_23)
@@ -78,7 +95,7 @@ impl CertificateFiles {
     }
 
     fn read(&self, file: File) -> Result<Vec<u8>, CertificateError> {
-        fs::read(self.path(file)).map_err(|error| self.failed(file, Reason::Unreadable(error)))
+        read_regular(self.path(file)).map_err(|reason| self.failed(file, reason))
     }
 
     fn path(&self, file: File) -> &Path {
@@ -96,6 +113,22 @@ impl CertificateFiles {
             reason,
         }
     }
+}
+
+fn read_regular(path: &Path) -> Result<Vec<u8>, Reason> {
+    let mut options = fs::File::options();
+    options.read(true);
+    // A FIFO that is opened so does not wait for its other end.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    let opened = options.open(path).map_err(Reason::Unreadable)?;
+    let metadata = opened.metadata().map_err(Reason::Unreadable)?;
+    if !metadata.is_file() {
+        return Err(Reason::NotRegular);
+    }
+    let mut text = Vec::new();
+    opened.take(LARGEST + 1).read_to_end(&mut text).map_err(Reason::Unreadable)?;
+    if text.len() as u64 > LARGEST { Err(Reason::TooLarge) } else { Ok(text) }
 }
 
 /// Returns true if a PEM text holds an encrypted private key, in the form of PKCS #8 or in the older one of OpenSSL.
@@ -127,10 +160,14 @@ impl Resolver {
             state.read_at = version;
             match self.files.load(&self.provider) {
                 Ok(certified) => {
-                    log::info!("certificate {} was read again", self.files.certificate.display());
+                    let path = self.files.certificate.display();
+                    log::info!("{}", self.files.language.certificate_read_again(&path));
                     state.current = Arc::new(certified);
                 }
-                Err(error) => log::warn!("the earlier certificate stays in use: {error}"),
+                Err(error) => {
+                    let language = self.files.language;
+                    log::warn!("{}", language.certificate_kept(&error.message(language)));
+                }
             }
         }
         Arc::clone(&state.current)
@@ -208,6 +245,9 @@ enum File {
 #[derive(Debug)]
 enum Reason {
     Unreadable(io::Error),
+    /// It is a FIFO, a device or a directory.
+    NotRegular,
+    TooLarge,
     /// Without its cause, which may quote a line of a key.
     Malformed,
     Missing,
@@ -222,25 +262,31 @@ impl CertificateError {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The error in one line.
+    #[must_use]
+    pub fn message(&self, language: Language) -> String {
+        let path = self.path.display();
+        let what = match self.file {
+            File::Certificate => language.certificate(),
+            File::Key => language.private_key(),
+        };
+        match &self.reason {
+            Reason::Unreadable(error) => language.pem_unreadable(what, &path, error),
+            Reason::NotRegular => language.pem_not_regular(what, &path),
+            Reason::TooLarge => language.pem_too_large(what, &path),
+            Reason::Malformed => language.pem_malformed(what, &path),
+            Reason::Missing => language.pem_missing(what, &path),
+            Reason::Encrypted => language.key_encrypted(&path),
+            Reason::Mismatch => language.key_mismatch(&path, &self.certificate.display()),
+            Reason::Unusable(error) => language.pem_unusable(what, &path, error),
+        }
+    }
 }
 
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, certificate) = (self.path.display(), self.certificate.display());
-        let what = match self.file {
-            File::Certificate => "certificate",
-            File::Key => "private key",
-        };
-        match &self.reason {
-            Reason::Unreadable(error) => write!(f, "{what} {path} cannot be read: {error}"),
-            Reason::Malformed => write!(f, "{what} {path} is not a valid PEM file"),
-            Reason::Missing => write!(f, "{what} {path} holds no {what} in PEM form"),
-            Reason::Encrypted => {
-                write!(f, "{what} {path} is encrypted: a key without a passphrase is needed")
-            }
-            Reason::Mismatch => write!(f, "{what} {path} is not the key of the certificate {certificate}"),
-            Reason::Unusable(error) => write!(f, "{what} {path} cannot be used: {error}"),
-        }
+        f.write_str(&self.message(Language::En))
     }
 }
 
@@ -249,7 +295,12 @@ impl Error for CertificateError {
         match &self.reason {
             Reason::Unreadable(error) => Some(error),
             Reason::Unusable(error) => Some(error),
-            Reason::Malformed | Reason::Missing | Reason::Encrypted | Reason::Mismatch => None,
+            Reason::NotRegular
+            | Reason::TooLarge
+            | Reason::Malformed
+            | Reason::Missing
+            | Reason::Encrypted
+            | Reason::Mismatch => None,
         }
     }
 }

@@ -16,7 +16,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::target::{Target, Transport};
+use super::{
+    target::{Target, Transport},
+    tls,
+};
 use crate::locale::say;
 
 /// How long the application may take to accept a connection, and then to answer.
@@ -36,6 +39,11 @@ impl Target {
             match &self.transport {
                 Transport::Tcp(address) => {
                     let stream = TcpStream::connect(address).await.map_err(|error| failed(error.into()))?;
+                    self.send(stream, method, path).await
+                }
+                Transport::Tls { address, certificate } => {
+                    let stream = TcpStream::connect(address).await.map_err(|error| failed(error.into()))?;
+                    let stream = tls::connect(stream, address, certificate).await.map_err(failed)?;
                     self.send(stream, method, path).await
                 }
                 #[cfg(unix)]

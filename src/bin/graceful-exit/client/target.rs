@@ -28,6 +28,11 @@ pub(crate) struct Target {
 pub(super) enum Transport {
     /// `host:port`.
     Tcp(String),
+    /// The same over TLS, by the server that has this file's certificate.
+    Tls {
+        address: String,
+        certificate: PathBuf,
+    },
     Unix(PathBuf),
 }
 
@@ -37,32 +42,48 @@ impl Target {
         let language = settings.log.language();
         let refused = |reason| TargetError { reason, language };
         let transport = match url {
-            Some(url) => Transport::of_url(url).ok_or_else(|| refused(Reason::Url(url.to_owned()))),
-            None => Transport::of_settings(settings).map_err(refused),
-        }?;
+            Some(url) => Transport::of_url(url, settings),
+            None => Transport::of_settings(settings),
+        }
+        .map_err(refused)?;
         let token = settings.admin.read_token().map_err(|error| refused(Reason::Token(error)))?;
         Ok(Self { transport, token, language })
     }
 }
 
 impl Transport {
-    fn of_url(url: &str) -> Option<Self> {
-        let address = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
-        let address = if address.contains(':') { address.to_owned() } else { format!("{address}:80") };
-        BindAddress::parse(&address).map(Self::of_address)
+    fn of_url(url: &str, settings: &Settings) -> Result<Self, Reason> {
+        let (certificate, rest, port) = match url.strip_prefix("https://") {
+            Some(rest) => (Some(settings.servers.admin.tls.certificate.as_ref()), rest, 443),
+            None => (None, url.strip_prefix("http://").unwrap_or(url), 80),
+        };
+        let address = rest.trim_end_matches('/');
+        let address = if address.contains(':') { address.to_owned() } else { format!("{address}:{port}") };
+        let transport = BindAddress::parse(&address).map(Self::of_address);
+        match (transport, certificate) {
+            (Some(Self::Tcp(address)), Some(Some(certificate))) => {
+                Ok(Self::Tls { address, certificate: certificate.clone() })
+            }
+            (Some(Self::Tcp(_)), Some(None)) => Err(Reason::Certificate),
+            (Some(transport), None) => Ok(transport),
+            _ => Err(Reason::Url(url.to_owned())),
+        }
     }
 
     fn of_settings(settings: &Settings) -> Result<Self, Reason> {
         let server = &settings.servers.admin;
-        if server.tls.certificate.is_some() {
-            return Err(Reason::Tls);
-        }
         // A port that the system chose is not known here.
         let known = server
             .bind
             .iter()
             .find(|address| !matches!(address, BindAddress::Tcp(address) if address.ends_with(":0")));
-        known.cloned().map(Self::of_address).ok_or(Reason::Port)
+        let transport = known.cloned().map(Self::of_address).ok_or(Reason::Port)?;
+        Ok(match (transport, &server.tls.certificate) {
+            (Self::Tcp(address), Some(certificate)) => {
+                Self::Tls { address, certificate: certificate.clone() }
+            }
+            (transport, _) => transport,
+        })
     }
 
     fn of_address(address: BindAddress) -> Self {
@@ -85,7 +106,7 @@ impl Transport {
     /// What the `Host` header names: of a Unix socket, this machine.
     pub(super) fn host(&self) -> &str {
         match self {
-            Self::Tcp(address) => address,
+            Self::Tcp(address) | Self::Tls { address, .. } => address,
             Self::Unix(_) => "localhost",
         }
     }
@@ -95,6 +116,7 @@ impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Tls { address, .. } => write!(f, "https://{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -113,8 +135,8 @@ enum Reason {
     Url(String),
     /// The settings leave the port to the system.
     Port,
-    /// The admin server speaks TLS.
-    Tls,
+    /// No certificate is set that a server with TLS is known by.
+    Certificate,
     /// The token's file cannot be used.
     Token(TokenError),
 }
@@ -125,9 +147,9 @@ impl fmt::Display for TargetError {
             Reason::Url(url) => {
                 let url = format!("{url:?}");
                 say!(self.language,
-                    en: "--url {url}: no address; allowed: http://HOST:PORT or unix:/path",
-                    zh: "--url {url}：不是地址；允许：http://HOST:PORT 或 unix:/path",
-                    zh_hant: "--url {url}：不是位址；允許：http://HOST:PORT 或 unix:/path",
+                    en: "--url {url}: no address; allowed: http://HOST:PORT, https://HOST:PORT or unix:/path",
+                    zh: "--url {url}：不是地址；允许：http://HOST:PORT、https://HOST:PORT 或 unix:/path",
+                    zh_hant: "--url {url}：不是位址；允許：http://HOST:PORT、https://HOST:PORT 或 unix:/path",
                 )
             }
             Reason::Port => say!(self.language,
@@ -135,10 +157,10 @@ impl fmt::Display for TargetError {
                 zh: "servers.admin.bind 的端口由系统选择：请用 --url 指定地址（见应用的日志）",
                 zh_hant: "servers.admin.bind 的連接埠由系統選擇：請用 --url 指定位址（見應用程式的日誌）",
             ),
-            Reason::Tls => say!(self.language,
-                en: "the admin server speaks TLS (servers.admin.tls), which this command does not: give servers.admin.bind a unix: address too",
-                zh: "管理服务器使用 TLS（servers.admin.tls），本命令不支持：请为 servers.admin.bind 另加一个 unix: 地址",
-                zh_hant: "管理伺服器使用 TLS（servers.admin.tls），本命令不支援：請為 servers.admin.bind 另加一個 unix: 位址",
+            Reason::Certificate => say!(self.language,
+                en: "--url https://…: the server is known by its certificate, and servers.admin.tls.certificate is not set",
+                zh: "--url https://…：须以证书识别服务器，但未设置 servers.admin.tls.certificate",
+                zh_hant: "--url https://…：須以憑證識別伺服器，但未設定 servers.admin.tls.certificate",
             ),
             Reason::Token(error) => error.message(self.language),
         })
@@ -149,7 +171,7 @@ impl Error for TargetError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.reason {
             Reason::Token(error) => Some(error),
-            Reason::Url(_) | Reason::Port | Reason::Tls => None,
+            Reason::Url(_) | Reason::Port | Reason::Certificate => None,
         }
     }
 }
@@ -170,10 +192,26 @@ mod tests {
             ("[::]:8081", tcp("[::1]:8081")),
             ("unix:/run/admin.sock", Some(Transport::Unix("/run/admin.sock".into()))),
             ("https://127.0.0.1:8081", None),
+            ("https://unix:/run/admin.sock", None),
             ("http://127.0.0.1:8081/status", None),
             ("", None),
         ] {
-            assert_eq!(Transport::of_url(url), transport, "{url}");
+            assert_eq!(Transport::of_url(url, &Settings::default()).ok(), transport, "{url}");
         }
+    }
+
+    #[test]
+    fn a_server_with_tls_is_known_by_the_certificate_of_the_settings() {
+        let mut settings = Settings::default();
+        settings.servers.admin.tls.certificate = Some("cert.pem".into());
+        let tls =
+            |address: &str| Transport::Tls { address: address.to_owned(), certificate: "cert.pem".into() };
+        assert_eq!(Transport::of_settings(&settings).ok(), Some(tls("127.0.0.1:8081")));
+        for (url, address) in [("https://admin.example", "admin.example:443"), ("https://[::]:1/", "[::1]:1")]
+        {
+            assert_eq!(Transport::of_url(url, &settings).ok(), Some(tls(address)), "{url}");
+        }
+        settings.servers.admin.bind = vec![BindAddress::Unix("/run/admin.sock".into())];
+        assert_eq!(Transport::of_settings(&settings).ok(), Some(Transport::Unix("/run/admin.sock".into())));
     }
 }

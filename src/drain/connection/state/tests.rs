@@ -18,6 +18,7 @@ struct Ledger {
     waited: bool,
     input: bool,
     body: bool,
+    handshake: bool,
 }
 
 const MOST: u32 = 2;
@@ -25,6 +26,9 @@ const MOST: u32 = 2;
 fn events(ledger: &Ledger) -> Vec<Event> {
     let mut events = vec![Event::Flushed, Event::Dropped, Event::Input, Event::BodyEnded];
     events.push(if ledger.polled { Event::PollEnded } else { Event::PollStarted });
+    if (ledger.counted, ledger.uncounted) == (0, 1) && !ledger.handshake {
+        events.push(Event::Handshake);
+    }
     for counted in [true, false] {
         let serving = if counted { ledger.counted } else { ledger.uncounted };
         if serving < MOST && ledger.unflushed.0 < MOST {
@@ -49,8 +53,9 @@ fn account(ledger: &mut Ledger, event: Event) -> (u32, bool) {
         Event::PollEnded => ledger.polled = false,
         Event::Input => ledger.input = true,
         Event::BodyEnded => ledger.body = false,
+        Event::Handshake => ledger.handshake = true,
         Event::Begin { counted, body } => {
-            (ledger.waited, ledger.input, ledger.body) = (false, false, body);
+            (ledger.waited, ledger.input, ledger.body, ledger.handshake) = (false, false, body, false);
             serving(ledger, counted, 1);
         }
         Event::Waited => ledger.waited = true,
@@ -91,6 +96,7 @@ fn check(state: State, ledger: &Ledger) {
             _ if ledger.counted + ledger.unflushed.0 > 0 => ConnectionClass::Active,
             Ledger { last_answer: true, .. } => ConnectionClass::Closing,
             _ if state.is_idle() && unused => ConnectionClass::Idle,
+            Ledger { handshake: true, .. } => ConnectionClass::Handshake,
             _ => ConnectionClass::Recent,
         };
         assert_eq!(state.class(|| unused), class, "{ledger:?}");
@@ -121,7 +127,7 @@ fn every_state_agrees_with_a_plain_count_and_no_request_leaves_the_gate_twice_or
         }
     }
     println!("{} states, {transitions} transitions", seen.len());
-    assert_eq!((seen.len(), transitions), (1152, 13824));
+    assert_eq!((seen.len(), transitions), (1472, 16992));
 }
 
 #[test]
