@@ -32,6 +32,12 @@ mod faults;
 mod http2;
 #[cfg(all(unix, feature = "app"))]
 mod http2_clients;
+#[cfg(feature = "http2")]
+mod http2_limits;
+#[cfg(feature = "http2")]
+mod http2_protocol;
+#[cfg(feature = "http2")]
+mod http2_streams;
 mod layers;
 #[cfg(all(unix, feature = "app"))]
 mod page;

@@ -21,6 +21,8 @@ use actix_web::{
 use bytes::Bytes;
 use pin_project_lite::pin_project;
 
+#[cfg(feature = "http2")]
+use super::connection::Turn;
 use super::{
     connection::Connection,
     policy::{Policy, Rejection},
@@ -65,23 +67,31 @@ impl InFlightGuard {
         self.connection.is_endless(None);
     }
 
-    /// Returns true if nothing can be done any more with the answer: its stream was reset, or its connection is over.
-    /// HTTP/1 drops what is at work on it then; HTTP/2 does not.
+    /// Returns whether the answer goes on. It does not when its stream was reset, or its connection is over: HTTP/1 drops
+    /// what is at work on it then, HTTP/2 does not.
     #[cfg(feature = "http2")]
     #[inline]
-    fn is_cancelled(&self, cx: &Context<'_>) -> bool {
-        self.stream.is_some_and(|stream| self.connection.is_cancelled(stream, cx.waker()))
+    fn turn(&self, cx: &Context<'_>) -> Turn {
+        self.stream.map_or(Turn::GoOn, |stream| self.connection.turn(stream, cx.waker()))
     }
 
-    #[cfg(not(feature = "http2"))]
-    #[expect(clippy::unused_self, reason = "with HTTP/2 it depends on the stream")]
-    fn is_cancelled(&self, _: &Context<'_>) -> bool {
-        false
+    /// So many bytes of the body are handed on.
+    fn hand_on(&self, length: usize) {
+        #[cfg(feature = "http2")]
+        if let Some(stream) = self.stream {
+            self.connection.hand_on_data(stream, length);
+        }
+        #[cfg(not(feature = "http2"))]
+        let _ = length;
     }
 
     /// Adds `Connection: close` if the server is closing. Records the close, whichever side asked for it.
     #[inline]
     fn close_after<B>(&self, response: &mut Response<B>) {
+        #[cfg(feature = "http2")]
+        if let Some(stream) = self.stream {
+            self.connection.begin_answer(stream);
+        }
         if response.upgrade() {
             return;
         }
@@ -175,7 +185,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {
+        #[cfg(feature = "http2")]
+        if this.guard.as_ref().is_some_and(|guard| guard.turn(cx) == Turn::Cancelled) {
             this.answer.set(Answer::Never);
             *this.guard = None;
             return Poll::Ready(Err(Response::new(StatusCode::SERVICE_UNAVAILABLE)));
@@ -266,10 +277,15 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
     #[inline(always)]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let mut this = self.project();
-        if this.guard.as_ref().is_some_and(|guard| guard.is_cancelled(cx)) {
-            this.source.set(Source::Bytes { bytes: None });
-            *this.guard = None;
-            return Poll::Ready(None);
+        #[cfg(feature = "http2")]
+        match this.guard.as_ref().map_or(Turn::GoOn, |guard| guard.turn(cx)) {
+            Turn::GoOn => {}
+            Turn::Wait => return Poll::Pending,
+            Turn::Cancelled => {
+                this.source.set(Source::Bytes { bytes: None });
+                *this.guard = None;
+                return Poll::Ready(None);
+            }
         }
         let next = match this.source.project() {
             SourceProjection::App { body, ending } => {
@@ -284,6 +300,9 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
         };
         if let Some(guard) = this.guard {
             guard.answered = matches!(next, Poll::Ready(None));
+            if let Poll::Ready(Some(Ok(piece))) = &next {
+                guard.hand_on(piece.len());
+            }
             if next.is_pending() {
                 guard.connection.waits();
             }

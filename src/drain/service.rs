@@ -114,8 +114,10 @@ where
         if !admitted {
             return GuardedFuture::rejected(Rc::clone(&self.policy), guard);
         }
+        #[cfg(feature = "http2")]
+        let has_body = has_body || stream.is_some_and(|stream| guard.connection.has_body(stream));
         if has_body && !head.upgrade() {
-            TimedBody::wrap(&mut request, self.policy.body_timeout, &guard.connection);
+            TimedBody::wrap(&mut request, self.policy.body_timeout, &guard.connection, stream);
         }
         GuardedFuture::app(self.inner.call(request), Rc::clone(&self.policy), guard)
     }

@@ -16,9 +16,13 @@ use futures_core::Stream;
 use super::connection::Connection;
 
 /// A request's body. It fails when the application has waited for it for too long, and tells the connection of its end.
+///
+/// One of HTTP/2 may wait for as long as it likes once the answer has begun: both then flow beside each other.
 pub(super) struct TimedBody {
     inner: Payload,
     connection: Arc<Connection>,
+    /// Its stream, on a connection that speaks HTTP/2.
+    stream: Option<u32>,
     timeout: Option<Duration>,
     /// Runs while the application waits.
     timer: Option<Pin<Box<Sleep>>>,
@@ -26,10 +30,34 @@ pub(super) struct TimedBody {
 
 impl TimedBody {
     /// Replaces a request's body with it.
-    pub(super) fn wrap(request: &mut Request, timeout: Option<Duration>, connection: &Arc<Connection>) {
+    pub(super) fn wrap(
+        request: &mut Request,
+        timeout: Option<Duration>,
+        connection: &Arc<Connection>,
+        stream: Option<u32>,
+    ) {
         let inner = std::mem::replace(request.payload(), Payload::None);
-        let body = Self { inner, connection: Arc::clone(connection), timeout, timer: None };
+        let body = Self { inner, connection: Arc::clone(connection), stream, timeout, timer: None };
         *request.payload() = Payload::Stream { payload: Box::pin(body) };
+    }
+}
+
+impl TimedBody {
+    /// Tells the connection that a piece was taken, or that the body has ended.
+    fn tell(&self, ended: bool) {
+        match self.stream {
+            #[cfg(feature = "http2")]
+            Some(stream) if !ended => self.connection.take_data(stream),
+            None if ended => self.connection.body_ended(),
+            _ => {}
+        }
+    }
+
+    fn flows_beside_its_answer(&self) -> bool {
+        #[cfg(feature = "http2")]
+        return self.stream.is_some_and(|stream| self.connection.has_begun_answer(stream));
+        #[cfg(not(feature = "http2"))]
+        false
     }
 }
 
@@ -42,12 +70,11 @@ impl Stream for TimedBody {
         match &next {
             Poll::Ready(next) => {
                 body.timer = None;
-                if next.is_none() {
-                    body.connection.body_ended();
-                }
+                body.tell(next.is_none());
             }
             Poll::Pending => {
-                let Some(timeout) = body.timeout else { return Poll::Pending };
+                let timeout = body.timeout.filter(|_| !body.flows_beside_its_answer());
+                let Some(timeout) = timeout else { return Poll::Pending };
                 let timer = body.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
                 if timer.as_mut().poll(cx).is_ready() {
                     let error = io::Error::new(io::ErrorKind::TimedOut, "the body makes no progress");

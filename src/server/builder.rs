@@ -149,13 +149,16 @@ impl Server {
         self
     }
 
-    /// The flow-control window of an HTTP/2 stream, in bytes. Without HTTP/2 it changes nothing.
+    /// The flow-control window of an HTTP/2 stream, in bytes: 256 KiB by default, where `HttpServer` has 1 MiB. Without
+    /// HTTP/2 it changes nothing.
     pub fn h2_initial_window_size(mut self, bytes: u32) -> Self {
         self.options.h2_initial_window_size = Some(bytes);
         self
     }
 
-    /// The flow-control window of an HTTP/2 connection, in bytes. Without HTTP/2 it changes nothing.
+    /// The flow-control window of an HTTP/2 connection, in bytes: 256 KiB by default, where `HttpServer` has 2 MiB. It
+    /// bounds the memory of bodies that the application has not read; a larger one makes uploads from far away
+    /// faster. Without HTTP/2 it changes nothing.
     pub fn h2_initial_connection_window_size(mut self, bytes: u32) -> Self {
         self.options.h2_initial_connection_window_size = Some(bytes);
         self

@@ -18,7 +18,10 @@ pub enum Streams {
 /// Called with a connection's socket when it is opened; what it inserts is every request's `conn_data`.
 pub(super) type OnConnect = Arc<dyn Fn(&dyn Any, &mut Extensions) + Send + Sync>;
 
-/// The defaults are `HttpServer`'s.
+/// How much of its requests' bodies an HTTP/2 connection buffers.
+const H2_WINDOW: u32 = 256 << 10;
+
+/// The defaults are `HttpServer`'s, but for the windows of HTTP/2.
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) workers: usize,
@@ -43,7 +46,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// With `HttpServer`'s defaults.
+    /// With the defaults.
     pub(super) fn new(workers: usize) -> Self {
         Self {
             workers,
@@ -56,8 +59,8 @@ impl Options {
             tls_handshake_timeout: Duration::from_secs(3),
             h1_allow_half_closed: true,
             h1_write_buffer_size: None,
-            h2_initial_window_size: None,
-            h2_initial_connection_window_size: None,
+            h2_initial_window_size: Some(H2_WINDOW),
+            h2_initial_connection_window_size: Some(H2_WINDOW),
             tcp_nodelay: None,
             hostname: None,
             on_connect: None,

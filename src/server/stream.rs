@@ -171,8 +171,16 @@ fn ending(connection: &Connection) -> Ending {
 
 #[cfg(feature = "http2")]
 impl StreamEvents for Connection {
-    fn begin(&self, stream: u32) {
-        self.stream_begun(stream);
+    fn begin(&self, stream: u32, body: bool) {
+        self.stream_begun(stream, body);
+    }
+
+    fn read_data(&self, stream: u32) -> bool {
+        self.stream_data_read(stream)
+    }
+
+    fn write_data(&self, stream: u32, length: usize) {
+        self.stream_data_written(stream, length);
     }
 
     fn write_end(&self, stream: u32) {

@@ -14,3 +14,5 @@ pub use record::Connection;
 pub use registry::{ConnectionGuard, Connections};
 pub use request::InFlight;
 pub use state::ConnectionClass;
+#[cfg(feature = "http2")]
+pub(in crate::drain) use streams::Turn;

@@ -6,7 +6,7 @@ use super::{
     record::Connection,
     request::{Begun, Named},
     state::Event,
-    streams::{Left, StreamTable},
+    streams::{Left, StreamTable, Turn},
 };
 use crate::sync::lock;
 
@@ -20,14 +20,24 @@ impl Connection {
         matches!(lock(self.requests()).named, Named::Streams(_))
     }
 
-    /// A request's head has been read, or trailers.
-    pub(crate) fn stream_begun(&self, stream: u32) {
-        self.with(|streams| streams.begin(stream));
+    /// A request's head has been read, or trailers; a body may follow.
+    pub(crate) fn stream_begun(&self, stream: u32, body: bool) {
+        self.with(|streams| streams.begin(stream, body));
+    }
+
+    /// A piece of a request's body has been read. Returns false if too many wait for the application.
+    pub(crate) fn stream_data_read(&self, stream: u32) -> bool {
+        self.with(|streams| streams.read_data(stream)).unwrap_or(true)
+    }
+
+    /// So many bytes of an answer's body have been written.
+    pub(crate) fn stream_data_written(&self, stream: u32, length: usize) {
+        self.wake(|streams| streams.write_data(stream, length));
     }
 
     /// `END_STREAM` or `RST_STREAM` has been written.
     pub(crate) fn stream_written(&self, stream: u32) {
-        self.with(|streams| streams.write_end(stream));
+        self.wake(|streams| streams.write_end(stream));
     }
 
     /// All that was written is with the kernel.
@@ -70,16 +80,46 @@ impl Connection {
         self.leave(left.unwrap_or_default());
     }
 
-    /// Returns true if nothing can be done any more with a request's answer. Otherwise the waker is woken when that
-    /// changes.
-    pub(in crate::drain) fn is_cancelled(&self, stream: u32, waker: &Waker) -> bool {
-        self.with(|streams| streams.is_cancelled(stream, waker)).unwrap_or_default()
+    /// Returns whether a request's answer goes on. The waker is woken when that changes.
+    pub(in crate::drain) fn turn(&self, stream: u32, waker: &Waker) -> Turn {
+        self.with(|streams| streams.turn(stream, waker)).unwrap_or(Turn::GoOn)
+    }
+
+    /// Returns true if a body may follow the request's head.
+    pub(in crate::drain) fn has_body(&self, stream: u32) -> bool {
+        self.with(|streams| streams.has_body(stream)).unwrap_or_default()
+    }
+
+    /// The application has taken a piece of the request's body.
+    pub(in crate::drain) fn take_data(&self, stream: u32) {
+        self.with(|streams| streams.take_data(stream));
+    }
+
+    /// The head of the answer has been handed on.
+    pub(in crate::drain) fn begin_answer(&self, stream: u32) {
+        self.with(|streams| streams.begin_answer(stream));
+    }
+
+    /// Returns true if the head of the answer has been handed on.
+    pub(in crate::drain) fn has_begun_answer(&self, stream: u32) -> bool {
+        self.with(|streams| streams.has_begun_answer(stream)).unwrap_or_default()
+    }
+
+    /// So many bytes of the answer's body have been handed on.
+    pub(in crate::drain) fn hand_on_data(&self, stream: u32, length: usize) {
+        self.with(|streams| streams.hand_on_data(stream, length));
     }
 
     /// A request's answer has been handed on whole (`answered`), or was given up.
     pub(in crate::drain) fn finish_stream(&self, stream: u32, answered: bool) {
         let left = self.with(|streams| streams.finish(stream, answered));
         self.leave(left.unwrap_or_default());
+    }
+
+    fn wake(&self, change: impl FnOnce(&mut StreamTable<Begun>) -> Option<Waker>) {
+        if let Some(waker) = self.with(change).flatten() {
+            waker.wake();
+        }
     }
 
     fn with<T>(&self, use_them: impl FnOnce(&mut StreamTable<Begun>) -> T) -> Option<T> {

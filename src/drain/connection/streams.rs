@@ -20,6 +20,8 @@ pub(super) struct StreamTable<R> {
     waiting: VecDeque<u32>,
     /// How many are [`State::Written`].
     written: usize,
+    /// Pieces of bodies that have been read since they were last counted.
+    read: usize,
     /// The highest identifier that has been seen.
     highest: u32,
     /// Streams above it are not served: the server has said so in a GOAWAY.
@@ -33,8 +35,37 @@ struct Stream<R> {
     request: Option<(bool, R)>,
     /// Its answer has no end of its own.
     is_endless: bool,
+    /// A body may follow its request's head.
+    has_body: bool,
+    /// Pieces of that body that wait for the application.
+    unread: usize,
+    /// The head of the answer has been handed on.
+    has_begun_answer: bool,
+    /// Bytes of the answer's body that have been handed on and not written, and in how many pieces at least.
+    unwritten: usize,
+    unwritten_pieces: usize,
     waker: Option<Waker>,
 }
+
+/// Whether an answer goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::drain) enum Turn {
+    GoOn,
+    /// So much of it waits to be written that no more is taken of it.
+    Wait,
+    /// The client does not want it any more.
+    Cancelled,
+}
+
+/// How much of an answer is handed on before some of it is written; HTTP/1 buffers as much.
+const UNWRITTEN: usize = 32 << 10;
+/// In how many pieces: a small one takes some hundred bytes more.
+const UNWRITTEN_PIECES: usize = 64;
+/// How many pieces of requests' bodies may wait on one connection: the window bounds their bytes, and an empty one takes
+/// memory as well.
+const UNREAD: usize = 4096;
+/// How often they are counted.
+const COUNT_UNREAD_EACH: usize = 512;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -94,23 +125,94 @@ impl Left {
 
 impl<R> Default for StreamTable<R> {
     fn default() -> Self {
-        Self { streams: BTreeMap::new(), waiting: VecDeque::new(), written: 0, highest: 0, limit: None }
+        Self {
+            streams: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            written: 0,
+            read: 0,
+            highest: 0,
+            limit: None,
+        }
     }
 }
 
 impl<R> StreamTable<R> {
-    /// A request's head has been read, or trailers.
-    pub(super) fn begin(&mut self, id: u32) {
+    /// A request's head has been read, or trailers; a body may follow.
+    pub(super) fn begin(&mut self, id: u32, has_body: bool) {
         if id <= self.highest || self.limit.is_some_and(|limit| id > limit) {
             return;
         }
         self.highest = id;
-        self.insert(id, State::Begun);
+        let stream = Stream {
+            state: State::Begun,
+            request: None,
+            is_endless: false,
+            has_body,
+            unread: 0,
+            has_begun_answer: false,
+            unwritten: 0,
+            unwritten_pieces: 0,
+            waker: None,
+        };
+        self.streams.insert(id, stream);
         self.waiting.push_back(id);
     }
 
-    fn insert(&mut self, id: u32, state: State) {
-        self.streams.insert(id, Stream { state, request: None, is_endless: false, waker: None });
+    /// A piece of a request's body has been read. Returns false if too many wait for the application.
+    pub(super) fn read_data(&mut self, id: u32) -> bool {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.unread += 1;
+        }
+        self.read += 1;
+        if self.read < COUNT_UNREAD_EACH {
+            return true;
+        }
+        self.read = 0;
+        // One whose application is done with it has none: the dispatcher has dropped them.
+        let streams = self.streams.values();
+        let awaited = streams.filter(|stream| matches!(stream.state, State::Begun | State::Running));
+        awaited.map(|stream| stream.unread).sum::<usize>() <= UNREAD
+    }
+
+    /// The application has taken a piece of the request's body.
+    pub(super) fn take_data(&mut self, id: u32) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.unread = stream.unread.saturating_sub(1);
+        }
+    }
+
+    /// Returns true if a body may follow the request's head.
+    pub(super) fn has_body(&self, id: u32) -> bool {
+        self.streams.get(&id).is_some_and(|stream| stream.has_body)
+    }
+
+    /// The head of the answer has been handed on.
+    pub(super) fn begin_answer(&mut self, id: u32) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.has_begun_answer = true;
+        }
+    }
+
+    /// Returns true if the head of the answer has been handed on.
+    pub(super) fn has_begun_answer(&self, id: u32) -> bool {
+        self.streams.get(&id).is_some_and(|stream| stream.has_begun_answer)
+    }
+
+    /// So many bytes of the answer's body have been handed on.
+    pub(super) fn hand_on_data(&mut self, id: u32, length: usize) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.unwritten += length;
+            stream.unwritten_pieces += 1;
+        }
+    }
+
+    /// So many bytes of the answer's body have been written. What waits for that has to be woken.
+    pub(super) fn write_data(&mut self, id: u32, length: usize) -> Option<Waker> {
+        let stream = self.streams.get_mut(&id)?;
+        let waited = stream.waits();
+        stream.unwritten = stream.unwritten.saturating_sub(length);
+        stream.unwritten_pieces = stream.unwritten_pieces.saturating_sub(1);
+        if waited && !stream.waits() { stream.waker.take() } else { None }
     }
 
     /// The application is called with the next request. Returns its stream, and whether it is still wanted.
@@ -123,17 +225,17 @@ impl<R> StreamTable<R> {
         Some(id)
     }
 
-    /// Returns true if the client does not want the answer any more. Otherwise the waker is woken when that changes.
-    pub(super) fn is_cancelled(&mut self, id: u32, waker: &Waker) -> bool {
-        let Some(stream) = self.streams.get_mut(&id) else { return false };
+    /// Returns whether the answer goes on. The waker is woken when that changes.
+    pub(super) fn turn(&mut self, id: u32, waker: &Waker) -> Turn {
+        let Some(stream) = self.streams.get_mut(&id) else { return Turn::GoOn };
         if stream.state == State::Cancelled {
-            return true;
+            return Turn::Cancelled;
         }
         match &mut stream.waker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        false
+        if stream.waits() { Turn::Wait } else { Turn::GoOn }
     }
 
     /// The answer has been handed over to its end (`answered`), or given up.
@@ -155,22 +257,27 @@ impl<R> StreamTable<R> {
         }
     }
 
-    /// The stream's last frame has been written: `END_STREAM` or `RST_STREAM`.
-    pub(super) fn write_end(&mut self, id: u32) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+    /// The stream's last frame has been written: `END_STREAM` or `RST_STREAM`. What is at work on its answer has to be
+    /// woken.
+    pub(super) fn write_end(&mut self, id: u32) -> Option<Waker> {
+        let stream = self.streams.get_mut(&id)?;
         match stream.state {
             // The dispatcher's own work: its request was malformed, or came too many at once.
             State::Begun | State::Unwanted => {
                 self.waiting.retain(|&waiting| waiting != id);
                 self.streams.remove(&id);
             }
-            State::Running => stream.state = State::Detached,
+            State::Running => {
+                stream.state = State::Detached;
+                return stream.waker.take();
+            }
             State::Answered => {
                 stream.state = State::Written;
                 self.written += 1;
             }
             State::Written | State::Cancelled | State::Detached => {}
         }
+        None
     }
 
     /// All that was written is with the kernel.
@@ -272,6 +379,12 @@ impl<R> StreamTable<R> {
 }
 
 impl<R> Stream<R> {
+    /// True if so much of the answer waits to be written that no more is taken of it.
+    fn waits(&self) -> bool {
+        let is_full = self.unwritten >= UNWRITTEN || self.unwritten_pieces >= UNWRITTEN_PIECES;
+        self.state == State::Running && is_full
+    }
+
     fn give_up(&mut self) -> Left {
         self.request.take().map_or_else(Left::default, |(counted, _)| Left::given_up(counted))
     }

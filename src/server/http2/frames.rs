@@ -3,6 +3,8 @@
 //! Pure: no socket, no clock. It knows no PUSH_PROMISE: actix-http sends none, and a client may not. It checks nothing, which is the dispatcher's work: bytes that are not HTTP/2 give
 //! meaningless frames, and never a panic.
 
+use super::fields::{self, FieldScanner};
+
 /// The bytes that a client sends before its first frame.
 const PREFACE_LENGTH: u8 = 24;
 /// The bytes of a frame's header.
@@ -25,15 +27,20 @@ mod code {
     pub(super) const ACK: u8 = 0x1;
     pub(super) const END_STREAM: u8 = 0x1;
     pub(super) const END_HEADERS: u8 = 0x4;
+    pub(super) const PADDED: u8 = 0x8;
+    pub(super) const PRIORITY: u8 = 0x20;
 
     pub(super) const MAX_CONCURRENT_STREAMS: u16 = 3;
+    pub(super) const MAX_HEADER_LIST_SIZE: u16 = 6;
+
+    pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
 }
 
 /// A whole frame; a header block counts as one, however many CONTINUATION frames it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// DATA.
-    Data { stream: u32, ends_stream: bool },
+    /// DATA, padding included.
+    Data { stream: u32, length: usize, ends_stream: bool },
     /// HEADERS and all of its CONTINUATION frames: a request's, a response's or trailers.
     Headers { stream: u32, ends_stream: bool },
     /// `RST_STREAM`.
@@ -50,7 +57,7 @@ impl Frame {
     /// Returns the stream that this frame ends, in the direction that it is sent in.
     pub(super) fn ended_stream(self) -> Option<u32> {
         match self {
-            Self::Data { stream, ends_stream: true }
+            Self::Data { stream, ends_stream: true, .. }
             | Self::Headers { stream, ends_stream: true }
             | Self::Reset { stream } => Some(stream),
             _ => None,
@@ -70,6 +77,10 @@ pub(super) struct FrameScanner {
     payload: [u8; 8],
     payload_read: usize,
     block: Option<Block>,
+    /// What is counted of a client's header blocks.
+    fields: Option<FieldScanner>,
+    /// What of the present frame's payload is no part of its header block: before it, and behind it.
+    around_block: (usize, usize),
 }
 
 /// A header block whose `END_HEADERS` has not come yet.
@@ -87,7 +98,7 @@ impl FrameScanner {
 
     /// Scans what a client sends, which begins with the preface.
     pub(super) fn of_client() -> Self {
-        Self { preface_left: PREFACE_LENGTH, ..Self::default() }
+        Self { preface_left: PREFACE_LENGTH, fields: Some(FieldScanner::default()), ..Self::default() }
     }
 
     /// Returns true if another frame may be put in here: the preface is over, and neither a frame nor a header
@@ -99,6 +110,11 @@ impl FrameScanner {
     /// Returns true once the client's preface has been seen.
     pub(super) fn is_past_preface(&self) -> bool {
         self.preface_left == 0
+    }
+
+    /// Returns true if a request's head was larger than it may be.
+    pub(super) fn head_is_too_large(&self) -> bool {
+        self.fields.as_ref().is_some_and(FieldScanner::is_too_large)
     }
 
     /// Returns the length of an unfinished frame that may be a PING, as far as it has been taken.
@@ -147,12 +163,46 @@ impl FrameScanner {
             let [high, middle, low, ..] = self.header.map(usize::from);
             self.payload_left = high << 16 | middle << 8 | low;
             self.payload_read = 0;
+            self.begin_block();
         }
         rest
     }
 
+    /// A frame begins, which may be a part of a header block.
+    fn begin_block(&mut self) {
+        let Some(fields) = &mut self.fields else { return };
+        let [_, _, _, kind, flags, ..] = self.header;
+        if kind == code::HEADERS {
+            fields.begin();
+            let padding = usize::from(flags & code::PADDED != 0);
+            let priority = if flags & code::PRIORITY != 0 { 5 } else { 0 };
+            self.around_block = (padding + priority, 0);
+        } else {
+            self.around_block = (0, 0);
+        }
+    }
+
+    /// Counts what of these bytes of the payload belongs to a header block.
+    fn read_block(&mut self, bytes: &[u8]) {
+        let [_, _, _, kind, flags, ..] = self.header;
+        let Some(fields) = &mut self.fields else { return };
+        if kind != code::HEADERS && kind != code::CONTINUATION {
+            return;
+        }
+        let (before, behind) = &mut self.around_block;
+        if self.payload_read == 0 && kind == code::HEADERS && flags & code::PADDED != 0 {
+            *behind = bytes.first().map_or(0, |&padding| padding.into());
+        }
+        let skipped = bytes.len().min(*before);
+        *before -= skipped;
+        // `payload_left` counts these bytes, too.
+        let end = bytes.len().min(self.payload_left.saturating_sub(*behind));
+        fields.feed(bytes.get(skipped..end).unwrap_or_default());
+    }
+
     fn read_payload<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(self.payload_left));
+        self.read_block(taken);
         let kept = taken.len().min(self.payload.len() - self.payload_read);
         self.payload[self.payload_read..][..kept].copy_from_slice(&taken[..kept]);
         self.payload_read += kept;
@@ -167,7 +217,10 @@ impl FrameScanner {
         let ends_stream = flags & code::END_STREAM != 0;
         let number = |bytes: &[u8]| bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte));
         match kind {
-            code::DATA => Some(Frame::Data { stream, ends_stream }),
+            code::DATA => {
+                let [high, middle, low, ..] = self.header.map(usize::from);
+                Some(Frame::Data { stream, length: high << 16 | middle << 8 | low, ends_stream })
+            }
             code::HEADERS => {
                 self.block = Some(Block { stream, ends_stream });
                 self.end_of_block(flags)
@@ -199,8 +252,18 @@ impl FrameScanner {
 
 /// Returns a GOAWAY frame without an error.
 pub(super) fn go_away(last_stream: u32) -> [u8; SHORT_FRAME] {
+    go_away_with(last_stream, 0)
+}
+
+/// Returns a GOAWAY frame that says that the client asks for too much.
+pub(super) fn enhance_your_calm() -> [u8; SHORT_FRAME] {
+    go_away_with(MAX_STREAM, code::ENHANCE_YOUR_CALM)
+}
+
+fn go_away_with(last_stream: u32, error: u32) -> [u8; SHORT_FRAME] {
     let mut frame = [0, 0, 8, code::GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     frame[HEADER_LENGTH..][..4].copy_from_slice(&last_stream.to_be_bytes());
+    frame[HEADER_LENGTH + 4..].copy_from_slice(&error.to_be_bytes());
     frame
 }
 
@@ -211,15 +274,20 @@ pub(super) fn ping(payload: [u8; 8]) -> [u8; SHORT_FRAME] {
     frame
 }
 
-/// Returns a SETTINGS frame with a limit of concurrent streams added, and the length of the one that `bytes` begin
-/// with; nothing, if they begin with no whole SETTINGS frame.
-pub(super) fn with_max_streams(bytes: &[u8], max: u32) -> Option<(Vec<u8>, usize)> {
+/// Returns a SETTINGS frame with the limits of concurrent streams and of a head's length added, and the length of the one
+/// that `bytes` begin with; nothing, if they begin with no whole SETTINGS frame.
+pub(super) fn with_limits(bytes: &[u8], max: u32) -> Option<(Vec<u8>, usize)> {
     let [0, 0, payload, code::SETTINGS, 0, ..] = *bytes else { return None };
     let length = HEADER_LENGTH + usize::from(payload);
     let mut frame = bytes.get(..length)?.to_vec();
-    frame[2] = payload.checked_add(6)?;
-    frame.extend(code::MAX_CONCURRENT_STREAMS.to_be_bytes());
-    frame.extend(max.to_be_bytes());
+    let length_of_head = u32::try_from(fields::MAX_LENGTH).unwrap_or(u32::MAX);
+    for (setting, value) in
+        [(code::MAX_CONCURRENT_STREAMS, max), (code::MAX_HEADER_LIST_SIZE, length_of_head)]
+    {
+        frame[2] = frame[2].checked_add(6)?;
+        frame.extend(setting.to_be_bytes());
+        frame.extend(value.to_be_bytes());
+    }
     Some((frame, length))
 }
 
@@ -286,14 +354,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_added_to_settings_and_to_nothing_else() {
+    fn the_limits_are_added_to_settings_and_to_nothing_else() {
         let settings = frame(code::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]);
         let followed = [&settings[..], &ping([0; 8])].concat();
-        let expected = frame(code::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0, 0, 3, 0, 0, 1, 0]);
-        assert_eq!(with_max_streams(&followed, 256), Some((expected, settings.len())));
+        let expected = frame(code::SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0, 0, 3, 0, 0, 1, 0, 0, 6, 0, 1, 0, 0]);
+        assert_eq!(with_limits(&followed, 256), Some((expected, settings.len())));
         for other in [&settings[..settings.len() - 1], &frame(code::SETTINGS, 1, 0, b""), &ping([0; 8]), b""]
         {
-            assert_eq!(with_max_streams(other, 256), None, "{other:?}");
+            assert_eq!(with_limits(other, 256), None, "{other:?}");
         }
     }
 
@@ -319,7 +387,7 @@ mod tests {
         prop_oneof![
             stream.clone().prop_map(|(stream, ends_stream, payload)| {
                 let bytes = frame(code::DATA, u8::from(ends_stream), stream, &payload);
-                (bytes, Frame::Data { stream, ends_stream })
+                (bytes, Frame::Data { stream, length: payload.len(), ends_stream })
             }),
             (stream, vec(vec(any::<u8>(), 0..9), 0..4)).prop_map(|((stream, ends_stream, payload), more)| {
                 let end = |is_last: bool| if is_last { code::END_HEADERS } else { 0 };

@@ -1,5 +1,6 @@
 //! HTTP/2, by actix-http's own dispatcher, on a byte stream that knows frames.
 
+mod fields;
 mod frames;
 #[cfg(test)]
 mod fuzz;

@@ -46,6 +46,11 @@ impl Reader {
         self.scanner.at_boundary()
     }
 
+    /// Returns true if a request's head was larger than it may be.
+    pub(super) fn head_is_too_large(&self) -> bool {
+        self.scanner.head_is_too_large()
+    }
+
     /// Returns true once the client has begun to speak HTTP/2.
     pub(super) fn is_past_preface(&self) -> bool {
         self.scanner.is_past_preface()

@@ -48,9 +48,13 @@ impl Shared {
 }
 
 impl StreamEvents for Shared {
-    fn begin(&self, stream: u32) {
+    fn begin(&self, stream: u32, _: bool) {
         self.begun.borrow_mut().insert(stream);
     }
+    fn read_data(&self, _: u32) -> bool {
+        true
+    }
+    fn write_data(&self, _: u32, _: usize) {}
     fn write_end(&self, stream: u32) {
         self.written.borrow_mut().insert(stream);
     }
@@ -261,6 +265,34 @@ async fn a_stream_opened_before_the_acknowledgement_is_answered_and_the_last_goa
             let last = Frame::GoAway { last_stream: 3, error: 0 };
             assert!(client.read_until(|frame| *frame == last).await?);
             assert!(!client.read_until(|_| false).await?, "and FIN");
+            io::Result::Ok(())
+        })
+        .await?;
+    tasks.run_until(served).await??;
+    Ok(())
+}
+
+/// Some clients open a connection for a request, and send that however soon they are told.
+#[tokio::test]
+async fn a_connection_that_is_opened_when_others_end_serves_one_stream_first() -> TestResult {
+    let tasks = LocalSet::new();
+    let (near, far) = duplex(4096);
+    let (wired, shared) = Wired::new(far);
+    let served = tasks.spawn_local(serve(wired, 10));
+    shared.end(Ending::Announce);
+    tasks
+        .run_until(async {
+            let mut client = RawClient::connect(near).await?;
+            client.io.write_all(&[&[0, 0, 8, 6, 0, 0, 0, 0, 0][..], b"a client"].concat()).await?;
+            let answered = Frame::Ping { is_ack: true, payload: *b"a client" };
+            assert!(client.read_until(|frame| *frame == answered).await?);
+            assert!(!client.frames.iter().any(is_announcement), "{:?}", client.frames);
+            client.open(1).await?;
+            assert!(client.read_until(is_announcement).await?);
+            client.acknowledge().await?;
+            assert!(client.read_until(|frame| frame.ended_stream() == Some(1)).await?);
+            let last = Frame::GoAway { last_stream: 1, error: 0 };
+            assert!(client.read_until(|frame| *frame == last).await?);
             io::Result::Ok(())
         })
         .await?;

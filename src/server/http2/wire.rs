@@ -42,8 +42,12 @@ pub(in crate::server) enum Ending {
 
 /// What is told of each stream.
 pub(in crate::server) trait StreamEvents {
-    /// A request's head has been read, or trailers.
-    fn begin(&self, stream: u32);
+    /// A request's head has been read, or trailers; a body may follow.
+    fn begin(&self, stream: u32, body: bool);
+    /// A piece of a request's body has been read. Returns false if too many wait for the application.
+    fn read_data(&self, stream: u32) -> bool;
+    /// So many bytes of an answer's body have been written.
+    fn write_data(&self, stream: u32, length: usize);
     /// `END_STREAM` or `RST_STREAM` has been written.
     fn write_end(&self, stream: u32);
     /// All that was written is with the kernel.
@@ -74,6 +78,8 @@ pub(in crate::server) struct Wire {
     reader: Reader,
     written: FrameScanner,
     state: State,
+    /// A request's head has been read.
+    is_used: bool,
     /// What is to be written where a frame may begin, and how much of it has been.
     own: Vec<u8>,
     own_written: usize,
@@ -122,6 +128,7 @@ impl Wire {
             reader: Reader::new(PAYLOAD),
             written: FrameScanner::of_server(),
             state: State::Opening,
+            is_used: false,
             own: Vec::new(),
             own_written: 0,
             disconnect_timeout,
@@ -153,11 +160,17 @@ impl Wire {
                 return Poll::Ready(Ok(()));
             }
             let is_awaited = matches!(self.state, State::Announced(_));
+            let (mut data_fits, mut head) = (true, false);
             let read = self.reader.poll_read(io, cx, buf, is_awaited, |frame| match frame {
-                Frame::Headers { stream, .. } => streams.begin(stream),
+                Frame::Headers { stream, ends_stream } => {
+                    head = true;
+                    streams.begin(stream, !ends_stream);
+                }
+                Frame::Data { stream, .. } => data_fits &= streams.read_data(stream),
                 Frame::Reset { stream } => streams.reset(stream),
                 _ => {}
             });
+            self.is_used |= head;
             // One that has not begun to speak has nothing to lose: to the dispatcher its client has closed.
             if read.is_pending() && ending == Ending::Finish && !self.reader.is_past_preface() {
                 return Poll::Ready(Ok(()));
@@ -172,10 +185,16 @@ impl Wire {
                 }
                 Read::Nothing => continue,
             }
-            if streams.len() > TOLERATED_STREAMS {
-                return Poll::Ready(Err(io::Error::other("too many streams at once")));
-            }
-            return Poll::Ready(Ok(()));
+            let excess = if streams.len() > TOLERATED_STREAMS {
+                "too many streams at once"
+            } else if self.reader.head_is_too_large() {
+                "a request's head is too large"
+            } else if !data_fits {
+                "a request's body comes in too small pieces"
+            } else {
+                return Poll::Ready(Ok(()));
+            };
+            return Poll::Ready(Err(self.refuse(io, cx, excess)));
         }
     }
 
@@ -205,6 +224,9 @@ impl Wire {
             self.written.feed(part, |frame, _| match frame {
                 Frame::GoAway { last_stream, .. } => streams.limit(last_stream),
                 frame => {
+                    if let Frame::Data { stream, length, .. } = frame {
+                        streams.write_data(stream, length);
+                    }
                     if let Some(stream) = frame.ended_stream() {
                         streams.write_end(stream);
                     }
@@ -259,24 +281,38 @@ impl Wire {
         Poll::Ready(Ok(()))
     }
 
+    /// Says to the client that it asks for too much, as far as that can be written at once.
+    fn refuse<T: AsyncWrite + Unpin>(&mut self, io: &mut T, cx: &mut Context<'_>, excess: &str) -> io::Error {
+        if !self.has_own_frames() {
+            self.own.extend(frames::enhance_your_calm());
+            if let Poll::Ready(Ok(())) = self.write_own_frames(io, cx) {
+                let _ = Pin::new(io).poll_flush(cx);
+            }
+        }
+        io::Error::other(excess)
+    }
+
     fn has_own_frames(&self) -> bool {
         self.own_written < self.own.len()
     }
 
-    /// Adds the limit of streams to the server's SETTINGS, which the dispatcher's configuration has no place for.
+    /// Adds the limits to the server's SETTINGS, for which the dispatcher's configuration has no place.
     /// Returns how much of what it wrote is taken care of; none, if it did not begin with SETTINGS.
     fn send_settings(&mut self, bufs: &[IoSlice<'_>]) -> Option<usize> {
         self.state = State::Serving;
         let first = bufs.iter().find(|buf| !buf.is_empty())?;
-        let (settings, length) = frames::with_max_streams(first, MAX_STREAMS)?;
+        let (settings, length) = frames::with_limits(first, MAX_STREAMS)?;
         self.own = settings;
         self.own_written = 0;
         Some(length)
     }
 
+    /// Tells the client to open no more streams. One that has opened none yet may be about to: some open a connection for
+    /// a request, and send that after a GOAWAY as well. It is told once it has, or when the connection is to finish.
     fn announce(&mut self, ending: Ending) {
         let is_serving = matches!(self.state, State::Serving);
-        if ending > Ending::Serve && is_serving && self.reader.is_past_preface() && !self.has_own_frames() {
+        let is_time = ending == Ending::Finish || ending == Ending::Announce && self.is_used;
+        if is_time && is_serving && self.reader.is_past_preface() && !self.has_own_frames() {
             self.own.clear();
             self.own.extend(frames::go_away(MAX_STREAM));
             self.own.extend(frames::ping(PAYLOAD));

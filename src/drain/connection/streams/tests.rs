@@ -10,9 +10,41 @@ type Table = StreamTable<u32>;
 /// A table with one stream, whose request is with the application.
 fn running() -> Table {
     let mut table = Table::default();
-    table.begin(1);
+    table.begin(1, false);
     assert_eq!(table.call(1, true), Some(1));
     table
+}
+
+#[test]
+fn an_answer_waits_while_32_kib_of_it_are_not_written_and_goes_on_when_its_stream_is_reset() {
+    let mut table = running();
+    let waker = noop_waker();
+    table.hand_on_data(1, UNWRITTEN - 1);
+    assert_eq!(table.turn(1, &waker), Turn::GoOn);
+    table.hand_on_data(1, 1000);
+    assert_eq!(table.turn(1, &waker), Turn::Wait);
+    assert!(table.write_data(1, 999).is_none(), "there is still as much as may wait");
+    assert!(table.write_data(1, 1).is_some(), "it is woken");
+    assert_eq!(table.turn(1, &waker), Turn::GoOn);
+    (0..UNWRITTEN_PIECES).for_each(|_| table.hand_on_data(1, 1));
+    assert_eq!(table.turn(1, &waker), Turn::Wait, "in many small pieces");
+    assert!(table.write_end(1).is_some(), "what was not written never will be");
+    assert_eq!(table.turn(1, &waker), Turn::GoOn);
+}
+
+#[test]
+fn pieces_of_bodies_that_wait_for_the_application_are_limited_and_those_taken_are_not() {
+    let mut table = running();
+    let piece = |table: &mut Table, is_taken: bool| {
+        let fits = table.read_data(1);
+        if is_taken {
+            table.take_data(1);
+        }
+        fits
+    };
+    assert!((0..10 * UNREAD).all(|_| piece(&mut table, true)));
+    assert!((0..UNREAD).all(|_| piece(&mut table, false)));
+    assert!(!(0..=COUNT_UNREAD_EACH).all(|_| piece(&mut table, false)));
 }
 
 const NONE: Requests = Requests { counted: 0, uncounted: 0 };
@@ -46,17 +78,17 @@ fn one_that_was_given_up_holds_the_connection_until_its_reset_is_written() {
 fn a_reset_by_the_client_cancels_its_own_request_alone() {
     let mut table = Table::default();
     for id in [1, 3, 5] {
-        table.begin(id);
+        table.begin(id, false);
     }
     assert!(table.reset(5).1.is_none());
     let waker = noop_waker();
     for (id, request) in [(1, 10), (3, 30), (5, 50)] {
         assert_eq!(table.call(request, true), Some(id));
     }
-    assert!(table.is_cancelled(5, &waker), "it was reset before the application was called");
-    assert!(!table.is_cancelled(1, &waker) && !table.is_cancelled(3, &waker));
+    assert!(table.turn(5, &waker) == Turn::Cancelled, "it was reset before the application was called");
+    assert!(table.turn(1, &waker) != Turn::Cancelled && table.turn(3, &waker) != Turn::Cancelled);
     assert!(table.reset(3).1.is_some());
-    assert!(table.is_cancelled(3, &waker) && !table.is_cancelled(1, &waker));
+    assert!(table.turn(3, &waker) == Turn::Cancelled && table.turn(1, &waker) != Turn::Cancelled);
     assert_eq!(table.finish(3, false), GIVEN_UP);
     assert_eq!(table.finish(5, true), GIVEN_UP, "nothing of it was sent");
     assert_eq!(table.in_flight().copied().collect::<Vec<_>>(), [10]);
@@ -66,7 +98,7 @@ fn a_reset_by_the_client_cancels_its_own_request_alone() {
 fn what_the_dispatcher_refuses_by_itself_is_taken_for_no_request_of_the_application() {
     let mut table = Table::default();
     for id in [1, 3] {
-        table.begin(id);
+        table.begin(id, false);
     }
     table.write_end(1);
     assert_eq!(table.call(30, true), Some(3));
@@ -76,10 +108,10 @@ fn what_the_dispatcher_refuses_by_itself_is_taken_for_no_request_of_the_applicat
 #[test]
 fn trailers_begin_nothing_and_neither_does_what_comes_after_the_last_goaway() {
     let mut table = running();
-    table.begin(1);
-    table.begin(3);
+    table.begin(1, false);
+    table.begin(3, false);
     table.limit(1);
-    table.begin(5);
+    table.begin(5, false);
     assert_eq!((table.len(), table.call(0, true)), (1, None));
 }
 
@@ -116,14 +148,14 @@ fn endless_answers_are_given_up_once_and_the_others_are_waited_for() {
 fn the_end_of_the_connection_cancels_what_is_at_work_and_gives_up_the_rest() {
     let mut table = Table::default();
     for id in [1, 3, 5] {
-        table.begin(id);
+        table.begin(id, false);
     }
     assert_eq!((table.call(10, true), table.call(30, true)), (Some(1), Some(3)));
-    assert!(!table.is_cancelled(3, &noop_waker()));
+    assert!(table.turn(3, &noop_waker()) != Turn::Cancelled);
     assert_eq!(table.finish(1, true), NOTHING);
     let (left, wakers) = table.close();
     assert_eq!((left, wakers.len(), table.len()), (GIVEN_UP, 1, 1));
-    assert!(table.is_cancelled(3, &noop_waker()));
+    assert!(table.turn(3, &noop_waker()) == Turn::Cancelled);
     assert_eq!(table.finish(3, false), GIVEN_UP);
     assert_eq!(table.len(), 0);
 }
@@ -165,7 +197,7 @@ proptest! {
         };
         for step in steps {
             let left = match step {
-                Step::Begin(id) => { table.begin(id); NOTHING }
+                Step::Begin(id) => { table.begin(id, false); NOTHING }
                 Step::Call(counted) => {
                     if let Some(id) = table.call(0, counted) {
                         called.push(id);

@@ -56,6 +56,55 @@ async fn read_on(wire: &mut Wire, least: usize) -> Vec<u8> {
     read
 }
 
+/// A TLS record is decrypted as a whole: what actix-http has not read of it is in no socket any more.
+#[cfg(feature = "rustls-0_23")]
+#[tokio::test]
+async fn a_connection_with_a_request_in_its_tls_session_has_pending_input()
+-> Result<(), Box<dyn std::error::Error>> {
+    use tokio::io::AsyncWriteExt;
+    use tokio_rustls::{
+        TlsAcceptor, TlsConnector,
+        rustls::{
+            ClientConfig, RootCertStore, ServerConfig,
+            crypto::ring,
+            pki_types::{PrivateKeyDer, ServerName},
+        },
+    };
+
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let provider = Arc::new(ring::default_provider());
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+    let server =
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let server = server.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key)?;
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone())?;
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let client = client.with_root_certificates(roots).with_no_client_auth();
+
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (near, far) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+    let (near, (far, _)) = (near?, far?);
+    let connecting = TlsConnector::from(Arc::new(client)).connect(ServerName::try_from("localhost")?, near);
+    let (near, far) = tokio::join!(connecting, TlsAcceptor::from(Arc::new(server)).accept(far));
+    let (mut near, far) = (near?, far?);
+
+    let drain = Drain::new(1);
+    let guard = drain.connections.register(0);
+    let mut wire = Wire::new(Io::Rustls(Box::new(far.into())), Arc::clone(guard.connection()));
+    let request = b"GET / HTTP/1.1\r\n\r\n";
+    near.write_all(&request.repeat(2)).await?;
+    near.flush().await?;
+    let mut bytes = [0; 18];
+    poll_fn(|cx| wire.poll_read(cx, &mut ReadBuf::new(&mut bytes))).await?;
+    assert_eq!(&bytes, request);
+    assert!(!wire.has_no_pending_input(), "there is another request");
+    poll_fn(|cx| wire.poll_read(cx, &mut ReadBuf::new(&mut bytes))).await?;
+    assert!(wire.has_no_pending_input());
+    Ok(())
+}
+
 /// tokio's driver does not run between the client's write and the look: the kernel alone knows of the request.
 #[tokio::test]
 async fn a_connection_with_a_request_in_its_socket_is_neither_detached_nor_closed() -> io::Result<()> {

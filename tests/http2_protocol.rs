@@ -1,0 +1,544 @@
+//! HTTP/2 frame by frame: the generic cases of h2spec, against this crate's server and actix-web's own.
+//!
+//! Each case is checked against RFC 9113 and RFC 7541, with the latitude that h2spec has. And this crate's answers are
+//! the same as `HttpServer`'s, frame for frame: what the wire adds changes nothing of the protocol.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::mpsc,
+    thread,
+};
+
+use actix_web::{App, HttpServer, dev::ServerHandle, rt::System, web};
+use graceful_exit::{GracefulExit, Outcome, Server};
+
+use crate::support::{InProcess, STUCK_AFTER};
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PUSH_PROMISE: u8 = 5;
+const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
+
+const ACK: u8 = 1;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const WITH_PRIORITY: u8 = 0x20;
+pub(crate) const WHOLE: u8 = END_STREAM | END_HEADERS;
+
+const PROTOCOL_ERROR: u32 = 1;
+const FLOW_CONTROL_ERROR: u32 = 3;
+const STREAM_CLOSED: u32 = 5;
+const FRAME_SIZE_ERROR: u32 = 6;
+const COMPRESSION_ERROR: u32 = 9;
+
+/// `:method GET`, `:scheme http`, `:path /`, `:authority a`.
+pub(crate) const GET: &[u8] = &[0x82, 0x86, 0x84, 0x41, 1, b'a'];
+/// The same with POST.
+pub(crate) const POST: &[u8] = &[0x83, 0x86, 0x84, 0x41, 1, b'a'];
+
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
+    [&head[..], payload].concat()
+}
+
+fn get(stream: u32) -> Vec<u8> {
+    frame(HEADERS, WHOLE, stream, GET)
+}
+
+/// A POST whose body follows.
+fn post(stream: u32) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS, stream, POST)
+}
+
+/// A GET with more fields; each is written without the table.
+fn get_with(fields: &[(&str, &str)]) -> Vec<u8> {
+    frame(HEADERS, WHOLE, 1, &block(GET, fields))
+}
+
+pub(crate) fn block(begin: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = begin.to_vec();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).expect("a short text"));
+            block.extend(text.bytes());
+        }
+    }
+    block
+}
+
+pub(crate) fn setting(id: u16, value: u32) -> Vec<u8> {
+    frame(SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat())
+}
+
+fn reset(stream: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())
+}
+
+/// What a client sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Seen {
+    Headers { stream: u32, ends: bool },
+    Data { stream: u32, length: usize, ends: bool },
+    Reset { stream: u32, error: u32 },
+    GoAway { error: u32 },
+    Pong([u8; 8]),
+    SettingsAck,
+    Closed,
+}
+
+/// What a case is to lead to.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// The connection goes on.
+    Alive,
+    /// The stream is answered to its end.
+    Answered(u32),
+    /// A connection error of one of these codes, or the end of the connection.
+    Connection(&'static [u32]),
+    /// A stream error of one of these codes, or as for a connection.
+    Stream(&'static [u32]),
+    /// The first frame of the answer's body has so many bytes.
+    FirstData(usize),
+}
+
+impl Expected {
+    fn is_met(self, seen: &[Seen]) -> bool {
+        let is_closed = seen.last() == Some(&Seen::Closed);
+        let error = seen.iter().find_map(|seen| match seen {
+            Seen::GoAway { error } => Some(*error),
+            _ => None,
+        });
+        let ended_by = |codes: &[u32]| is_closed && error.is_none_or(|error| codes.contains(&error));
+        match self {
+            Self::Alive => !is_closed && error.is_none(),
+            Self::Answered(stream) => {
+                let ends = |seen: &Seen| match seen {
+                    Seen::Headers { stream: of, ends } | Seen::Data { stream: of, ends, .. } => {
+                        *of == stream && *ends
+                    }
+                    _ => false,
+                };
+                !is_closed && seen.iter().any(ends)
+            }
+            Self::Connection(codes) => ended_by(codes),
+            Self::Stream(codes) => {
+                let is_reset =
+                    |seen: &Seen| matches!(seen, Seen::Reset { error, .. } if codes.contains(error));
+                seen.iter().any(is_reset) || ended_by(codes)
+            }
+            Self::FirstData(bytes) => {
+                let first = seen.iter().find_map(|seen| match seen {
+                    Seen::Data { length, .. } => Some(*length),
+                    _ => None,
+                });
+                first == Some(bytes)
+            }
+        }
+    }
+}
+
+const MARKS: [[u8; 8]; 2] = [*b"mark one", *b"mark two"];
+
+/// Connects, sends a case's bytes and then two PINGs, one after the other, and reads until they are answered or the
+/// connection ends: the answer to the first overtakes what is said of a stream, that to the second does not. Where the
+/// answer to a stream is expected, the PINGs are sent behind it.
+fn play(server: SocketAddr, bytes: &[u8], expected: Expected) -> Vec<Seen> {
+    let mut socket = TcpStream::connect(server).expect("it is open");
+    socket.set_read_timeout(Some(STUCK_AFTER)).expect("a socket");
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("sent");
+    // The server may have closed by the time when the rest is sent.
+    let _ = socket.write_all(bytes);
+    let [first, second] = MARKS.map(|mark| frame(PING, 0, 0, &mark));
+    let mut awaited = matches!(expected, Expected::Answered(_) | Expected::FirstData(_));
+    if !awaited {
+        let _ = socket.write_all(&first);
+    }
+    let mut seen = Vec::new();
+    loop {
+        let mut head = [0; 9];
+        if socket.read_exact(&mut head).is_err() {
+            seen.push(Seen::Closed);
+            return seen;
+        }
+        let [high, middle, low, kind, flags, id @ ..] = head;
+        let stream = u32::from_be_bytes(id);
+        let mut payload = vec![0; usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low)];
+        if socket.read_exact(&mut payload).is_err() {
+            seen.push(Seen::Closed);
+            return seen;
+        }
+        let number = |at: usize| payload[at..at + 4].iter().fold(0, |sum, &byte| sum << 8 | u32::from(byte));
+        let ends = flags & END_STREAM != 0;
+        match kind {
+            HEADERS => seen.push(Seen::Headers { stream, ends }),
+            DATA => seen.push(Seen::Data { stream, length: payload.len(), ends }),
+            RST_STREAM => seen.push(Seen::Reset { stream, error: number(0) }),
+            GOAWAY => seen.push(Seen::GoAway { error: number(4) }),
+            SETTINGS if flags & ACK != 0 => seen.push(Seen::SettingsAck),
+            PING if flags & ACK != 0 && payload == MARKS[0] => {
+                let _ = socket.write_all(&second);
+            }
+            PING if flags & ACK != 0 && payload == MARKS[1] => return seen,
+            PING if flags & ACK != 0 => seen.push(Seen::Pong(payload.try_into().expect("eight bytes"))),
+            _ => {}
+        }
+        if awaited && (expected.is_met(&seen) || matches!(seen.last(), Some(Seen::Reset { .. }))) {
+            awaited = false;
+            let _ = socket.write_all(&first);
+        }
+    }
+}
+
+/// The cases: name, what is sent behind the preface, and what is to become of it.
+fn cases() -> Vec<(&'static str, Vec<u8>, Expected)> {
+    use Expected::{Alive, Answered, Connection, FirstData, Stream};
+    const PROTOCOL: Expected = Connection(&[PROTOCOL_ERROR]);
+    const MALFORMED: Expected = Stream(&[PROTOCOL_ERROR]);
+    const SIZE: Expected = Connection(&[FRAME_SIZE_ERROR]);
+    const COMPRESSION: Expected = Connection(&[COMPRESSION_ERROR]);
+    const CLOSED: Expected = Stream(&[STREAM_CLOSED]);
+    const CLOSED_OR_PROTOCOL: Expected = Stream(&[STREAM_CLOSED, PROTOCOL_ERROR]);
+    let settings = || frame(SETTINGS, 0, 0, &[]);
+    let after = |frames: &[Vec<u8>]| [settings(), frames.concat()].concat();
+    // A value of 16,373 bytes.
+    let too_long = [GET, &[0x00, 1, b'x', 0x7f, 0xf6, 0x7e], &[b'y'; 16_373]].concat();
+    let max_block = [POST, &[0x00, 1, b'a', 0]].concat();
+    vec![
+        // The preface.
+        ("no settings first", get(1), Connection(&[PROTOCOL_ERROR])),
+        ("settings and a request", after(&[get(1)]), Answered(1)),
+        ("settings are acknowledged", after(&[setting(3, 100)]), Alive),
+        // Frames.
+        ("an unknown frame is ignored", after(&[frame(0x20, 0xff, 1, b"unknown")]), Alive),
+        ("undefined flags are ignored", after(&[frame(PING, 0xfe, 0, b"12345678")]), Alive),
+        ("the reserved bit is ignored", after(&[frame(PING, 0, 1 << 31, b"12345678")]), Alive),
+        (
+            "a frame of the largest size",
+            after(&[post(1), frame(DATA, END_STREAM, 1, &[0; 16_384])]),
+            Answered(1),
+        ),
+        (
+            "DATA larger than that",
+            after(&[post(1), frame(DATA, END_STREAM, 1, &[0; 16_385])]),
+            Stream(&[FRAME_SIZE_ERROR]),
+        ),
+        ("HEADERS larger than that", after(&[frame(HEADERS, WHOLE, 1, &too_long)]), SIZE),
+        // Streams.
+        ("DATA on an idle stream", after(&[frame(DATA, END_STREAM, 1, b"x")]), PROTOCOL),
+        ("RST_STREAM on an idle stream", after(&[reset(1)]), PROTOCOL),
+        ("WINDOW_UPDATE on an idle stream", after(&[frame(WINDOW_UPDATE, 0, 1, &[0, 0, 0, 100])]), PROTOCOL),
+        ("CONTINUATION on an idle stream", after(&[frame(CONTINUATION, END_HEADERS, 1, GET)]), PROTOCOL),
+        ("DATA behind the end of a stream", after(&[get(1), frame(DATA, END_STREAM, 1, b"x")]), CLOSED),
+        ("HEADERS behind the end of a stream", after(&[get(1), get(1)]), CLOSED_OR_PROTOCOL),
+        (
+            "CONTINUATION behind the end of a stream",
+            after(&[get(1), frame(CONTINUATION, END_HEADERS, 1, GET)]),
+            CLOSED_OR_PROTOCOL,
+        ),
+        ("HEADERS behind RST_STREAM", after(&[post(1), reset(1), get(1)]), CLOSED_OR_PROTOCOL),
+        ("an even stream", after(&[get(2)]), PROTOCOL),
+        ("a lower stream than the last one", after(&[get(5), get(3)]), CLOSED_OR_PROTOCOL),
+        (
+            "a stream that depends on itself",
+            after(&[frame(HEADERS, WHOLE | WITH_PRIORITY, 1, &[&[0, 0, 0, 1, 16], GET].concat())]),
+            MALFORMED,
+        ),
+        ("PRIORITY that depends on itself", after(&[frame(PRIORITY, 0, 1, &[0, 0, 0, 1, 16])]), MALFORMED),
+        ("PRIORITY on an idle stream", after(&[frame(PRIORITY, 0, 9, &[0, 0, 0, 1, 16])]), Alive),
+        // DATA.
+        ("DATA on the connection", after(&[frame(DATA, END_STREAM, 0, b"x")]), PROTOCOL),
+        (
+            "DATA with more padding than payload",
+            after(&[post(1), frame(DATA, END_STREAM | PADDED, 1, &[9, b'x'])]),
+            PROTOCOL,
+        ),
+        (
+            "padded DATA",
+            after(&[post(1), frame(DATA, END_STREAM | PADDED, 1, &[2, b'x', 0, 0])]),
+            Answered(1),
+        ),
+        // HEADERS and CONTINUATION.
+        (
+            "another frame inside of a header block",
+            after(&[frame(HEADERS, END_STREAM, 1, GET), frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16])]),
+            PROTOCOL,
+        ),
+        (
+            "another stream inside of a header block",
+            after(&[frame(HEADERS, END_STREAM, 1, GET), get(3)]),
+            PROTOCOL,
+        ),
+        (
+            "an unknown frame inside of a header block",
+            after(&[frame(HEADERS, END_STREAM, 1, GET), frame(0x20, 0, 0, b"unknown")]),
+            PROTOCOL,
+        ),
+        ("HEADERS on the connection", after(&[frame(HEADERS, WHOLE, 0, GET)]), PROTOCOL),
+        (
+            "HEADERS with more padding than payload",
+            after(&[frame(HEADERS, WHOLE | PADDED, 1, &[&[200], GET].concat())]),
+            PROTOCOL,
+        ),
+        (
+            "padded HEADERS with a priority",
+            after(&[frame(
+                HEADERS,
+                WHOLE | PADDED | WITH_PRIORITY,
+                1,
+                &[&[3, 0, 0, 0, 0, 16], GET, &[0, 0, 0]].concat(),
+            )]),
+            Answered(1),
+        ),
+        (
+            "a header block in many pieces",
+            after(&[
+                frame(HEADERS, END_STREAM, 1, &GET[..1]),
+                frame(CONTINUATION, 0, 1, &GET[1..4]),
+                frame(CONTINUATION, 0, 1, &[]),
+                frame(CONTINUATION, END_HEADERS, 1, &GET[4..]),
+            ]),
+            Answered(1),
+        ),
+        (
+            "CONTINUATION on the connection",
+            after(&[frame(HEADERS, END_STREAM, 1, GET), frame(CONTINUATION, END_HEADERS, 0, &[])]),
+            PROTOCOL,
+        ),
+        (
+            "CONTINUATION behind a whole header block",
+            after(&[post(1), frame(CONTINUATION, END_HEADERS, 1, &[])]),
+            PROTOCOL,
+        ),
+        (
+            "CONTINUATION behind DATA",
+            after(&[post(1), frame(DATA, 0, 1, b"x"), frame(CONTINUATION, END_HEADERS, 1, &[])]),
+            PROTOCOL,
+        ),
+        // PRIORITY, RST_STREAM.
+        ("PRIORITY on the connection", after(&[frame(PRIORITY, 0, 0, &[0, 0, 0, 1, 16])]), PROTOCOL),
+        ("PRIORITY of four bytes", after(&[frame(PRIORITY, 0, 1, &[0; 4])]), Stream(&[FRAME_SIZE_ERROR])),
+        ("RST_STREAM on the connection", after(&[reset(0)]), PROTOCOL),
+        ("RST_STREAM of three bytes", after(&[post(1), frame(RST_STREAM, 0, 1, &[0; 3])]), SIZE),
+        ("RST_STREAM with an unknown code", after(&[post(1), frame(RST_STREAM, 0, 1, &[0xff; 4])]), Alive),
+        // SETTINGS.
+        ("an acknowledgement with a payload", after(&[frame(SETTINGS, ACK, 0, &[0; 6])]), SIZE),
+        ("SETTINGS on a stream", after(&[frame(SETTINGS, 0, 1, &[])]), PROTOCOL),
+        ("SETTINGS of three bytes", after(&[frame(SETTINGS, 0, 0, &[0; 3])]), SIZE),
+        ("ENABLE_PUSH of 2", after(&[setting(2, 2)]), PROTOCOL),
+        ("a window of 2^31", after(&[setting(4, 1 << 31)]), Connection(&[FLOW_CONTROL_ERROR])),
+        ("frames of 16,383 bytes", after(&[setting(5, 16_383)]), PROTOCOL),
+        ("frames of 2^24 bytes", after(&[setting(5, 1 << 24)]), PROTOCOL),
+        ("an unknown setting", after(&[setting(0xff, 1)]), Alive),
+        // PING, GOAWAY.
+        ("PING on a stream", after(&[frame(PING, 0, 1, &[0; 8])]), PROTOCOL),
+        ("PING of six bytes", after(&[frame(PING, 0, 0, &[0; 6])]), SIZE),
+        ("a PING is answered", after(&[frame(PING, 0, 0, b"12345678")]), Alive),
+        ("an answer to no PING", after(&[frame(PING, ACK, 0, b"12345678")]), Alive),
+        ("GOAWAY on a stream", after(&[frame(GOAWAY, 0, 1, &[0; 8])]), PROTOCOL),
+        // Windows.
+        ("WINDOW_UPDATE by nothing", after(&[frame(WINDOW_UPDATE, 0, 0, &[0; 4])]), PROTOCOL),
+        (
+            "WINDOW_UPDATE of a stream by nothing",
+            after(&[post(1), frame(WINDOW_UPDATE, 0, 1, &[0; 4])]),
+            MALFORMED,
+        ),
+        ("WINDOW_UPDATE of three bytes", after(&[frame(WINDOW_UPDATE, 0, 0, &[0; 3])]), SIZE),
+        (
+            "a window that overflows",
+            after(&[frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0xff, 0xff, 0xff])]),
+            Connection(&[FLOW_CONTROL_ERROR]),
+        ),
+        (
+            "a stream's window that overflows",
+            after(&[post(1), frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0xff, 0xff, 0xff])]),
+            Stream(&[FLOW_CONTROL_ERROR]),
+        ),
+        ("a window of one byte", after(&[setting(4, 1), get(1)]), FirstData(1)),
+        (
+            "a window of one byte that grows",
+            after(&[setting(4, 1), get(1), frame(WINDOW_UPDATE, 0, 1, &[0, 0, 1, 0])]),
+            Answered(1),
+        ),
+        (
+            "a window that shrinks below nothing and grows",
+            after(&[
+                setting(4, 3),
+                post(1),
+                setting(4, 2),
+                setting(4, 100),
+                frame(DATA, END_STREAM, 1, b"x"),
+            ]),
+            Answered(1),
+        ),
+        // Requests.
+        ("HEADERS in the middle of a body", after(&[post(1), post(1)]), MALFORMED),
+        (
+            "trailers",
+            after(&[
+                post(1),
+                frame(DATA, 0, 1, b"x"),
+                frame(HEADERS, WHOLE, 1, &block(&[], &[("sum", "1")])),
+            ]),
+            Answered(1),
+        ),
+        (
+            "a pseudo-header in the trailers",
+            after(&[post(1), frame(HEADERS, WHOLE, 1, &block(&[], &[(":path", "/")]))]),
+            MALFORMED,
+        ),
+        ("a name in capitals", after(&[get_with(&[("X-Test", "a")])]), MALFORMED),
+        ("an unknown pseudo-header", after(&[get_with(&[(":test", "a")])]), MALFORMED),
+        ("a response's pseudo-header", after(&[get_with(&[(":status", "200")])]), MALFORMED),
+        ("a pseudo-header behind a field", after(&[get_with(&[("x", "a"), (":path", "/")])]), MALFORMED),
+        ("a field of the connection", after(&[get_with(&[("connection", "keep-alive")])]), MALFORMED),
+        ("TE of another value than trailers", after(&[get_with(&[("te", "gzip")])]), MALFORMED),
+        ("TE of trailers", after(&[get_with(&[("te", "trailers")])]), Answered(1)),
+        (
+            "an empty path",
+            after(&[frame(HEADERS, WHOLE, 1, &block(&[0x82, 0x86], &[(":path", ""), (":authority", "a")]))]),
+            MALFORMED,
+        ),
+        ("no method", after(&[frame(HEADERS, WHOLE, 1, &[0x86, 0x84, 0x41, 1, b'a'])]), MALFORMED),
+        ("no scheme", after(&[frame(HEADERS, WHOLE, 1, &[0x82, 0x84, 0x41, 1, b'a'])]), MALFORMED),
+        ("no path", after(&[frame(HEADERS, WHOLE, 1, &[0x82, 0x86, 0x41, 1, b'a'])]), MALFORMED),
+        ("the method twice", after(&[get_with(&[(":method", "GET")])]), MALFORMED),
+        ("the scheme twice", after(&[get_with(&[(":scheme", "http")])]), MALFORMED),
+        ("the path twice", after(&[get_with(&[(":path", "/")])]), MALFORMED),
+        (
+            "a body longer than its length",
+            after(&[
+                frame(HEADERS, END_HEADERS, 1, &block(POST, &[("content-length", "1")])),
+                frame(DATA, END_STREAM, 1, b"xx"),
+            ]),
+            MALFORMED,
+        ),
+        (
+            "a body shorter than its length",
+            after(&[
+                frame(HEADERS, END_HEADERS, 1, &block(POST, &[("content-length", "3")])),
+                frame(DATA, 0, 1, b"x"),
+                frame(DATA, END_STREAM, 1, b"x"),
+            ]),
+            MALFORMED,
+        ),
+        (
+            "PUSH_PROMISE of a client",
+            after(&[frame(PUSH_PROMISE, END_HEADERS, 1, &[&[0, 0, 0, 2], GET].concat())]),
+            PROTOCOL,
+        ),
+        // HPACK.
+        ("an index of zero", after(&[frame(HEADERS, WHOLE, 1, &[0x80])]), COMPRESSION),
+        (
+            "an index beyond the tables",
+            after(&[frame(HEADERS, WHOLE, 1, &[GET, &[0xff, 0x00]].concat())]),
+            COMPRESSION,
+        ),
+        (
+            "a literal's index beyond the tables",
+            after(&[frame(HEADERS, WHOLE, 1, &[GET, &[0x7f, 0x7f, 1, b'a']].concat())]),
+            COMPRESSION,
+        ),
+        (
+            "a change of the table's size at the end of a block",
+            after(&[frame(HEADERS, WHOLE, 1, &[GET, &[0x20]].concat())]),
+            COMPRESSION,
+        ),
+        (
+            "a table larger than was agreed on",
+            after(&[frame(HEADERS, WHOLE, 1, &[&[0x3f, 0xe2, 0x1f], GET].concat())]),
+            COMPRESSION,
+        ),
+        (
+            "Huffman padding of more than seven bits",
+            after(&[frame(HEADERS, WHOLE, 1, &[GET, &[0x00, 1, b'a', 0x82, 0x1f, 0xff]].concat())]),
+            COMPRESSION,
+        ),
+        (
+            "Huffman padding of zeros",
+            after(&[frame(HEADERS, WHOLE, 1, &[GET, &[0x00, 1, b'a', 0x81, 0x18]].concat())]),
+            COMPRESSION,
+        ),
+        (
+            "the end of strings inside of one",
+            after(&[frame(
+                HEADERS,
+                WHOLE,
+                1,
+                &[GET, &[0x00, 1, b'a', 0x84, 0xff, 0xff, 0xff, 0xff]].concat(),
+            )]),
+            COMPRESSION,
+        ),
+        (
+            "a string beyond the block",
+            after(&[frame(HEADERS, WHOLE, 1, &[GET, &[0x00, 0x7e, b'a']].concat())]),
+            COMPRESSION,
+        ),
+        ("an empty value", after(&[frame(HEADERS, WHOLE, 1, &max_block)]), Answered(1)),
+    ]
+}
+
+/// Where the h2 crate, and so either server, is more lenient than the RFC demands, or answers by another code.
+const LENIENT: &[&str] = &[];
+
+/// actix-web's own server, on a thread of its own.
+fn stock() -> (SocketAddr, ServerHandle, thread::JoinHandle<()>) {
+    let (started, server) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        System::new().block_on(async move {
+            let server = HttpServer::new(|| App::new().default_service(web::to(answer)));
+            let server = server.workers(1).disable_signals().bind_auto_h2c("127.0.0.1:0").expect("a port");
+            let address = server.addrs()[0];
+            let server = server.run();
+            started.send((address, server.handle())).expect("it is waited for");
+            server.await.expect("it runs");
+        });
+    });
+    let (address, handle) = server.recv().expect("it starts");
+    (address, handle, thread)
+}
+
+/// Reads the whole body first, so that what is wrong with it is known.
+async fn answer(_: web::Bytes) -> &'static str {
+    "an answer"
+}
+
+#[test]
+fn each_case_is_answered_as_the_rfc_demands_and_as_httpserver_answers_it() {
+    let ours = Server::new("web", || App::new().default_service(web::to(answer))).workers(1);
+    let ours = InProcess::start(GracefulExit::for_tests().server(ours.bind_auto_h2c("127.0.0.1:0")));
+    let (stock, handle, thread) = stock();
+    let (mut not_as_demanded, mut different) = (Vec::new(), Vec::new());
+    let cases = cases();
+    for (name, bytes, expected) in &cases {
+        let (ours, stock) = (play(ours.address, bytes, *expected), play(stock, bytes, *expected));
+        if !expected.is_met(&ours) {
+            not_as_demanded.push((*name, ours.clone()));
+        }
+        // How much of an answer is written before an error is a matter of time.
+        let told = |seen: &[Seen]| -> Vec<Seen> {
+            let is_told = |seen: &&Seen| !matches!(seen, Seen::Headers { .. } | Seen::Data { .. });
+            seen.iter().filter(is_told).cloned().collect()
+        };
+        if told(&ours) != told(&stock) {
+            different.push((*name, ours, stock));
+        }
+    }
+    println!("{} cases", cases.len());
+    let names: Vec<_> = not_as_demanded.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, LENIENT, "{not_as_demanded:#?}");
+    assert!(different.is_empty(), "{different:#?}");
+    let _ = handle.stop(false);
+    thread.join().expect("no panic");
+    ours.ask_to_stop();
+    assert_eq!(ours.wait().outcome, Outcome::Clean);
+}
