@@ -277,16 +277,25 @@ fn http2() {
 
 #[test]
 fn tls() {
-    let Some(curl) = tool("curl", "the example tls") else { return };
+    over_tls(|folder, arguments| Example::start_with("tls", folder, arguments));
+}
+
+#[cfg(feature = "openssl")]
+#[test]
+fn openssl() {
+    over_tls(|folder, arguments| Example::start_with("openssl", folder, arguments));
+}
+
+fn over_tls(start: fn(TempDir, fn(&mut Command, SocketAddr)) -> Option<Example>) {
+    let Some(curl) = tool("curl", "the examples with TLS") else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     std::fs::write(folder.path().join("cert.pem"), own.cert.pem()).expect("a file");
     std::fs::write(folder.path().join("key.pem"), own.signing_key.serialize_pem()).expect("a file");
-    let Some(example) = Example::start_with("tls", folder, |command, _| {
+    let files = |command: &mut Command, _| {
         command.args(["cert.pem", "key.pem"]);
-    }) else {
-        return;
     };
+    let Some(example) = start(folder, files) else { return };
     let mut client = Command::new(curl);
     let resolve = format!("localhost:{}:{}", example.address.port(), example.address.ip());
     client.args(["--silent", "--show-error", "--cacert", "cert.pem", "--resolve", &resolve]);

@@ -1,6 +1,8 @@
 //! A connection's bytes as actix-http has them: [`Stream`].
 
 #[cfg(feature = "http2")]
+use std::task::Waker;
+#[cfg(feature = "http2")]
 use std::time::Duration;
 use std::{
     cell::RefCell,
@@ -175,8 +177,12 @@ impl StreamEvents for Connection {
         self.stream_begun(stream, body);
     }
 
-    fn read_data(&self, stream: u32) -> bool {
-        self.stream_data_read(stream)
+    fn read_data(&self, stream: u32) {
+        self.stream_data_read(stream);
+    }
+
+    fn has_room(&self, waker: &Waker) -> bool {
+        self.streams_have_room(waker)
     }
 
     fn write_data(&self, stream: u32, length: usize) {

@@ -25,9 +25,15 @@ impl Connection {
         self.with(|streams| streams.begin(stream, body));
     }
 
-    /// A piece of a request's body has been read. Returns false if too many wait for the application.
-    pub(crate) fn stream_data_read(&self, stream: u32) -> bool {
-        self.with(|streams| streams.read_data(stream)).unwrap_or(true)
+    /// A piece of a request's body has been read.
+    pub(crate) fn stream_data_read(&self, stream: u32) {
+        self.with(|streams| streams.read_data(stream));
+    }
+
+    /// Returns false if so many of them wait for the application that nothing is read on. The waker is woken then, when
+    /// that changes.
+    pub(crate) fn streams_have_room(&self, waker: &Waker) -> bool {
+        self.with(|streams| streams.has_room(waker)).unwrap_or(true)
     }
 
     /// So many bytes of an answer's body have been written.
@@ -92,7 +98,7 @@ impl Connection {
 
     /// The application has taken a piece of the request's body.
     pub(in crate::drain) fn take_data(&self, stream: u32) {
-        self.with(|streams| streams.take_data(stream));
+        self.wake(|streams| streams.take_data(stream));
     }
 
     /// The head of the answer has been handed on.
@@ -112,8 +118,12 @@ impl Connection {
 
     /// A request's answer has been handed on whole (`answered`), or was given up.
     pub(in crate::drain) fn finish_stream(&self, stream: u32, answered: bool) {
-        let left = self.with(|streams| streams.finish(stream, answered));
-        self.leave(left.unwrap_or_default());
+        if let Some((left, reader)) = self.with(|streams| streams.finish(stream, answered)) {
+            self.leave(left);
+            if let Some(reader) = reader {
+                reader.wake();
+            }
+        }
     }
 
     fn wake(&self, change: impl FnOnce(&mut StreamTable<Begun>) -> Option<Waker>) {

@@ -20,8 +20,10 @@ pub(super) struct StreamTable<R> {
     waiting: VecDeque<u32>,
     /// How many are [`State::Written`].
     written: usize,
-    /// Pieces of bodies that have been read since they were last counted.
-    read: usize,
+    /// At most so many pieces of bodies wait for the application.
+    unread: usize,
+    /// Reads on when fewer wait.
+    reader: Option<Waker>,
     /// The highest identifier that has been seen.
     highest: u32,
     /// Streams above it are not served: the server has said so in a GOAWAY.
@@ -61,11 +63,9 @@ pub(in crate::drain) enum Turn {
 const UNWRITTEN: usize = 32 << 10;
 /// In how many pieces: a small one takes some hundred bytes more.
 const UNWRITTEN_PIECES: usize = 64;
-/// How many pieces of requests' bodies may wait on one connection: the window bounds their bytes, and an empty one takes
-/// memory as well.
-const UNREAD: usize = 4096;
-/// How often they are counted.
-const COUNT_UNREAD_EACH: usize = 512;
+/// How many pieces of requests' bodies wait on one connection before nothing is read on: the window bounds their bytes,
+/// but an empty one takes memory as well.
+const UNREAD: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -129,7 +129,8 @@ impl<R> Default for StreamTable<R> {
             streams: BTreeMap::new(),
             waiting: VecDeque::new(),
             written: 0,
-            read: 0,
+            unread: 0,
+            reader: None,
             highest: 0,
             limit: None,
         }
@@ -158,27 +159,37 @@ impl<R> StreamTable<R> {
         self.waiting.push_back(id);
     }
 
-    /// A piece of a request's body has been read. Returns false if too many wait for the application.
-    pub(super) fn read_data(&mut self, id: u32) -> bool {
+    /// A piece of a request's body has been read.
+    pub(super) fn read_data(&mut self, id: u32) {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.unread += 1;
+            self.unread += 1;
         }
-        self.read += 1;
-        if self.read < COUNT_UNREAD_EACH {
+    }
+
+    /// Returns false if so many of them wait for the application that nothing is read on. The waker is woken then, when
+    /// that changes.
+    pub(super) fn has_room(&mut self, reader: &Waker) -> bool {
+        if self.unread < UNREAD {
             return true;
         }
-        self.read = 0;
         // One whose application is done with it has none: the dispatcher has dropped them.
         let streams = self.streams.values();
         let awaited = streams.filter(|stream| matches!(stream.state, State::Begun | State::Running));
-        awaited.map(|stream| stream.unread).sum::<usize>() <= UNREAD
+        self.unread = awaited.map(|stream| stream.unread).sum();
+        let has_room = self.unread < UNREAD;
+        if !has_room {
+            self.reader = Some(reader.clone());
+        }
+        has_room
     }
 
-    /// The application has taken a piece of the request's body.
-    pub(super) fn take_data(&mut self, id: u32) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.unread = stream.unread.saturating_sub(1);
-        }
+    /// The application has taken a piece of the request's body. What reads on is to be woken.
+    pub(super) fn take_data(&mut self, id: u32) -> Option<Waker> {
+        let stream = self.streams.get_mut(&id)?;
+        stream.unread = stream.unread.saturating_sub(1);
+        self.unread = self.unread.saturating_sub(1);
+        if self.unread < UNREAD { self.reader.take() } else { None }
     }
 
     /// Returns true if a body may follow the request's head.
@@ -238,8 +249,12 @@ impl<R> StreamTable<R> {
         if stream.waits() { Turn::Wait } else { Turn::GoOn }
     }
 
-    /// The answer has been handed over to its end (`answered`), or given up.
-    pub(super) fn finish(&mut self, id: u32, answered: bool) -> Left {
+    /// The answer has been handed over to its end (`answered`), or given up. What reads on is to be woken.
+    pub(super) fn finish(&mut self, id: u32, answered: bool) -> (Left, Option<Waker>) {
+        (self.end(id, answered), self.reader.take())
+    }
+
+    fn end(&mut self, id: u32, answered: bool) -> Left {
         let Some(stream) = self.streams.get_mut(&id) else { return Left::default() };
         stream.waker = None;
         match stream.state {

@@ -51,7 +51,8 @@ impl StreamEvents for Shared {
     fn begin(&self, stream: u32, _: bool) {
         self.begun.borrow_mut().insert(stream);
     }
-    fn read_data(&self, _: u32) -> bool {
+    fn read_data(&self, _: u32) {}
+    fn has_room(&self, _: &Waker) -> bool {
         true
     }
     fn write_data(&self, _: u32, _: usize) {}

@@ -17,7 +17,7 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -44,8 +44,11 @@ pub(in crate::server) enum Ending {
 pub(in crate::server) trait StreamEvents {
     /// A request's head has been read, or trailers; a body may follow.
     fn begin(&self, stream: u32, body: bool);
-    /// A piece of a request's body has been read. Returns false if too many wait for the application.
-    fn read_data(&self, stream: u32) -> bool;
+    /// A piece of a request's body has been read.
+    fn read_data(&self, stream: u32);
+    /// Returns false if so many of them wait for the application that nothing is read on. The waker is woken then, when
+    /// that changes.
+    fn has_room(&self, waker: &Waker) -> bool;
     /// So many bytes of an answer's body have been written.
     fn write_data(&self, stream: u32, length: usize);
     /// `END_STREAM` or `RST_STREAM` has been written.
@@ -160,13 +163,16 @@ impl Wire {
                 return Poll::Ready(Ok(()));
             }
             let is_awaited = matches!(self.state, State::Announced(_));
-            let (mut data_fits, mut head) = (true, false);
+            if !streams.has_room(cx.waker()) {
+                return Poll::Pending;
+            }
+            let mut head = false;
             let read = self.reader.poll_read(io, cx, buf, is_awaited, |frame| match frame {
                 Frame::Headers { stream, ends_stream } => {
                     head = true;
                     streams.begin(stream, !ends_stream);
                 }
-                Frame::Data { stream, .. } => data_fits &= streams.read_data(stream),
+                Frame::Data { stream, .. } => streams.read_data(stream),
                 Frame::Reset { stream } => streams.reset(stream),
                 _ => {}
             });
@@ -189,8 +195,6 @@ impl Wire {
                 "too many streams at once"
             } else if self.reader.head_is_too_large() {
                 "a request's head is too large"
-            } else if !data_fits {
-                "a request's body comes in too small pieces"
             } else {
                 return Poll::Ready(Ok(()));
             };
