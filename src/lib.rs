@@ -58,7 +58,7 @@
 //! | `bind(a)?`, `listen(l)?`, `bind_uds(p)?`, `listen_uds(l)?`, `bind_auto_h2c(a)?`, `listen_auto_h2c(l)?`, `bind_rustls_0_23(a, c)?`, `listen_rustls_0_23(l, c)?`, `bind_openssl(a, b)?`, `listen_openssl(l, b)?` | the same without `?`; those of HTTP/2 and TLS with features `http2`, `rustls-0_23` and `openssl` |
 //! | `workers`, `worker_max_blocking_threads`, `backlog`, `max_connections`, `max_connection_rate` | the same |
 //! | `keep_alive`, `client_request_timeout`, `client_disconnect_timeout`, `tls_handshake_timeout` | the same |
-//! | `h1_allow_half_closed`, `h1_write_buffer_size`, `h2_initial_window_size`, `h2_initial_connection_window_size` | the same; no effect with an actix-http older than 3.12.1 |
+//! | `h1_allow_half_closed`, `h1_write_buffer_size`, `h2_initial_window_size`, `h2_initial_connection_window_size` | the same; no effect with an actix-http older than 3.12.1. The windows of HTTP/2 are 256 KiB by default |
 //! | `on_connect`, `server_hostname`, `tcp_nodelay`, `addrs` | the same |
 //! | `addrs_with_scheme` | [`ExitHandle::addrs`] |
 //! | `run()` | [`GracefulExit::server`]`(server)`, then [`GracefulExit::run`] |

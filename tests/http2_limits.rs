@@ -137,7 +137,7 @@ fn a_connection_is_not_read_on_while_many_pieces_of_a_body_wait_for_the_applicat
     assert!(sent < (64 << 20), "64 MiB of empty pieces were taken");
     drop(socket);
     service.ask_to_stop();
-    service.wait();
+    let _ = service.wait();
 }
 
 #[test]

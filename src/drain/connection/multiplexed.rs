@@ -174,11 +174,11 @@ mod tests {
         connection.speaks_http2();
         assert!(connection.is_multiplexed());
         for stream in [1, 3, 5] {
-            connection.stream_begun(stream);
+            connection.stream_begun(stream, false);
         }
         assert_eq!(connection.open_streams(), 3);
         connection.streams_limited(3);
-        connection.stream_begun(7);
+        connection.stream_begun(7, false);
         assert_eq!(connection.open_streams(), 2);
     }
 

@@ -11,7 +11,7 @@ use std::{
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
-    frames::{Frame, FrameScanner, MAX_STREAM, with_max_streams},
+    frames::{Frame, FrameScanner, MAX_STREAM, with_limits},
     reader::{Read, Reader},
 };
 
@@ -37,7 +37,7 @@ pub(crate) fn check(input: &[u8]) {
     finds_every_frame(FrameScanner::of_server(), bytes, &pieces, 0);
     finds_every_frame(FrameScanner::of_client(), bytes, &pieces, PREFACE);
     takes_out_its_own(bytes, pieces);
-    adds_a_limit(bytes);
+    adds_the_limits(bytes);
 }
 
 /// The frames that end within these bytes, and where: by the RFC, with all the bytes at hand.
@@ -57,7 +57,7 @@ fn frames(bytes: &[u8], preface: usize) -> (Vec<(Frame, usize)>, bool) {
             _ => {}
         }
         let frame = match (kind, payload.first_chunk()) {
-            (0, _) => Frame::Data { stream, ends_stream },
+            (0, _) => Frame::Data { stream, length, ends_stream },
             (1 | 5 | 9, _) if !ends_block => continue,
             (1 | 5 | 9, _) => match block.take().flatten() {
                 Some((stream, ends_stream)) => Frame::Headers { stream, ends_stream },
@@ -114,11 +114,11 @@ fn takes_out_its_own(bytes: &[u8], pieces: VecDeque<&[u8]>) {
     assert_eq!(count, frames.len() - acknowledged);
 }
 
-fn adds_a_limit(bytes: &[u8]) {
-    let Some((with_limit, length)) = with_max_streams(bytes, 256) else { return };
-    let (frames, is_whole) = frames(&with_limit, 0);
-    assert_eq!((&frames[..], is_whole), (&[(Frame::Other, length + 6)][..], true));
-    assert_eq!(with_limit[HEADER..length], bytes[HEADER..length]);
+fn adds_the_limits(bytes: &[u8]) {
+    let Some((with_both, length)) = with_limits(bytes, 256) else { return };
+    let (frames, is_whole) = frames(&with_both, 0);
+    assert_eq!((&frames[..], is_whole), (&[(Frame::Other, length + 12)][..], true));
+    assert_eq!(with_both[HEADER..length], bytes[HEADER..length]);
 }
 
 /// Gives one piece a read, and then the end.

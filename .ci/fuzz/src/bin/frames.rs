@@ -4,6 +4,7 @@
 
 #[path = "../../../../src/server/http2"]
 mod http2 {
+    mod fields;
     mod frames;
     mod fuzz;
     mod reader;

@@ -122,7 +122,7 @@ fn trailers_begin_nothing_and_neither_does_what_comes_after_the_last_goaway() {
 fn every_stream_up_to_the_one_that_the_goaway_names_is_served() {
     let mut table = Table::default();
     for id in [1, 3, 5] {
-        table.begin(id);
+        table.begin(id, false);
     }
     table.limit(3);
     assert_eq!([(); 3].map(|()| table.call(0, true)), [Some(1), Some(3), None]);
@@ -130,7 +130,7 @@ fn every_stream_up_to_the_one_that_the_goaway_names_is_served() {
 
     let mut table = Table::default();
     table.limit(3);
-    table.begin(3);
+    table.begin(3, false);
     assert_eq!(table.call(0, true), Some(3));
 }
 
@@ -138,7 +138,7 @@ fn every_stream_up_to_the_one_that_the_goaway_names_is_served() {
 fn endless_answers_are_given_up_once_and_the_others_are_waited_for() {
     let mut table = Table::default();
     for (id, request) in [(1, 10), (3, 30)] {
-        table.begin(id);
+        table.begin(id, false);
         assert_eq!(table.call(request, true), Some(id));
     }
     table.set_endless(3);
