@@ -97,7 +97,7 @@ pub fn phase_names(report: &Report, language: Language) -> Vec<String> {
     report.phases.iter().map(|phase| phase.kind).map(name).collect()
 }
 
-/// By name: what was abandoned, failed or late.
+/// By name: what was abandoned, failed or late. Characters that could mislead a reader are escaped.
 #[must_use]
 pub fn failures(report: &Report, language: Language) -> Vec<String> {
     let mut lines = Vec::new();
@@ -113,7 +113,7 @@ pub fn failures(report: &Report, language: Language) -> Vec<String> {
         lines.extend(unfinished.iter().take(NAMED).map(|job| ended(kind, job, language)));
         lines.extend(more(unfinished.len(), language));
     }
-    lines
+    lines.into_iter().map(|line| escaped(&line).into_owned()).collect()
 }
 
 /// By name: what was done, and how long it took.
