@@ -8,6 +8,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -213,7 +214,9 @@ impl Chain {
             if report_file.exists() {
                 assert_eq!(report(&report_file)["exit_code"], code, "{what}");
             } else {
-                assert!(code == 1 && [Fault::Storm, Fault::SecondSignal].contains(&fault), "{what}: {text}");
+                // The hard stop, which writes none, comes first on a machine that is busy.
+                let may = [Fault::Storm, Fault::SecondSignal, Fault::FlushTooLong];
+                assert!(code == 1 && may.contains(&fault), "{what}: {text}");
             }
         } else {
             let is_killed = [Fault::Killed, Fault::KilledAfterTheCheckpoint].contains(&fault);
@@ -401,6 +404,7 @@ impl Load {
             let mut client = Client::connect(app.business);
             load.sockets.push(client.socket().try_clone().expect("a socket"));
             let over = Arc::clone(&load.over);
+            let (first, is_written) = mpsc::channel();
             load.clients.push(thread::spawn(move || {
                 let mut acknowledged = BTreeMap::new();
                 for write in 0.. {
@@ -412,13 +416,18 @@ impl Load {
                         break;
                     }
                     match client.read().map(|response| response.status) {
-                        Ok(204) => drop(acknowledged.insert(key, value)),
+                        Ok(204) => {
+                            acknowledged.insert(key, value);
+                            let _ = first.send(()); // it was waited for once
+                        }
                         _ => break,
                     }
                     thread::sleep(Duration::from_millis(2));
                 }
                 acknowledged
             }));
+            // There is something to be flushed, however busy the machine is.
+            is_written.recv().expect("a write is acknowledged");
         }
         load
     }
