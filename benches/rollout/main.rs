@@ -21,10 +21,11 @@ use std::{path::Path, process::ExitCode};
 use model::Site;
 
 /// Sites that people have: the checks of the shipped files, and the defaults of Kubernetes' readiness probe.
-fn examples() -> [(&'static str, Site); 3] {
+fn examples() -> [(&'static str, Site); 4] {
     let site = Site::default();
     [
         ("HAProxy, config/deploy/haproxy.cfg", site),
+        ("Docker Swarm, config/deploy/haproxy-dns.cfg", Site { resolve: 1000, notice: 2000, ..site }),
         (
             "Kubernetes, config/deploy/kubernetes.yaml; endpoints reach every node within 2 s",
             // The deletion itself takes a pod out: no probe has to fail.
@@ -120,6 +121,8 @@ fn main() -> ExitCode {
             "--fall" => &mut site.fall,
             "--check-ms" => &mut site.check,
             "--propagation-ms" => &mut site.propagation,
+            "--resolve-ms" => &mut site.resolve,
+            "--notice-ms" => &mut site.notice,
             "--rate" => &mut site.rate,
             "--duration-ms" => &mut site.duration,
             "--drain-ms" => &mut site.drain,

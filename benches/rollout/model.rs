@@ -3,6 +3,8 @@
 //!
 //! - Each balancer checks each instance every `interval`, at a phase of its own, and takes an instance out after `fall`
 //!   failed checks in a row; from the first failed one on it checks every `fast`. A check's answer takes `check`.
+//! - Where the balancers find the instances by DNS, the platform may take an instance out of it `notice` before it asks it to
+//!   stop (Docker Swarm: 2 s). A balancer that asks the name server every `resolve` turns away by that, if it is sooner.
 //! - What a balancer decides takes effect up to `propagation` later, evenly distributed (an endpoint list that is
 //!   distributed to nodes, a DNS record); zero where the balancer itself checks.
 //! - An instance that is asked to stop fails its checks at once, serves on for `ready_delay`, and rejects from then on.
@@ -31,6 +33,9 @@ pub(crate) struct Site {
     pub(crate) fall: u64,
     pub(crate) check: u64,
     pub(crate) propagation: u64,
+    /// How often a balancer asks the name server; zero where it finds the instances otherwise.
+    pub(crate) resolve: u64,
+    pub(crate) notice: u64,
     pub(crate) rate: u64,
     pub(crate) duration: u64,
     pub(crate) drain: u64,
@@ -63,6 +68,8 @@ impl Default for Site {
             fall: 2,
             check: 10,
             propagation: 0,
+            resolve: 0,
+            notice: 0,
             rate: 100,
             duration: 100,
             drain: 10_000,
@@ -75,10 +82,16 @@ impl Default for Site {
 impl Site {
     /// The longest that a balancer can take to turn away, which is the shortest `ready_delay` that rejects nothing.
     pub(crate) fn sufficient_ready_delay(&self) -> u64 {
-        self.turned_away(self.interval, self.propagation)
+        self.by_dns(self.resolve, self.turned_away(self.interval, self.propagation))
     }
 
-    /// When a balancer sends nothing more to an instance, from the request to stop on: its next check comes after
+    /// When a balancer turns away that next asks the name server `next_look` after the instance has left it, and whose
+    /// checks would have it turn away at `by_checks`.
+    fn by_dns(&self, next_look: u64, by_checks: u64) -> u64 {
+        if self.resolve == 0 { by_checks } else { by_checks.min(next_look.saturating_sub(self.notice)) }
+    }
+
+    /// When the checks of a balancer end what it sends to an instance, from the request to stop on: its next check comes after
     /// `next_check`, and its decision takes `propagation` to arrive.
     pub(crate) fn turned_away(&self, next_check: u64, propagation: u64) -> u64 {
         next_check + (self.fall - 1) * self.fast + self.fall * self.check + propagation
@@ -104,7 +117,8 @@ impl Site {
         for _ in 0..self.replicas {
             for _ in 0..self.balancers {
                 let next_check = random.below(self.interval);
-                let turned_away = self.turned_away(next_check, random.below(self.propagation + 1));
+                let by_checks = self.turned_away(next_check, random.below(self.propagation + 1));
+                let turned_away = self.by_dns(random.below(self.resolve), by_checks);
                 latest = latest.max(turned_away);
                 let lost = self.lost_until(turned_away);
                 rejected += lost.0;

@@ -8,13 +8,13 @@ use crate::model::Site;
 
 /// Milliseconds of `ready_delay`, and requests that an instance has rejected: by `tests/proxies/rollout.rs`, as shares of
 /// 100 requests a second.
-const MEASURED: [(u64, f64); 3] = [(0, 0.0), (300, 0.0), (3000, 0.0)];
+const MEASURED: [(u64, f64); 3] = [(0, 67.0), (300, 31.7), (5000, 0.0)];
 
 /// Draws the mean and the most of one instance's rejected requests, with 100 requests a second to it and a request in flight
 /// that holds its exit.
 pub(crate) fn draw(path: &Path) -> Result<(), Box<dyn Error>> {
-    let site = Site { replicas: 1000, duration: 5000, ..Site::default() };
-    let delays = || (0..=site.ready_delay + 200).step_by(20);
+    let site = Site { replicas: 1000, duration: 5000, ready_delay: 5200, ..Site::default() };
+    let delays = || (0..=site.ready_delay).step_by(20);
     let mean = |ready_delay| Site { ready_delay, ..site }.run().rejected / site.replicas as f64;
     let most = |ready_delay| Site { ready_delay, ..site }.lost_until(site.sufficient_ready_delay()).0;
     let seconds = |ms: u64| ms as f64 / 1000.0;
@@ -30,7 +30,7 @@ pub(crate) fn draw(path: &Path) -> Result<(), Box<dyn Error>> {
         .margin_right(32)
         .x_label_area_size(44)
         .y_label_area_size(64)
-        .build_cartesian_2d(0.0..seconds(site.ready_delay + 200), 0.0..most(0) * 1.1)?;
+        .build_cartesian_2d(0.0..seconds(site.ready_delay), 0.0..most(0) * 1.1)?;
     chart
         .configure_mesh()
         .x_desc("shutdown.ready_delay, s")
