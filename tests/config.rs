@@ -83,15 +83,16 @@ fn no_secret_is_shown() {
 fn a_check_reports_everything_that_is_wrong() {
     let files =
         [("own.toml", "[shutdown]\ntimeout = 8\n[log]\nlevle = \"info\"\n"), ("broken.toml", "[log\n")];
-    let environment = [("GRACEFUL_EXIT__REJECT__STATUS", "200")];
+    let environment = [("GRACEFUL_EXIT__REJECT__STATUS", "200"), ("GRACEFUL_EXIT_LOG_LEVEL", "warn")];
     let got = run(
         &files,
         &environment,
         &["config", "check", "-c", "own.toml", "-c", "broken.toml", "-s", "admin.token=hush"],
     );
     let stderr = String::from_utf8(got.stderr).expect("text");
-    assert_eq!((got.status.code(), stderr.lines().count()), (Some(2), 5), "{stderr}");
+    assert_eq!((got.status.code(), stderr.lines().count()), (Some(2), 6), "{stderr}");
     for part in [
+        "warning: the variable GRACEFUL_EXIT_LOG_LEVEL sets nothing",
         "shutdown.timeout = 8 (own.toml, line 2): refused",
         "log.levle = \"info\" (own.toml, line 4): unknown key; did you mean log.level?",
         "broken.toml, line 1: not TOML",

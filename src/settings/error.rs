@@ -15,6 +15,9 @@ use crate::os::signals::SignalNameError;
 pub struct SettingsError {
     /// At least one, in the order of the layers.
     pub mistakes: Vec<Mistake>,
+    /// Environment variables that were probably meant to set something, and do not. They are no mistakes, and not in
+    /// the `Display`.
+    pub unused: Vec<UnusedVariable>,
     /// What the messages are written in: `log.language` as far as it could be read.
     pub language: Language,
 }

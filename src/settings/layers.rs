@@ -93,7 +93,7 @@ impl Layers {
         if mistakes.is_empty() {
             Ok(Loaded { settings, files: self.files.clone(), unused, sources })
         } else {
-            Err(SettingsError { mistakes, language: settings.log.language() })
+            Err(SettingsError { mistakes, unused, language: settings.log.language() })
         }
     }
 }

@@ -4,8 +4,9 @@ use std::{fmt::Write, process::ExitCode};
 
 use clap::ValueEnum;
 use graceful_exit::{
+    Language,
     locale::escaped_json,
-    settings::{DEFAULTS, Entry, Layers, Loaded, Source},
+    settings::{DEFAULTS, Entry, Layers, Loaded, Source, UnusedVariable},
 };
 use serde_json::{Map, Value, json};
 
@@ -38,19 +39,24 @@ pub(crate) fn check(layers: &Layers) -> ExitCode {
     match layers.load() {
         Ok(loaded) => {
             let language = loaded.settings.log.language();
-            for unused in &loaded.unused {
-                let message = unused.message(language);
-                warn(
-                    &say!(language, en: "warning: {message}", zh: "警告：{message}", zh_hant: "警告：{message}"),
-                );
-            }
+            warn_of(&loaded.unused, language);
             print(&say!(language,
                 en: "the settings are right\n",
                 zh: "设置正确\n",
                 zh_hant: "設定正確\n",
             ))
         }
-        Err(error) => fail(exit_code::USAGE, &error),
+        Err(error) => {
+            warn_of(&error.unused, error.language);
+            fail(exit_code::USAGE, &error)
+        }
+    }
+}
+
+fn warn_of(unused: &[UnusedVariable], language: Language) {
+    for unused in unused {
+        let message = unused.message(language);
+        warn(&say!(language, en: "warning: {message}", zh: "警告：{message}", zh_hant: "警告：{message}"));
     }
 }
 
