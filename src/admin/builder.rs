@@ -165,7 +165,7 @@ impl Admin {
         self.clone().state(StreamEnd::Rejecting).configure(config);
     }
 
-    fn state(self, stream_end: StreamEnd) -> State {
+    pub(super) fn state(self, stream_end: StreamEnd) -> State {
         State {
             status: StatusSource::new(self.exit.clone(), &self.lines),
             metrics: Metrics::new(self.exit.clone(), Arc::clone(&self.refusals), self.metrics),
