@@ -16,6 +16,7 @@ pub const EVENTS: &str = "graceful_exit::events";
 
 /// How much the log says of an exit beside its course.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum LogDetail {
     /// No more than that, for a log whose reader has the report or the events.
     Course,

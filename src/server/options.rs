@@ -6,6 +6,7 @@ use actix_http::{Extensions, KeepAlive};
 
 /// What happens to answers without an end, such as event streams and WebSockets, when requests begin to be rejected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Streams {
     /// They end by themselves: an answer of `text/event-stream` after a whole event, a WebSocket with close code 1001.
     #[default]

@@ -12,10 +12,7 @@ use actix_web::{App, rt::System};
 use graceful_exit::{GracefulExit, Server, StartError};
 
 use super::{hello, kill};
-use crate::support::{
-    PAST_COALESCE,
-    program::{Program, part, say},
-};
+use crate::support::program::{Program, part, say};
 
 const PROGRAM: &str = "programs::factory::program";
 /// Longer than a test waits for a program's end.
@@ -25,13 +22,11 @@ const MINUTES: Duration = Duration::from_mins(10);
 fn program() {
     let Some(part) = part() else { return };
     let started = match part.as_str() {
-        "blocks" => GracefulExit::builder().server(hello()).server(blocks()).run_blocking(),
-        "blocks in a system" => {
-            System::new().block_on(GracefulExit::builder().server(hello()).server(blocks()).run())
-        }
-        "never ends" => GracefulExit::builder().server(hello()).server(never_ends()).run_blocking(),
-        "panics" => GracefulExit::builder().server(hello()).server(panics(0)).run_blocking(),
-        "panics beside one that blocks" => GracefulExit::builder().server(panics(1)).run_blocking(),
+        "blocks" => exit().server(hello()).server(blocks()).run_blocking(),
+        "blocks in a system" => System::new().block_on(exit().server(hello()).server(blocks()).run()),
+        "never ends" => exit().server(hello()).server(never_ends()).run_blocking(),
+        "panics" => exit().server(hello()).server(panics(0)).run_blocking(),
+        "panics beside one that blocks" => exit().server(panics(1)).run_blocking(),
         other => panic!("{other}"),
     };
     match started {
@@ -42,6 +37,11 @@ fn program() {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// A second signal may follow at once: one that came only after half a second would find the process gone.
+fn exit() -> GracefulExit {
+    GracefulExit::builder().coalesce(Duration::ZERO)
 }
 
 fn server(app: impl Fn() + Send + Clone + 'static) -> Server {
@@ -98,7 +98,6 @@ fn the_second_signal_ends_a_start_whose_factory_hangs_at_once() {
         let mut program = Program::start(PROGRAM, part);
         assert_eq!(program.line().as_deref(), Some("called"), "{part}");
         kill(program.id(), libc::SIGTERM);
-        thread::sleep(PAST_COALESCE);
         kill(program.id(), libc::SIGINT);
         let (status, errors) = program.wait();
         assert_eq!(status.code(), Some(1), "{part}: {status}: {errors}");

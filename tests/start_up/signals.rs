@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::Write,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::process::ExitStatusExt,
     path::Path,
     process::Command,
@@ -95,16 +95,21 @@ fn free_port() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-#[test]
-fn a_signal_while_the_store_takes_long_to_open_ends_the_start_at_once() {
-    // A server that accepts connections and never answers.
+/// The application while it opens a store whose server has accepted its connection and never answers.
+fn opening_a_store() -> (App, TcpListener, TcpStream) {
     let mute_server = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = mute_server.local_addr().expect("an address");
     let folder = folder();
     let mut command = App::command(folder.path());
     command.args(["-s", &format!("cache.store=postgres://user@{address}/none")]);
     let app = App::spawn(folder, command);
-    let _connection = mute_server.accept().expect("it connects");
+    let (connection, _) = mute_server.accept().expect("it connects");
+    (app, mute_server, connection)
+}
+
+#[test]
+fn a_signal_while_the_store_takes_long_to_open_ends_the_start_at_once() {
+    let (app, _mute_server, _connection) = opening_a_store();
     app.signal(libc::SIGTERM);
     let ended = app.wait();
     // Had it waited for the connection, that would have failed, with the code 4.
@@ -133,13 +138,7 @@ fn a_signal_while_the_settings_are_read_waits_until_it_can_be_handled() {
 
 #[test]
 fn a_second_signal_during_the_start_up_does_not_leave_it_hanging() {
-    let mute_server = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = mute_server.local_addr().expect("an address");
-    let folder = folder();
-    let mut command = App::command(folder.path());
-    command.args(["-s", &format!("cache.store=postgres://user@{address}/none")]);
-    let app = App::spawn(folder, command);
-    let _connection = mute_server.accept().expect("it connects");
+    let (app, _mute_server, _connection) = opening_a_store();
     app.signal(libc::SIGTERM);
     app.signal(libc::SIGINT);
     let ended = app.wait();
