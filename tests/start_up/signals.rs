@@ -5,13 +5,15 @@ use std::{
     io::Write,
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::process::ExitStatusExt,
-    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
 use crate::support::{App, Client, Ended, PAST_COALESCE, folder};
+
+/// How long after a signal during the start the process ends, whatever it is doing.
+const HARD_STOP_DURING_START: Duration = Duration::from_millis(500);
 
 fn sleep_until(at: Instant) {
     thread::sleep(at.saturating_duration_since(Instant::now()));
@@ -49,10 +51,10 @@ fn a_signal_after(part: Duration) {
     let started = Instant::now();
     let app = App::spawn(folder.clone(), command());
     sleep_until(started + part);
-    app.signal(libc::SIGTERM);
+    let signalled = app.signal(libc::SIGTERM);
     let ended = app.wait();
     in_order(&ended, part);
-    nothing_left(folder.path());
+    nothing_left(&ended, signalled);
 
     for port in ports {
         TcpListener::bind(port)
@@ -79,8 +81,13 @@ fn in_order(ended: &Ended, part: Duration) {
     }
 }
 
-/// Checks that no temporary file and no spool is left.
-fn nothing_left(folder: &Path) {
+/// Checks that no temporary file and no spool is left, unless the hard stop may have ended the process: on a machine that
+/// is too busy to take all of it back within half a second.
+fn nothing_left(ended: &Ended, signalled: Instant) {
+    if ended.at >= signalled + HARD_STOP_DURING_START {
+        return;
+    }
+    let folder = ended.folder.path();
     for folder in [folder, &folder.join("data")] {
         for entry in folder.read_dir().into_iter().flatten() {
             let name = entry.expect("an entry").file_name().into_string().expect("a name");
@@ -110,11 +117,11 @@ fn opening_a_store() -> (App, TcpListener, TcpStream) {
 #[test]
 fn a_signal_while_the_store_takes_long_to_open_ends_the_start_at_once() {
     let (app, _mute_server, _connection) = opening_a_store();
-    app.signal(libc::SIGTERM);
+    let signalled = app.signal(libc::SIGTERM);
     let ended = app.wait();
     // Had it waited for the connection, that would have failed, with the code 4.
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    nothing_left(ended.folder.path());
+    nothing_left(&ended, signalled);
 }
 
 #[test]
