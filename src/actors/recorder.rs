@@ -77,23 +77,20 @@ impl Recorder {
     }
 
     /// Takes an event through the machine and notes what follows, which is still to be carried out. `detail` is the
-    /// reason of a request to stop, or the error of a task's answer.
+    /// reason of a request to stop, or the error of a task's answer. A task that is not waited for any more has none.
     pub(super) fn step(&mut self, event: Event, detail: Option<String>) -> Vec<Effect> {
         // One time for all of it: a phase begins when the one before it ends.
         let now = self.elapsed();
         match event {
-            Event::TaskFinished { task, .. } if self.state.is_waited_for(task) => {
+            Event::TaskFinished { task, .. } => {
                 self.tasks[task].ended = Some(now);
                 self.tasks[task].error = detail;
             }
-            Event::Signal(_) | Event::Stop | Event::MemberFailed { .. } if self.state.is_serving() => {
+            // The first one is the exit's.
+            Event::Signal(_) | Event::Stop | Event::MemberFailed { .. } => {
                 self.reason = self.reason.take().or(detail);
             }
-            Event::Signal(_)
-            | Event::Stop
-            | Event::TaskFinished { .. }
-            | Event::MemberFailed { .. }
-            | Event::Timer(_) => {}
+            Event::Timer(_) => {}
         }
         let effects = self.state.apply(&self.plan, event);
         if let Event::MemberFailed { .. } = event {

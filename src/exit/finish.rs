@@ -264,5 +264,8 @@ mod tests {
         assert!(is_awaited(&monitor, Outcome::Clean));
         drop(open);
         assert!(!is_awaited(&monitor, Outcome::Clean));
+        let pinned = handle.drain().connections.register(0);
+        pinned.connection().pin_until_exit();
+        assert!(is_awaited(&monitor, Outcome::Forced), "it tells how the exit ended");
     }
 }

@@ -1,10 +1,12 @@
 //! A server whose worker thread ends unexpectedly.
 
+use std::net::TcpStream;
+
 use graceful_exit::{Job, Outcome};
 use tokio::sync::watch;
 
 use super::service::Service;
-use crate::support::Client;
+use crate::support::{Client, wait_until};
 
 /// Ends one worker while the other has a request in flight.
 fn lose_a_worker(service: &Service) -> Client {
@@ -31,6 +33,7 @@ fn it_starts_the_exit_rejects_new_requests_and_answers_those_in_flight() {
     }
     service.release();
     assert_eq!(held.read().expect("answered").body.len(), 100_000);
+    wait_until("what is left of the server closes", || TcpStream::connect(service.address).is_err());
     finish.send_replace(true);
 
     let report = service.report();

@@ -28,13 +28,17 @@ async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() 
     let exit = rig.start();
     tokio::time::sleep(1500 * MS).await;
     exit.stop();
-    let _ = exit.report().await;
+    let monitor = Arc::clone(&exit.monitor);
+    let report = exit.report().await;
     let told = told.lock().expect("no panic").clone();
     let (serving, exiting): (Vec<_>, Vec<_>) = told.into_iter().partition(|(_, left)| left.is_none());
     assert_eq!(serving, [("server started".to_owned(), None)]);
     let statuses: Vec<_> = exiting.iter().map(|(status, _)| status.as_str()).collect();
     assert!(statuses[0].starts_with("waiting for the requests in flight"), "{statuses:?}");
     assert!(statuses.contains(&"running the callbacks; still waiting for flush; 2.5s left"), "{statuses:?}");
+    assert_eq!(statuses.last(), Some(&report.verdict.as_str()));
+    let phases = monitor.status().phases;
+    assert!(phases.last().and_then(|last| last.duration_ms).is_some_and(|ms| ms >= 2500), "{phases:?}");
     let left: Vec<_> = exiting.iter().filter_map(|(_, left)| *left).collect();
     assert!(left.is_sorted_by(|earlier, later| earlier >= later), "{left:?}");
     assert_eq!(left.first(), Some(&(25 * SECOND)));

@@ -46,6 +46,17 @@ fn the_newest_value_is_read_in_every_generation() {
 }
 
 #[test]
+fn a_write_that_was_replaced_while_the_store_got_the_one_before_is_still_unsaved() {
+    let mut memory = Memory::default();
+    put(&mut memory, "a", "1").unwrap();
+    put(&mut memory, "b", "1").unwrap();
+    let copied = memory.copy_of_dirty();
+    put(&mut memory, "a", "2").unwrap();
+    memory.stored_past_the_spool(&copied);
+    assert_eq!((memory.unsaved, memory.get("a"), memory.get("b")), (1, Some(&Bytes::from("2")), None));
+}
+
+#[test]
 fn from_the_checkpoint_on_a_write_needs_the_spool_and_from_the_exits_flush_on_it_is_refused() {
     let mut memory = Memory::default();
     assert!(!put(&mut memory, "a", "1").unwrap().needs_spool);
