@@ -23,10 +23,13 @@ const AT_ONCE: usize = 1000;
 pub(crate) fn all(options: &Options) -> io::Result<()> {
     allow_many_files();
     let programs = Programs::install()?;
-    let mut measured = Vec::new();
+    let (mut measured, mut failed) = (Vec::new(), Vec::new());
     for &row in &options.rows {
         eprintln!("{}: {} runs", row.name, row.runs(options.runs));
-        measured.push((row, cells(row, &programs, options)?));
+        match cells(row, &programs, options) {
+            Ok(cells) => measured.push((row, cells)),
+            Err(error) => failed.push(format!("{}: {error}", row.name)),
+        }
     }
     print!("{}", table::text(&measured));
     if let Some(path) = &options.json {
@@ -35,7 +38,7 @@ pub(crate) fn all(options: &Options) -> io::Result<()> {
     if let Some(path) = &options.plot {
         plot::measure(path, &programs, options.runs.min(5))?;
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(io::Error::other(failed.join("; "))) }
 }
 
 fn cells(row: &Row, programs: &Programs, options: &Options) -> io::Result<[Cell; 3]> {

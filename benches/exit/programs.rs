@@ -82,8 +82,12 @@ impl Programs {
 
     fn application(&self, workers: Option<usize>) -> Command {
         let mut command = Command::new(&self.application);
-        let fixed =
-            ["servers.admin.bind=127.0.0.1:0", "servers.business.bind=127.0.0.1:0", "demo.chaos=true"];
+        let fixed = [
+            "servers.admin.bind=127.0.0.1:0",
+            "servers.business.bind=127.0.0.1:0",
+            "servers.business.keep_alive=60s",
+            "demo.chaos=true",
+        ];
         let workers = workers.map(|workers| format!("servers.business.workers={workers}"));
         for setting in fixed.into_iter().map(str::to_owned).chain(workers) {
             command.args(["--set", &setting]);

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) fn all(options: &Options) -> io::Result<()> {
     allow_many_files();
     let programs = Programs::install()?;
-    let mut measured = Vec::new();
+    let (mut measured, mut failed) = (Vec::new(), Vec::new());
     for &row in &options.rows {
         if let Some(tool) = row.work.tool().filter(|tool| !tool.is_there()) {
             eprintln!("{}: left out, since the package {} is not installed", row.name, tool.package());
@@ -22,13 +22,16 @@ pub(crate) fn all(options: &Options) -> io::Result<()> {
         }
         let runs = row.runs(options.runs);
         eprintln!("{}: {runs} runs", row.name);
-        measured.push(of_row(row, runs, &programs)?);
+        match of_row(row, runs, &programs) {
+            Ok(figures) => measured.push(figures),
+            Err(error) => failed.push(error.to_string()),
+        }
     }
     print!("{}", table::text(&measured));
     if let Some(path) = &options.json {
         fs::write(path, format!("{:#}\n", table::json(&measured)))?;
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(io::Error::other(failed.join("; "))) }
 }
 
 fn of_row(row: &'static Row, runs: usize, programs: &Programs) -> io::Result<Measured> {

@@ -14,6 +14,7 @@ use actix_http::{HttpService, Protocol, Request, Response};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_service, map_config};
 use actix_web::{body::MessageBody, dev::AppConfig};
 use futures_core::future::LocalBoxFuture;
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
@@ -199,11 +200,9 @@ impl ConnectionSpawner {
         let service = http.finish(map_config(app, config)).new_service(()).await;
         let service = Rc::new(service.map_err(|()| "the application could not be started".to_owned())?);
         let serve: Serve = Rc::new(move |stream, protocol, peer| {
-            let served = service.call((stream, protocol, peer));
-            Box::pin(async move {
-                // The dispatcher has said what is worth saying of a client's fault.
-                let _ = served.await;
-            })
+            // The dispatcher has said what is worth saying of a client's fault. An async block would hold the future
+            // twice: as what it captured, and as what it awaits.
+            Box::pin(service.call((stream, protocol, peer)).map(drop))
         });
         let limits = Limits {
             head_timeout: policy.body_timeout,

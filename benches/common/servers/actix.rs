@@ -5,13 +5,13 @@ use std::io;
 use actix_web::{App, HttpServer, rt::System};
 
 use super::{
-    options::{FREE_PORT, Options, Transport},
+    options::{FREE_PORT, KEEP_ALIVE, Options, Transport},
     routes::{only, routes, say},
 };
 
 pub(super) fn serve(options: Options) -> io::Result<()> {
     System::new().block_on(async {
-        let mut server = HttpServer::new(|| App::new().configure(routes));
+        let mut server = HttpServer::new(|| App::new().configure(routes)).keep_alive(KEEP_ALIVE);
         if let Some(workers) = options.workers {
             server = server.workers(workers);
         }

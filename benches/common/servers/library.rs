@@ -6,13 +6,13 @@ use actix_web::{App, rt::System};
 use graceful_exit::{GracefulExit, Server};
 
 use super::{
-    options::{FREE_PORT, Options, Transport},
+    options::{FREE_PORT, KEEP_ALIVE, Options, Transport},
     routes::{only, routes, say},
 };
 
 pub(super) fn serve(options: Options) -> io::Result<()> {
     System::new().block_on(async {
-        let mut server = Server::new("web", || App::new().configure(routes));
+        let mut server = Server::new("web", || App::new().configure(routes)).keep_alive(KEEP_ALIVE);
         if let Some(workers) = options.workers {
             server = server.workers(workers);
         }

@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use tokio_rustls::rustls::ServerConfig;
@@ -37,6 +38,8 @@ pub(super) struct Options {
     pub(super) tls: Option<ServerConfig>,
 }
 
+/// How long an unused connection is kept: longer than it takes to open thousands of them.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// A free port of the loopback.
 pub(super) const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
