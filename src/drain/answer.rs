@@ -76,13 +76,11 @@ impl InFlightGuard {
     }
 
     /// So many bytes of the body are handed on.
+    #[cfg(feature = "http2")]
     fn hand_on(&self, length: usize) {
-        #[cfg(feature = "http2")]
         if let Some(stream) = self.stream {
             self.connection.hand_on_data(stream, length);
         }
-        #[cfg(not(feature = "http2"))]
-        let _ = length;
     }
 
     /// Adds `Connection: close` if the server is closing. Records the close, whichever side asked for it.
@@ -300,6 +298,7 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
         };
         if let Some(guard) = this.guard {
             guard.answered = matches!(next, Poll::Ready(None));
+            #[cfg(feature = "http2")]
             if let Poll::Ready(Some(Ok(piece))) = &next {
                 guard.hand_on(piece.len());
             }

@@ -53,11 +53,13 @@ impl TimedBody {
         }
     }
 
-    fn flows_beside_its_answer(&self) -> bool {
+    /// The timeout, while it applies.
+    fn timeout(&self) -> Option<Duration> {
         #[cfg(feature = "http2")]
-        return self.stream.is_some_and(|stream| self.connection.has_begun_answer(stream));
-        #[cfg(not(feature = "http2"))]
-        false
+        if self.stream.is_some_and(|stream| self.connection.has_begun_answer(stream)) {
+            return None;
+        }
+        self.timeout
     }
 }
 
@@ -73,8 +75,7 @@ impl Stream for TimedBody {
                 body.tell(next.is_none());
             }
             Poll::Pending => {
-                let timeout = body.timeout.filter(|_| !body.flows_beside_its_answer());
-                let Some(timeout) = timeout else { return Poll::Pending };
+                let Some(timeout) = body.timeout() else { return Poll::Pending };
                 let timer = body.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
                 if timer.as_mut().poll(cx).is_ready() {
                     let error = io::Error::new(io::ErrorKind::TimedOut, "the body makes no progress");

@@ -88,39 +88,40 @@ impl Handshakes {
         connection.begin_handshake();
         connection.forget_socket();
         let permit = if transport.is_secure() { self.permits.acquire().await.ok() } else { None };
-        let established = self.handshake(transport, io).await;
+        let established = handshake(transport, io).await;
         drop(permit);
         connection.end_handshake();
         established
     }
+}
 
-    async fn handshake(&self, transport: Transport, io: Io) -> io::Result<(Io, Protocol)> {
-        match (transport, io) {
-            (Transport::Plain, io) => Ok((io, Protocol::Http1)),
-            #[cfg(feature = "http2")]
-            (Transport::AutoH2c, Io::Tcp(socket)) => {
-                let protocol = protocol_of(&socket).await?;
-                Ok((Io::Tcp(socket), protocol))
-            }
-            #[cfg(all(unix, feature = "http2"))]
-            (Transport::AutoH2c, io @ Io::Unix(_)) => Ok((io, Protocol::Http1)),
-            #[cfg(feature = "rustls-0_23")]
-            (Transport::Rustls(acceptor), Io::Tcp(socket)) => {
-                let stream = acceptor.accept(socket).await?;
-                let protocol = agreed(stream.get_ref().1.alpn_protocol());
-                Ok((Io::Rustls(Box::new(stream.into())), protocol))
-            }
-            #[cfg(feature = "openssl")]
-            (Transport::OpenSsl(acceptor), Io::Tcp(socket)) => {
-                let ssl = openssl::ssl::Ssl::new(acceptor.context())?;
-                let mut stream = tokio_openssl::SslStream::new(ssl, socket)?;
-                std::pin::Pin::new(&mut stream).accept().await.map_err(io::Error::other)?;
-                let protocol = agreed(stream.ssl().selected_alpn_protocol());
-                Ok((Io::OpenSsl(Box::new(stream.into())), protocol))
-            }
-            #[cfg(any(feature = "rustls-0_23", feature = "openssl"))]
-            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is served over TCP alone")),
+/// Makes the handshake, if there is one, and finds out which protocol the client speaks.
+async fn handshake(transport: Transport, io: Io) -> io::Result<(Io, Protocol)> {
+    match (transport, io) {
+        (Transport::Plain, io) => Ok((io, Protocol::Http1)),
+        #[cfg(feature = "http2")]
+        (Transport::AutoH2c, Io::Tcp(socket)) => {
+            let protocol = protocol_of(&socket).await?;
+            Ok((Io::Tcp(socket), protocol))
         }
+        #[cfg(all(unix, feature = "http2"))]
+        (Transport::AutoH2c, io @ Io::Unix(_)) => Ok((io, Protocol::Http1)),
+        #[cfg(feature = "rustls-0_23")]
+        (Transport::Rustls(acceptor), Io::Tcp(socket)) => {
+            let stream = acceptor.accept(socket).await?;
+            let protocol = agreed(stream.get_ref().1.alpn_protocol());
+            Ok((Io::Rustls(Box::new(stream.into())), protocol))
+        }
+        #[cfg(feature = "openssl")]
+        (Transport::OpenSsl(acceptor), Io::Tcp(socket)) => {
+            let ssl = openssl::ssl::Ssl::new(acceptor.context())?;
+            let mut stream = tokio_openssl::SslStream::new(ssl, socket)?;
+            std::pin::Pin::new(&mut stream).accept().await.map_err(io::Error::other)?;
+            let protocol = agreed(stream.ssl().selected_alpn_protocol());
+            Ok((Io::OpenSsl(Box::new(stream.into())), protocol))
+        }
+        #[cfg(any(feature = "rustls-0_23", feature = "openssl"))]
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "TLS is served over TCP alone")),
     }
 }
 

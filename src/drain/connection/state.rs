@@ -37,6 +37,7 @@ pub(in crate::drain) enum Event {
     PollEnded,
     /// Something was read.
     Input,
+    #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     /// The request that has begun, which the gate does not count, is none: it stands for a handshake.
     Handshake,
     /// A request begins; it may have a body.
@@ -105,6 +106,7 @@ impl State {
             Event::PollStarted => (Self(word | POLLED), Effect::None),
             Event::PollEnded => (Self(word & !POLLED), Effect::None),
             Event::Input => (Self(word | INPUT), Effect::None),
+            #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
             Event::Handshake => (Self(word | HANDSHAKE), Effect::None),
             Event::Begin { counted, body } => {
                 let body = if body { BODY } else { 0 };
