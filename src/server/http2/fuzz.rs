@@ -51,15 +51,13 @@ fn frames(bytes: &[u8], preface: usize) -> (Vec<(Frame, usize)>, bool) {
         at += HEADER + length;
         let stream = u32::from_be_bytes(*id) & MAX_STREAM;
         let (ends_stream, ends_block) = (flags & 1 != 0, flags & 4 != 0);
-        match kind {
-            1 => block = Some(Some((stream, ends_stream))),
-            5 => block = Some(None),
-            _ => {}
+        if *kind == 1 {
+            block = Some((stream, ends_stream));
         }
         let frame = match (kind, payload.first_chunk()) {
             (0, _) => Frame::Data { stream, length, ends_stream },
-            (1 | 5 | 9, _) if !ends_block => continue,
-            (1 | 5 | 9, _) => match block.take().flatten() {
+            (1 | 9, _) if !ends_block => continue,
+            (1 | 9, _) => match block.take() {
                 Some((stream, ends_stream)) => Frame::Headers { stream, ends_stream },
                 None => Frame::Other,
             },
