@@ -106,6 +106,14 @@ fn a_check_reports_everything_that_is_wrong() {
 }
 
 #[test]
+fn what_a_reader_cannot_see_in_the_name_of_a_file_is_escaped() {
+    let got = run(&[], &[], &["config", "check", "-c", "un\u{202e}seen.toml"]);
+    let stderr = String::from_utf8(got.stderr).expect("text");
+    assert_eq!(got.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains(r"un\u{202e}seen.toml"), "{stderr:?}");
+}
+
+#[test]
 fn settings_that_are_right_pass_the_check_and_an_unused_variable_is_a_warning() {
     assert_eq!(printed(&[], &[], &["config", "check"]), "the settings are right\n");
     let got = run(&[], &[("GRACEFUL_EXIT_SHUTDOWN_TIMEOUT", "8s")], &["config", "check"]);
