@@ -156,10 +156,9 @@ fn the_deployment_takes_what_the_secret_of_the_example_has() {
 
     // With these values in place the settings are right, the token's length included.
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let token = folder.path().join("token");
-    fs::write(&token, secret["token"]).expect("a file");
     let mut environment = pod_environment(&yaml);
-    environment.insert("GRACEFUL_EXIT__ADMIN__TOKEN_FILE".to_owned(), token.display().to_string());
+    assert_eq!(environment.remove("GRACEFUL_EXIT__ADMIN__TOKEN_FILE").as_deref(), Some("/secret/token"));
+    environment.insert("GRACEFUL_EXIT__ADMIN__TOKEN".to_owned(), secret["token"].to_owned());
     environment.insert("GRACEFUL_EXIT__CACHE__STORE".to_owned(), secret["store"].to_owned());
     output(bare(folder.path()).args(["config", "check"]).envs(environment));
 }
