@@ -286,7 +286,10 @@ fn openssl() {
     over_tls(|folder, arguments| Example::start_with("openssl", folder, arguments));
 }
 
-fn over_tls(start: fn(TempDir, fn(&mut Command, SocketAddr)) -> Option<Example>) {
+/// Starts an example with the arguments that are added to its command.
+type Start = fn(TempDir, fn(&mut Command, SocketAddr)) -> Option<Example>;
+
+fn over_tls(start: Start) {
     let Some(curl) = tool("curl", "the examples with TLS") else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");

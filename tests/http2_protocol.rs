@@ -200,6 +200,7 @@ fn play(server: SocketAddr, bytes: &[u8], expected: Expected) -> Vec<Seen> {
 }
 
 /// The cases: name, what is sent behind the preface, and what is to become of it.
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn cases() -> Vec<(&'static str, Vec<u8>, Expected)> {
     use Expected::{Alive, Answered, Connection, FirstData, Stream};
     const PROTOCOL: Expected = Connection(&[PROTOCOL_ERROR]);
@@ -560,7 +561,7 @@ fn each_case_is_answered_as_the_rfc_demands_and_as_httpserver_answers_it() {
     let names: Vec<_> = not_as_demanded.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, LENIENT, "{not_as_demanded:#?}");
     assert!(different.is_empty(), "{different:#?}");
-    let _ = handle.stop(false);
+    drop(handle.stop(false));
     thread.join().expect("no panic");
     ours.ask_to_stop();
     assert_eq!(ours.wait().outcome, Outcome::Clean);

@@ -67,15 +67,13 @@ fn behind_haproxy(number: u8, name: &str, server: &str, settings: &[&str]) {
     let ours = site.put_into(&written);
     let quick = ours.replace("inter 1s", "inter 100ms").replace("inter 200ms", "inter 20ms");
     assert_ne!(quick, ours, "the checks are more frequent");
-    let quick: String = quick
-        .lines()
-        .map(|line| {
-            // The checks stay plain: they are the admin server's.
-            let is_server = line.trim_start().starts_with("server ") && !server.is_empty();
-            let end = if is_server { format!("{server} no-check-ssl check-proto h1") } else { String::new() };
-            format!("{line}{end}\n")
-        })
-        .collect();
+    let quick = quick.lines().map(|line| {
+        // The checks stay plain: they are the admin server's.
+        let is_server = line.trim_start().starts_with("server ") && !server.is_empty();
+        let end = if is_server { format!("{server} no-check-ssl check-proto h1") } else { String::new() };
+        format!("{line}{end}\n")
+    });
+    let quick = quick.collect::<Vec<_>>().concat();
     fs::write(site.path("haproxy.cfg"), quick).expect("a file");
     let socket = site.watched();
     let mut command = Command::new(haproxy);

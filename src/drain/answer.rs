@@ -13,10 +13,7 @@ use std::{
 use actix_http::{ConnectionType, Response};
 use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
-    http::{
-        StatusCode,
-        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
-    },
+    http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
 };
 use bytes::Bytes;
 use pin_project_lite::pin_project;
@@ -182,12 +179,13 @@ where
     type Output = Result<Response<GuardedBody<B>>, Response<BoxBody>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/1 drops what it cancels"))]
         let mut this = self.project();
         #[cfg(feature = "http2")]
         if this.guard.as_ref().is_some_and(|guard| guard.turn(cx) == Turn::Cancelled) {
             this.answer.set(Answer::Never);
             *this.guard = None;
-            return Poll::Ready(Err(Response::new(StatusCode::SERVICE_UNAVAILABLE)));
+            return Poll::Ready(Err(Response::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE)));
         }
         let result = match this.answer.project() {
             AnswerProjection::Never => return Poll::Pending,
@@ -274,6 +272,7 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
     #[expect(clippy::inline_always, reason = "it is polled twice a request, from one place")]
     #[inline(always)]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/1 drops what it cancels"))]
         let mut this = self.project();
         #[cfg(feature = "http2")]
         match this.guard.as_ref().map_or(Turn::GoOn, |guard| guard.turn(cx)) {

@@ -17,6 +17,7 @@ use crate::{
         Heartbeat, Hooks, Job, MemberSpec, Monitor, ShutdownSupervisor, SignalReceived, SupervisorConfig,
     },
     drain::Rejection,
+    locale::Language,
     os::{arbiters::Arbiters, signals},
     report::{PreviousExit, ReportFile},
     sequence::{Kind, Member, Plan, PlanError, Timeouts},
@@ -45,13 +46,7 @@ impl GracefulExit {
         let _ = self.shared.monitor.set(Arc::clone(&monitor)); // as above
 
         let language = self.language;
-        match &previous {
-            Some(previous) if previous.was_killed() => log::warn!("{}", language.previous_run_killed()),
-            Some(PreviousExit { verdict: Some(verdict), .. }) => {
-                log::info!("{}", language.previous_exit(verdict));
-            }
-            Some(_) | None => {}
-        }
+        log_previous(previous.as_ref(), language);
         if !plan.overrun().is_zero() {
             log::warn!("{}", language.overrun(plan.worst_case(), self.timeouts.timeout));
         }
@@ -130,6 +125,17 @@ impl GracefulExit {
         };
         thread.end_with(move || finish.carry_out(report));
         Ok(())
+    }
+}
+
+/// Logs how the run before ended.
+fn log_previous(previous: Option<&PreviousExit>, language: Language) {
+    match previous {
+        Some(previous) if previous.was_killed() => log::warn!("{}", language.previous_run_killed()),
+        Some(PreviousExit { verdict: Some(verdict), .. }) => {
+            log::info!("{}", language.previous_exit(verdict));
+        }
+        Some(_) | None => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`FrameScanner`]: finds the frames in one direction of an HTTP/2 connection's bytes, wherever they are cut.
 //!
-//! Pure: no socket, no clock. It knows no PUSH_PROMISE: actix-http sends none, and a client may not. It checks nothing, which is the dispatcher's work: bytes that are not HTTP/2 give
-//! meaningless frames, and never a panic.
+//! Pure: no socket, no clock. It knows no `PUSH_PROMISE`: actix-http sends none, and a client may not. It checks nothing,
+//! which is the dispatcher's work: bytes that are not HTTP/2 give meaningless frames, and never a panic.
 
 use super::fields::{self, FieldScanner};
 

@@ -63,10 +63,12 @@ fn frames(bytes: &[u8], preface: usize) -> (Vec<(Frame, usize)>, bool) {
             },
             (3, _) => Frame::Reset { stream },
             (6, Some(&payload)) if length == 8 => Frame::Ping { is_ack: flags & 1 != 0, payload },
-            (7, Some([a, b, c, d, e, f, g, h])) => Frame::GoAway {
-                last_stream: u32::from_be_bytes([*a, *b, *c, *d]) & MAX_STREAM,
-                error: u32::from_be_bytes([*e, *f, *g, *h]),
-            },
+            (7, Some(&payload)) => {
+                let (last_stream, error) = payload.split_at(4);
+                let [last_stream, error] = [last_stream, error]
+                    .map(|half| half.iter().fold(0, |all, &byte| all << 8 | u32::from(byte)));
+                Frame::GoAway { last_stream: last_stream & MAX_STREAM, error }
+            }
             _ => Frame::Other,
         };
         found.push((frame, at));

@@ -9,13 +9,13 @@ use crate::business::store::Writes;
 /// Checks one input: as a file, behind a spool's header, and that with every checksum right.
 pub(crate) fn check(input: &[u8]) {
     let behind_a_header = [HEADER, input].concat();
-    check_file(input.to_vec());
-    check_file(with_right_checksums(behind_a_header.clone()));
-    check_file(behind_a_header);
+    check_file(input);
+    check_file(&with_right_checksums(behind_a_header.clone()));
+    check_file(&behind_a_header);
 }
 
-fn check_file(file: Vec<u8>) {
-    let Ok((writes, end)) = decode(file.clone().into()) else { return };
+fn check_file(file: &[u8]) {
+    let Ok((writes, end)) = decode(Bytes::copy_from_slice(file)) else { return };
     let length = usize::try_from(end.length).expect("a length in memory");
     // What is behind the end does not count, and the next group takes its place.
     assert_eq!(decode(Bytes::copy_from_slice(&file[..length])), Ok((writes.clone(), end)));
