@@ -60,7 +60,9 @@ pub(super) fn keeps_ten_reports() {
     let folder = fs::read_dir("/var/lib/graceful-exit").expect("the state directory").flatten();
     let mut reports: Vec<_> = folder
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name.starts_with("report."))
+        .filter(|name| {
+            name.starts_with("report") && Path::new(name).extension().is_some_and(|it| it == "json")
+        })
         .collect();
     reports.sort_by_key(|name| (name.len(), name.clone()));
     let mut expected = vec!["report.json".to_owned()];

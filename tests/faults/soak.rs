@@ -22,13 +22,17 @@ use super::{
 };
 use crate::support::{App, Client, PAST_COALESCE, folder, report, signals::ALL, wait_until};
 
-const DEADLINE: Duration = Duration::from_secs(4);
-const SETTINGS: [&str; 6] = [
+/// Longer than a busy disk takes for a sync, of which an exit waits for several.
+const DEADLINE: Duration = Duration::from_secs(60);
+const SETTINGS: [&str; 9] = [
     "demo.chaos=true",
     "servers.business.workers=2",
-    "shutdown.timeout=4s",
-    "shutdown.drain_timeout=400ms",
-    "shutdown.stop_timeout=300ms",
+    "shutdown.checkpoint_timeout=30s",
+    "shutdown.drain_timeout=30s",
+    "shutdown.stop_timeout=2s",
+    "shutdown.callback_timeout=30s",
+    "shutdown.release_timeout=30s",
+    "shutdown.timeout=60s",
     "shutdown.progress_interval=100ms",
 ];
 
@@ -122,8 +126,10 @@ impl Fault {
                 &["demo.flush_delay=60s", "shutdown.callback_timeout=60s", "shutdown.timeout=1500ms"]
             }
             Self::SecondSignal | Self::KilledAfterTheCheckpoint => &["shutdown.drain_timeout=60s"],
-            // What waits in the queue is accepted as descriptors become free: three times in these, on a busy machine.
-            Self::DescriptorsTaken => &["shutdown.drain_timeout=2s", "shutdown.stop_timeout=2s"],
+            Self::WorkerBlocked | Self::HalfABody | Self::SlowReader => {
+                &["shutdown.drain_timeout=400ms", "shutdown.stop_timeout=300ms"]
+            }
+            Self::StoreLocked => &["shutdown.callback_timeout=2s"],
             _ => &[],
         }
     }

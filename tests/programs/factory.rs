@@ -91,10 +91,11 @@ fn the_first_signal_ends_a_start_whose_factory_hangs_with_code_0() {
     }
 }
 
-/// The first one alone would end it with the code 0.
+/// The first one alone would end it with the code 0, after half a second. A factory that is a future ends with the start
+/// itself, before there can be a second one.
 #[test]
 fn the_second_signal_ends_a_start_whose_factory_hangs_at_once() {
-    for part in ["blocks", "blocks in a system", "never ends"] {
+    for part in ["blocks", "blocks in a system"] {
         let mut program = Program::start(PROGRAM, part);
         assert_eq!(program.line().as_deref(), Some("called"), "{part}");
         kill(program.id(), libc::SIGTERM);
