@@ -11,8 +11,7 @@ use graceful_exit::{GracefulExit, Outcome, Server};
 
 use crate::{
     http2_protocol::{
-        CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, GOAWAY, HEADERS, POST, WHOLE, WINDOW_UPDATE, block,
-        frame, setting,
+        CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, GOAWAY, HEADERS, POST, WHOLE, block, frame,
     },
     support::{InProcess, STUCK_AFTER, wait_until},
 };
@@ -164,7 +163,10 @@ fn resident(app: &crate::support::App) -> u64 {
 #[cfg(all(target_os = "linux", feature = "app"))]
 #[test]
 fn a_stream_costs_no_more_than_a_connection_of_http_1_may() {
-    use crate::support::{App, stop};
+    use crate::{
+        http2_protocol::{WINDOW_UPDATE, setting},
+        support::{App, stop},
+    };
     const CONNECTIONS: u64 = 4;
     const STREAMS: u64 = 250;
     let large = block(&at("/slow?ms=600000", GET), &[]);

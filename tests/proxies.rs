@@ -236,7 +236,8 @@ impl Site {
         let mut command = App::command(home.path());
         command.arg("--set").arg(format!("servers.business.bind={}:{port}", self.address(host)));
         command.arg("--set").arg(format!("servers.admin.bind={}:{}", self.address(host), port + 1));
-        for setting in settings {
+        // A busy disk may take seconds for a sync.
+        for setting in ["shutdown.callback_timeout=30s", "shutdown.timeout=90s"].iter().chain(settings) {
             command.args(["--set", setting]);
         }
         App::start_command(Arc::clone(home), command)

@@ -1,10 +1,11 @@
 //! The one owner of a server's listening sockets: [`Acceptor`]. It counts each connection in the step in which it
 //! accepts it, and hands it to the worker with the fewest open ones.
 
+#[cfg(unix)]
+use std::sync::Arc;
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };

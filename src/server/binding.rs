@@ -58,7 +58,7 @@ impl Server {
 
     /// Serves on a socket that another process keeps open, such as systemd for the time of a restart. At the exit it is
     /// left as it is: a client that connects once rejecting has begun waits in its queue for the next process, and is
-    /// neither refused nor answered with the rejection. A server that closes [`Stop::Last`] takes connections until
+    /// neither refused nor answered with the rejection. A server that closes [last](super::Stop::Last) takes connections until
     /// it closes.
     pub fn listen_inherited(mut self, listener: TcpListener) -> Self {
         self.listeners.push(ListenerSpec::inherited(listener.into()));

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lifecycle::{Change, Lifecycle};
 use crate::{
-    drain::{Drain, InFlight},
+    drain::Drain,
     os::socket,
     sync::{Mutex, lock},
 };
@@ -54,34 +54,10 @@ impl Handle {
         &self.drain
     }
 
-    /// Requests in flight.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        self.drain.gate.in_flight()
-    }
-
-    /// Requests answered to their last byte, since the start.
-    #[must_use]
-    pub fn completed(&self) -> u64 {
-        self.drain.gate.completed()
-    }
-
-    /// Requests that came too late, since the start.
-    #[must_use]
-    pub fn rejected(&self) -> u64 {
-        self.drain.gate.rejected()
-    }
-
     /// Requests in flight when rejecting began.
     #[must_use]
     pub fn in_flight_at_reject(&self) -> u64 {
         self.drain.gate.in_flight_at_reject()
-    }
-
-    /// Every request in flight, the oldest first.
-    #[must_use]
-    pub fn requests(&self) -> Vec<InFlight> {
-        self.drain.connections.in_flight()
     }
 
     /// How many connections stay open until the exit is over; see

@@ -7,10 +7,9 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    methods::{Running, worker_of},
-    service::MS,
-};
+#[cfg(target_os = "linux")]
+use super::methods::worker_of;
+use super::{methods::Running, service::MS};
 use crate::support::{Client, UNREACHED, wait_until};
 
 /// Linux completes the handshakes of one more than that.

@@ -2,12 +2,12 @@
 
 use std::{error::Error, fs, path::PathBuf};
 
-use super::{Outcome, environment, refusal, set};
+use super::{Outcome, environment, set};
 use crate::{
     locale::Language,
     logging::Format,
     os::signals::SignalName,
-    settings::{BindAddress, Layers, Settings, Source, keys},
+    settings::{BindAddress, Settings, Source, keys},
 };
 
 #[test]
@@ -140,6 +140,9 @@ fn every_setting_tells_its_value_and_its_source_and_no_secret() -> Outcome {
 #[test]
 fn a_variable_that_is_not_unicode_is_named() {
     use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+
+    use super::refusal;
+    use crate::settings::Layers;
 
     let layers = |name: &[u8], value: &[u8]| Layers {
         environment: vec![(OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec()))],

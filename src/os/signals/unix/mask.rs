@@ -13,7 +13,7 @@ use super::{super::name::SignalName, number::number};
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
 
 /// Blocks every signal that could start the exit in the calling thread, so that one which arrives before
-/// [`Signals::install`](super::Signals::install) stays pending instead of killing the process.
+/// [`Signals::install`](crate::os::signals::Signals::install) stays pending instead of killing the process.
 ///
 /// To be called first in `main`; threads started afterwards inherit it. Does nothing on Windows, which has no such thing.
 pub fn block() {
