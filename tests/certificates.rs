@@ -45,8 +45,9 @@ fn what_cannot_be_used_is_one_message_with_its_path_in_the_language_of_the_log()
             &certificate,
             &directory.path().to_owned(),
             &directory.path().to_owned(),
-            "is not a regular file",
-            "不是普通文件",
+            // Windows does not open a directory.
+            if cfg!(windows) { "cannot be read" } else { "is not a regular file" },
+            if cfg!(windows) { "无法读取私钥 " } else { "不是普通文件" },
         ),
     ] {
         for (language, said) in [("en", en), ("zh", zh)] {

@@ -27,7 +27,8 @@ pub(super) async fn connect(
 ) -> Result<TlsStream<TcpStream>, BoxError> {
     let provider = Arc::new(ring::default_provider());
     let pinned = Pinned {
-        certificate: CertificateDer::from_pem_file(certificate)?,
+        certificate: CertificateDer::from_pem_file(certificate)
+            .map_err(|error| format!("{}: {error}", certificate.display()))?,
         algorithms: provider.signature_verification_algorithms,
     };
     let config = ClientConfig::builder_with_provider(provider)
