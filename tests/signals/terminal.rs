@@ -48,7 +48,7 @@ fn address(log: &Path, server: &str) -> SocketAddr {
 }
 
 #[test]
-fn the_shells_hang_up_and_the_kernels_are_one_request_however_long_the_shell_takes_to_end() {
+fn the_shells_sighup_and_the_kernels_are_one_request_however_long_the_shell_takes_to_end() {
     if tool("script", "a terminal that is closed").is_none() {
         return;
     }
