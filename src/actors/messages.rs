@@ -1,8 +1,8 @@
 //! Every message between the supervisor and its members; those to a user's own actors are in `job_messages`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::sequence::{MemberId, PhaseKind, SignalKind, TaskId, TaskResult};
+use crate::sequence::{MemberId, PhaseKind, Signal, TaskId, TaskResult};
 use actix::prelude::*;
 
 /// To the supervisor: a signal came. The first starts the exit, any later one that is not coalesced with it
@@ -12,10 +12,8 @@ use actix::prelude::*;
 pub struct SignalReceived {
     /// Its name, as in `SIGTERM`.
     pub name: String,
-    /// When it came.
-    pub at: Instant,
-    /// Which kind of signal it is, as far as the exit depends on it.
-    pub kind: SignalKind,
+    /// What the exit depends on of it.
+    pub signal: Signal,
 }
 
 /// To the supervisor: the program asks for the exit. Asking again changes nothing.

@@ -1,6 +1,6 @@
 //! [`ShutdownSupervisor`]: messages in, events to the machine, effects out.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc};
 
 use actix::prelude::*;
 
@@ -15,7 +15,7 @@ use super::{
     timers::Timers,
 };
 use crate::sequence::{
-    Effect, Event, MemberId, Outcome, PhaseKind, Plan, Signal, TaskId, TaskResult, TaskStatus, Timer,
+    Effect, Event, MemberId, Outcome, PhaseKind, Plan, TaskId, TaskResult, TaskStatus, Timer,
 };
 
 /// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence), which the monitor
@@ -25,8 +25,6 @@ pub struct ShutdownSupervisor {
     monitor: Arc<Monitor>,
     members: Members,
     timers: Timers<Self>,
-    /// The first signal's time, from which the machine's are counted.
-    epoch: Option<Instant>,
     pub(super) narrator: Narrator,
     pub(super) hooks: Hooks,
 }
@@ -47,7 +45,6 @@ impl ShutdownSupervisor {
             monitor: setup.monitor,
             members,
             timers: Timers::new(Self::timers_due),
-            epoch: None,
             narrator: Narrator::new(setup.hooks.language, setup.hooks.detail),
             hooks: setup.hooks,
         };
@@ -246,9 +243,7 @@ impl Handler<SignalReceived> for ShutdownSupervisor {
     type Result = ();
 
     fn handle(&mut self, signal: SignalReceived, ctx: &mut Self::Context) {
-        let epoch = *self.epoch.get_or_insert(signal.at);
-        let at = signal.at.saturating_duration_since(epoch);
-        self.step(Event::Signal(Signal { at, kind: signal.kind }), Some(signal.name), ctx);
+        self.step(Event::Signal(signal.signal), Some(signal.name), ctx);
     }
 }
 

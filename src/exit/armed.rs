@@ -7,7 +7,7 @@ use crate::{
         hard_stop::HardStop,
         signals::{ReceivedSignal, Sender, SignalName, Signals},
     },
-    sequence::SignalKind,
+    sequence::{Signal, SignalKind},
 };
 
 /// How long after a signal during the start the process ends, whatever blocks it.
@@ -35,10 +35,11 @@ impl Armed {
 }
 
 /// What the rule of the second signal has to know of this one.
-pub(super) fn kind(caught: ReceivedSignal) -> SignalKind {
-    match (caught.name, caught.sender) {
+pub(super) fn signal(caught: ReceivedSignal) -> Signal {
+    let kind = match (caught.name, caught.sender) {
         (SignalName::Hup, Sender::Kernel) => SignalKind::TerminalGone,
         (SignalName::Hup, _) => SignalKind::Sighup,
         _ => SignalKind::Other,
-    }
+    };
+    Signal { at: caught.time(), kind }
 }

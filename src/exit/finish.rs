@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     GracefulExit,
-    armed::{Armed, HARD_STOP_DURING_START, kind},
+    armed::{Armed, HARD_STOP_DURING_START, signal},
     builder::OnFinish,
     handle::{RunState, Shared},
 };
@@ -26,7 +26,7 @@ use crate::{
         signals::ReceivedSignal,
     },
     report::{Report, ReportFile},
-    sequence::{ExitCodes, Meaning, Outcome, Signal, SignalRule},
+    sequence::{ExitCodes, Meaning, Outcome, SignalRule},
 };
 
 /// How much later than the deadline the hard stop ends a process that did not end by itself.
@@ -55,10 +55,8 @@ impl GracefulExit {
         let (timeouts, codes, shared) = (self.timeouts, self.codes, Arc::clone(&self.shared));
         let on_finish = self.on_finish;
         let mut rule = SignalRule::new(timeouts.coalesce);
-        let epoch = Instant::now();
         move |caught| {
-            let at = caught.at.saturating_duration_since(epoch);
-            match rule.receive(Signal { at, kind: kind(caught) }) {
+            match rule.receive(signal(caught)) {
                 Meaning::First if is_starting(&shared) => {
                     let after = HARD_STOP_DURING_START.saturating_sub(caught.at.elapsed());
                     arm(hard_stop.as_ref(), Cause::Finished, after, 0);

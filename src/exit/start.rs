@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{
     GracefulExit, StartError,
-    armed::{Armed, kind},
+    armed::{Armed, signal},
     finish::{Finish, at_begin, system_stopped},
     handle::RunState,
     thread::ExitThread,
@@ -108,7 +108,7 @@ impl GracefulExit {
                 // The sender's command was looked up while it was there.
                 let reason = shared.requested.borrow().clone();
                 let name = reason.unwrap_or_else(|| caught.name.to_string());
-                supervisor.do_send(SignalReceived { name, at: caught.at, kind: kind(caught) });
+                supervisor.do_send(SignalReceived { name, signal: signal(caught) });
             });
         }
         let finish = Finish {

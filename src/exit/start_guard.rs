@@ -1,9 +1,7 @@
 //! [`StartGuard`]: signals before there is an exit.
 
-use std::time::Instant;
-
 use super::{
-    armed::{Armed, HARD_STOP_DURING_START, kind},
+    armed::{Armed, HARD_STOP_DURING_START, signal},
     error::StartError,
 };
 use crate::{
@@ -12,7 +10,7 @@ use crate::{
         hard_stop::{Cause, HardStop, Messages},
         signals::{ReceivedSignal, SignalName, Signals},
     },
-    sequence::{ExitCodes, Meaning, Signal, SignalRule, Timeouts},
+    sequence::{ExitCodes, Meaning, SignalRule, Timeouts},
 };
 
 /// Catches signals from the first moment of a program on, before its settings say which.
@@ -95,15 +93,11 @@ impl Drop for StartGuard {
 
 fn on_signal(hard_stop: HardStop) -> impl FnMut(ReceivedSignal) + Send {
     let mut rule = SignalRule::new(Timeouts::default().coalesce);
-    let epoch = Instant::now();
-    move |caught| {
-        let at = caught.at.saturating_duration_since(epoch);
-        match rule.receive(Signal { at, kind: kind(caught) }) {
-            Meaning::First => hard_stop.arm(Cause::Finished, HARD_STOP_DURING_START, 0),
-            Meaning::Repeated => {}
-            Meaning::Second => {
-                hard_stop.arm(Cause::Forced, std::time::Duration::ZERO, ExitCodes::default().forced);
-            }
+    move |caught| match rule.receive(signal(caught)) {
+        Meaning::First => hard_stop.arm(Cause::Finished, HARD_STOP_DURING_START, 0),
+        Meaning::Repeated => {}
+        Meaning::Second => {
+            hard_stop.arm(Cause::Forced, std::time::Duration::ZERO, ExitCodes::default().forced);
         }
     }
 }

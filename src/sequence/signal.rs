@@ -37,6 +37,7 @@ pub enum Meaning {
 /// Tells the meaning of each signal. The one rule, for the machine and for the hard stop.
 ///
 /// A signal at most `coalesce` after the first one is the same request: service managers and shells send two at once.
+/// Two that two threads caught at once may come with the later one first.
 /// When a terminal goes away, its shell sends a SIGHUP whenever it gets to it, and the kernel sends one when the shell has
 /// ended, or before. They are one request in either order: of two SIGHUPs, one of them the kernel's, the second never
 /// forces, however late it comes.
@@ -69,7 +70,7 @@ impl SignalRule {
             self.first = Some(signal.at);
             return Meaning::First;
         };
-        if repeats_sighup || signal.at.saturating_sub(first) <= self.coalesce {
+        if repeats_sighup || signal.at.abs_diff(first) <= self.coalesce {
             Meaning::Repeated
         } else {
             Meaning::Second
@@ -94,6 +95,16 @@ mod tests {
         let other = SignalKind::Other;
         let times = [(1_000, other), (1_050, other), (1_051, other), (9_000, other)];
         assert_eq!(meanings(&times), [Meaning::First, Meaning::Repeated, Meaning::Second, Meaning::Second]);
+    }
+
+    #[test]
+    fn without_a_coalescing_time_each_is_a_request_of_its_own_in_whatever_order_they_were_read() {
+        for second in [1_001, 999] {
+            let mut rule = SignalRule::new(Duration::ZERO);
+            let mut receive =
+                |ms| rule.receive(Signal { at: Duration::from_millis(ms), kind: SignalKind::Other });
+            assert_eq!([receive(1_000), receive(second)], [Meaning::First, Meaning::Second]);
+        }
     }
 
     #[test]

@@ -23,7 +23,9 @@ use crate::{
     drain::Drain,
     locale::Language,
     report::{MemberReport, Report},
-    sequence::{ExitCodes, Kind, Member, MemberId, PhaseKind, Plan, SignalKind, TaskStatus, Timeouts},
+    sequence::{
+        ExitCodes, Kind, Member, MemberId, PhaseKind, Plan, Signal, SignalKind, TaskStatus, Timeouts,
+    },
     server::{Handle, StartedServer},
 };
 
@@ -45,7 +47,6 @@ pub(super) struct Rig {
 pub(super) struct Exit {
     supervisor: Addr<ShutdownSupervisor>,
     pub(super) monitor: Arc<Monitor>,
-    epoch: std::time::Instant,
     clock: Instant,
     report: oneshot::Receiver<Report>,
 }
@@ -109,7 +110,7 @@ impl Rig {
         let members = members.map(|server| MemberSpec::Server(Box::new(server))).chain(jobs).collect();
         let setup = SupervisorConfig { plan, monitor: Arc::clone(&monitor), members, hooks };
         let supervisor = ShutdownSupervisor::start_here(setup).expect("it has no socket to watch");
-        Exit { supervisor, monitor, epoch: std::time::Instant::now(), clock: Instant::now(), report }
+        Exit { supervisor, monitor, clock: Instant::now(), report }
     }
 
     /// Starts, stops, and waits for the report.
@@ -127,8 +128,8 @@ impl Exit {
 
     /// A signal at this instant of the test's clock.
     pub(super) fn signal(&self, name: &str) {
-        let at = self.epoch + self.clock.elapsed();
-        self.supervisor.do_send(SignalReceived { name: name.to_owned(), at, kind: SignalKind::Other });
+        let signal = Signal { at: self.clock.elapsed(), kind: SignalKind::Other };
+        self.supervisor.do_send(SignalReceived { name: name.to_owned(), signal });
     }
 
     pub(super) fn died(&self, member: usize) {

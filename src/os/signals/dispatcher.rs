@@ -9,7 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::unix as platform;
 #[cfg(windows)]
 use super::windows as platform;
-use super::{error::InstallError, name::SignalName, received::ReceivedSignal};
+use super::{
+    error::InstallError,
+    name::SignalName,
+    received::{ReceivedSignal, epoch},
+};
 
 /// The signals that this process has caught, in the order in which they came.
 ///
@@ -39,6 +43,7 @@ impl Signals {
         names: &[SignalName],
         on_signal: impl FnMut(ReceivedSignal) + Send + 'static,
     ) -> Result<Self, InstallError> {
+        epoch();
         let dispatcher = Arc::new(Dispatcher::new(on_signal));
         let inner = Arc::clone(&dispatcher);
         platform::start(names, move |caught| inner.receive(caught))?;

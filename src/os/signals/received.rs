@@ -1,6 +1,9 @@
 //! [`ReceivedSignal`]: which signal came, when, and from where.
 
-use std::time::Instant;
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use super::name::SignalName;
 
@@ -26,7 +29,19 @@ pub enum Sender {
     Unknown,
 }
 
+/// What the times of all signals of this process are counted from. It is set before the first can come.
+pub(super) fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    *EPOCH.get_or_init(Instant::now)
+}
+
 impl ReceivedSignal {
+    /// When the handler ran, counted for every signal from the same instant.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.at.saturating_duration_since(epoch())
+    }
+
     /// The signal and its sender, as in `SIGTERM from systemd (pid 1)`; without the command, if the sender is gone by
     /// now or the system does not tell.
     #[must_use]

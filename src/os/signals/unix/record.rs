@@ -2,6 +2,7 @@
 
 use std::{
     mem::MaybeUninit,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -47,11 +48,14 @@ impl Record {
         }
     }
 
-    /// When the handler was called.
+    /// When the handler was called. All are counted from one instant, so that what lies between two is exact.
     pub(super) fn at(&self) -> Instant {
-        let age = Duration::from_nanos(monotonic_nanos().saturating_sub(u64::from_ne_bytes(self.part(0))));
-        let now = Instant::now();
-        now.checked_sub(age).unwrap_or(now)
+        static EPOCH: OnceLock<(Instant, u64)> = OnceLock::new();
+        let &(epoch, epoch_nanos) = EPOCH.get_or_init(|| (Instant::now(), monotonic_nanos()));
+        let nanos = u64::from_ne_bytes(self.part(0));
+        let apart = Duration::from_nanos(nanos.abs_diff(epoch_nanos));
+        let at = if nanos < epoch_nanos { epoch.checked_sub(apart) } else { epoch.checked_add(apart) };
+        at.unwrap_or(epoch)
     }
 
     fn part<const LENGTH: usize>(&self, from: usize) -> [u8; LENGTH] {
@@ -86,12 +90,18 @@ fn is_from_process(code: c_int) -> bool {
     matches!(code, 0x1_0001 | 0x1_0002 | 0x1_0007)
 }
 
+/// The clock of [`Instant`], which stands still while the system sleeps.
+#[cfg(target_vendor = "apple")]
+const CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
+#[cfg(not(target_vendor = "apple"))]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+
 /// [`Instant`] does not promise that it may be asked for in a signal handler; this is on POSIX's list.
 fn monotonic_nanos() -> u64 {
     let mut now = MaybeUninit::<libc::timespec>::zeroed();
     // SAFETY: `now` is valid for the write, and all zeroes is a valid value of it.
     let now = unsafe {
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, now.as_mut_ptr());
+        libc::clock_gettime(CLOCK, now.as_mut_ptr());
         now.assume_init()
     };
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
