@@ -46,6 +46,49 @@ pub fn has_descriptors(count: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes no more of a limited address space (`ulimit -v`, `RLIMIT_AS`) than the process needs: glibc reserves 64 MiB of it
+/// for each thread that allocates, so that none is left for the threads that start later. It does not any more, if there
+/// is a limit. To be called while the process has one thread.
+#[cfg(unix)]
+pub fn save_address_space() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if address_space().is_some() {
+        // SAFETY: it sets a parameter of the allocator, and no other thread uses that yet.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+}
+
+/// Finds out whether a limited address space has so many bytes left: Rust aborts where an allocation fails.
+///
+/// # Errors
+/// The system's, if it has not.
+#[cfg(unix)]
+pub fn has_address_space(bytes: usize) -> io::Result<()> {
+    if address_space().is_none() {
+        return Ok(());
+    }
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let kind = libc::MAP_PRIVATE | libc::MAP_ANON;
+    // SAFETY: new pages at an address that the system chooses; they are not touched, and nothing else knows of them.
+    unsafe {
+        let pages = libc::mmap(std::ptr::null_mut(), bytes, access, kind, -1, 0);
+        if pages == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        libc::munmap(pages, bytes);
+    }
+    Ok(())
+}
+
+/// The limit of this process's address space, if there is one.
+#[cfg(unix)]
+fn address_space() -> Option<libc::rlim_t> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid place for the answer.
+    let told = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+    (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// The user whose rights the process has.
 #[cfg(unix)]
 #[must_use]

@@ -229,6 +229,35 @@ fn a_start_at_a_limit_is_4_with_one_message_and_no_panic() {
     }
 }
 
+/// From where the loader of programs and the runtime find room for themselves to where the application does.
+#[test]
+fn a_start_in_an_address_space_of_any_size_is_4_with_one_message_or_serves() {
+    let mut was_enough = false;
+    for mib in [50, 60, 80, 100, 120, 140, 160, 180, 200, 250, 300, 400, 600] {
+        let row = format!("{mib} MiB of address space");
+        let folder = folder();
+        let mut command = App::command(folder.path());
+        system::limited(&mut command, libc::RLIMIT_AS, mib << 20);
+        for server in ["admin", "business"] {
+            command.args(["-s", &format!("servers.{server}.workers=4")]);
+        }
+        let mut app = App::spawn(folder, command);
+        let ends = |log: &str| log.contains("address space") || log.contains("server started");
+        wait_until(&row, || ends(&app.log_text()));
+        if app.log_text().contains("address space") {
+            assert!(!was_enough, "{row}: less was enough");
+            fails_to_start(&row, &app.wait(), "address space (ulimit -v) is too small");
+            continue;
+        }
+        was_enough = true;
+        app.find_ports();
+        let values = fill(app.business, 1, 100);
+        app.signal(libc::SIGTERM);
+        is_whole(&row, &app.wait(), &values);
+    }
+    assert!(was_enough);
+}
+
 fn fails_to_start(row: &str, ended: &Ended, named: &str) {
     assert_eq!(ended.code(), Some(4), "{row}: {}", ended.text());
     assert!(!ended.text().contains("panicked"), "{row}: {}", ended.text());

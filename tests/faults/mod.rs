@@ -68,6 +68,7 @@
 //! | `RLIMIT_AS`, a control group's memory, with 60 MB to flush | [`limits::no_address_space_is_left_for_60_megabytes`], [`limits::no_memory_is_left_for_60_megabytes`] | 0, flushed whole |
 //! | 1 % of a processor | [`limits::a_hundredth_of_a_processor`] | in time, flushed whole or spooled |
 //! | a start with no file size, with 8 and 30 descriptors, with 1 to 13 threads | [`limits::a_start_at_a_limit_is_4_with_one_message_and_no_panic`] | 4, one message, no panic |
+//! | a start in an address space of 50 to 600 MiB | [`limits::a_start_in_an_address_space_of_any_size_is_4_with_one_message_or_serves`] | 4, one message; or it serves, 0, flushed whole |
 //! | 112 workers a server and 1,024 descriptors | [`limits::a_machine_of_112_processors_starts_with_1024_descriptors`] | starts; 0, flushed |
 //! | **Paths** | | |
 //! | report and log on a device, a symbolic link, a file mounted into a read-only folder | [`paths::a_device_stays_one`], [`paths::a_symbolic_link_is_followed_and_stays_one`], [`paths::a_file_that_is_mounted_into_a_read_only_folder_is_written_in_place`] | 0, written, and it stays what it is |

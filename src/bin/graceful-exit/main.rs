@@ -28,6 +28,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // First of all: a signal that comes while the settings are read waits until it can be handled.
     graceful_exit::os::signals::block();
+    #[cfg(unix)]
+    graceful_exit::os::limits::save_address_space();
     if let Err(error) = graceful_exit::reap_orphans() {
         return output::fail(output::exit_code::START, &error);
     }

@@ -41,6 +41,18 @@ const FINISH_OPENING: Duration = Duration::from_millis(400);
 #[cfg(unix)]
 const RUNTIME_DESCRIPTORS: usize = 8;
 
+/// The address space of a thread: its stack, and what it allocates at its start.
+#[cfg(unix)]
+const THREAD: usize = (2 << 20) + (256 << 10);
+
+/// How many threads there are beside the workers, at the most.
+#[cfg(unix)]
+const OTHER_THREADS: usize = 10;
+
+/// The address space of what is allocated while the application starts.
+#[cfg(unix)]
+const START_ALLOCATIONS: usize = 16 << 20;
+
 /// Starts, serves, exits.
 pub(crate) fn main(loaded: Loaded, guard: StartGuard) -> ExitCode {
     os::hard_stop::exit(run(loaded, |exit| exit.exits_at_once().start_guard(guard)))
@@ -56,6 +68,13 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
         Err(error) => return give_up(&error),
     };
     let language = settings.log.language();
+    #[cfg(unix)]
+    {
+        let needed = address_space(&settings);
+        if let Err(error) = os::limits::has_address_space(needed) {
+            return give_up(&start_error::of_the_address_space(needed, &error, language));
+        }
+    }
     let progress = Progress::on_terminal();
     let options = logging::Options {
         // It names parameters of the store's URL that it does not know, with their values.
@@ -99,6 +118,18 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(Duration::from_millis(100));
     code
+}
+
+/// The address space that the application needs to start.
+#[cfg(unix)]
+fn address_space(settings: &Settings) -> usize {
+    use std::num::NonZero;
+
+    let servers = [&settings.servers.admin, &settings.servers.business];
+    let cores = || thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = servers.map(|server| server.workers.map_or_else(cores, NonZero::get));
+    let threads = workers.iter().fold(OTHER_THREADS, |sum, workers| sum.saturating_add(*workers));
+    threads.saturating_mul(THREAD).saturating_add(START_ALLOCATIONS)
 }
 
 /// The log's first line: which program this is, and what it was started with.

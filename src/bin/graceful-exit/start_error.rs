@@ -40,6 +40,17 @@ pub(crate) fn message(error: &StartError, language: Language) -> String {
     }
 }
 
+/// The same of an address space that has not so many bytes left.
+#[cfg(unix)]
+pub(crate) fn of_the_address_space(bytes: usize, error: &io::Error, language: Language) -> String {
+    let mib = bytes >> 20;
+    say!(language,
+        en: "the address space (ulimit -v) is too small to start in, which takes {mib} MiB more: {error}",
+        zh: "地址空间（ulimit -v）过小，启动还需要 {mib} MiB：{error}",
+        zh_hant: "位址空間（ulimit -v）過小，啟動還需要 {mib} MiB：{error}",
+    )
+}
+
 /// The same of the log's start.
 pub(crate) fn of_the_log(error: &LoggingError, language: Language) -> String {
     match error {
