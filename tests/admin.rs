@@ -6,9 +6,10 @@ mod security;
 
 use std::net::SocketAddr;
 
+use graceful_exit::sequence::PhaseKind;
 use serde_json::Value;
 
-use crate::support::{App, Client, Ended, Response, STOPPED_BY, sent_here, side_by_side, stop};
+use crate::support::{App, Client, Ended, Response, STOPPED_BY, phases::Held, sent_here, side_by_side, stop};
 
 fn post(address: SocketAddr, headers: &[(&str, &str)]) -> Response {
     let headers = [headers, &[("Content-Length", "0")]].concat();
@@ -173,40 +174,24 @@ fn with_a_token_the_token_alone_decides() {
     assert!(!ended.text().contains("s3cret"), "{}", ended.text());
 }
 
-/// Each phase in which a last server still answers, and the setting that keeps the exit in it.
-const PHASES: [(&str, &[&str]); 5] = [
-    ("ready_delay", &["shutdown.ready_delay=2s"]),
-    ("drain", &[]),
-    ("close_servers", &["shutdown.keep_alive_grace=2s", "shutdown.stop_timeout=5s"]),
-    ("callbacks", &["demo.flush_delay=2s"]),
-    ("release", &["demo.release_delay=2s", "shutdown.release_timeout=5s"]),
-];
-
 #[test]
-fn a_server_that_closes_last_answers_its_read_only_routes_in_every_phase() {
-    side_by_side(&PHASES, |&(phase, settings)| {
-        let app = App::start(settings);
-        let _in_flight = (phase == "drain").then(|| app.in_flight("/slow?ms=2000"));
-        let mut kept = Client::connect(app.business);
-        if phase == "close_servers" {
-            kept.send("GET", "/", &[]).expect("the request is sent");
-            kept.read().expect("an answer");
-        }
+fn a_server_that_closes_last_answers_its_read_only_routes_in_every_phase_before() {
+    let before: Vec<_> = PhaseKind::ALL.iter().filter(|phase| **phase != PhaseKind::CloseLast).collect();
+    side_by_side(&before, |&&phase| {
+        let held = Held::in_phase(phase);
+        let app = &held.app;
         app.signal_to_stop();
-        app.wait_for_phase(phase);
-        assert_eq!(Client::get(app.admin, "/healthz").status, 200, "{phase}");
-        assert_eq!(Client::get(app.admin, "/readyz").status, 503, "{phase}");
-        assert_eq!(Client::head(app.admin, "/status").status, 200, "{phase}");
-        assert_eq!(post(app.admin, &[]).status, 202, "{phase}");
-        if phase != "ready_delay" {
+        held.reach(phase);
+        assert_eq!(Client::get(app.admin, "/healthz").status, 200, "{phase:?}");
+        assert_eq!(Client::get(app.admin, "/readyz").status, 503, "{phase:?}");
+        assert_eq!(Client::head(app.admin, "/status").status, 200, "{phase:?}");
+        assert_eq!(post(app.admin, &[]).status, 202, "{phase:?}");
+        if phase != PhaseKind::ReadyDelay {
             let other = Client::get(app.admin, "/nothing");
-            assert_eq!(other.status, 503, "other routes are rejected in {phase}");
-            assert_eq!(Client::request(app.admin, "DELETE", "/status", &[], b"").status, 503, "{phase}");
+            assert_eq!(other.status, 503, "other routes are rejected in {phase:?}");
+            assert_eq!(Client::request(app.admin, "DELETE", "/status", &[], b"").status, 503, "{phase:?}");
         }
-        drop(kept);
-        let ended = app.wait();
-        assert_eq!(ended.code(), Some(0), "{phase}: {}", ended.text());
-        assert_eq!(ended.report()["outcome"], "clean", "{phase}");
+        assert_eq!(app.status()["phase"], phase.name(), "none of these requests ends the phase");
     });
 }
 

@@ -5,9 +5,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use graceful_exit::sequence::PhaseKind;
 use serde_json::{Value, json};
 
-use crate::support::{App, Client, Ended, STOPPED_BY, bare, folder, output, sent_here, stop};
+use crate::support::{App, Client, Ended, STOPPED_BY, bare, folder, output, phases, sent_here, stop};
 
 /// The names of an object's members.
 fn members(value: &Value) -> Vec<&str> {
@@ -68,7 +69,7 @@ fn check(ended: &Ended, outcome: &str, code: i32) -> Value {
 }
 
 /// The phases' names and what ended them.
-fn phases(report: &Value) -> Vec<(&str, &str)> {
+fn phases_of(report: &Value) -> Vec<(&str, &str)> {
     let phases = report["phases"].as_array().expect("phases");
     phases
         .iter()
@@ -78,15 +79,17 @@ fn phases(report: &Value) -> Vec<(&str, &str)> {
 
 #[test]
 fn a_clean_exit_is_0() {
-    let app = App::start(&["shutdown.ready_delay=100ms", "demo.flush_delay=50ms", "demo.release_delay=50ms"]);
+    let delays = phases::delays_of("100ms");
+    let delays: Vec<_> = delays.iter().map(String::as_str).collect();
+    let app = App::start(&[&delays[..], &["demo.flush_delay=50ms", "demo.release_delay=50ms"]].concat());
     Client::put(app.business, "/cache/a", b"x");
     let mut request = app.in_flight("/slow?ms=600");
     app.signal_to_stop();
     request.read().expect("an answer");
     let report = check(&app.wait(), "clean", 0);
     assert_eq!(report["reason"], sent_here(STOPPED_BY));
-    let names = ["ready_delay", "drain", "close_servers", "callbacks", "release", "close_last"];
-    assert_eq!(phases(&report), names.map(|name| (name, "done")));
+    let done: Vec<_> = PhaseKind::ALL.iter().map(|phase| (phase.name(), "done")).collect();
+    assert_eq!(phases_of(&report), done);
     let none = json!([]);
     assert_eq!(report["servers"][0]["abandoned"], none);
     let business = &report["servers"][1];
@@ -120,7 +123,7 @@ fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
     assert!(stream.read().is_err(), "a stream that is cut off must not look whole");
     let ended = app.wait();
     let report = check(&ended, "incomplete", 3);
-    assert_eq!(phases(&report)[0], ("drain", "timeout"));
+    assert_eq!(phases_of(&report)[0], ("drain", "timeout"));
     let business = &report["servers"][1];
     assert_eq!((&business["in_flight_at_start"], &business["completed"]), (&2.into(), &0.into()));
     let mut abandoned = business["abandoned"].as_array().expect("a list").clone();
@@ -134,7 +137,7 @@ fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
     assert!(!report.to_string().contains("secret") && !ended.has("secret"), "no query");
     assert_eq!(report["callbacks"][0]["outcome"], "done", "the later phases run all the same");
     assert_eq!(report["resources"][0]["outcome"], "done");
-    assert_eq!(phases(&report)[1], ("close_servers", "done"));
+    assert_eq!(phases_of(&report)[1], ("close_servers", "done"));
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn a_callback_that_times_out_is_3() {
     let callback = &report["callbacks"][0];
     assert_eq!(callback["outcome"], "timed_out");
     assert!(callback["duration_ms"].as_u64() >= Some(300), "{callback}");
-    assert!(phases(&report).contains(&("callbacks", "timeout")));
+    assert!(phases_of(&report).contains(&("callbacks", "timeout")));
     assert_eq!(report["resources"][0]["outcome"], "done", "one timeout does not hide another");
     assert!(ended.has("flushing the cache: timed out"), "{}", ended.text());
 }
@@ -158,8 +161,8 @@ fn a_resource_that_times_out_is_3() {
         3,
     );
     assert_eq!(report["resources"][0]["outcome"], "timed_out");
-    assert!(phases(&report).contains(&("release", "timeout")));
-    assert_eq!(phases(&report).last(), Some(&("close_last", "done")), "the later phases run all the same");
+    assert!(phases_of(&report).contains(&("release", "timeout")));
+    assert_eq!(phases_of(&report).last(), Some(&("close_last", "done")), "the later phases run all the same");
 }
 
 #[test]
@@ -169,7 +172,7 @@ fn the_overall_deadline_is_1() {
     let _request = app.in_flight("/slow?ms=60000");
     let ended = stop(app);
     let report = check(&ended, "timed_out", 1);
-    assert_eq!(phases(&report), [("drain", "deadline")]);
+    assert_eq!(phases_of(&report), [("drain", "deadline")]);
     assert_eq!(report["servers"][1]["abandoned"][0]["path"], "/slow");
     assert_eq!(report["callbacks"][0]["outcome"], "not_started");
     assert_eq!(
@@ -191,7 +194,7 @@ fn a_second_signal_is_1() {
     app.signal(libc::SIGINT);
     let report = check(&app.wait(), "forced", 1);
     assert_eq!(report["reason"], sent_here("SIGTERM"), "the first one is the reason");
-    assert_eq!(phases(&report), [("drain", "signal")]);
+    assert_eq!(phases_of(&report), [("drain", "signal")]);
     assert_eq!(report["servers"][1]["abandoned"][0]["path"], "/slow");
     assert_eq!(report["callbacks"][0]["outcome"], "not_started");
 }

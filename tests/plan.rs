@@ -1,10 +1,12 @@
 //! `graceful-exit plan`: the shutdown that the settings lead to; and the directories that the application creates.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
+
+use graceful_exit::sequence::PhaseKind;
 
 use crate::{
     settings::{plan, run},
-    support::{App, Client, folder, stop},
+    support::{App, Client, folder, phases, stop},
 };
 
 /// On Windows the default deadline always leads to a warning, since a close event leaves less time.
@@ -12,25 +14,26 @@ const OF_WINDOWS: usize = if cfg!(windows) { 1 } else { 0 };
 
 #[test]
 fn the_plan_names_every_phase_its_timeout_and_the_numbers_for_the_platform() {
-    let plan = plan(&[], &[], &["-s", "shutdown.ready_delay=2s"]);
+    let settings = PhaseKind::ALL.iter().zip(2_u64..).map(|(&phase, n)| (phases::setting_of(phase), n * 100));
+    let settings: BTreeMap<_, _> = settings.collect();
+    let set = settings.iter().map(|(name, ms)| format!("{name}={ms}ms"));
+    // The callbacks wait for the checkpoints, which are over before them.
+    let set: Vec<_> = set.chain(["shutdown.checkpoint_timeout=100ms".to_owned()]).collect();
+    let set: Vec<_> = set.iter().flat_map(|setting| ["-s", setting]).collect();
+    let plan = plan(&[], &[], &set);
     let phases: Vec<_> = plan["phases"]
         .as_array()
         .expect("phases")
         .iter()
         .map(|phase| (phase["name"].as_str().expect("text"), phase["bound_ms"].as_u64().expect("a number")))
         .collect();
-    let expected = [
-        ("ready_delay", 2000),
-        ("drain", 10_000),
-        ("close_servers", 1000),
-        ("callbacks", 3000),
-        ("release", 1000),
-        ("close_last", 1000),
-    ];
+    let expected = PhaseKind::ALL.iter().map(|&phase| (phase.name(), settings[phases::setting_of(phase)]));
+    let expected: Vec<_> = expected.collect();
     assert_eq!(phases, expected);
+    let worst_case: u64 = expected.iter().map(|(_, ms)| ms).sum();
     assert_eq!(
         (&plan["worst_case_ms"], &plan["timeout_ms"], &plan["slack_ms"]),
-        (&18_000.into(), &25_000.into(), &7000.into())
+        (&worst_case.into(), &25_000.into(), &(25_000 - worst_case).into())
     );
     for platform in ["terminationGracePeriodSeconds", "TimeoutStopSec"] {
         assert!(plan[platform].as_u64().expect("a number") > 25, "longer than the deadline");

@@ -4,14 +4,17 @@
 mod terminal;
 
 use std::{
-    net::SocketAddr,
     os::unix::process::ExitStatusExt,
     thread,
     time::{Duration, Instant},
 };
 
+use graceful_exit::sequence::PhaseKind;
+
 use crate::support::{
-    App, Client, PAST_COALESCE, folder, sent_here, side_by_side,
+    App, Client, PAST_COALESCE, folder,
+    phases::Held,
+    sent_here, side_by_side,
     signals::{self, ALL, requests},
 };
 
@@ -138,51 +141,21 @@ fn one_signal_after_an_exit_started_over_http_leaves_it_clean() {
     assert_eq!(app.wait().code(), Some(0));
 }
 
-/// Each phase, and the setting that keeps the exit in it.
-const PHASES: [(&str, &[&str]); 6] = [
-    ("ready_delay", &["shutdown.ready_delay=60s"]),
-    ("drain", &["shutdown.drain_timeout=60s"]),
-    ("close_servers", &["shutdown.keep_alive_grace=60s", "shutdown.stop_timeout=60s"]),
-    ("callbacks", &["demo.flush_delay=60s", "shutdown.callback_timeout=60s"]),
-    ("release", &["demo.release_delay=60s", "shutdown.release_timeout=60s"]),
-    ("close_last", &["shutdown.keep_alive_grace=60s", "shutdown.stop_timeout=60s"]),
-];
-
 #[test]
 fn a_second_signal_forces_in_every_phase() {
-    side_by_side(&PHASES, |&(phase, settings)| {
-        let settings = [settings, &["shutdown.timeout=120s"]].concat();
-        let app = App::start(&settings);
-        let _held = match phase {
-            "drain" => Some(app.in_flight("/slow?ms=60000")),
-            // A recently used connection stays open for the keep-alive grace.
-            "close_servers" => Some(used(app.business, "/")),
-            "close_last" => Some(used(app.admin, "/healthz")),
-            _ => None,
-        };
-        app.signal(libc::SIGTERM);
-        match phase {
-            // The server that reports the phase is closing itself then.
-            "close_last" => drop(app.wait_for("closing the last servers")),
-            phase => app.wait_for_phase(phase),
-        }
+    side_by_side(PhaseKind::ALL, |&phase| {
+        let held = Held::in_phase(phase);
+        held.app.signal(libc::SIGTERM);
+        held.reach(phase);
         thread::sleep(PAST_COALESCE);
-        app.signal(libc::SIGINT);
-        let ended = app.wait();
-        assert_eq!(ended.code(), Some(1), "{phase}: {}", ended.text());
+        held.app.signal(libc::SIGINT);
+        let ended = held.app.wait();
+        assert_eq!(ended.code(), Some(1), "{phase:?}: {}", ended.text());
         let report = ended.report();
-        assert_eq!(report["outcome"], "forced", "{phase}");
+        assert_eq!(report["outcome"], "forced", "{phase:?}");
         let last = report["phases"].as_array().and_then(|phases| phases.last()).expect("a phase");
-        assert_eq!((&last["name"], &last["ended_by"]), (&phase.into(), &"signal".into()));
+        assert_eq!((&last["name"], &last["ended_by"]), (&phase.name().into(), &"signal".into()));
     });
-}
-
-/// A kept-alive connection whose request has been answered.
-fn used(address: SocketAddr, path: &str) -> Client {
-    let mut client = Client::connect(address);
-    client.send("GET", path, &[]).expect("the request is sent");
-    client.read().expect("the request is answered");
-    client
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{outcome::named, task::Task};
+use super::{member::Kind, outcome::named, task::Task, timeouts::Timeouts};
 
 /// One step of the order: its tasks run side by side, and it ends when the last of them has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,21 +44,46 @@ named! {
 }
 
 impl PhaseKind {
+    /// The kinds of members that take part in it. A phase without any is a delay.
+    #[must_use]
+    pub const fn members(self) -> &'static [Kind] {
+        match self {
+            Self::ReadyDelay => &[],
+            Self::Drain => &[Kind::ServerFirst, Kind::ServerLast, Kind::BackgroundWorker],
+            Self::CloseServers => &[Kind::ServerFirst],
+            Self::Callbacks => &[Kind::Callback],
+            Self::Release => &[Kind::Resource],
+            Self::CloseLast => &[Kind::ServerLast],
+        }
+    }
+
+    /// The timeout of each of its tasks; the length of a delay.
+    #[must_use]
+    pub const fn timeout(self, timeouts: &Timeouts) -> Duration {
+        match self {
+            Self::ReadyDelay => timeouts.ready_delay,
+            Self::Drain => timeouts.drain_timeout,
+            Self::CloseServers | Self::CloseLast => timeouts.stop_timeout,
+            Self::Callbacks => timeouts.callback_timeout,
+            Self::Release => timeouts.release_timeout,
+        }
+    }
+
+    /// True if each of its tasks is a phase of its own, the last registered first.
+    #[must_use]
+    pub const fn is_one_by_one(self) -> bool {
+        matches!(self, Self::Release)
+    }
+
     /// True if servers close in it.
     #[must_use]
     pub const fn closes_servers(self) -> bool {
-        match self {
-            Self::CloseServers | Self::CloseLast => true,
-            Self::ReadyDelay | Self::Drain | Self::Callbacks | Self::Release => false,
-        }
+        matches!(self, Self::CloseServers | Self::CloseLast)
     }
 
     /// True if its tasks are asked only once every checkpoint is over.
     #[must_use]
     pub const fn waits_for_checkpoints(self) -> bool {
-        match self {
-            Self::Callbacks => true,
-            Self::ReadyDelay | Self::Drain | Self::CloseServers | Self::Release | Self::CloseLast => false,
-        }
+        matches!(self, Self::Callbacks)
     }
 }

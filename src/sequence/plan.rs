@@ -46,7 +46,7 @@ impl Plan {
                 return Err(PlanError::ServerTimeout { name: member.name.clone() });
             }
         }
-        let checkpoints = tasks(&members, timeouts.checkpoint_timeout, |kind| kind == Kind::Checkpoint);
+        let checkpoints = tasks(&members, timeouts.checkpoint_timeout, &[Kind::Checkpoint]);
         let phases = phases(&timeouts, &members);
         Ok(Self { timeouts, members, checkpoints, phases })
     }
@@ -144,34 +144,27 @@ impl Plan {
 }
 
 fn phases(timeouts: &Timeouts, members: &[Member]) -> Vec<Phase> {
-    let phase = |kind, timeout, takes_part: fn(Kind) -> bool| Phase {
-        kind,
-        tasks: tasks(members, timeout, takes_part),
-        delay: Duration::ZERO,
-    };
-    let mut phases = vec![
-        Phase { kind: PhaseKind::ReadyDelay, tasks: Vec::new(), delay: timeouts.ready_delay },
-        phase(PhaseKind::Drain, timeouts.drain_timeout, |kind| {
-            kind.is_server() || kind == Kind::BackgroundWorker
-        }),
-        phase(PhaseKind::CloseServers, timeouts.stop_timeout, |kind| kind == Kind::ServerFirst),
-        phase(PhaseKind::Callbacks, timeouts.callback_timeout, |kind| kind == Kind::Callback),
-    ];
-    let resources = tasks(members, timeouts.release_timeout, |kind| kind == Kind::Resource);
-    let release = |task| Phase { kind: PhaseKind::Release, tasks: vec![task], delay: Duration::ZERO };
-    phases.extend(resources.into_iter().rev().map(release));
-    phases.push(phase(PhaseKind::CloseLast, timeouts.stop_timeout, |kind| kind == Kind::ServerLast));
-
     let has_checkpoints = members.iter().any(|member| member.kind == Kind::Checkpoint);
-    phases.retain(|phase| {
-        let waits = has_checkpoints && phase.kind.waits_for_checkpoints();
-        waits || !phase.tasks.is_empty() || !phase.delay.is_zero()
-    });
+    let mut phases = Vec::new();
+    for &kind in PhaseKind::ALL {
+        let timeout = kind.timeout(timeouts);
+        let tasks = tasks(members, timeout, kind.members());
+        if kind.is_one_by_one() {
+            let alone = |task| Phase { kind, tasks: vec![task], delay: Duration::ZERO };
+            phases.extend(tasks.into_iter().rev().map(alone));
+            continue;
+        }
+        let delay = if kind.members().is_empty() { timeout } else { Duration::ZERO };
+        let waits = has_checkpoints && kind.waits_for_checkpoints();
+        if waits || !tasks.is_empty() || !delay.is_zero() {
+            phases.push(Phase { kind, tasks, delay });
+        }
+    }
     phases
 }
 
-fn tasks(members: &[Member], timeout: Duration, takes_part: fn(Kind) -> bool) -> Vec<Task> {
-    let taking_part = members.iter().enumerate().filter(|(_, member)| takes_part(member.kind));
+fn tasks(members: &[Member], timeout: Duration, kinds: &[Kind]) -> Vec<Task> {
+    let taking_part = members.iter().enumerate().filter(|(_, member)| kinds.contains(&member.kind));
     let task = |(id, member): (usize, &Member)| Task {
         member: MemberId(id),
         timeout: member.timeout.unwrap_or(timeout),

@@ -20,7 +20,7 @@ impl Ledger {
                         || (self.terminal_is_gone || self.has_sighup_of_process) && by_kernel;
                     let is_news =
                         !self.terminal_is_gone && (by_kernel || by_process && !self.has_sighup_of_process);
-                    if !is_same_sighup && at > first + plan.timeouts().coalesce {
+                    if !is_same_sighup && at.abs_diff(first) > plan.timeouts().coalesce {
                         Meaning::Force
                     } else if is_news {
                         // The first SIGHUP of each sender is remembered, and changes nothing else.

@@ -13,6 +13,8 @@ mod in_process;
 #[cfg(all(target_os = "linux", feature = "app"))]
 pub(crate) mod network_namespace;
 #[cfg(feature = "app")]
+pub(crate) mod phases;
+#[cfg(feature = "app")]
 mod process;
 pub(crate) mod program;
 #[cfg(feature = "app")]

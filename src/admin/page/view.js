@@ -50,7 +50,7 @@ function headline() {
   if (!status) return { lead: "…", rest: "", detail: "", tone: "none" };
   if (isExiting()) {
     const detail = link === "lost" ? say("lost_detail") : [say("asked_by", { reason: status.reason }), waitingFor(), problems()].filter(Boolean).join(say("sentence"));
-    return { lead: say(`doing_${status.phase}`), rest: "", detail, tone: link === "lost" ? "warn" : "live" };
+    return { lead: named("headline", status.phase), rest: "", detail, tone: link === "lost" ? "warn" : "live" };
   }
   return { lead: say("serving"), rest: "", detail: say(link === "lost" ? "lost_detail" : "ready"), tone: link === "lost" ? "warn" : "live" };
 }

@@ -18,7 +18,7 @@ function say(key, values = {}) {
   return WORDS[key][LANGUAGE].replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** The browser's word for a name of the server's: `kind` is phase, outcome, ended_by or state. */
+/** The browser's word for a name of the server's: `kind` is phase, headline, outcome, ended_by or state. */
 function named(kind, name) {
   const word = NAMES[LANGUAGE][kind][name] ?? name;
   return word.charAt(0).toUpperCase() + word.slice(1);

@@ -6,7 +6,7 @@ use graceful_exit::{
     Language, Report,
     locale::{escaped, rounded},
     report::{self, PhaseReport, verdict},
-    sequence::{EndedBy, PhaseKind, TaskStatus},
+    sequence::{EndedBy, Kind, PhaseKind, TaskStatus},
 };
 
 const MARGIN: u64 = 24;
@@ -171,21 +171,23 @@ impl Row {
 }
 
 /// True if a job of the phase was not done, though the phase itself came to its end.
-fn has_failed(report: &Report, index: usize, kind: PhaseKind) -> bool {
+fn has_failed(report: &Report, index: usize, phase: PhaseKind) -> bool {
     let failed = |jobs: &[report::MemberReport]| jobs.iter().any(|job| job.status != TaskStatus::Done);
-    match kind {
-        PhaseKind::Drain => {
-            failed(&report.workers) || report.servers.iter().any(|server| !server.abandoned.is_empty())
+    let has_failed = |kind: &Kind| match kind {
+        // Servers have an outcome of their own only when requests are waited for.
+        Kind::ServerFirst | Kind::ServerLast => {
+            phase == PhaseKind::Drain && report.servers.iter().any(|server| !server.abandoned.is_empty())
         }
-        PhaseKind::Callbacks => failed(&report.callbacks) || failed(&report.checkpoints),
-        PhaseKind::Release => {
+        Kind::BackgroundWorker => failed(&report.workers),
+        // The callbacks wait for the checkpoints, in the same phase.
+        Kind::Checkpoint | Kind::Callback => failed(&report.callbacks) || failed(&report.checkpoints),
+        Kind::Resource => {
             // One a phase, in the reverse of their order.
-            let earlier = report.phases[..index].iter().filter(|phase| phase.kind == kind).count();
+            let earlier = report.phases[..index].iter().filter(|earlier| earlier.kind == phase).count();
             report.resources.iter().rev().nth(earlier).is_some_and(|job| job.status != TaskStatus::Done)
         }
-        // No job takes part in it, and servers have no outcome of their own.
-        PhaseKind::ReadyDelay | PhaseKind::CloseServers | PhaseKind::CloseLast => false,
-    }
+    };
+    phase.members().iter().any(has_failed)
 }
 
 /// The text in lines of at most so many columns, broken at spaces where there are any.
