@@ -153,6 +153,17 @@ fn the_status_of_an_application_is_told_by_its_text_and_its_exit_code() {
     assert_eq!(exiting.status.code(), Some(3));
     assert!(text(&exiting.stdout).starts_with("exiting: drain, "), "{}", text(&exiting.stdout));
 
+    for (locale, words) in [
+        ("zh_CN.UTF-8", ["正在退出：等待请求完结", "回调 flush-cache  未开始"]),
+        ("zh_TW.UTF-8", ["正在關閉：等待請求完結", "回呼 flush-cache  未開始"]),
+    ] {
+        let folder = folder();
+        let mut command = bare(folder.path());
+        command.env("LC_ALL", locale).args(["status", "--url", &app.admin.to_string()]);
+        let shown = text(&output(command).stdout);
+        assert!(words.into_iter().all(|word| shown.contains(word)), "{locale}: {shown}");
+    }
+
     let address = app.admin;
     drop(app);
     let gone = run(&[], &[], &["status", "--url", &address.to_string()]);

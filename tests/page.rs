@@ -217,7 +217,7 @@ fn the_page_is_in_traditional_chinese_where_the_browser_is() {
     browser.wait_for("#headline", "服務中");
     assert_eq!(browser.run("return document.documentElement.lang"), "zh-Hant");
     assert!(browser.text("#phases").contains("關閉伺服器"), "{}", browser.text("#phases"));
-    browser.wait_for("#jobs .chip", "等待結束");
+    browser.wait_for("#jobs .chip", "等待關閉");
     app.signal_to_stop();
     browser.wait_for("#headline", "執行回呼");
     browser.wait_until("document.body.hasAttribute('data-over')");

@@ -159,6 +159,19 @@ fn a_damaged_or_foreign_file_is_an_error_that_names_it() {
     let nowhere = report(folder.path(), &["whole.json", "--svg", "no/such/folder.svg"]);
     let text = String::from_utf8(nowhere.stderr).expect("text");
     assert!(nowhere.status.code() == Some(2) && text.contains("no/such/folder.svg"), "{text}");
+
+    for (locale, words) in [
+        ("zh_CN.UTF-8", ["torn：不是报告：", "无法将时间线画到 no/such.svg", "标准输入："]),
+        ("zh_TW.UTF-8", ["torn：不是報告：", "無法將時間軸畫到 no/such.svg", "標準輸入："]),
+    ] {
+        let arguments: [&[&str]; 3] = [&["torn"], &["whole.json", "--svg", "no/such.svg"], &["-"]];
+        for (arguments, words) in arguments.into_iter().zip(words) {
+            let mut command = bare(folder.path());
+            command.env("LC_ALL", locale).arg("report").args(arguments);
+            let text = String::from_utf8(output(command).stderr).expect("text");
+            assert!(text.contains(words), "{arguments:?}: {text}");
+        }
+    }
 }
 
 #[cfg(unix)]

@@ -28,11 +28,12 @@ pub(super) fn progress<'l>(
         let all = recorder.servers().flat_map(|server| server.drain().connections.in_flight());
         let oldest = all.max_by_key(|request| request.age);
         let oldest = oldest.as_ref().map(|it| (it.method.as_str(), it.path.as_str(), it.age));
-        lines.push(language.progress_requests(count, oldest, left));
+        lines.push(language.still_waiting(&language.waited_requests(count, oldest), left));
     }
     if !others.is_empty() {
         let named: Vec<_> = others.iter().take(NAMED).map(|&id| label(id).to_owned()).collect();
-        lines.push(language.progress_members(&named, others.len() - named.len(), left));
+        let members = language.waited_members(&named, others.len() - named.len());
+        lines.push(language.still_waiting(&members, left));
     }
     lines
 }

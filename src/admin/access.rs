@@ -178,9 +178,8 @@ fn is_same_origin(request: &HttpRequest, host: &Authority) -> bool {
 
 /// True for the headers by which proxies, load balancers and content networks say for which client they speak.
 fn is_proxy_header(name: &str) -> bool {
-    // CGI and some proxies write `_` for `-`.
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    let prefixes = [
+    const PARTS: [&str; 7] = ["forward", "proxy", "client", "remote", "realip", "hostoverride", "comingfrom"];
+    const PREFIXES: [&str; 9] = [
         "x-envoy-",
         "x-original-",
         "x-amzn-",
@@ -191,12 +190,15 @@ fn is_proxy_header(name: &str) -> bool {
         "fastly-",
         "fly-",
     ];
-    let names =
+    const NAMES: [&str; 7] =
         ["via", "x-host", "x-scheme", "x-real-port", "x-rewrite-url", "x-cloud-trace-context", "cdn-loop"];
-    ["forward", "proxy", "remote-addr", "client-addr"].iter().any(|part| name.contains(part))
+    // CGI and some proxies write `_` for `-`, and some write neither.
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    let letters = name.replace('-', "");
+    PARTS.iter().any(|part| letters.contains(part))
         || name.ends_with("-ip")
-        || prefixes.iter().any(|prefix| name.starts_with(prefix))
-        || names.contains(&name.as_str())
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || NAMES.contains(&name.as_str())
 }
 
 /// True for what a browser sends and no probe or scrape does. A page can leave none of them out of its requests.

@@ -36,7 +36,11 @@ pub(super) fn of(request: &HttpRequest) -> Result<Authority, HostError> {
 
 /// A host with or without a port, and without user information.
 pub(super) fn parse(text: &str) -> Option<Authority> {
-    text.parse::<Authority>().ok().filter(|authority| !authority.as_str().contains('@'))
+    let authority: Authority = text.parse().ok()?;
+    // The parser takes user information before the host, and anything after it.
+    let rest = text.strip_prefix(authority.host())?;
+    let is_port = |port: &str| port.is_empty() || authority.port_u16().is_some();
+    (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port)).then_some(authority)
 }
 
 /// The value of a header that is there once, and readable.

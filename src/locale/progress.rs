@@ -12,10 +12,18 @@ fixed_sentences! {
 }
 
 sentences! {
-    waiting_for(what: &str, left: Duration => rounded) {
+    /// While waiting: for what, and how much time it has.
+    pub still_waiting(what: &str, left: Duration => rounded) {
         en: "still waiting for {what}; {left} left",
-        zh: "仍在等待{what}；剩余 {left}",
-        zh_hant: "仍在等待{what}；剩餘 {left}",
+        zh: "仍在等待 {what}；剩余 {left}",
+        zh_hant: "仍在等待 {what}；剩餘 {left}",
+    }
+
+    /// The same where the end may be cut: the time comes first.
+    pub time_left(what: &str, left: Duration => rounded) {
+        en: "{left} left: {what}",
+        zh: "剩余 {left}：{what}",
+        zh_hant: "剩餘 {left}：{what}",
     }
 
     /// The end of a list: so many more are not named.
@@ -27,36 +35,29 @@ sentences! {
         zh_hant: "，最早的是 {method} {path}（{age}）",
     }
 
-    requests(count: u64) { en: "{count} requests", zh: " {count} 个请求", zh_hant: " {count} 個請求" }
+    requests(count: u64) { en: "{count} requests", zh: "{count} 个请求", zh_hant: "{count} 個請求" }
 }
 
 impl Language {
-    /// While waiting: how many requests are left, the oldest (method, path and age), and how much time they have.
+    /// How many requests are waited for, and the oldest (method, path and age).
     #[must_use]
-    pub fn progress_requests(
-        self,
-        count: u64,
-        oldest: Option<(&str, &str, Duration)>,
-        left: Duration,
-    ) -> String {
+    pub fn waited_requests(self, count: u64, oldest: Option<(&str, &str, Duration)>) -> String {
         let requests = match self {
             Self::En if count == 1 => "1 request".to_owned(),
             Self::En | Self::Zh | Self::ZhHant => self.requests(count),
         };
         let oldest = oldest.map(|(method, path, age)| self.oldest(method, path, age)).unwrap_or_default();
-        self.waiting_for(&format!("{requests}{oldest}"), left)
+        format!("{requests}{oldest}")
     }
 
-    /// While waiting: which members are left, how many more are not named, and how much time they have.
+    /// Which members are waited for, and how many more are not named.
     #[must_use]
-    pub fn progress_members(self, labels: &[String], more: usize, left: Duration) -> String {
+    pub fn waited_members(self, labels: &[String], more: usize) -> String {
         let names = labels.join(self.comma());
-        let more = (more > 0).then(|| self.more(more));
-        let space = match self {
-            Self::En => "",
-            Self::Zh | Self::ZhHant => " ",
+        let before_more = match self {
+            Self::En => " ",
+            Self::Zh | Self::ZhHant => "，",
         };
-        let names: Vec<_> = [Some(names), more].into_iter().flatten().collect();
-        self.waiting_for(&format!("{space}{}", names.join(if space.is_empty() { " " } else { "，" })), left)
+        if more > 0 { format!("{names}{before_more}{}", self.more(more)) } else { names }
     }
 }

@@ -1,6 +1,6 @@
 //! A report as a person reads it: the names of outcomes, phases and states, and the lines around them.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use super::{
     Language, rounded,
@@ -27,6 +27,9 @@ fixed_sentences! {
     timed_out_status { en: "timed out", zh: "超时", zh_hant: "超時" }
     cut_off_status { en: "cut off", zh: "中断", zh_hant: "中斷" }
 
+    /// Why a file is no report.
+    pub report_too_large { en: "it is larger than 8 MiB", zh: "大于 8 MiB", zh_hant: "大於 8 MiB" }
+
     pub(crate) colon { en: ": ", zh: "：", zh_hant: "：" }
 }
 
@@ -35,7 +38,7 @@ sentences! {
     pub summary(outcome: &str, code: u8, total: Duration => rounded, reason: &str) {
         en: "the exit was {outcome}: exit code {code}, {total}, asked for by {reason}",
         zh: "退出结果：{outcome}，退出码 {code}，用时 {total}，由 {reason} 发起",
-        zh_hant: "退出結果：{outcome}，退出碼 {code}，用時 {total}，由 {reason} 發起",
+        zh_hant: "關閉結果：{outcome}，結束碼 {code}，用時 {total}，由 {reason} 發起",
     }
 
     /// A summary's line for a server.
@@ -46,6 +49,13 @@ sentences! {
     }
 
     after(time: Duration => rounded) { en: " after {time}", zh: "（{time}）", zh_hant: "（{time}）" }
+
+    /// A file is no report, and why.
+    pub no_report(path: &str, why: &dyn Display) {
+        en: "{path}: this is not a report: {why}",
+        zh: "{path}：不是报告：{why}",
+        zh_hant: "{path}：不是報告：{why}",
+    }
 
     server_name(name: &str) { en: "server {name}", zh: "服务器{name}", zh_hant: "伺服器{name}" }
     worker_name(name: &str) { en: "worker {name}", zh: "后台任务{name}", zh_hant: "背景工作{name}" }

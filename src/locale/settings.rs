@@ -204,7 +204,7 @@ fixed_sentences! {
     pub(crate) settings_no_native_signal {
         en: "it holds no signal of this platform, and nothing could start the exit",
         zh: "其中没有本平台的信号，将无法启动退出",
-        zh_hant: "其中沒有本平台的訊號，將無法啟動退出",
+        zh_hant: "其中沒有本平台的訊號，將無法開始關閉",
     }
 
     pub(crate) settings_flag { en: "true or false", zh: "true 或 false", zh_hant: "true 或 false" }

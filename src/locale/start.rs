@@ -46,7 +46,7 @@ sentences! {
     pub overrun(worst: Duration => rounded, deadline: Duration => rounded) {
         en: "the phases' timeouts add up to {worst}, more than shutdown.timeout ({deadline}): an exit that uses them up is forced",
         zh: "各阶段时限合计 {worst}，超过 shutdown.timeout（{deadline}）：用满时限的退出会被强制结束",
-        zh_hant: "各階段時限合計 {worst}，超過 shutdown.timeout（{deadline}）：用滿時限的退出會被強制結束",
+        zh_hant: "各階段時限合計 {worst}，超過 shutdown.timeout（{deadline}）：用滿時限的關閉會被強制結束",
     }
 
     /// These events ask for an exit, and the system waits less for it than the deadline allows.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::model::{MemberReport, Report};
 use crate::{
-    locale::{escaped, escaped_json},
+    locale::{Language, escaped, escaped_json},
     sequence::TaskStatus,
 };
 
@@ -120,17 +120,23 @@ impl ReadError {
     fn new(path: &Path, cause: Cause) -> Self {
         Self { path: path.to_owned(), cause }
     }
+
+    /// The error in one line.
+    #[must_use]
+    pub fn message(&self, language: Language) -> String {
+        let path = self.path.to_string_lossy();
+        let path = escaped(&path);
+        match &self.cause {
+            Cause::Io(error) => format!("{path}{}{error}", language.colon()),
+            Cause::TooLarge => language.no_report(&path, &language.report_too_large()),
+            Cause::NotAReport(error) => language.no_report(&path, error),
+        }
+    }
 }
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.to_string_lossy();
-        let path = escaped(&path);
-        match &self.cause {
-            Cause::Io(error) => write!(f, "{path}: {error}"),
-            Cause::TooLarge => write!(f, "{path}: this is not a report: it is larger than 8 MiB"),
-            Cause::NotAReport(error) => write!(f, "{path}: this is not a report: {error}"),
-        }
+        f.write_str(&self.message(Language::En))
     }
 }
 

@@ -58,6 +58,13 @@ fn no_other_client_may_start_the_exit_without_a_token() {
         "",
         "user@localhost:8081",
         "localhost:8081@example.com",
+        "@localhost",
+        "[::1]x",
+        "[::1]8081",
+        "localhost:x",
+        "localhost:99999",
+        "localhost.",
+        "127.1",
     ] {
         refused(local().insert_header((HOST, name)), name);
     }
@@ -99,7 +106,9 @@ fn no_proxy_may_start_the_exit_without_a_token() {
         "via",
         "x-real-ip",
         "X_Real_IP",
+        "X-RealIP",
         "x-client-ip",
+        "x-azure-clientip",
         "client-ip",
         "true-client-ip",
         "cf-connecting-ip",
@@ -111,6 +120,9 @@ fn no_proxy_may_start_the_exit_without_a_token() {
         "proxy-connection",
         "wl-proxy-client-ip",
         "x-remote-addr",
+        "x-remote-ip",
+        "x-http-host-override",
+        "x-coming-from",
         "cdn-loop",
         "max-forwards",
     ] {

@@ -182,13 +182,13 @@ impl Moment {
         // The deadline may come before the phase's own timeout is over.
         let left = (phase.bound_ms - elapsed).min(status.deadline_left_ms?);
         let left = Duration::from_millis(left);
-        let text = if phase.name == "drain" {
+        let what = if phase.name == "drain" {
             let count = status.servers.iter().map(|server| server.in_flight).sum();
             let oldest =
                 status.servers.iter().flat_map(|server| &server.oldest).max_by_key(|request| request.age_ms);
             let oldest =
                 oldest.map(|it| (it.method.as_str(), it.path.as_str(), Duration::from_millis(it.age_ms)));
-            language.progress_requests(count, oldest, left)
+            language.waited_requests(count, oldest)
         } else {
             let jobs = status.callbacks.iter().chain(&status.resources).chain(&status.workers);
             let running: Vec<_> =
@@ -199,9 +199,46 @@ impl Moment {
                     .map_or(phase.name.as_str(), |kind| language.phase_name(kind))
                     .to_owned()
             } else {
-                language.progress_members(&running[..shown], running.len() - shown, left)
+                language.waited_members(&running[..shown], running.len() - shown)
             }
         };
+        // A narrow terminal cuts the end off.
+        let text = language.time_left(&what, left);
         Some(Self { elapsed, timeout: phase.bound_ms.max(1), text: escaped(&text).into_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_time_that_is_left_comes_before_what_a_narrow_terminal_cuts_off() {
+        let status = |phase: &str| {
+            let view = json!({
+                "phase": phase, "timeout_ms": 25_000, "deadline_left_ms": 23_800,
+                "servers": [{"name": "business", "in_flight": 1,
+                    "oldest": [{"method": "GET", "path": "/a/long/path", "age_ms": 1_200}]}],
+                "callbacks": [{"name": "flush-cache", "state": "running"}],
+                "phases": [{"name": phase, "bound_ms": 10_000, "start_ms": 0}],
+            });
+            serde_json::from_value::<View>(view).expect("a status")
+        };
+        for (language, phase, text) in [
+            (Language::En, "drain", "8.8s left: 1 request, the oldest GET /a/long/path (1.2s)"),
+            (Language::Zh, "drain", "剩余 8.8s：1 个请求，最早的是 GET /a/long/path（1.2s）"),
+            (Language::En, "callbacks", "8.8s left: flush-cache"),
+            (Language::ZhHant, "callbacks", "剩餘 8.8s：flush-cache"),
+            (Language::En, "close_servers", "8.8s left: flush-cache"),
+        ] {
+            let moment = Moment::of(&status(phase), language).expect("an exit");
+            assert_eq!((moment.elapsed, moment.timeout, moment.text.as_str()), (1_200, 10_000, text));
+        }
+        let mut idle = status("close_servers");
+        idle.callbacks.clear();
+        let moment = Moment::of(&idle, Language::En).expect("an exit");
+        assert_eq!(moment.text, "8.8s left: close servers");
     }
 }

@@ -67,11 +67,11 @@ Examples:
 設定，後一層優先於前一層：
   預設值（graceful-exit config default）、-c FILE、GRACEFUL_EXIT__SHUTDOWN__TIMEOUT=8s、-s KEY=VALUE
 
-退出碼：
+結束碼：
   0  正常：進行中的請求都已應答，所有工作都已完成
   1  被第二個訊號強制結束，或超過 shutdown.timeout
   2  命令列或設定有誤；沒有啟動任何東西
-  3  退出流程走完，但有工作被放棄或失敗
+  3  關閉流程走完，但有工作被放棄或失敗
   4  啟動失敗；`status` 和 `stop`：沒有應答
 
 範例：
@@ -127,7 +127,7 @@ const COMMANDS: &[(&str, Text)] = &[
         Text(
             "Print everything that is wrong; exit code 2 if anything is",
             "打印所有错误；有错误时退出码为 2",
-            "列印所有錯誤；有錯誤時退出碼為 2",
+            "列印所有錯誤；有錯誤時結束碼為 2",
         ),
     ),
     (
@@ -143,12 +143,12 @@ const COMMANDS: &[(&str, Text)] = &[
         Text(
             "Print how the running application stands; exit code 0 when it serves, 3 when it is exiting, 4 when nothing answers",
             "打印运行中的应用的状态；退出码：服务中为 0，正在退出为 3，没有应答为 4",
-            "列印執行中的應用程式的狀態；退出碼：服務中為 0，正在退出為 3，沒有應答為 4",
+            "列印執行中的應用程式的狀態；結束碼：服務中為 0，正在關閉為 3，沒有應答為 4",
         ),
     ),
     (
         "stop",
-        Text("Start the running application's exit", "启动运行中的应用的退出", "啟動執行中的應用程式的退出"),
+        Text("Start the running application's exit", "启动运行中的应用的退出", "讓執行中的應用程式開始關閉"),
     ),
     ("completions", Text("Print shell completions", "打印 shell 补全脚本", "列印 shell 補全腳本")),
 ];
@@ -210,7 +210,7 @@ const ARGUMENTS: &[(&str, Text)] = &[
         Text(
             "Follow the exit, and end with the application's own exit code",
             "跟踪退出过程，并以该应用的退出码结束",
-            "追蹤退出過程，並以該應用程式的退出碼結束",
+            "追蹤關閉過程，並以該應用程式的結束碼結束",
         ),
     ),
     ("shell", Text("The shell", "shell 名称", "shell 名稱")),

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use graceful_exit::{
     Language,
     locale::{escaped, escaped_json, rounded},
+    sequence::{Outcome, PhaseKind, TaskStatus},
 };
 use hyper::{Method, StatusCode};
 
@@ -92,7 +93,8 @@ fn text(view: &View, language: Language) -> String {
         ] {
             for Member { name, state, error } in members {
                 let error = error.as_ref().map(|error| format!(": {}", escaped(error))).unwrap_or_default();
-                let _ = writeln!(text, "{kind} {:<12} {state}{error}", escaped(name));
+                let state = TaskStatus::from_name(state).map_or(state.as_str(), |it| language.status(it));
+                let _ = writeln!(text, "{kind} {:<12} {}{error}", escaped(name), escaped(state));
             }
         }
     }
@@ -105,17 +107,20 @@ fn headline(view: &View, language: Language) -> String {
     }
     let reason = escaped(view.reason.as_deref().unwrap_or("?"));
     if let (Some(outcome), Some(code)) = (&view.outcome, view.exit_code) {
+        let outcome = Outcome::from_name(outcome).map_or(outcome.as_str(), |it| language.outcome(it));
+        let outcome = escaped(outcome);
         return say!(language,
             en: "ended: {outcome}, exit code {code}, asked for by {reason}",
             zh: "已结束：{outcome}，退出码 {code}，由 {reason} 发起",
-            zh_hant: "已結束：{outcome}，退出碼 {code}，由 {reason} 發起",
+            zh_hant: "已結束：{outcome}，結束碼 {code}，由 {reason} 發起",
         );
     }
-    let phase = &view.phase;
+    let phase = PhaseKind::from_name(&view.phase).map_or(view.phase.as_str(), |it| language.phase_name(it));
+    let phase = escaped(phase);
     let left = rounded(Duration::from_millis(view.deadline_left_ms.unwrap_or_default()));
     say!(language,
         en: "exiting: {phase}, {left} left of shutdown.timeout, asked for by {reason}",
         zh: "正在退出：{phase}，距 shutdown.timeout 还有 {left}，由 {reason} 发起",
-        zh_hant: "正在退出：{phase}，距 shutdown.timeout 還有 {left}，由 {reason} 發起",
+        zh_hant: "正在關閉：{phase}，距 shutdown.timeout 還有 {left}，由 {reason} 發起",
     )
 }

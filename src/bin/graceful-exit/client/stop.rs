@@ -29,7 +29,7 @@ pub(crate) async fn stop(target: &Target, wait: bool) -> ExitCode {
     match ask(target, wait).await {
         Ok(None) => {
             let language = target.language;
-            print(&say!(language, en: "the exit has begun\n", zh: "退出已开始\n", zh_hant: "退出已開始\n"))
+            print(&say!(language, en: "the exit has begun\n", zh: "退出已开始\n", zh_hant: "關閉已開始\n"))
         }
         Ok(Some(events)) => follow(target, events).await,
         Err(error) => fail(exit_code::NO_ANSWER, &error),
@@ -81,7 +81,7 @@ async fn follow(target: &Target, mut events: Answer) -> ExitCode {
             &say!(language,
                 en: "the admin server has closed before it told how the exit ends: servers.admin.stop = \"last\" keeps it until then",
                 zh: "管理服务器在告知退出结果之前已关闭：设置 servers.admin.stop = \"last\" 可使它保持到最后",
-                zh_hant: "管理伺服器在告知退出結果之前已關閉：設定 servers.admin.stop = \"last\" 可使它保持到最後",
+                zh_hant: "管理伺服器在告知結果之前已關閉：設定 servers.admin.stop = \"last\" 可使它保持到最後",
             ),
         );
     };
@@ -92,7 +92,7 @@ async fn follow(target: &Target, mut events: Answer) -> ExitCode {
         say!(language,
             en: "{outcome}, exit code {code}",
             zh: "{outcome}，退出码 {code}",
-            zh_hant: "{outcome}，退出碼 {code}",
+            zh_hant: "{outcome}，結束碼 {code}",
         )
     };
     print(&format!("{verdict}\n"));

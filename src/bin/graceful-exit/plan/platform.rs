@@ -79,7 +79,7 @@ pub(super) fn misfits(plan: &Plan, language: Language) -> Vec<String> {
         warnings.push(say!(language,
             en: "the phases' timeouts add up to {worst}, {overrun} more than shutdown.timeout: an exit that uses them up is forced",
             zh: "各阶段时限合计 {worst}，比 shutdown.timeout 多 {overrun}：用满时限的退出会被强制结束",
-            zh_hant: "各階段時限合計 {worst}，比 shutdown.timeout 多 {overrun}：用滿時限的退出會被強制結束",
+            zh_hant: "各階段時限合計 {worst}，比 shutdown.timeout 多 {overrun}：用滿時限的關閉會被強制結束",
         ));
     }
     warnings.extend(never_used_up(plan, language));
@@ -129,7 +129,7 @@ fn kills_early(plan: &Plan, grace: GracePeriod, language: Language) -> Option<St
     Some(say!(language,
         en: "shutdown.timeout ({deadline}) reaches past the platform's grace period of {period}: it kills before the exit is over. In Kubernetes set terminationGracePeriodSeconds: {seconds}; another platform's is given by --grace-period",
         zh: "shutdown.timeout（{deadline}）超过平台的宽限期 {period}：平台会在退出结束之前强制结束。在 Kubernetes 中请设置 terminationGracePeriodSeconds: {seconds}；其他平台的宽限期用 --grace-period 指定",
-        zh_hant: "shutdown.timeout（{deadline}）超過平台的寬限期 {period}：平台會在退出結束之前強制結束。在 Kubernetes 中請設定 terminationGracePeriodSeconds: {seconds}；其他平台的寬限期用 --grace-period 指定",
+        zh_hant: "shutdown.timeout（{deadline}）超過平台的寬限期 {period}：平台會在關閉完成之前強制結束。在 Kubernetes 中請設定 terminationGracePeriodSeconds: {seconds}；其他平台的寬限期用 --grace-period 指定",
     ))
 }
 
