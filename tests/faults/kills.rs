@@ -154,9 +154,10 @@ impl Writer {
     fn start(business: SocketAddr, round: usize, writer: usize, random: &Random) -> Self {
         let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (stopped, counted, mut random) = (Arc::clone(&stop), Arc::clone(&count), random.part(writer));
+        // While the application runs for certain.
+        let mut client = Client::connect(business);
         let thread = thread::spawn(move || {
             let mut written = BTreeMap::new();
-            let mut client = Client::connect(business);
             for number in 0.. {
                 let key = format!("{round}-{writer}-{number}");
                 let value = format!("{number}-{}", "x".repeat(random.below(3_000)));
