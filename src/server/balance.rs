@@ -20,11 +20,11 @@ pub(super) struct Load {
 
 /// The worker with the fewest open connections; of equals, the first from `start` on, in a circle. One that is blocked
 /// gets none while another takes one.
-pub(super) fn choose(start: usize, loads: &[Load]) -> Option<usize> {
-    let count = loads.len();
+pub(super) fn choose(start: usize, count: usize, load: impl Fn(usize) -> Load) -> Option<usize> {
     let circle = (0..count).map(|step| (start + step) % count);
-    let takers = circle.filter(|&worker| loads[worker].takes);
-    takers.min_by_key(|&worker| (loads[worker].blocked, loads[worker].open))
+    let loads = circle.map(|worker| (worker, load(worker)));
+    let takers = loads.filter(|(_, load)| load.takes);
+    takers.min_by_key(|(_, load)| (load.blocked, load.open)).map(|(worker, _)| worker)
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
             loads in prop::collection::vec(load(), 1..8),
             start in 0..8_usize,
         ) {
-            let chosen = choose(start, &loads);
+            let chosen = choose(start, loads.len(), |worker| loads[worker]);
             prop_assert_eq!(chosen.is_none(), loads.iter().all(|load| !load.takes));
             if let Some(chosen) = chosen.map(|chosen| loads[chosen]) {
                 prop_assert!(chosen.takes);
@@ -65,7 +65,7 @@ mod tests {
             for _ in all..most * open.len() + 3 {
                 let loads: Vec<_> =
                     open.iter().map(|&open| Load { open, blocked: false, takes: true }).collect();
-                last = choose(last + 1, &loads).expect("all take one");
+                last = choose(last + 1, loads.len(), |worker| loads[worker]).expect("all take one");
                 open[last] += 1;
             }
             let (least, most) = (open.iter().min(), open.iter().max());
@@ -78,7 +78,7 @@ mod tests {
         let loads = [Load { open: 0, blocked: false, takes: true }; 3];
         let mut start = 0;
         let chosen = [(); 4].map(|()| {
-            let chosen = choose(start, &loads).expect("all take one");
+            let chosen = choose(start, loads.len(), |worker| loads[worker]).expect("all take one");
             start = chosen + 1;
             chosen
         });

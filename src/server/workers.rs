@@ -48,7 +48,7 @@ struct WorkerLink {
 /// As many as `HttpServer` allows each worker.
 const DEFAULT_MAX_CONNECTIONS: usize = 25_600;
 /// How often a worker that has something to pick up is looked at.
-const RECHECK_INTERVAL: Duration = Duration::from_millis(1);
+const RECHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Workers {
     /// Without workers; see [`Workers::add`].
@@ -66,7 +66,10 @@ impl Workers {
 
     /// True if each has as many connections as it may have.
     pub(super) fn are_full(&self) -> bool {
-        self.choose(false).is_none()
+        let has_room = |(shard, worker): (usize, &WorkerLink)| {
+            !worker.gone && self.drain.connections.open_on(shard) < self.max_connections
+        };
+        !self.links.iter().enumerate().any(has_room)
     }
 
     /// Counts a connection, and hands it to a worker, in one step.
@@ -100,13 +103,12 @@ impl Workers {
 
     /// The worker that gets the next connection; `full` ones are asked as well if need be.
     fn choose(&self, full: bool) -> Option<usize> {
-        let load = |(shard, worker): (usize, &WorkerLink)| {
-            let open = self.drain.connections.open_on(shard);
+        let load = |shard: usize| {
+            let (worker, open) = (&self.links[shard], self.drain.connections.open_on(shard));
             let takes = !worker.gone && (full || open < self.max_connections);
             Load { open, blocked: worker.is_blocked(), takes }
         };
-        let loads: Vec<_> = self.links.iter().enumerate().map(load).collect();
-        choose(self.next, &loads)
+        choose(self.next, self.links.len(), load)
     }
 
     /// Looks at the workers when it is time to, as long as one of them has something to pick up.
