@@ -38,7 +38,7 @@ impl ConnectionTask {
         if let Some(served) = &mut self.served {
             let done = served.as_mut().poll(cx).is_ready();
             let connection = self.guard.connection();
-            let Some(wire) = self.wire.get().map(|wire| wire.borrow()) else {
+            let Some(mut wire) = self.wire.get().map(|wire| wire.borrow_mut()) else {
                 // Without a wire it speaks HTTP/2, or its client has said nothing yet and can be left.
                 let is_silent = connection.closes_now()
                     && connection.socket().is_some_and(|socket| have_no_pending_input(&[socket]) == [true]);
@@ -47,6 +47,7 @@ impl ConnectionTask {
             if wire.client_has_gone() {
                 return Poll::Ready(());
             }
+            wire.poll_head_timer(cx);
             let asked = connection.closes_now() && wire.has_no_pending_input();
             if !(done || asked || connection.is_finished()) {
                 return Poll::Pending;

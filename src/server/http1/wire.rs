@@ -123,9 +123,6 @@ impl Wire {
             self.read_waits = true;
             return Poll::Pending;
         }
-        if !self.is_incomplete() {
-            self.head_timer = None;
-        }
         if self.connection.is_idle() {
             (self.heads, self.handed_on) = (0, 0);
         } else if self.connection.awaits_body() {
@@ -149,7 +146,7 @@ impl Wire {
             match Pin::new(&mut self.io).poll_read(cx, buf) {
                 Poll::Pending => {
                     self.scanner.start_piece();
-                    return self.poll_head_timer(cx);
+                    return Poll::Pending;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) if buf.filled().len() == before => {
@@ -182,21 +179,22 @@ impl Wire {
         self.connection.is_idle() && (self.connection.has_partial_input() || self.connection.awaits_body())
     }
 
-    /// Ends a connection on which a head does not become whole, or a body that is not wanted does not end.
-    fn poll_head_timer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ends a connection on which a head does not become whole, or a body that is not wanted does not end. To be called
+    /// when actix-http has done all that it can do.
+    pub(in crate::server) fn poll_head_timer(&mut self, cx: &mut Context<'_>) {
         let Some(timeout) = self.limits.head_timeout.filter(|_| self.is_incomplete()) else {
-            return Poll::Pending;
+            self.head_timer = None;
+            return;
         };
         let timer = self.head_timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
         if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
+            return;
         }
         if !self.connection.awaits_body() {
             // The connection is idle, so nothing else waits to be written. If this does not fit, it is not worth more.
             let _ = Pin::new(&mut self.io).poll_write(cx, REQUEST_TIMEOUT);
         }
         self.connection.finish();
-        Poll::Pending
     }
 
     pub(in crate::server) fn poll_write(
@@ -221,12 +219,11 @@ impl Wire {
         flushed
     }
 
-    /// Wakes the task if reading may go on, or if a body that its request has left unread needs a time limit.
+    /// Wakes the task if reading may go on.
     fn after_write(&mut self, cx: &mut Context<'_>, waits: bool) {
         self.writes_wait = waits;
         let goes_on = self.read_waits && (self.connection.is_idle() || self.handed_on < BYTES_AHEAD);
-        let unread = self.head_timer.is_none() && self.connection.is_idle() && self.connection.awaits_body();
-        if !waits && (goes_on || unread) {
+        if !waits && goes_on {
             self.read_waits = false;
             cx.waker().wake_by_ref();
         }
