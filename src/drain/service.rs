@@ -108,14 +108,14 @@ where
         let counted = !self.policy.always_answers(head);
         let admitted = !counted || self.gate.admit(self.shard).is_ok();
         let counted = counted && admitted;
-        let stream = connection.begin(&head.method, head.uri.path(), counted, has_body);
+        let called = connection.begin(&head.method, head.uri.path(), counted, has_body);
+        let stream = called.map(|called| called.stream);
         let last = http1 && head.connection_type() == ConnectionType::Close;
         let guard = InFlightGuard::new(connection, stream, counted, last);
         if !admitted {
             return GuardedFuture::rejected(Rc::clone(&self.policy), guard);
         }
-        #[cfg(feature = "http2")]
-        let has_body = has_body || stream.is_some_and(|stream| guard.connection.has_body(stream));
+        let has_body = has_body || called.is_some_and(|called| called.has_body);
         if has_body && !head.upgrade() {
             TimedBody::wrap(&mut request, self.policy.body_timeout, &guard.connection, stream);
         }
@@ -156,7 +156,8 @@ impl ExpectGuard {
             return Ok(request);
         }
         let connection = connection_of(&request, &self.gate, self.shard);
-        let stream = connection.begin(&head.method, head.uri.path(), false, true);
+        let called = connection.begin(&head.method, head.uri.path(), false, true);
+        let stream = called.map(|called| called.stream);
         let guard = InFlightGuard::new(connection, stream, false, true);
         Err(self.policy.rejection.response::<BoxBody>(guard).map_into_boxed_body())
     }

@@ -56,7 +56,7 @@ pub(super) enum OnFinish {
 }
 
 macro_rules! timeout_setters {
-    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr, $takes:ident $(($most:expr))?;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr;)+) => {
         /// The timeouts of the exit, each under its setting's name.
         impl GracefulExit {
             $($(#[doc = $doc])+

@@ -185,8 +185,8 @@ impl StreamEvents for Connection {
         self.streams_have_room(waker)
     }
 
-    fn write_data(&self, stream: u32, length: usize) {
-        self.stream_data_written(stream, length);
+    fn write_data(&self, stream: u32, length: usize, ends: bool) {
+        self.stream_data_written(stream, length, ends);
     }
 
     fn write_end(&self, stream: u32) {

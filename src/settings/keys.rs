@@ -14,7 +14,6 @@ use super::signals::Signals;
 use super::texts::{File, OptionalFile, Store, Text, Token};
 use crate::locale::Language;
 use crate::logging::{Color, Format};
-use crate::sequence::for_each_timeout;
 use crate::server::Stop;
 
 /// One setting.
@@ -53,10 +52,10 @@ macro_rules! key {
     };
 }
 
-/// The keys of the [`Timeouts`](crate::sequence::Timeouts).
-macro_rules! timeouts {
-    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr, $takes:ident $(($most:expr))?;)+) => {
-        [$(key!(@ concat!("shutdown.", stringify!($name)), [shutdown.timeouts.$name], Span::$takes $(($most))?)),+]
+/// The key of one of the [`Timeouts`](crate::sequence::Timeouts).
+macro_rules! timeout {
+    ($field:ident, $kind:expr) => {
+        key!(@ concat!("shutdown.", stringify!($field)), [shutdown.timeouts.$field], $kind)
     };
 }
 
@@ -83,9 +82,19 @@ macro_rules! server {
 
 /// Every key, in the order of `config/default.toml`.
 static SECTIONS: &[&[Key]] = &[
-    &[key!(shutdown.signals, Signals)],
-    &for_each_timeout!(timeouts),
-    &[key!(shutdown.progress_interval, Span::REPEATED)],
+    &[
+        key!(shutdown.signals, Signals),
+        timeout!(coalesce, Span::up_to(Duration::from_secs(10))),
+        timeout!(ready_delay, Span::ANY),
+        timeout!(checkpoint_timeout, Span::SOME),
+        timeout!(drain_timeout, Span::ANY),
+        timeout!(keep_alive_grace, Span::up_to(Duration::from_secs(60))),
+        timeout!(stop_timeout, Span::ANY),
+        timeout!(callback_timeout, Span::SOME),
+        timeout!(release_timeout, Span::SOME),
+        timeout!(timeout, Span::SOME),
+        key!(shutdown.progress_interval, Span::REPEATED),
+    ],
     &[
         key!(reject.status, Integer { least: 400, most: 599 }),
         key!(reject.body, Text),

@@ -36,9 +36,12 @@ impl Connection {
         self.with(|streams| streams.has_room(waker)).unwrap_or(true)
     }
 
-    /// So many bytes of an answer's body have been written.
-    pub(crate) fn stream_data_written(&self, stream: u32, length: usize) {
-        self.wake(|streams| streams.write_data(stream, length));
+    /// So many bytes of an answer's body have been written, and possibly its `END_STREAM`.
+    pub(crate) fn stream_data_written(&self, stream: u32, length: usize, ends: bool) {
+        self.wake(|streams| {
+            let waker = streams.write_data(stream, length);
+            if ends { streams.write_end(stream).or(waker) } else { waker }
+        });
     }
 
     /// `END_STREAM` or `RST_STREAM` has been written.
@@ -86,24 +89,19 @@ impl Connection {
         self.leave(left.unwrap_or_default());
     }
 
-    /// Returns whether a request's answer goes on. The waker is woken when that changes.
+    /// Returns whether a request's handler goes on. The waker is woken when that changes.
     pub(in crate::drain) fn turn(&self, stream: u32, waker: &Waker) -> Turn {
         self.with(|streams| streams.turn(stream, waker)).unwrap_or(Turn::GoOn)
     }
 
-    /// Returns true if a body may follow the request's head.
-    pub(in crate::drain) fn has_body(&self, stream: u32) -> bool {
-        self.with(|streams| streams.has_body(stream)).unwrap_or_default()
+    /// The same of an answer's body, whose head has been handed on.
+    pub(in crate::drain) fn body_turn(&self, stream: u32, waker: &Waker) -> Turn {
+        self.with(|streams| streams.body_turn(stream, waker)).unwrap_or(Turn::GoOn)
     }
 
     /// The application has taken a piece of the request's body.
     pub(in crate::drain) fn take_data(&self, stream: u32) {
         self.wake(|streams| streams.take_data(stream));
-    }
-
-    /// The head of the answer has been handed on.
-    pub(in crate::drain) fn begin_answer(&self, stream: u32) {
-        self.with(|streams| streams.begin_answer(stream));
     }
 
     /// Returns true if the head of the answer has been handed on.

@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use super::{
     super::gate::Gate,
     open::OpenCount,
-    request::{InFlight, Requests},
+    request::{Called, InFlight, Requests},
     state::{ConnectionClass, Effect, Event, Order, Orders, State},
 };
 use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
@@ -155,7 +155,7 @@ impl Connection {
 
     /// A request begins on it. Returns its stream, if the connection speaks HTTP/2.
     #[inline]
-    pub(crate) fn begin(&self, method: &Method, path: &str, counted: bool, body: bool) -> Option<u32> {
+    pub(crate) fn begin(&self, method: &Method, path: &str, counted: bool, body: bool) -> Option<Called> {
         let stream = lock(&self.requests).begin(method, path, counted);
         self.apply(Event::Begin { counted, body });
         stream

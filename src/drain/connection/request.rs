@@ -59,6 +59,14 @@ pub struct InFlight {
     pub age: Duration,
 }
 
+/// The stream that the application is called with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Called {
+    pub(in crate::drain) stream: u32,
+    /// A body may follow the request's head.
+    pub(in crate::drain) has_body: bool,
+}
+
 impl Requests {
     pub(super) fn none() -> Self {
         Self { began: Instant::now(), took_ms: 0, is_endless: false, named: Named::Single(Name::none()) }
@@ -66,7 +74,7 @@ impl Requests {
 
     /// A request begins. Returns its stream, if the connection speaks HTTP/2.
     #[inline]
-    pub(super) fn begin(&mut self, method: &Method, path: &str, counted: bool) -> Option<u32> {
+    pub(super) fn begin(&mut self, method: &Method, path: &str, counted: bool) -> Option<Called> {
         #[cfg(not(feature = "http2"))]
         let _ = counted;
         self.touch();

@@ -12,6 +12,8 @@ use std::{
     task::Waker,
 };
 
+use super::request::Called;
+
 /// The streams of one connection that have begun and not ended.
 #[derive(Debug)]
 pub(super) struct StreamTable<R> {
@@ -192,18 +194,6 @@ impl<R> StreamTable<R> {
         if self.unread < UNREAD { self.reader.take() } else { None }
     }
 
-    /// Returns true if a body may follow the request's head.
-    pub(super) fn has_body(&self, id: u32) -> bool {
-        self.streams.get(&id).is_some_and(|stream| stream.has_body)
-    }
-
-    /// The head of the answer has been handed on.
-    pub(super) fn begin_answer(&mut self, id: u32) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.has_begun_answer = true;
-        }
-    }
-
     /// Returns true if the head of the answer has been handed on.
     pub(super) fn has_begun_answer(&self, id: u32) -> bool {
         self.streams.get(&id).is_some_and(|stream| stream.has_begun_answer)
@@ -226,27 +216,26 @@ impl<R> StreamTable<R> {
         if waited && !stream.waits() { stream.waker.take() } else { None }
     }
 
-    /// The application is called with the next request. Returns its stream, and whether it is still wanted.
-    pub(super) fn call(&mut self, request: R, counted: bool) -> Option<u32> {
+    /// The application is called with the next request. Returns its stream.
+    pub(super) fn call(&mut self, request: R, counted: bool) -> Option<Called> {
         let id = self.waiting.pop_front()?;
         let stream = self.streams.get_mut(&id)?;
         let is_wanted = stream.state == State::Begun;
         stream.state = if is_wanted { State::Running } else { State::Cancelled };
         stream.request = Some((counted, request));
-        Some(id)
+        Some(Called { stream: id, has_body: stream.has_body })
     }
 
-    /// Returns whether the answer goes on. The waker is woken when that changes.
+    /// Returns whether the handler goes on. The waker is woken when that changes.
     pub(super) fn turn(&mut self, id: u32, waker: &Waker) -> Turn {
+        self.streams.get_mut(&id).map_or(Turn::GoOn, |stream| stream.turn(waker))
+    }
+
+    /// The same of the answer's body, whose head has been handed on.
+    pub(super) fn body_turn(&mut self, id: u32, waker: &Waker) -> Turn {
         let Some(stream) = self.streams.get_mut(&id) else { return Turn::GoOn };
-        if stream.state == State::Cancelled {
-            return Turn::Cancelled;
-        }
-        match &mut stream.waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
-        if stream.waits() { Turn::Wait } else { Turn::GoOn }
+        stream.has_begun_answer = true;
+        stream.turn(waker)
     }
 
     /// The answer has been handed over to its end (`answered`), or given up. What reads on is to be woken.
@@ -394,6 +383,17 @@ impl<R> StreamTable<R> {
 }
 
 impl<R> Stream<R> {
+    fn turn(&mut self, waker: &Waker) -> Turn {
+        if self.state == State::Cancelled {
+            return Turn::Cancelled;
+        }
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        if self.waits() { Turn::Wait } else { Turn::GoOn }
+    }
+
     /// True if so much of the answer waits to be written that no more is taken of it.
     fn waits(&self) -> bool {
         let is_full = self.unwritten >= UNWRITTEN || self.unwritten_pieces >= UNWRITTEN_PIECES;

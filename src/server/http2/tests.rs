@@ -55,7 +55,11 @@ impl StreamEvents for Shared {
     fn has_room(&self, _: &Waker) -> bool {
         true
     }
-    fn write_data(&self, _: u32, _: usize) {}
+    fn write_data(&self, stream: u32, _: usize, ends: bool) {
+        if ends {
+            self.write_end(stream);
+        }
+    }
     fn write_end(&self, stream: u32) {
         self.written.borrow_mut().insert(stream);
     }

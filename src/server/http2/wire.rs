@@ -49,9 +49,9 @@ pub(in crate::server) trait StreamEvents {
     /// Returns false if so many of them wait for the application that nothing is read on. The waker is woken then, when
     /// that changes.
     fn has_room(&self, waker: &Waker) -> bool;
-    /// So many bytes of an answer's body have been written.
-    fn write_data(&self, stream: u32, length: usize);
-    /// `END_STREAM` or `RST_STREAM` has been written.
+    /// So many bytes of an answer's body have been written, and possibly its `END_STREAM`.
+    fn write_data(&self, stream: u32, length: usize, ends: bool);
+    /// `END_STREAM` has been written with a head, or `RST_STREAM`.
     fn write_end(&self, stream: u32);
     /// All that was written is with the kernel.
     fn flush(&self);
@@ -227,10 +227,10 @@ impl Wire {
             left -= part.len();
             self.written.feed(part, |frame, _| match frame {
                 Frame::GoAway { last_stream, .. } => streams.limit(last_stream),
+                Frame::Data { stream, length, ends_stream } => {
+                    streams.write_data(stream, length, ends_stream)
+                }
                 frame => {
-                    if let Frame::Data { stream, length, .. } = frame {
-                        streams.write_data(stream, length);
-                    }
                     if let Some(stream) = frame.ended_stream() {
                         streams.write_end(stream);
                     }

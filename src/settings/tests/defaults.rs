@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::{Outcome, set};
-use crate::settings::{DEFAULTS, Layers, Settings, Source, keys};
+use crate::{
+    sequence::Timeouts,
+    settings::{DEFAULTS, Layers, Settings, Source, keys},
+};
 
 /// Every key of a document with its value.
 fn leaves(section: &str, table: &DeTable<'_>, into: &mut Vec<(String, String)>) {
@@ -65,6 +68,17 @@ fn every_key_of_the_default_file_has_a_comment() {
             at.is_some_and(|at| section[at - 1].starts_with('#'))
         };
         assert!(is_documented, "{key}");
+    }
+}
+
+#[test]
+fn every_timeout_of_the_library_has_a_key() {
+    // Debug names every field, so that a new one is missed here.
+    let fields = format!("{:?}", Timeouts::default());
+    for field in
+        fields.trim_start_matches("Timeouts { ").split(", ").filter_map(|field| field.split_once(": "))
+    {
+        assert!(keys::find(&format!("shutdown.{}", field.0)).is_some(), "{}", field.0);
     }
 }
 
