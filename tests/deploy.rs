@@ -51,7 +51,18 @@ fn the_deployment_lets_no_other_pod_reach_the_admin_server() {
     // A rule without `from` lets everything in, and so does one without `ports`.
     let for_admin: Vec<_> = rules.iter().filter(|rule| rule.contains("port: admin")).collect();
     assert!(for_admin.len() == 1 && rules.len() == policy.matches("- port: ").count(), "{policy}");
-    assert!(for_admin[0].contains("from:") && for_admin[0].contains("Selector:"), "{policy}");
+    // An empty selector names every pod, or every namespace.
+    let from = for_admin[0].split("from:").nth(1).unwrap_or_default();
+    assert!(from.contains("Selector:\n") && from.contains("matchLabels:\n"), "{policy}");
+    assert!(policy.contains("policyTypes:\n    - Ingress"), "{policy}");
+    // It is about the pods of the Deployment.
+    let labels = |document: &str, above: &str| {
+        let below = document.split(above).nth(1).unwrap_or_default();
+        below.lines().map(str::trim).find(|line| line.starts_with("app: ")).map(str::to_owned)
+    };
+    let deployment = yaml.split("\n---").find(|document| document.contains("kind: Deployment")).expect("one");
+    let pods = labels(deployment, "template:");
+    assert!(pods.is_some() && labels(policy, "podSelector:") == pods, "{policy}");
 }
 
 /// A name that its owner can point elsewhere is no pin.

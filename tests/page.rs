@@ -248,13 +248,19 @@ fn where_reading_needs_the_token_the_page_asks_for_it_first() {
 fn the_page_shows_why_a_callback_failed_and_its_bar_is_red() {
     let Some(browser) = Browser::start("the page of a failed callback", "en-US") else { return };
     let app = Service::start(|exit, listener| {
-        let server =
-            Admin::new(&exit).line("shard", || "7 of 9\u{202e}".to_owned()).unbound_server().listen(listener);
+        let server = Admin::new(&exit)
+            .line("shard", || "<b>7</b> of 9\u{202e}".to_owned())
+            .unbound_server()
+            .listen(listener);
         exit.server(server).callback_fn("flush", |_| async { Err("the database is locked".into()) })
     });
     browser.open(app.address);
     browser.wait_for("#jobs .chip", "waits for the exit");
-    assert_eq!(browser.text("#lines-list"), "shard\n7 of 9\\u{202e}", "what is not seen is escaped");
+    assert_eq!(
+        browser.text("#lines-list"),
+        "shard\n<b>7</b> of 9\\u{202e}",
+        "nothing is markup, and what is not seen is escaped"
+    );
     app.exit.stop("test");
     wait_for_the_end(&browser, "incomplete");
     let headline = browser.text("#headline");

@@ -108,6 +108,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::locale::is_misleading;
 
     fn page() -> String {
         let page = Page::new(&Access::default(), StreamEnd::Exited);
@@ -123,6 +124,29 @@ mod tests {
         let hosts = html.matches("://").count() - html.matches("http://www.w3.org/2000/svg").count();
         assert_eq!(hosts, 0, "no foreign host");
         assert!(!WORDS.contains('<'), "it stands in the page as it is");
+    }
+
+    #[test]
+    fn the_page_escapes_the_same_characters_as_the_log_and_the_report() {
+        let class =
+            SCRIPT.split("\\p{Cc}|[").nth(1).and_then(|rest| rest.split("]/gu").next()).expect("a class");
+        let bounds: Vec<Vec<u32>> = class.split_inclusive('}').fold(Vec::new(), |mut ranges, bound| {
+            let digits = bound.trim_start_matches('-').trim_start_matches("\\u{").trim_end_matches('}');
+            let bound = (u32::from_str_radix(digits, 16).expect("a character"), bound.starts_with('-'));
+            match (bound, ranges.last_mut()) {
+                ((end, true), Some(range)) => range.push(end),
+                ((start, _), _) => ranges.push(vec![start]),
+            }
+            ranges
+        });
+        let in_page = |character: char| {
+            let number = u32::from(character);
+            let is_within = |range: &Vec<u32>| (range[0]..=range[range.len() - 1]).contains(&number);
+            character.is_control() && !matches!(character, '\n' | '\t') || bounds.iter().any(is_within)
+        };
+        for character in ('\0'..=char::MAX).filter(|it| !matches!(it, '\n' | '\t')) {
+            assert_eq!(in_page(character), is_misleading(character), "{character:?}");
+        }
     }
 
     #[test]

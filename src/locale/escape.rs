@@ -3,7 +3,8 @@
 use std::{borrow::Cow, fmt::Write};
 
 /// Returns true for a character that is not seen, or that changes how those around it are shown: a control character
-/// (DEL and C1 included), a line separator, one of zero width, one that turns the direction of writing, a tag.
+/// (DEL and C1 included), a line separator, one of zero width, one that turns the direction of writing, a tag. These are
+/// Unicode's `Default_Ignorable_Code_Point`, controls, separators and interlinear annotations.
 #[must_use]
 pub fn is_misleading(c: char) -> bool {
     c.is_control()
@@ -19,9 +20,12 @@ pub fn is_misleading(c: char) -> bool {
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
                 | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
                 | '\u{feff}'
                 | '\u{ffa0}'
                 | '\u{fff0}'..='\u{fffb}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
                 | '\u{e0000}'..='\u{e0fff}'
         )
 }

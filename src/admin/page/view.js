@@ -5,7 +5,7 @@ const MOST = 40;
 let announced = "";
 
 // What a reader cannot see, or what changes how the rest is seen: the same characters as in the log and in the report.
-const MISLEADING = /(?![\n\t])\p{Cc}|[\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}-\u{180f}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{3164}\u{feff}\u{ffa0}\u{fff0}-\u{fffb}\u{e0000}-\u{e0fff}]/gu;
+const MISLEADING = /(?![\n\t])\p{Cc}|[\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{180b}-\u{180f}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{3164}\u{fe00}-\u{fe0f}\u{feff}\u{ffa0}\u{fff0}-\u{fffb}\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 const visible = (value) => value.replace(MISLEADING, (it) => `\\u{${it.codePointAt(0).toString(16)}}`);
 
 function text(node, value) {

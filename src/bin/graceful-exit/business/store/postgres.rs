@@ -42,8 +42,7 @@ pub(super) struct Writer {
 /// errors are to call it.
 pub(super) async fn open(url: &str) -> Result<(String, Reader, Writer), StoreError> {
     let unusable = |source| StoreError::sql("the postgres: URL", "use", source);
-    let options = PgConnectOptions::from_str(url).map_err(unusable)?.disable_statement_logging();
-    let options = if has_ssl_mode(url) { options } else { encrypted(options) };
+    let options = options(url).map_err(unusable)?.disable_statement_logging();
     // Put together from what was understood, so that no password gets into it by any way.
     let name = format!(
         "postgres://{}@{}:{}/{}",
@@ -143,6 +142,12 @@ async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
+/// What the URL says, and how the connection is encrypted where it does not.
+fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url)?;
+    Ok(if has_ssl_mode(url) { options } else { encrypted(options) })
+}
+
 /// True if the URL says whether the connection is encrypted.
 fn has_ssl_mode(url: &str) -> bool {
     let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -218,8 +223,7 @@ mod tests {
     use super::*;
 
     fn mode(url: &str) -> PgSslMode {
-        let options = PgConnectOptions::from_str(url).unwrap();
-        if has_ssl_mode(url) { options.get_ssl_mode() } else { encrypted(options).get_ssl_mode() }
+        options(url).unwrap().get_ssl_mode()
     }
 
     #[test]
