@@ -263,6 +263,24 @@ fn a_store_that_is_locked_is_3_and_the_next_start_has_the_writes() {
 }
 
 #[test]
+fn a_verdict_in_chinese_says_in_chinese_where_the_writes_are() {
+    for (language, part) in [
+        ("zh", "flush-cache失败：5 个写入已安全存于 data/cache.spool，下次启动时恢复：无法写入 sqlite:"),
+        ("zh-Hant", "flush-cache失敗：5 筆寫入已安全存於 data/cache.spool，下次啟動時復原：無法寫入 sqlite:"),
+    ] {
+        let app = App::start(&[&format!("log.language={language}")]);
+        put(&app, 5);
+        let lock = Locked::new(&app.path("data/cache.db"));
+        let ended = stop(app);
+        drop(lock);
+        assert_eq!(ended.code(), Some(3), "{}", ended.text());
+        let verdict = ended.report()["verdict"].as_str().map(str::to_owned).expect("a verdict");
+        assert!(verdict.contains(part), "{verdict}");
+        assert!(ended.has(&verdict), "{}", ended.text());
+    }
+}
+
+#[test]
 fn a_store_that_is_locked_briefly_is_waited_for() {
     let app = App::start(&[]);
     put(&app, 5);

@@ -133,7 +133,7 @@ fn a_server_that_cannot_be_used_is_named_without_its_password() {
     command.args(["--set", "cache.store=postgres://user:geheim@127.0.0.1:9/shop"]);
     let ended = App::run(&folder, command);
     assert_eq!(ended.code(), Some(4));
-    assert!(ended.has("cannot open postgres://user@127.0.0.1:9/shop"), "{}", ended.text());
+    assert!(ended.has("cannot open postgres://127.0.0.1:9/***: "), "{}", ended.text());
     assert!(!ended.text().contains("geheim"), "{}", ended.text());
 
     let Some(server) = Server::start("a database that is not there") else { return };

@@ -125,6 +125,44 @@ fn a_spool_that_another_process_holds_is_4() {
     assert_eq!(stop(first).code(), Some(0), "the one that holds it does not notice");
 }
 
+#[test]
+fn a_store_and_a_spool_that_cannot_be_used_are_told_in_each_language() {
+    let damaged = |folder: &std::path::Path, _: &mut Command| {
+        fs::create_dir(folder.join("data")).expect("a folder");
+        fs::write(folder.join("data/cache.spool"), "damaged").expect("a file");
+    };
+    let no_store = |folder: &std::path::Path, command: &mut Command| {
+        fs::write(folder.join("text"), "no folder").expect("a file");
+        command.args(["-s", "cache.store=sqlite:text/cache.db"]);
+    };
+    let unknown = |_: &std::path::Path, command: &mut Command| {
+        command.args(["-s", "cache.store=sqlite:x.db?mode=secret"]);
+    };
+    let rows: [(&dyn Fn(&std::path::Path, &mut Command), [&str; 2]); 3] = [
+        (
+            &damaged,
+            [
+                "暂存文件 data/cache.spool 已损坏，未作改动：开头不是暂存文件的格式",
+                "暫存檔 data/cache.spool 已損壞，未作更動：開頭不是暫存檔的格式",
+            ],
+        ),
+        (
+            &no_store,
+            ["无法创建 sqlite:text/cache.db 所在的文件夹：", "無法建立 sqlite:text/cache.db 所在的資料夾："],
+        ),
+        (&unknown, ["无法使用 sqlite:x.db?***：", "無法使用 sqlite:x.db?***："]),
+    ];
+    for (prepare, sentences) in rows {
+        for (language, sentence) in ["zh", "zh-Hant"].into_iter().zip(sentences) {
+            let log = cannot_start(|folder, command| {
+                command.args(["-s", &format!("log.language={language}")]);
+                prepare(folder, command);
+            });
+            assert!(log.contains(sentence) && !log.contains("secret"), "{sentence}: {log}");
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_address_in_use_is_reported_with_the_process_that_has_it_and_what_to_do() {

@@ -64,11 +64,12 @@ impl BoundServer {
         })
     }
 
-    /// Returns where each of its sockets is reached, with `http` or `https` before the address.
+    /// Returns where each of its sockets is reached, with `http` or `https` before the address of one that is not Unix'.
     pub(crate) fn urls(&self) -> Vec<String> {
-        let url = |listener: &Listener| {
-            let scheme = if listener.transport.is_secure() { "https" } else { "http" };
-            format!("{scheme}://{}", listener.address)
+        let url = |listener: &Listener| match &listener.address {
+            Address::Tcp(address) if listener.transport.is_secure() => format!("https://{address}"),
+            Address::Tcp(address) => format!("http://{address}"),
+            Address::Unix(_) => listener.address.to_string(),
         };
         self.listeners.iter().map(url).collect()
     }

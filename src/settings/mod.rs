@@ -39,6 +39,7 @@ pub use address::BindAddress;
 pub use error::{Mistake, SettingsError, Source, UnusedVariable};
 pub use layers::{Entry, Layers, Loaded};
 pub use model::{Admin, Cache, Demo, Log, Reject, Report, Server, Servers, Settings, Shutdown, Tls};
+pub use redact::address_without_secrets;
 pub use token::TokenError;
 
 /// `config/default.toml`: every key with its default and a comment.

@@ -280,7 +280,7 @@ impl Default for Cache {
 impl Cache {
     /// The store's address without what may be secret in it.
     pub fn store_for_display(&self) -> String {
-        redact::address(&self.store)
+        redact::address_without_secrets(&self.store)
     }
 }
 

@@ -8,7 +8,7 @@ const QUOTED: usize = 120;
 
 /// A text value in quotes, on one line, without passwords; shortened where it is long.
 pub(super) fn quoted(text: &str) -> String {
-    let shown = address(text);
+    let shown = address_without_secrets(text);
     match shown.char_indices().nth(QUOTED) {
         Some((end, _)) => format!("{:?}…", &shown[..end]),
         None => format!("{shown:?}"),
@@ -26,7 +26,8 @@ pub(super) fn sounds_secret(key: &str) -> bool {
 /// Text that is no address is returned as it is, and so is an address in which nothing can be secret: one without
 /// `@`, `?` and `#`. Of any other, the scheme and the host are left; not even the host where an `@` after it says
 /// that it may be a part of a password.
-pub(super) fn address(text: &str) -> String {
+#[must_use]
+pub fn address_without_secrets(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once(':') else { return text.to_owned() };
     let is_scheme =
         !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
@@ -54,7 +55,7 @@ pub(super) fn address(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, quoted, sounds_secret};
+    use super::{address_without_secrets, quoted, sounds_secret};
 
     #[test]
     fn of_an_address_that_may_hold_a_secret_scheme_and_host_alone_are_shown() {
@@ -82,7 +83,7 @@ mod tests {
             ("plain", "plain"),
             ("a = b@c", "a = b@c"),
         ] {
-            assert_eq!(address(given), shown, "{given}");
+            assert_eq!(address_without_secrets(given), shown, "{given}");
         }
     }
 

@@ -117,7 +117,7 @@ impl Kind for Store {
     }
 
     fn show(&self, value: &String) -> Shown {
-        redact::address(value).into()
+        redact::address_without_secrets(value).into()
     }
 
     fn allowed(&self, language: Language) -> String {

@@ -179,7 +179,7 @@ async fn serve(
                     cache.close().await;
                     0
                 }
-                Ok(Err(error)) => complain(&error),
+                Ok(Err(error)) => complain(&error.message(language)),
                 Err(_) => 0,
             };
         }
@@ -187,7 +187,7 @@ async fn serve(
     };
     let cache = match opened {
         Ok(cache) => cache,
-        Err(error) => return complain(&error),
+        Err(error) => return complain(&error.message(language)),
     };
     let token = tokio::select! {
         biased;

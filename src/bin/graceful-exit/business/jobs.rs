@@ -41,7 +41,7 @@ impl Handler<Checkpoint> for CacheActor {
         Box::pin(async move {
             // The flush is another chance to save the writes: it decides whether the exit has failed.
             if let Err(error) = cache.checkpoint().await {
-                log::warn!("{}", sentences.no_checkpoint(&error));
+                log::warn!("{}", sentences.no_checkpoint(&error.message(sentences.0)));
             }
             Ok(())
         })
@@ -55,7 +55,8 @@ impl Handler<RunCallback> for CacheActor {
         let (cache, sentences) = (self.cache.clone(), self.sentences);
         Box::pin(async move {
             log::info!("{}", sentences.flushing());
-            let flushed = cache.flush_for_exit(context.cancellation_token().clone()).await?;
+            let flushed = cache.flush_for_exit(context.cancellation_token().clone()).await;
+            let flushed = flushed.map_err(|error| JobError::new(error.message(sentences.0)))?;
             warn_if_unspooled(&flushed, sentences);
             log::info!("{}", sentences.flushed());
             Ok(())
@@ -115,7 +116,7 @@ pub(crate) fn keep_flushed(cache: Cache, interval: Duration, language: Language)
             match cache.flush().await {
                 Ok(flushed) => warn_if_unspooled(&flushed, sentences),
                 Err(error) => {
-                    log::error!("{}", sentences.flush_failed(&error));
+                    log::error!("{}", sentences.flush_failed(&error.message(language)));
                     sleep(RETRY_DELAY).await;
                 }
             }
@@ -132,6 +133,6 @@ pub(crate) fn tell_recovered(writes: usize, spool: &Path, language: Language) {
 
 fn warn_if_unspooled(flushed: &Flushed, sentences: Sentences) {
     if let Some(error) = &flushed.unspooled {
-        log::warn!("{}", sentences.unspooled(error, flushed.writes));
+        log::warn!("{}", sentences.unspooled(&error.message(sentences.0), flushed.writes));
     }
 }

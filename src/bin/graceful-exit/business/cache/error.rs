@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, io};
 
+use graceful_exit::Language;
+
 use crate::business::spool::SpoolError;
 use crate::business::store::StoreError;
+use crate::locale::say;
 
 /// The longest key in bytes. PostgreSQL's index takes about 2,700, and a key that the store refuses
 /// would make every later flush fail.
@@ -60,19 +63,33 @@ pub(crate) enum OpenError {
     },
 }
 
+impl OpenError {
+    /// The error in one line.
+    pub(crate) fn message(&self, language: Language) -> String {
+        match self {
+            Self::Thread(error) => say!(language,
+                en: "the spooler's thread cannot be started: {error}",
+                zh: "无法启动暂存线程：{error}",
+                zh_hant: "無法啟動暫存執行緒：{error}",
+            ),
+            Self::Spool(error) => error.message(language),
+            Self::Store(error) => error.message(language),
+            Self::NotRecovered { writes, spool, source } => {
+                let (those, spool) = (count(*writes, "that"), spool.display());
+                let source = source.message(language);
+                say!(language,
+                    en: "{those} an earlier run left in {spool} cannot be brought in, and stay there: {source}",
+                    zh: "无法恢复上次运行留在 {spool} 的 {writes} 个写入，它们仍在其中：{source}",
+                    zh_hant: "無法復原上次執行留在 {spool} 的 {writes} 筆寫入，它們仍在其中：{source}",
+                )
+            }
+        }
+    }
+}
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Thread(error) => write!(f, "the spooler's thread cannot be started: {error}"),
-            Self::Spool(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
-            Self::NotRecovered { writes, spool, source } => write!(
-                f,
-                "{} an earlier run left in {} cannot be brought in, and stay there: {source}",
-                Count(*writes, "that"),
-                spool.display()
-            ),
-        }
+        f.write_str(&self.message(Language::En))
     }
 }
 
@@ -101,24 +118,48 @@ pub(crate) enum FlushError {
     NotRemoved { writes: usize, source: SpoolError },
 }
 
-impl fmt::Display for FlushError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl FlushError {
+    /// The error in one line.
+    pub(crate) fn message(&self, language: Language) -> String {
         match self {
             Self::NotStored { writes, spool, source } => {
-                write!(f, "{}: {source}", Safe { writes: *writes, spool })
+                let (safe, source) = (safe(*writes, spool, language), source.message(language));
+                say!(language, en: "{safe}: {source}", zh: "{safe}：{source}", zh_hant: "{safe}：{source}")
             }
-            Self::Cancelled { writes: 0, .. } => f.write_str("stopped, with nothing to write"),
-            Self::Cancelled { writes, spool } => write!(f, "stopped; {}", Safe { writes: *writes, spool }),
-            Self::NotSpooled { writes, source, store } => {
-                write!(f, "{} only in memory and lost with the process: {source}", Count(*writes, "are"))?;
-                store.iter().try_for_each(|store| write!(f, "; {store}"))
-            }
-            Self::NotRemoved { writes, source } => write!(
-                f,
-                "{} stored, but the next start stores the same once more: {source}",
-                Count(*writes, "are")
+            Self::Cancelled { writes: 0, .. } => say!(language,
+                en: "stopped, with nothing to write",
+                zh: "已停止，没有需要写入的内容",
+                zh_hant: "已停止，沒有需要寫入的內容",
             ),
+            Self::Cancelled { writes, spool } => {
+                let safe = safe(*writes, spool, language);
+                say!(language, en: "stopped; {safe}", zh: "已停止；{safe}", zh_hant: "已停止；{safe}")
+            }
+            Self::NotSpooled { writes, source, store } => {
+                let (those, source) = (count(*writes, "are"), source.message(language));
+                let lost = say!(language,
+                    en: "{those} only in memory and lost with the process: {source}",
+                    zh: "{writes} 个写入只在内存中，将随进程丢失：{source}",
+                    zh_hant: "{writes} 筆寫入只在記憶體中，將隨行程遺失：{source}",
+                );
+                let store = store.as_ref().map(|store| store.message(language));
+                [Some(lost), store].into_iter().flatten().collect::<Vec<_>>().join(language.semicolon())
+            }
+            Self::NotRemoved { writes, source } => {
+                let (those, source) = (count(*writes, "are"), source.message(language));
+                say!(language,
+                    en: "{those} stored, but the next start stores the same once more: {source}",
+                    zh: "{writes} 个写入已存入，但下次启动会再存一次：{source}",
+                    zh_hant: "{writes} 筆寫入已存入，但下次啟動會再存一次：{source}",
+                )
+            }
         }
+    }
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message(Language::En))
     }
 }
 
@@ -134,28 +175,21 @@ impl Error for FlushError {
 }
 
 /// Where the writes are that the store does not have.
-struct Safe<'a> {
-    writes: usize,
-    spool: &'a Path,
+fn safe(writes: usize, spool: &Path, language: Language) -> String {
+    let (those, spool) = (count(writes, "are"), spool.display());
+    let them = if writes == 1 { "it" } else { "them" };
+    say!(language,
+        en: "{those} safe in {spool} and the next start brings {them} in",
+        zh: "{writes} 个写入已安全存于 {spool}，下次启动时恢复",
+        zh_hant: "{writes} 筆寫入已安全存於 {spool}，下次啟動時復原",
+    )
 }
 
-impl fmt::Display for Safe<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let them = if self.writes == 1 { "it" } else { "them" };
-        let (writes, spool) = (Count(self.writes, "are"), self.spool.display());
-        write!(f, "{writes} safe in {spool} and the next start brings {them} in")
-    }
-}
-
-/// "1 write is", "3 writes are"; the word that follows is the plural's.
-struct Count(usize, &'static str);
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self(1, "are") => f.write_str("1 write is"),
-            Self(1, word) => write!(f, "1 write {word}"),
-            Self(n, word) => write!(f, "{n} writes {word}"),
-        }
+/// "1 write is", "3 writes are" in English; the word that follows is the plural's.
+fn count(writes: usize, word: &str) -> String {
+    match (writes, word) {
+        (1, "are") => "1 write is".to_owned(),
+        (1, word) => format!("1 write {word}"),
+        (writes, word) => format!("{writes} writes {word}"),
     }
 }

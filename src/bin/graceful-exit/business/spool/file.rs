@@ -1,13 +1,13 @@
 //! The spool's file: what is open, what is appended, what replaces what.
 
-use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::format::{self, Damage, End};
+use super::error::{Attempt, SpoolError};
+use super::format::{self, End};
 use crate::business::directory::{self, Directory, beside};
 use crate::business::private_file;
 use crate::business::store::Writes;
@@ -52,14 +52,14 @@ impl Spool {
     /// It is held by another process, damaged, unreadable or no regular file. Nothing is removed or
     /// changed then.
     pub(crate) fn open(path: &Path) -> Result<(Self, Writes), SpoolError> {
-        let failed = |doing| move |source| SpoolError::Io { path: path.to_owned(), doing, source };
+        let failed = |attempt| move |source| SpoolError::Io { path: path.to_owned(), attempt, source };
         let folder = directory::of(path);
-        directory::create(folder).map_err(failed("have its folder created"))?;
-        let folder = Directory::open(folder).map_err(failed("have its folder opened"))?;
-        let lock = private_file::open_or_create(&beside(path, ".lock")).map_err(failed("be locked"))?;
+        directory::create(folder).map_err(failed(Attempt::CreateFolder))?;
+        let folder = Directory::open(folder).map_err(failed(Attempt::OpenFolder))?;
+        let lock = private_file::open_or_create(&beside(path, ".lock")).map_err(failed(Attempt::Lock))?;
         try_lock_for(LOCK_WAIT, &lock).map_err(|error| match error {
             TryLockError::WouldBlock => SpoolError::Held { path: path.to_owned() },
-            TryLockError::Error(source) => failed("be locked")(source),
+            TryLockError::Error(source) => failed(Attempt::Lock)(source),
         })?;
         let (current, left) = match private_file::open(path).and_then(read) {
             Ok((file, content)) => {
@@ -69,7 +69,7 @@ impl Spool {
                 (Some(Current { file, end, is_cut: length > end.length }), writes)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => (None, Writes::new()),
-            Err(error) => return Err(failed("be read")(error)),
+            Err(error) => return Err(failed(Attempt::Read)(error)),
         };
         let temporary = beside(path, ".tmp");
         let spool = Self { path: path.to_owned(), temporary, folder, current, spare: None, _lock: lock };
@@ -84,7 +84,7 @@ impl Spool {
     pub(crate) fn prepare(&mut self) -> Result<(), SpoolError> {
         if self.spare.is_none() {
             let spare = create_anew(&self.temporary);
-            let spare = spare.map_err(|source| self.failed("have its temporary file created", source))?;
+            let spare = spare.map_err(|source| self.failed(Attempt::CreateTemporary, source))?;
             self.spare = Some(spare);
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Spool {
     pub(crate) fn append(&mut self, writes: &Writes) -> Result<(), SpoolError> {
         match &mut self.current {
             None => self.replace(writes),
-            Some(current) => current.append(writes).map_err(|source| self.failed("be written", source)),
+            Some(current) => current.append(writes).map_err(|source| self.failed(Attempt::Write, source)),
         }
     }
 
@@ -112,19 +112,19 @@ impl Spool {
         let spare = self.spare.take().filter(|spare| is_at(spare, &self.temporary));
         let mut file = match spare {
             Some(spare) => spare,
-            None => create_anew(&self.temporary).map_err(|source| self.failed("be created", source))?,
+            None => create_anew(&self.temporary).map_err(|source| self.failed(Attempt::Create, source))?,
         };
         let end = match write_synced(&mut file, writes) {
             Ok(end) => end,
             Err(source) => {
                 // What it takes up may be needed elsewhere on a full disk.
                 self.spare = file.set_len(0).is_ok().then_some(file);
-                return Err(self.failed("be written", source));
+                return Err(self.failed(Attempt::Write, source));
             }
         };
-        let file = self.put_in_place(file).map_err(|source| self.failed("be put in place", source))?;
+        let file = self.put_in_place(file).map_err(|source| self.failed(Attempt::PutInPlace, source))?;
         self.current = Some(Current { file, end, is_cut: false });
-        self.folder.sync().map_err(|source| self.failed("be synced", source))
+        self.folder.sync().map_err(|source| self.failed(Attempt::Sync, source))
     }
 
     /// Renames the temporary file to the spool, both open.
@@ -166,11 +166,11 @@ impl Spool {
         let Some(current) = &self.current else { return Ok(()) };
         if !is_at(&current.file, &self.path) && fs::symlink_metadata(&self.path).is_ok() {
             let source = io::Error::other("another file has taken its place");
-            return Err(self.failed("be removed", source));
+            return Err(self.failed(Attempt::Remove, source));
         }
         self.spare = None;
-        self.take_away().map_err(|error| self.failed("be removed", error))?;
-        self.folder.sync().map_err(|source| self.failed("be removed", source))?;
+        self.take_away().map_err(|error| self.failed(Attempt::Remove, error))?;
+        self.folder.sync().map_err(|source| self.failed(Attempt::Remove, source))?;
         let file = self.current.take().map(|current| current.file);
         self.spare = file.filter(|file| file.set_len(0).is_ok());
         Ok(())
@@ -228,8 +228,8 @@ impl Spool {
         }
     }
 
-    fn failed(&self, doing: &'static str, source: io::Error) -> SpoolError {
-        SpoolError::Io { path: self.path.clone(), doing, source }
+    fn failed(&self, attempt: Attempt, source: io::Error) -> SpoolError {
+        SpoolError::Io { path: self.path.clone(), attempt, source }
     }
 }
 
@@ -254,42 +254,6 @@ impl Current {
                 self.is_cut = self.file.set_len(self.end.length).is_err();
                 Err(error)
             }
-        }
-    }
-}
-
-/// Why a spool cannot be used. Its text names the path.
-#[derive(Debug)]
-pub(crate) enum SpoolError {
-    /// Another process has it.
-    Held { path: PathBuf },
-    /// What it holds cannot be trusted. It is left as it is, to be looked at.
-    Damaged { path: PathBuf, damage: Damage },
-    /// The disk failed while the spool was to `doing`.
-    Io { path: PathBuf, doing: &'static str, source: io::Error },
-}
-
-impl fmt::Display for SpoolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Held { path } => {
-                write!(f, "the spool {} is held by another process", path.display())
-            }
-            Self::Damaged { path, damage } => {
-                write!(f, "the spool {} is damaged, and was left as it is: {damage}", path.display())
-            }
-            Self::Io { path, doing, source } => {
-                write!(f, "the spool {} cannot {doing}: {source}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for SpoolError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Io { source, .. } => Some(source),
-            Self::Held { .. } | Self::Damaged { .. } => None,
         }
     }
 }

@@ -17,7 +17,6 @@
 //! later ones are appended: a file that ends within its last group was cut off by a kill before that
 //! group was acknowledged, and the group does not count. Anything else that is wrong is damage.
 
-use std::fmt;
 use std::io::{self, Write};
 
 use bytes::{Buf, Bytes};
@@ -38,19 +37,6 @@ pub(crate) enum Damage {
     WrongChecksum,
     WrongLength,
     NotUtf8,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotASpool => "it does not begin as a spool does",
-            Self::UnknownVersion => "it is of a version that this program does not know",
-            Self::CutOff => "its end is missing",
-            Self::WrongChecksum => "a checksum in it does not match",
-            Self::WrongLength => "a length in it does not match",
-            Self::NotUtf8 => "a key in it is not UTF-8",
-        })
-    }
 }
 
 /// Where the next group goes, and what its checksum continues.

@@ -8,9 +8,11 @@
 //! - What it needs is open from the start: the lock, the folder and the temporary file. A flush at the
 //!   exit asks the system for no descriptor.
 
+mod error;
 mod file;
 mod format;
 #[cfg(test)]
 mod fuzz;
 
-pub(crate) use file::{Spool, SpoolError};
+pub(crate) use error::SpoolError;
+pub(crate) use file::Spool;

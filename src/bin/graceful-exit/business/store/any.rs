@@ -1,15 +1,17 @@
 //! [`Store`]: either of the two.
 
 use bytes::Bytes;
+use graceful_exit::settings::address_without_secrets;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::shared::{StoreError, Writes};
+use super::error::{Attempt, StoreError};
+use super::shared::Writes;
 use super::{postgres, sqlite};
 
 /// An open store. It is read by any number of tasks, and written by one at a time.
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// How errors call it: without its password.
+    /// How errors call it: without what may be secret in its URL.
     name: String,
     reader: Reader,
     writer: Mutex<Writer>,
@@ -43,23 +45,19 @@ impl Store {
     ///
     /// The URL names no store, or the store cannot be reached, or its table cannot be used.
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        let shown = address_without_secrets(url);
         let (name, reader, writer) = match url.split_once(':') {
             Some(("sqlite", _)) => {
-                let (reader, writer) = sqlite::open(url).await?;
-                (url.to_owned(), Reader::Sqlite(reader), Writer::Sqlite(Box::new(writer)))
+                let (reader, writer) = sqlite::open(url, &shown).await?;
+                (shown, Reader::Sqlite(reader), Writer::Sqlite(Box::new(writer)))
             }
             Some(("postgres" | "postgresql", _)) => {
-                let (name, reader, writer) = postgres::open(url).await?;
-                (name, Reader::Postgres(reader), Writer::Postgres(Box::new(writer)))
+                let (reader, writer) = postgres::open(url, &shown).await?;
+                (shown, Reader::Postgres(reader), Writer::Postgres(Box::new(writer)))
             }
             // The rest of it may be a password.
-            Some((scheme, _)) => {
-                return Err(StoreError::url(format!("{scheme}:"), "it is neither sqlite: nor postgres:"));
-            }
-            None => {
-                let why = "its URL begins with neither sqlite: nor postgres:";
-                return Err(StoreError::url("the store".into(), why));
-            }
+            Some((scheme, _)) => return Err(StoreError::neither_store(format!("{scheme}:"))),
+            None => return Err(StoreError::neither_store("cache.store".into())),
         };
         Ok(Self { name, reader, writer: Mutex::new(writer) })
     }
@@ -79,7 +77,7 @@ impl Store {
             Reader::Sqlite(store) => store.get(key).await,
             Reader::Postgres(store) => store.get(key).await,
         };
-        let value = value.map_err(|source| StoreError::sql(&self.name, "read", source))?;
+        let value = value.map_err(|source| StoreError::sql(&self.name, Attempt::Read, source))?;
         Ok(value.map(Bytes::from))
     }
 
@@ -120,6 +118,6 @@ impl Turn<'_> {
             Writer::Sqlite(store) => Box::pin(store.write_all(writes)).await,
             Writer::Postgres(store) => Box::pin(store.write_all(writes)).await,
         }
-        .map_err(|source| StoreError::sql(self.name, "write", source))
+        .map_err(|source| StoreError::sql(self.name, Attempt::Write, source))
     }
 }

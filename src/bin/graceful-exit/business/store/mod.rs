@@ -4,12 +4,14 @@
 //! removed on the strength of it.
 
 mod any;
+mod error;
 mod postgres;
 mod shared;
 mod sqlite;
 
 pub(crate) use any::Store;
-pub(crate) use shared::{StoreError, Writes};
+pub(crate) use error::StoreError;
+pub(crate) use shared::Writes;
 
 #[cfg(test)]
 mod tests;

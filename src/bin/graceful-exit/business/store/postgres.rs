@@ -12,7 +12,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use super::shared::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, StoreError, Writes, statements};
+use super::error::{Attempt, StoreError};
+use super::shared::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, Writes, statements};
 
 /// Any number, the same in every instance: the lock of that number is held while the table is created.
 const CREATING: i64 = 0x6361_6368_6500;
@@ -38,27 +39,17 @@ pub(super) struct Writer {
     connection: Option<PgConnection>,
 }
 
-/// Opens the store that `url` names, and creates its table where it is missing. Also returns what
-/// errors are to call it.
-pub(super) async fn open(url: &str) -> Result<(String, Reader, Writer), StoreError> {
-    let unusable = |source| StoreError::sql("the postgres: URL", "use", source);
-    let options = options(url).map_err(unusable)?.disable_statement_logging();
-    // Put together from what was understood, so that no password gets into it by any way.
-    let name = format!(
-        "postgres://{}@{}:{}/{}",
-        options.get_username(),
-        options.get_host(),
-        options.get_port(),
-        options.get_database().unwrap_or(options.get_username()),
-    );
-    let failed = |source| StoreError::sql(&name, "open", source);
+/// Opens the store that `url` names, and creates its table where it is missing. Errors call it `shown`.
+pub(super) async fn open(url: &str, shown: &str) -> Result<(Reader, Writer), StoreError> {
+    let options = options(url).map_err(|source| StoreError::url(shown, &source))?.disable_statement_logging();
+    let failed = |source| StoreError::sql(shown, Attempt::Open, source);
     let connection = prepared(&options).await.map_err(failed)?;
     // It is opened by the first use: the exit's flush needs none of its connections.
     let pool = PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(CONNECT_TIMEOUT)
         .connect_lazy_with(options.clone());
-    Ok((name, Reader { pool }, Writer { options, connection: Some(connection) }))
+    Ok((Reader { pool }, Writer { options, connection: Some(connection) }))
 }
 
 impl Reader {

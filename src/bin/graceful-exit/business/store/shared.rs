@@ -1,8 +1,6 @@
-//! What both stores share: their limits, [`Writes`] in statements, and [`StoreError`].
+//! What both stores share: their limits, and [`Writes`] in statements.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,51 +22,6 @@ pub(super) const MAX_CONNECTIONS: u32 = 4;
 /// Rows and bytes that one statement carries at most: few round trips, little memory.
 pub(super) const STATEMENT_ROWS: usize = 500;
 pub(super) const STATEMENT_BYTES: usize = 4 << 20;
-
-/// What went wrong with the store. Its text names the file or the server, and no password.
-#[derive(Debug)]
-pub(crate) struct StoreError {
-    store: String,
-    doing: &'static str,
-    why: Box<dyn Error + Send + Sync>,
-}
-
-impl StoreError {
-    pub(super) fn url(store: String, why: &'static str) -> Self {
-        Self { store, doing: "use", why: why.into() }
-    }
-
-    pub(super) fn sql(store: &str, doing: &'static str, source: sqlx::Error) -> Self {
-        Self { store: store.to_owned(), doing, why: source.into() }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: ", self.doing, self.store)?;
-        match self.why.downcast_ref() {
-            Some(sqlx::Error::PoolTimedOut) => {
-                write!(f, "no connection within {} s", CONNECT_TIMEOUT.as_secs())
-            }
-            Some(sqlx::Error::Database(error)) => f.write_str(error.message()),
-            Some(sqlx::Error::Configuration(error)) => write!(f, "{error}"),
-            Some(sqlx::Error::Io(error)) => write!(f, "{error}"),
-            _ => write!(f, "{}", self.why),
-        }
-    }
-}
-
-impl Error for StoreError {
-    /// What is behind the cause that the text tells: told once more, it would stand in every chain of causes twice.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self.why.downcast_ref() {
-            Some(sqlx::Error::Database(error)) => error.source(),
-            Some(sqlx::Error::Configuration(error)) => error.source(),
-            Some(sqlx::Error::Io(error)) => error.source(),
-            _ => self.why.source(),
-        }
-    }
-}
 
 /// Splits `writes` into what one statement carries: at least one row, then up to both limits.
 pub(super) fn statements(writes: &Writes) -> impl Iterator<Item = Vec<(&str, &[u8])>> {

@@ -32,7 +32,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, QueryBuilder};
 
-use super::shared::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, StoreError, Writes, statements};
+use super::error::{Attempt, StoreError};
+use super::shared::{CONNECT_TIMEOUT, LOCK_TIMEOUT, MAX_CONNECTIONS, Writes, statements};
 use crate::business::directory::{self, beside};
 use crate::business::private_file;
 
@@ -61,24 +62,23 @@ pub(super) struct Writer {
     reserve: Reserve,
 }
 
-/// Opens the store that `url` names, and creates what is missing of it.
-pub(super) async fn open(url: &str) -> Result<(Reader, Writer), StoreError> {
+/// Opens the store that `url` names, and creates what is missing of it. Errors call it `shown`.
+pub(super) async fn open(url: &str, shown: &str) -> Result<(Reader, Writer), StoreError> {
     if url.contains(":memory:") || url.contains("mode=memory") {
-        return Err(StoreError::url(url.to_owned(), "a store in memory keeps nothing"));
+        return Err(StoreError::in_memory(shown.to_owned()));
     }
-    let failed = |doing| move |source| StoreError::sql(url, doing, source);
+    let failed = |attempt| move |source| StoreError::sql(shown, attempt, source);
     let options = SqliteConnectOptions::from_str(url)
-        .map_err(failed("use"))?
+        .map_err(|source| StoreError::url(shown, &source))?
         .journal_mode(SqliteJournalMode::Delete)
         .synchronous(SqliteSynchronous::Extra)
         .busy_timeout(LOCK_TIMEOUT)
         .disable_statement_logging();
     let file = options.get_filename().to_owned();
-    directory::create(directory::of(&file))
-        .map_err(|source| failed("create the folder of")(source.into()))?;
-    create(&file).map_err(|source| failed("open")(source.into()))?;
-    let connection = prepare(&options).await.map_err(failed("open"))?;
-    let reserve = Reserve::take().map_err(|source| failed("open")(source.into()))?;
+    directory::create(directory::of(&file)).map_err(|source| failed(Attempt::CreateFolder)(source.into()))?;
+    create(&file).map_err(|source| failed(Attempt::Open)(source.into()))?;
+    let connection = prepare(&options).await.map_err(failed(Attempt::Open))?;
+    let reserve = Reserve::take().map_err(|source| failed(Attempt::Open)(source.into()))?;
     // A connection for each use is opened when the first comes. None creates the file: it would
     // replace a deleted one by an empty one without an error.
     let pool = SqlitePoolOptions::new()

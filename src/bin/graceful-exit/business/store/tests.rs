@@ -146,9 +146,16 @@ async fn what_cannot_be_a_store_is_refused_at_the_start_and_named() {
         (url(&text.join("cache.db")), "create the folder of"),
         (format!("{}?mode=ro", url(&folder.path().join("new.db"))), "new.db"),
         ("sqlite::memory:".into(), "keeps nothing"),
-        ("mysql://me:secret@host/db".into(), "mysql:"),
+        ("mysql://me:secret@host/db".into(), "neither sqlite: nor postgres:"),
         ("secret".into(), "neither sqlite: nor postgres:"),
-        ("postgres://me:secret@127.0.0.1:1/db?password=secret".into(), "postgres://me@127.0.0.1:1/db"),
+        (
+            "postgres://me:secret@127.0.0.1:1/db?password=secret".into(),
+            "cannot open postgres://127.0.0.1:1/***: ",
+        ),
+        ("postgres://me:p@ss/secret@127.0.0.1:1/db?passwd=secret".into(), "postgres://***: "),
+        ("postgres://me@127.0.0.1:1/db?sslmode=secret".into(), "unknown value *** for"),
+        ("postgres://me@127.0.0.1:1/db?sslmode=a\"secret".into(), "unknown value *** for"),
+        ("sqlite:x.db?mode=secret".into(), "cannot use sqlite:x.db?***: unknown value *** for `mode`"),
         ("postgres://me:secret@host:x/db".into(), "postgres:"),
     ] {
         let error = Store::open(&url).await.unwrap_err().to_string();

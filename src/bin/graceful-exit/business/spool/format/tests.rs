@@ -68,7 +68,7 @@ fn a_file_cut_within_its_first_group_is_refused() {
         let damage = decoded(&whole[..length]).unwrap_err();
         assert!(
             damage == expected || damage == Damage::UnknownVersion && length < HEADER.len(),
-            "cut to {length}: {damage}"
+            "cut to {length}: {damage:?}"
         );
     }
 }
