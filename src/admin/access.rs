@@ -16,6 +16,7 @@ use super::{
     host::{self, HostError},
     peer::{Peer, UnixUser},
 };
+use crate::locale::Language;
 
 /// The rules. Cheap to clone.
 #[derive(Clone, Default)]
@@ -33,9 +34,21 @@ pub(super) enum Refusal {
     /// Its token is not the one that is set.
     TokenWrong,
     /// No token is set, and the request may come from elsewhere than this machine.
-    NotLocal(&'static str),
+    NotLocal(NotLocal),
     /// Its `Host` is not a name of this server.
     ForeignHost,
+}
+
+/// What tells that a request may come from elsewhere than this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotLocal {
+    OtherUser,
+    OtherMachine,
+    OlderHttp,
+    Proxy,
+    OtherSite,
+    OtherHost,
+    OtherOrigin,
 }
 
 impl Access {
@@ -105,14 +118,18 @@ impl fmt::Debug for Access {
 }
 
 impl Refusal {
-    /// What the client is told.
-    pub(super) const fn reason(self) -> &'static str {
+    /// Why, in a sentence. A client is told in English, and is not told that its token is wrong.
+    pub(super) const fn reason(self, language: Language) -> &'static str {
         match self {
-            Self::TokenMissing | Self::TokenWrong => "a bearer token is needed",
-            Self::NotLocal(why) => why,
-            Self::ForeignHost => {
-                "Host is not a name of this server: use its address, localhost or a name that the server was told"
-            }
+            Self::TokenMissing | Self::TokenWrong => language.admin_token_needed(),
+            Self::NotLocal(NotLocal::OtherUser) => language.admin_other_user(),
+            Self::NotLocal(NotLocal::OtherMachine) => language.admin_other_machine(),
+            Self::NotLocal(NotLocal::OlderHttp) => language.admin_older_http(),
+            Self::NotLocal(NotLocal::Proxy) => language.admin_proxy(),
+            Self::NotLocal(NotLocal::OtherSite) => language.admin_other_site(),
+            Self::NotLocal(NotLocal::OtherHost) => language.admin_other_host(),
+            Self::NotLocal(NotLocal::OtherOrigin) => language.admin_other_origin(),
+            Self::ForeignHost => language.admin_foreign_host(),
         }
     }
 }
@@ -135,33 +152,33 @@ fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Refusal> {
 
 /// Refuses what may speak for a client elsewhere. A proxy that adds nothing to a request cannot be told from a client
 /// on this machine: behind a proxy, only a token closes this route.
-fn check_local(request: &HttpRequest) -> Result<(), &'static str> {
+fn check_local(request: &HttpRequest) -> Result<(), NotLocal> {
     match Peer::of(request) {
         peer if peer.is_loopback() => {}
         // The permissions of the socket's file have let it in.
         Peer::Unix(user) if user.is_none_or(UnixUser::may_act) => {}
-        Peer::Unix(_) => return Err("no other user may do this, unless a token is set"),
+        Peer::Unix(_) => return Err(NotLocal::OtherUser),
         Peer::Tcp(_) | Peer::Unknown => {
-            return Err("only a client on this machine may do this, unless a token is set");
+            return Err(NotLocal::OtherMachine);
         }
     }
     // A client of today speaks 1.1 at least, and nginx speaks 1.0 to what is behind it.
     if !matches!(request.version(), Version::HTTP_11 | Version::HTTP_2) {
-        return Err("HTTP/1.1 is needed, unless a token is set: a proxy may be speaking");
+        return Err(NotLocal::OlderHttp);
     }
     let headers = request.headers();
     if headers.keys().any(|name| is_proxy_header(name.as_str())) {
-        return Err("no proxy may do this, unless a token is set");
+        return Err(NotLocal::Proxy);
     }
     if headers.get_all("sec-fetch-site").any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
-        return Err("no page of another site may do this");
+        return Err(NotLocal::OtherSite);
     }
-    let host = host::of(request).map_err(|_| "Host does not name this machine")?;
+    let host = host::of(request).map_err(|_| NotLocal::OtherHost)?;
     if !host::is_loopback(host.host()) {
-        return Err("Host does not name this machine");
+        return Err(NotLocal::OtherHost);
     }
     if headers.contains_key(ORIGIN) && !is_same_origin(request, &host) {
-        return Err("no page of another origin may do this");
+        return Err(NotLocal::OtherOrigin);
     }
     Ok(())
 }

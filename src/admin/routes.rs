@@ -99,7 +99,7 @@ impl State {
         if let Some(untold) = untold {
             let reason = match refusal {
                 Refusal::TokenWrong => self.language.admin_wrong_token(),
-                refusal => refusal.reason(),
+                refusal => refusal.reason(self.language),
             };
             let (method, path, peer) = (request.method().as_str(), request.path(), Peer::of(request));
             log::warn!("{}", self.language.admin_refused(method, path, &peer, reason, untold));
@@ -114,7 +114,7 @@ impl State {
         if response_needs_challenge(refusal) {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        let reason = refusal.reason();
+        let reason = refusal.reason(Language::En);
         InternalError::from_response(reason, text(response, &format!("{reason}\n"))).into()
     }
 

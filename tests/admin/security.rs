@@ -65,6 +65,21 @@ fn without_a_token_no_proxy_and_no_page_of_another_site_may_start_the_exit() {
     assert!(reason.contains("POST /shutdown from 127.0.0.1:"), "{reason}");
 }
 
+#[test]
+fn what_the_log_says_of_callers_is_in_its_language() {
+    for (language, refused, accepted) in [
+        ("zh", "：Host 指的不是本机", "已接受：POST /shutdown from 127.0.0.1:"),
+        ("zh-Hant", "：Host 指的不是本機", "已接受：POST /shutdown from 127.0.0.1:"),
+    ] {
+        let app = App::start(&[&format!("log.language={language}")]);
+        let answer = post(app.admin, &[("Host", "example.com")]);
+        assert_eq!((answer.status, answer.text()), (403, "Host does not name this machine\n".into()));
+        assert_eq!(post(app.admin, &[]).status, 202);
+        let text = app.wait().text();
+        assert!(text.contains(refused) && text.contains(accepted), "{text}");
+    }
+}
+
 /// nginx as it comes: HTTP/1.0 and no header that would tell of it.
 #[test]
 fn a_bare_reverse_proxy_on_this_machine_cannot_start_the_exit() {

@@ -214,6 +214,7 @@ async fn serve(
         dropped,
     );
     admin = admin.token_for_reads(settings.admin.token_for_reads).max_streams(settings.admin.max_streams);
+    admin = admin.language(language);
     if let Some(token) = token {
         admin = admin.token(token);
     }
