@@ -63,10 +63,9 @@ impl Spool {
         })?;
         let (current, left) = match private_file::open(path).and_then(read) {
             Ok((file, content)) => {
-                let length = content.len() as u64;
                 let (writes, end) = format::decode(content.into())
                     .map_err(|damage| SpoolError::Damaged { path: path.to_owned(), damage })?;
-                (Some(Current { file, end, is_cut: length > end.length }), writes)
+                (Some(Current { file, end, is_cut: true }), writes)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => (None, Writes::new()),
             Err(error) => return Err(failed(Attempt::Read)(error)),

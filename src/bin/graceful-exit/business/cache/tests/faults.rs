@@ -187,6 +187,25 @@ async fn a_spool_grows_no_longer_than_what_it_has_to_hold_and_some_megabytes() {
     assert_eq!(place.spooled(), writes([("a", &value), ("b", "39")]));
 }
 
+/// There may be no descriptor for another file, or no room.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_spool_that_cannot_be_written_anew_grows_on() {
+    let place = Place::new();
+    let (cache, _) = place.open().await;
+    let _lock = place.lock_store().await;
+    cache.checkpoint().await.unwrap();
+    put(&cache, "a", "0").await;
+    fs::create_dir(place.path("cache.spool.tmp")).unwrap();
+    let value = "x".repeat(300_000);
+    for round in 1..20 {
+        put(&cache, "a", &value).await;
+        put(&cache, "b", &round.to_string()).await;
+    }
+    assert!(fs::metadata(place.path("cache.spool")).unwrap().len() > 19 * 300_000);
+    assert_eq!(place.spooled(), writes([("a", &value), ("b", "19")]));
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_spool_that_cannot_be_removed_is_told_and_tried_again() {

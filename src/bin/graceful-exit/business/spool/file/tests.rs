@@ -85,7 +85,8 @@ fn a_damaged_spool_is_refused_and_left_as_it_is_with_all_that_lies_beside_it() {
     for _ in 0..2 {
         let error = Spool::open(&path).unwrap_err();
         assert!(matches!(error, SpoolError::Damaged { .. }), "{error}");
-        assert!(error.to_string().contains("cache.spool"), "{error}");
+        let error = error.to_string();
+        assert!(error.contains("cache.spool is damaged") && error.ends_with("its end is missing"), "{error}");
     }
     assert_eq!(fs::read(&path).unwrap(), damaged);
     assert!(folder.path().join("cache.spool.tmp").exists());
@@ -137,6 +138,27 @@ fn a_spool_that_cannot_be_replaced_stays_whole() {
     drop(spool);
     fs::remove_dir(&temporary).unwrap();
     assert_eq!(left_at(&path), writes([("a", "1")]));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_stands_in_the_way_of_a_removal_is_told_and_a_spool_that_is_gone_needs_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, temporary) = (folder.path().join("cache.spool"), folder.path().join("cache.spool.tmp"));
+    let (mut spool, _) = Spool::open(&path).unwrap();
+    spool.append(&writes([("a", "1")])).unwrap();
+    // Neither can the spool be renamed to a folder, nor a folder be removed as a file.
+    fs::create_dir(&temporary).unwrap();
+    let error = spool.clear().unwrap_err();
+    assert!(error.to_string().contains("cannot be removed"), "{error}");
+    assert!(spool.is_occupied());
+    let error = spool.prepare().unwrap_err();
+    let SpoolError::Io { source, .. } = error else { panic!("{error}") };
+    assert_ne!(source.kind(), ErrorKind::AlreadyExists, "the removal's error: {source}");
+    fs::remove_dir(&temporary).unwrap();
+    fs::remove_file(&path).unwrap();
+    spool.clear().unwrap();
+    assert!(!spool.is_occupied());
 }
 
 /// As a cleaner of temporary files does.
