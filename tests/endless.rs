@@ -2,7 +2,11 @@
 
 use std::{
     convert::Infallible,
-    sync::atomic::{AtomicU64, Ordering},
+    net::Shutdown,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,13 +20,19 @@ use futures_util::{StreamExt, stream};
 use graceful_exit::{GracefulExit, Outcome, Report, Server, Streams, Timeouts};
 use tokio::time::sleep;
 
-use crate::support::{Client, InProcess, wait_until};
+use crate::support::{Client, InProcess, UNREACHED, wait_until};
 
 /// Larger than what is buffered between server and client.
 const FRAME: usize = 64 * 1024;
 
 /// How many of them were sent.
 static SENT: AtomicU64 = AtomicU64::new(0);
+
+/// After so long an answer that was told to end and has not is given up.
+const PAST_STREAM_END_TIMEOUT: Duration = Duration::from_millis(150);
+
+/// While it is held, [`block`] blocks.
+static BLOCKED: Mutex<()> = Mutex::new(());
 
 /// Events in two pieces, with a pause between them: at most instants one is half sent.
 async fn events() -> HttpResponse {
@@ -101,8 +111,15 @@ async fn actors(request: HttpRequest, body: web::Payload) -> actix_web::Result<H
     ws::start(Echo, &request, body)
 }
 
+/// Blocks its worker's thread while the test holds [`BLOCKED`].
+async fn block() -> HttpResponse {
+    drop(BLOCKED.lock());
+    HttpResponse::Ok().finish()
+}
+
 fn routes(config: &mut web::ServiceConfig) {
     config
+        .route("/block", web::get().to(block))
         .route("/events", web::get().to(events))
         .route("/flood", web::get().to(flood))
         .route("/lab", web::get().to(lab))
@@ -119,6 +136,12 @@ fn service_with(exit: GracefulExit, streams: Streams) -> InProcess {
 
 fn service() -> InProcess {
     service_with(GracefulExit::for_tests(), Streams::End)
+}
+
+/// One that gives its endless answers all the time that they need to end.
+fn patient() -> InProcess {
+    let timeouts = Timeouts::default().keep_alive_grace(UNREACHED).stop_timeout(UNREACHED * 3);
+    service_with(GracefulExit::for_tests().timeouts(timeouts), Streams::End)
 }
 
 /// Opens a stream, and waits until it is in flight.
@@ -149,7 +172,7 @@ fn was_clean(report: &Report, streams: u64) {
 #[test]
 fn an_event_stream_ends_after_a_whole_event() {
     for path in ["/events", "/flood", "/lab"] {
-        let service = service();
+        let service = patient();
         let mut client = open(&service, path);
         let first = client.read_chunk().expect("a chunk");
         assert!(first.is_some(), "{path}");
@@ -160,6 +183,7 @@ fn an_event_stream_ends_after_a_whole_event() {
         }
         let text = String::from_utf8(text).expect("text");
         assert!(text.ends_with("\n\n") || path == "/lab" && text.ends_with('\n'), "{path}: {text:?}");
+        drop(client);
         was_clean(&service.wait(), 1);
     }
 }
@@ -183,27 +207,20 @@ fn read_frame(client: &mut Client) -> (u8, Vec<u8>) {
     (head[0] & 0x0f, client.read_bytes(length).expect("its payload"))
 }
 
+const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
+const GOING_AWAY: [u8; 2] = 1001_u16.to_be_bytes();
 /// A close frame of a client, 1001, masked with zeroes.
 const CLOSED: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9];
 
 #[test]
-fn a_websocket_is_sent_close_1001_after_a_whole_frame() {
-    for path in ["/echo", "/torrent", "/actors"] {
+fn a_websocket_is_sent_close_1001_and_its_client_may_answer_or_not() {
+    for path in ["/echo", "/actors"] {
         for answers in [true, false] {
             let service = service();
             let mut client = open(&service, path);
-            if path == "/torrent" {
-                assert_eq!(read_frame(&mut client), (2, vec![b'x'; FRAME]));
-            }
             service.ask_to_stop();
-            let close = loop {
-                match read_frame(&mut client) {
-                    (CLOSE, payload) => break payload,
-                    (kind, payload) => assert_eq!((kind, payload.len()), (2, FRAME), "{path}"),
-                }
-            };
-            assert_eq!(close, 1001_u16.to_be_bytes(), "{path}");
+            assert_eq!(read_frame(&mut client), (CLOSE, GOING_AWAY.into()), "{path}");
             if answers {
                 client.write(&CLOSED).expect("it is sent");
             }
@@ -213,6 +230,45 @@ fn a_websocket_is_sent_close_1001_after_a_whole_frame() {
             was_clean(&service.wait(), 1);
         }
     }
+}
+
+/// Frames wait to be read, and the application does not read its client's: the close frame comes after a whole frame, and
+/// the exit ends with the client.
+#[test]
+fn a_websocket_is_sent_close_1001_after_a_whole_frame() {
+    let service = patient();
+    let mut client = open(&service, "/torrent");
+    assert_eq!(read_frame(&mut client), (BINARY, vec![b'x'; FRAME]));
+    service.ask_to_stop();
+    let close = loop {
+        match read_frame(&mut client) {
+            (CLOSE, payload) => break payload,
+            (kind, payload) => assert_eq!((kind, payload.len()), (BINARY, FRAME)),
+        }
+    };
+    assert_eq!(close, GOING_AWAY);
+    client.write(&CLOSED).expect("it is sent");
+    client.socket().shutdown(Shutdown::Write).expect("it is open");
+    assert!(client.is_closed(), "something follows the close frame");
+    was_clean(&service.wait(), 1);
+}
+
+/// The time for endless answers to end is over before their worker has polled them.
+#[test]
+fn a_websocket_of_a_worker_that_was_blocked_is_sent_close_1001() {
+    let service = service();
+    let mut client = open(&service, "/echo");
+    let held = BLOCKED.lock().expect("no other test");
+    let mut blocked = Client::connect(service.address);
+    blocked.send("GET", "/block", &[]).expect("it is sent");
+    service.wait_in_flight(2);
+    service.ask_to_stop();
+    std::thread::sleep(PAST_STREAM_END_TIMEOUT);
+    drop(held);
+    assert_eq!(read_frame(&mut client), (CLOSE, GOING_AWAY.into()));
+    assert!(client.is_closed(), "something follows the close frame");
+    assert_eq!(blocked.read().expect("answered").status, 200);
+    was_clean(&service.wait(), 2);
 }
 
 #[test]

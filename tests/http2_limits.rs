@@ -141,7 +141,7 @@ fn a_connection_is_not_read_on_while_many_pieces_of_a_body_wait_for_the_applicat
 
 #[test]
 fn a_body_that_makes_no_progress_ends_within_the_request_timeout() {
-    let service = service(|server| server.client_request_timeout(Duration::from_millis(100)));
+    let service = service(|server| server.client_request_timeout(Duration::from_secs(1)));
     let mut socket = connect(service.address);
     let request = [frame(HEADERS, END_HEADERS, 1, &at("/length", POST)), frame(DATA, 0, 1, b"x")].concat();
     socket.write_all(&request).expect("sent");

@@ -38,6 +38,7 @@ impl ConnectionTask {
         if let Some(served) = &mut self.served {
             let done = served.as_mut().poll(cx).is_ready();
             let connection = self.guard.connection();
+            let gives_up = connection.gives_up_endless();
             let Some(mut wire) = self.wire.get().map(|wire| wire.borrow_mut()) else {
                 // Without a wire it speaks HTTP/2, or its client has said nothing yet and can be left.
                 let is_silent = connection.closes_now()
@@ -49,15 +50,21 @@ impl ConnectionTask {
             }
             wire.poll_head_timer(cx);
             let asked = connection.closes_now() && wire.has_no_pending_input();
-            if !(done || asked || connection.is_finished()) {
+            if !(done || asked || gives_up || connection.is_finished()) {
                 return Poll::Pending;
             }
-            // Closing the socket says the same to the client as closing our side of it first.
-            if asked && !wire.io().is_secure() {
+            // On a connection without traffic, closing the socket says the same to the client as closing our side of it
+            // first.
+            if asked && !done && !wire.io().is_secure() {
                 return Poll::Ready(());
             }
             drop(wire);
             self.served = None;
+            if gives_up {
+                // As far as it goes at once: its client may not read.
+                let _ = self.wire.get().map(|wire| wire.borrow_mut().poll_close(cx));
+                return Poll::Ready(());
+            }
         }
         match self.wire.get() {
             Some(wire) => wire.borrow_mut().poll_close(cx),

@@ -93,8 +93,7 @@ impl Connection {
         // In one order with what is read from the socket: see `is_polled`.
         let (state, _) = self.state().apply(Event::PollStarted);
         self.state.swap(state.word(), Ordering::SeqCst);
-        let orders = self.orders();
-        if orders.contain(Order::Abort) || orders.contain(Order::GiveUpEndless) && self.gives_up_endless() {
+        if self.orders().contain(Order::Abort) {
             return Poll::Ready(None);
         }
         let result = poll();
@@ -190,8 +189,13 @@ impl Connection {
         lock(&self.requests).set_endless(stream);
     }
 
-    /// Gives up endless answers that did not end when they were told to. Returns true if the connection is to be cut.
-    fn gives_up_endless(&self) -> bool {
+    /// Gives up endless answers that did not end when they were told to, if that was ordered. Returns true if the
+    /// connection is to be closed for that. To be asked after its task was polled: an answer of a worker that was busy
+    /// may not have been polled since it was told.
+    pub(crate) fn gives_up_endless(&self) -> bool {
+        if !self.orders().contain(Order::GiveUpEndless) {
+            return false;
+        }
         #[cfg(feature = "http2")]
         self.give_up_endless_streams();
         self.state().is_counted() && lock(&self.requests).is_endless()

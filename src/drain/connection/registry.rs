@@ -123,7 +123,7 @@ impl Connections {
         self.order(Order::Abort, recent, which);
     }
 
-    /// Counts endless answers as given up, and aborts their connections if they speak HTTP/1.
+    /// Counts endless answers as given up, and closes their connections if they speak HTTP/1.
     pub(crate) fn give_up_endless(&self) {
         self.order(Order::GiveUpEndless, Duration::ZERO, |class| class == ConnectionClass::Active);
     }
