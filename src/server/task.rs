@@ -48,7 +48,10 @@ impl ConnectionTask {
             if wire.client_has_gone() {
                 return Poll::Ready(());
             }
-            wire.poll_head_timer(cx);
+            // actix-http has a time limit of its own for the first head: one of the two answers.
+            if !done {
+                wire.poll_head_timer(cx);
+            }
             let asked = connection.closes_now() && wire.has_no_pending_input();
             if !(done || asked || gives_up || connection.is_finished()) {
                 return Poll::Pending;
