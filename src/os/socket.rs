@@ -15,7 +15,7 @@ pub fn number(socket: &impl AsSocket) -> Option<Number> {
 /// or waited for, in one system call for all of them. If the system cannot say, the answer is no.
 #[must_use]
 pub fn have_no_pending_input(sockets: &[Number]) -> Vec<bool> {
-    platform::have_no_pending_input(sockets)
+    if sockets.is_empty() { Vec::new() } else { platform::have_no_pending_input(sockets) }
 }
 
 /// The same of one socket. A listening socket has no pending input if its accept queue is empty.

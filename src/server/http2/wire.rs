@@ -228,7 +228,7 @@ impl Wire {
             self.written.feed(part, |frame, _| match frame {
                 Frame::GoAway { last_stream, .. } => streams.limit(last_stream),
                 Frame::Data { stream, length, ends_stream } => {
-                    streams.write_data(stream, length, ends_stream)
+                    streams.write_data(stream, length, ends_stream);
                 }
                 frame => {
                     if let Some(stream) = frame.ended_stream() {
