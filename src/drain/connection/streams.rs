@@ -7,21 +7,21 @@
 //! and cannot write that down at once, can two requests of that connection be taken for each other. Which streams
 //! are open is known exactly even then, and that is what a connection's close waits for.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    task::Waker,
-};
+use std::{collections::VecDeque, task::Waker};
+
+use fnv::FnvHashMap;
 
 use super::request::Called;
 
 /// The streams of one connection that have begun and not ended.
 #[derive(Debug)]
 pub(super) struct StreamTable<R> {
-    streams: BTreeMap<u32, Stream<R>>,
+    /// By identifier. A client chooses these, but only so many at a time that no choice makes a search long.
+    streams: FnvHashMap<u32, Stream<R>>,
     /// Streams whose request the application has not been called with, in order.
     waiting: VecDeque<u32>,
-    /// How many are [`State::Written`].
-    written: usize,
+    /// Those that are [`State::Written`].
+    written: Vec<u32>,
     /// At most so many pieces of bodies wait for the application.
     unread: usize,
     /// Reads on when fewer wait.
@@ -128,9 +128,9 @@ impl Left {
 impl<R> Default for StreamTable<R> {
     fn default() -> Self {
         Self {
-            streams: BTreeMap::new(),
+            streams: FnvHashMap::default(),
             waiting: VecDeque::new(),
-            written: 0,
+            written: Vec::new(),
             unread: 0,
             reader: None,
             highest: 0,
@@ -277,7 +277,7 @@ impl<R> StreamTable<R> {
             }
             State::Answered => {
                 stream.state = State::Written;
-                self.written += 1;
+                self.written.push(id);
             }
             State::Written | State::Cancelled | State::Detached => {}
         }
@@ -287,18 +287,12 @@ impl<R> StreamTable<R> {
     /// All that was written is with the kernel.
     #[inline]
     pub(super) fn flush(&mut self) -> Left {
-        if self.written == 0 {
-            return Left::default();
-        }
-        self.written = 0;
         let mut left = Left::default();
-        self.streams.retain(|_, stream| {
-            let ended = stream.state == State::Written;
-            if let Some((counted, _)) = stream.request.as_ref().filter(|_| ended) {
-                left.answered.add(*counted);
+        for id in self.written.drain(..) {
+            if let Some((counted, _)) = self.streams.remove(&id).and_then(|stream| stream.request) {
+                left.answered.add(counted);
             }
-            !ended
-        });
+        }
         left
     }
 
@@ -351,7 +345,7 @@ impl<R> StreamTable<R> {
     pub(super) fn close(&mut self) -> (Left, Vec<Waker>) {
         let (mut left, mut wakers) = (Left::default(), Vec::new());
         self.waiting.clear();
-        self.written = 0;
+        self.written.clear();
         self.streams.retain(|_, stream| match stream.state {
             State::Running | State::Cancelled | State::Detached => {
                 stream.state = State::Cancelled;
@@ -373,7 +367,7 @@ impl<R> StreamTable<R> {
         self.streams.len()
     }
 
-    /// Returns the requests that the gate counts, in order.
+    /// Returns the requests that the gate counts, in any order.
     pub(super) fn in_flight(&self) -> impl Iterator<Item = &R> {
         self.streams.values().filter_map(|stream| match &stream.request {
             Some((true, request)) => Some(request),
