@@ -93,6 +93,29 @@ fn a_json_log_has_an_event_with_fields_for_all_that_happens_in_an_exit() {
     assert_eq!(exit_ended["verdict"], ended.report()["verdict"]);
 }
 
+#[test]
+fn the_sentences_of_a_json_log_are_in_its_language() {
+    for (language, drained) in [("zh", "等待请求完结：超时"), ("zh-Hant", "等待請求完結：超時")]
+    {
+        let app = App::start(&[
+            "log.format=json",
+            "shutdown.drain_timeout=100ms",
+            &format!("log.language={language}"),
+        ]);
+        let _request = app.in_flight("/slow?ms=60000");
+        let ended = stop(app);
+        let events = ended.log.iter().map(|line| serde_json::from_str::<serde_json::Value>(&line.raw));
+        let events: Vec<_> = events.map(|event| event.expect("JSON")).collect();
+        let ended = |phase: &str| {
+            let event =
+                events.iter().find(|event| event["event"] == "phase_ended" && event["phase"] == phase);
+            event.expect("an event")["message"].as_str().map(str::to_owned).expect("a message")
+        };
+        assert_eq!(ended("drain"), drained);
+        assert!(ended("callbacks").ends_with("：完成"), "{}", ended("callbacks"));
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_report_path_that_is_mounted_is_written_in_place() {

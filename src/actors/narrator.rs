@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::{
     locale::{Language, escaped},
     report::{self, Report, Request},
-    sequence::{Kind, Outcome, Phase, PhaseKind, PhaseKind::Release, TaskStatus},
+    sequence::{EndedBy, Kind, Outcome, Phase, PhaseKind, PhaseKind::Release, TaskStatus},
 };
 
 /// The target of records that only machines need.
@@ -62,13 +62,18 @@ impl Narrator {
         }
     }
 
-    pub(super) fn phase_ended(&self, kind: PhaseKind, took: Duration, by: &'static str) {
+    pub(super) fn phase_ended(&self, kind: PhaseKind, took: Duration, by: EndedBy) {
         let name = self.language.phase_name(kind);
+        let how = match by {
+            EndedBy::Done => self.language.status(TaskStatus::Done),
+            EndedBy::Timeout | EndedBy::Deadline | EndedBy::Signal => self.language.ended_by(by),
+        };
+        let (colon, by) = (self.language.colon(), by.name());
         let (phase, duration_ms) = (kind.name(), report::millis_of(took));
         log::info!(
             target: EVENTS,
             event = "phase_ended", phase = phase, duration_ms = duration_ms, ended_by = by;
-            "{name}: {by}"
+            "{name}{colon}{how}"
         );
     }
 

@@ -75,7 +75,7 @@ impl ShutdownSupervisor {
             Effect::CutOff(id) => self.cancel(id, TaskStatus::CutOff),
             Effect::Leave { phase, by } => {
                 let took = self.monitor.read(|recorder| recorder.duration_of(phase));
-                self.narrator.phase_ended(self.plan.phases()[phase].kind, took, by.name());
+                self.narrator.phase_ended(self.plan.phases()[phase].kind, took, by);
             }
             Effect::Exit(outcome) => self.exit(outcome),
         }
