@@ -145,6 +145,11 @@ fn roll(
                 );
             }
             *place = Some(site.start_instance(index, settings));
+            if rejects == Rejects::AndIsAskedElsewhere {
+                // A request that found this instance down has the other one alone, and a proxy that has not had its turn
+                // for longer than the other one's `ready_delay` would find that down as well.
+                traffic.wait_for_a_round();
+            }
         }
     }
     all_are_in();

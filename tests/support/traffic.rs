@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{client::Client, network_namespace::NetworkNamespace};
+use super::{client::Client, network_namespace::NetworkNamespace, wait::wait_until};
 
 /// Traffic that runs until it is stopped.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     /// The keys whose `PUT` was answered 204.
     pub(super) stored: Mutex<Vec<String>>,
     failures: Mutex<Vec<String>>,
+    /// How many requests of each HTTP/1 client have ended.
+    rounds: Vec<AtomicU64>,
     /// When the last answer came, and the longest time without one.
     gap: Mutex<Option<(Instant, Duration)>>,
 }
@@ -78,7 +80,8 @@ impl Traffic {
     }
 
     fn start_with(to: SocketAddr, clients: usize, prepare: impl Fn() + Clone + Send + 'static) -> Self {
-        let shared = Arc::new(Shared::default());
+        let rounds = (0..clients + 2).map(|_| AtomicU64::new(0)).collect();
+        let shared = Arc::new(Shared { rounds, ..Shared::default() });
         let keeping = (0..clients).map(|client| {
             let (shared, prepare) = (Arc::clone(&shared), prepare.clone());
             thread::spawn(move || {
@@ -86,11 +89,11 @@ impl Traffic {
                 send_on_kept_connection(&shared, to, client);
             })
         });
-        let coming = (0..2).map(|_| {
+        let coming = (clients..clients + 2).map(|client| {
             let (shared, prepare) = (Arc::clone(&shared), prepare.clone());
             thread::spawn(move || {
                 prepare();
-                send_on_new_connections(&shared, to);
+                send_on_new_connections(&shared, to, client);
             })
         });
         let threads = keeping.chain(coming).collect();
@@ -99,6 +102,15 @@ impl Traffic {
 
     pub(crate) fn answered(&self) -> u64 {
         self.shared.kept_alive.load(Ordering::Relaxed) + self.shared.new_connections.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no request is left that had begun before: each HTTP/1 client has begun and ended another one since.
+    pub(crate) fn wait_for_a_round(&self) {
+        let rounds = || self.shared.rounds.iter().map(|ended| ended.load(Ordering::Relaxed));
+        let before: Vec<_> = rounds().collect();
+        wait_until("each client has had another answer", || {
+            rounds().zip(&before).all(|(ended, before)| ended >= before + 2)
+        });
     }
 
     /// How many requests have ended, answered as expected or not.
@@ -163,6 +175,7 @@ fn send_on_kept_connection(shared: &Shared, to: SocketAddr, client: usize) {
                 connection = None;
             }
         }
+        shared.rounds[client].fetch_add(1, Ordering::Relaxed);
         thread::sleep(PAUSE);
     }
 }
@@ -190,7 +203,7 @@ fn ask(connection: &mut Option<Client>, to: SocketAddr, round: u64, key: Option<
     }
 }
 
-fn send_on_new_connections(shared: &Shared, to: SocketAddr) {
+fn send_on_new_connections(shared: &Shared, to: SocketAddr, client: usize) {
     while !shared.stopped() {
         let answer = Client::try_connect(to).and_then(|mut client| {
             client.send("GET", "/", &[("Connection", "close")])?;
@@ -205,6 +218,7 @@ fn send_on_new_connections(shared: &Shared, to: SocketAddr) {
             }
             Err(error) => shared.failed(format!("a new connection: {error}")),
         }
+        shared.rounds[client].fetch_add(1, Ordering::Relaxed);
         thread::sleep(PAUSE / 2);
     }
 }
