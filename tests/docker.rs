@@ -118,7 +118,8 @@ fn an_engine_stops_kills_and_restarts_the_image_without_losing_a_write() {
     stop_answers_what_is_in_flight(&engine, &[]);
     stop_answers_what_is_in_flight(&engine, &["--init"]);
     a_kill_after_one_second_loses_no_acknowledged_write(&engine);
-    each_signal_is_one_that_the_settings_name(&engine);
+    each_signal_of_the_settings_begins_a_clean_exit(&engine);
+    a_second_signal_forces_whichever_it_is(&engine);
     a_restart_keeps_what_was_written(&engine);
     a_read_only_root_is_enough(&engine);
     too_little_memory_in_the_drain_loses_no_acknowledged_write(&engine);
@@ -149,7 +150,18 @@ fn a_kill_after_one_second_loses_no_acknowledged_write(engine: &Engine) {
     assert_eq!(engine.end_of("kill-next"), (0, false), "{}", next.log());
 }
 
-fn each_signal_is_one_that_the_settings_name(engine: &Engine) {
+/// The application is the container's first process, or its child where orphans are to be reaped: each signal arrives.
+fn each_signal_of_the_settings_begins_a_clean_exit(engine: &Engine) {
+    for signal in ["HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "SYS", "TERM"] {
+        let name = format!("signal-{signal}");
+        let container = Container::run(engine, &name, &[], &[]);
+        engine.docker(&["kill", "--signal", signal, &name]);
+        assert_eq!(engine.end_of(&name), (0, false), "{signal}: {}", container.log());
+        assert!(container.log().contains(&format!("SIG{signal}")), "{}", container.log());
+    }
+}
+
+fn a_second_signal_forces_whichever_it_is(engine: &Engine) {
     let container = Container::run(engine, "signals", &[], &[]);
     let _hanging = container.in_flight("/slow?ms=600000");
     engine.docker(&["kill", "--signal", "INT", "signals"]);

@@ -75,6 +75,8 @@ mod docker;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod examples;
 #[cfg(all(target_os = "linux", feature = "app"))]
+mod kubectl;
+#[cfg(all(target_os = "linux", feature = "app"))]
 mod lame_duck;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod metrics;

@@ -83,3 +83,22 @@ fn compose_starts_the_proxy_after_the_application_and_stops_both_in_order() {
     compose.run(&["down", "--volumes"]);
     assert_eq!((containers("application"), containers("haproxy")), (String::new(), String::new()));
 }
+
+/// PostgreSQL is asked for by its profile; the application gets the store's address by a variable.
+#[test]
+fn the_compose_file_is_whole_with_its_profile_and_its_variables() {
+    let Some(program) = tools::tool("docker-compose", "the Compose file with PostgreSQL") else { return };
+    let store = "postgres://postgres@database/postgres";
+    let mut command = Command::new(program);
+    command.env("GRACEFUL_EXIT_STORE", store).env("GRACEFUL_EXIT_TOKEN", "a-token-of-this-test");
+    command.arg("--file").arg(project_file("config/deploy/compose.yaml"));
+    let shown = output(command.args(["--profile", "postgres", "config"]));
+    for line in [
+        format!("GRACEFUL_EXIT__CACHE__STORE: {store}"),
+        "GRACEFUL_EXIT__ADMIN__TOKEN: a-token-of-this-test".to_owned(),
+        "image: postgres:17".to_owned(),
+        "- postgres".to_owned(),
+    ] {
+        assert!(shown.lines().any(|found| found.trim() == line), "{line} is not in:\n{shown}");
+    }
+}
