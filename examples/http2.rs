@@ -9,6 +9,7 @@ use actix_web::{App, HttpRequest, web};
 use graceful_exit::{GracefulExit, Server, StartError};
 
 async fn slow(request: HttpRequest) -> String {
+    println!("{} begins", request.path());
     actix_web::rt::time::sleep(Duration::from_secs(1)).await;
     format!("done over {:?}\n", request.version())
 }

@@ -82,8 +82,7 @@ fn exit(help: Help, drain: Drain) -> Vec<Tally> {
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert!(slow.is_none_or(|status| status == 200));
-    let tallies = traffic.stop();
-    tallies
+    traffic.stop()
 }
 
 /// What clients have sent, and what of it was not answered in full.

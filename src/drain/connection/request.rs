@@ -88,7 +88,8 @@ impl Requests {
             Named::Streams(streams) => {
                 let mut name = Name::none();
                 name.set(method, path);
-                streams.call(Begun { at: self.began, name }, counted)
+                let called = streams.call(Begun { at: self.began, name }, counted);
+                called.map(|(stream, has_body)| Called { stream, has_body })
             }
         }
     }

@@ -11,8 +11,6 @@ use std::{collections::VecDeque, task::Waker};
 
 use fnv::FnvHashMap;
 
-use super::request::Called;
-
 /// The streams of one connection that have begun and not ended.
 #[derive(Debug)]
 pub(super) struct StreamTable<R> {
@@ -216,14 +214,14 @@ impl<R> StreamTable<R> {
         if waited && !stream.waits() { stream.waker.take() } else { None }
     }
 
-    /// The application is called with the next request. Returns its stream.
-    pub(super) fn call(&mut self, request: R, counted: bool) -> Option<Called> {
+    /// The application is called with the next request. Returns its stream, and whether a body may follow the head.
+    pub(super) fn call(&mut self, request: R, counted: bool) -> Option<(u32, bool)> {
         let id = self.waiting.pop_front()?;
         let stream = self.streams.get_mut(&id)?;
         let is_wanted = stream.state == State::Begun;
         stream.state = if is_wanted { State::Running } else { State::Cancelled };
         stream.request = Some((counted, request));
-        Some(Called { stream: id, has_body: stream.has_body })
+        Some((id, stream.has_body))
     }
 
     /// Returns whether the handler goes on. The waker is woken when that changes.

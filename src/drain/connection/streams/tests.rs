@@ -17,7 +17,7 @@ fn running() -> Table {
 
 /// The stream that the application is called with.
 fn call<R>(table: &mut StreamTable<R>, request: R, counted: bool) -> Option<u32> {
-    table.call(request, counted).map(|called| called.stream)
+    table.call(request, counted).map(|(stream, _)| stream)
 }
 
 #[test]
