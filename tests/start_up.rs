@@ -125,6 +125,9 @@ fn a_spool_that_another_process_holds_is_4() {
     assert_eq!(stop(first).code(), Some(0), "the one that holds it does not notice");
 }
 
+/// Prepares the folder and the command of an application that cannot start.
+type Prepare<'a> = &'a dyn Fn(&std::path::Path, &mut Command);
+
 #[test]
 fn a_store_and_a_spool_that_cannot_be_used_are_told_in_each_language() {
     let damaged = |folder: &std::path::Path, _: &mut Command| {
@@ -138,7 +141,7 @@ fn a_store_and_a_spool_that_cannot_be_used_are_told_in_each_language() {
     let unknown = |_: &std::path::Path, command: &mut Command| {
         command.args(["-s", "cache.store=sqlite:x.db?mode=secret"]);
     };
-    let rows: [(&dyn Fn(&std::path::Path, &mut Command), [&str; 2]); 3] = [
+    let rows: [(Prepare<'_>, [&str; 2]); 3] = [
         (
             &damaged,
             [
