@@ -32,13 +32,13 @@ proptest! {
     ) {
         let mut order = order.iter().cycle();
         let mut step = State::new(&plan).step(&plan, Event::Stop);
-        for _ in 0..=plan.members().len() * 2 {
+        for _ in 0..=plan.phases().len() + plan.members().len() * 2 {
             let pending: Vec<TaskId> = step.state.pending().collect();
             let event = match (order.next(), step.state.phase()) {
                 (Some(index), _) if !pending.is_empty() => {
                     Event::TaskFinished { task: *index.get(&pending), result: TaskResult::Done }
                 }
-                (_, Some(phase)) => Event::Timer(Timer::Task { phase, after: plan.timeouts().ready_delay }),
+                (_, Some(phase)) => Event::Timer(Timer::Task { phase, after: plan.phases()[phase].delay }),
                 (_, None) => break,
             };
             step = step.state.step(&plan, event);
