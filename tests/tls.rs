@@ -1,6 +1,15 @@
 //! TLS: handshakes, protocols, certificates, and what the exit does to them.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use graceful_exit::{CertificateFiles, GracefulExit, Outcome, Report, Server, Timeouts};
@@ -138,7 +147,42 @@ fn application(config: &mut web::ServiceConfig) {
                 tokio::time::sleep(Duration::from_millis(*ms)).await;
                 "done"
             }),
+        )
+        .route(
+            "/held/{id}",
+            web::get().to(|id: web::Path<u64>| async move {
+                while !RELEASED.lock().expect("no panic").contains(&*id) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                "done"
+            }),
         );
+}
+
+/// The requests of `/held/{id}` that may be answered.
+static RELEASED: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+/// A request in flight, which is answered when the test says so.
+struct Held {
+    client: TlsStream<TcpStream>,
+    id: u64,
+}
+
+impl Held {
+    async fn new(certificate: &Tls, service: &InProcess) -> io::Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut client = certificate.connect(service.address, &[]).await?;
+        send(&mut client, &format!("/held/{id}")).await?;
+        in_flight(service).await;
+        Ok(Self { client, id })
+    }
+
+    /// Lets it be answered, and reads the answer.
+    async fn answer(&mut self) -> io::Result<String> {
+        RELEASED.lock().expect("no panic").insert(self.id);
+        read_until(&mut self.client, "done").await
+    }
 }
 
 /// What makes the server's side of TLS.
@@ -193,9 +237,23 @@ async fn ended(service: InProcess) -> Report {
     tokio::task::spawn_blocking(|| service.wait()).await.expect("no panic")
 }
 
+/// A server that leaves its clients much time.
+fn unhurried(server: Server) -> Server {
+    let server = server.keep_alive(STUCK_AFTER).client_request_timeout(STUCK_AFTER);
+    server.client_disconnect_timeout(STUCK_AFTER).tls_handshake_timeout(STUCK_AFTER)
+}
+
 /// Waits until one request is in flight.
 async fn in_flight(service: &InProcess) {
     while service.in_flight() != 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Asks it to stop, and waits until requests are rejected.
+async fn begin_drain(service: &InProcess) {
+    service.ask_to_stop();
+    while service.handle.status().is_none_or(|status| status.phase != "drain") {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -258,14 +316,12 @@ async fn an_idle_connection_and_one_with_a_request_end_with_close_notify() -> io
         let mut idle = certificate.connect(service.address, &[]).await?;
         send(&mut idle, "/urls").await?;
         read_until(&mut idle, "/named").await?;
-        let mut busy = certificate.connect(service.address, &[]).await?;
-        send(&mut busy, "/slow/200").await?;
-        in_flight(&service).await;
-        service.ask_to_stop();
-        let answer = read_until(&mut busy, "done").await?;
+        let mut busy = Held::new(&certificate, &service).await?;
+        begin_drain(&service).await;
+        let answer = busy.answer().await?;
         assert!(answer.contains("connection: close"), "{answer}");
         // Without close_notify this is an error of kind UnexpectedEof.
-        for (name, client) in [("busy", &mut busy), ("idle", &mut idle)] {
+        for (name, client) in [("busy", &mut busy.client), ("idle", &mut idle)] {
             let end = client.read(&mut [0; 8]).await;
             assert!(matches!(end, Ok(0)), "{name}: {end:?}");
         }
@@ -279,20 +335,15 @@ async fn a_handshake_in_progress_at_the_exit_is_finished_and_its_request_answere
     let certificate = Tls::new();
     for &library in LIBRARIES {
         let service = library.service(&certificate, |server| server);
-        let mut busy = certificate.connect(service.address, &[]).await?;
-        send(&mut busy, "/slow/300").await?;
-        in_flight(&service).await;
+        let mut busy = Held::new(&certificate, &service).await?;
         // Connected, and nothing said yet.
         let socket = TcpStream::connect(service.address).await?;
-        service.ask_to_stop();
-        while service.handle.is_ready() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        begin_drain(&service).await;
         let mut client = certificate.client(&[], rustls::ALL_VERSIONS).connect(localhost(), socket).await?;
         send(&mut client, "/urls").await?;
         let answer = read_until(&mut client, "\n").await?;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-        read_until(&mut busy, "done").await?;
+        busy.answer().await?;
         assert_eq!(ended(service).await.outcome, Outcome::Clean);
     }
     Ok(())
@@ -387,11 +438,13 @@ async fn exits_in_the_middle_of_busy_clients_lose_no_request() {
     let certificate = Arc::new(Tls::new());
     for &library in LIBRARIES {
         for _ in 0..3 {
-            // On a busy machine a client takes longer for its next request than the grace that is common.
+            // On a busy machine a client takes longer for its next request than is common. None of these times is waited
+            // out: each client goes on until it can make no connection.
             let timeouts = Timeouts::default()
-                .keep_alive_grace(Duration::from_secs(3))
-                .stop_timeout(Duration::from_secs(10));
-            let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), |server| server);
+                .keep_alive_grace(STUCK_AFTER)
+                .stop_timeout(4 * STUCK_AFTER)
+                .timeout(8 * STUCK_AFTER);
+            let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), unhurried);
             let loads: Vec<_> =
                 (0..16).map(|_| tokio::spawn(load(Arc::clone(&certificate), service.address))).collect();
             while service.handle.status().is_none_or(|status| status.servers[0].completed < 50) {
@@ -422,7 +475,7 @@ async fn a_handshake_that_takes_longer_than_the_grace_is_finished_and_its_reques
             .keep_alive_grace(Duration::from_millis(100))
             .stop_timeout(STUCK_AFTER)
             .timeout(2 * STUCK_AFTER);
-        let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), |server| server);
+        let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), unhurried);
         let mut used = certificate.connect(service.address, &[]).await?;
         send(&mut used, "/urls").await?;
         read_until(&mut used, "/named").await?;
@@ -438,23 +491,22 @@ async fn a_handshake_that_takes_longer_than_the_grace_is_finished_and_its_reques
         service.ask_to_stop();
         assert!(matches!(used.read(&mut [0; 8]).await, Ok(0)), "the grace is over");
         to.write_all(&hello[100..length]).await?;
-        let moving = tokio::spawn(async move {
-            let (mut near_from, mut near_to) = tokio::io::split(far);
-            let up = tokio::io::copy(&mut near_from, &mut to);
-            let down = async {
-                let copied = tokio::io::copy(&mut from, &mut near_to).await;
-                near_to.shutdown().await.and(copied)
-            };
-            let _ = tokio::join!(up, down);
+        let (mut near_from, mut near_to) = tokio::io::split(far);
+        let down = tokio::spawn(async move {
+            let copied = tokio::io::copy(&mut from, &mut near_to).await;
+            near_to.shutdown().await.and(copied)
         });
         let mut client = handshake.await.expect("no panic")?;
         let request = "GET /urls HTTP/1.1\r\nHost: localhost:8443\r\n\r\n";
         client.write_all(request.as_bytes()).await?;
+        // The end of the handshake and the request go together: the server gives the client the grace between the two.
+        let up = tokio::spawn(async move { tokio::io::copy(&mut near_from, &mut to).await });
         let mut answer = String::new();
         client.read_to_string(&mut answer).await?;
         assert!(answer.starts_with("HTTP/1.1 503"), "{library:?}: {answer:?}");
         drop(client);
-        moving.await.expect("no panic");
+        // The connection may have been reset, once the answer was read.
+        let _ = (down.await.expect("no panic"), up.await.expect("no panic"));
         assert_eq!(ended(service).await.outcome, Outcome::Clean);
     }
     Ok(())
