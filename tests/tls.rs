@@ -151,6 +151,7 @@ fn application(config: &mut web::ServiceConfig) {
         .route(
             "/held/{id}",
             web::get().to(|id: web::Path<u64>| async move {
+                BEGUN.lock().expect("no panic").insert(*id);
                 while !RELEASED.lock().expect("no panic").contains(&*id) {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
@@ -159,7 +160,10 @@ fn application(config: &mut web::ServiceConfig) {
         );
 }
 
-/// The requests of `/held/{id}` that may be answered.
+/// The requests of `/held/{id}` that have begun.
+static BEGUN: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+/// Those that may be answered.
 static RELEASED: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
 
 /// A request in flight, which is answered when the test says so.
@@ -169,12 +173,13 @@ struct Held {
 }
 
 impl Held {
+    /// Sends it, and waits until its handler has begun.
     async fn new(certificate: &Tls, service: &InProcess) -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut client = certificate.connect(service.address, &[]).await?;
         send(&mut client, &format!("/held/{id}")).await?;
-        in_flight(service).await;
+        until("the request is in flight", || BEGUN.lock().expect("no panic").contains(&id)).await;
         Ok(Self { client, id })
     }
 
@@ -243,19 +248,20 @@ fn unhurried(server: Server) -> Server {
     server.client_disconnect_timeout(STUCK_AFTER).tls_handshake_timeout(STUCK_AFTER)
 }
 
-/// Waits until one request is in flight.
-async fn in_flight(service: &InProcess) {
-    while service.in_flight() != 1 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+/// Waits for a condition, as `wait_until` does, and lets this thread's other tasks run.
+async fn until(what: &str, is_true: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_true() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(STUCK_AFTER, waiting).await.expect(what);
 }
 
 /// Asks it to stop, and waits until requests are rejected.
 async fn begin_drain(service: &InProcess) {
     service.ask_to_stop();
-    while service.handle.status().is_none_or(|status| status.phase != "drain") {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until("it drains", || service.handle.status().is_some_and(|status| status.phase == "drain")).await;
 }
 
 /// Sends a request of HTTP/1.
@@ -447,9 +453,8 @@ async fn exits_in_the_middle_of_busy_clients_lose_no_request() {
             let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), unhurried);
             let loads: Vec<_> =
                 (0..16).map(|_| tokio::spawn(load(Arc::clone(&certificate), service.address))).collect();
-            while service.handle.status().is_none_or(|status| status.servers[0].completed < 50) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            let completed = || service.handle.status().map_or(0, |status| status.servers[0].completed);
+            until("the clients are busy", || completed() >= 50).await;
             service.ask_to_stop();
             let mut sum = Count::default();
             for load in loads {
@@ -518,14 +523,12 @@ async fn a_request_that_is_abandoned_is_cut_and_named() -> io::Result<()> {
     for &library in LIBRARIES {
         let timeouts = Timeouts::default().drain_timeout(Duration::from_millis(100));
         let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), |server| server);
-        let mut client = certificate.connect(service.address, &[]).await?;
-        send(&mut client, "/slow/600000").await?;
-        in_flight(&service).await;
+        let Held { mut client, id } = Held::new(&certificate, &service).await?;
         service.ask_to_stop();
         let report = ended(service).await;
         assert_eq!(report.outcome, Outcome::Incomplete, "{library:?}: {report:?}");
         let abandoned: Vec<_> = report.servers[0].abandoned.iter().map(|request| &*request.path).collect();
-        assert_eq!(abandoned, ["/slow/600000"]);
+        assert_eq!(abandoned, [format!("/held/{id}")]);
         // Cut: with or without a word.
         assert!(!matches!(client.read(&mut [0; 8]).await, Ok(1..)), "{library:?}: no answer");
     }

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::{
     child::{self, CROWD, CROWDED, DEADLINE},
-    stage::{GRACE, Watch},
+    stage::GRACE,
 };
+use crate::support::Watch;
 
 #[test]
 fn every_way_to_fail_at_once() {

@@ -12,10 +12,10 @@ use std::{
 };
 
 use super::{
-    stage::{self, GRACE, Watch, put, stored, times},
+    stage::{self, GRACE, put, stored, times},
     system,
 };
-use crate::support::{App, Client, Ended, folder, wait_until};
+use crate::support::{App, Client, Ended, Watch, folder, wait_until};
 
 const DRAIN: Duration = Duration::from_millis(500);
 /// The drain timeout, the keep-alive grace and the time that closing takes.

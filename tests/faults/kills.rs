@@ -18,11 +18,11 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    stage::{self, BROUGHT_IN, Lock, Random, Watch, put, stored, times},
+    stage::{self, BROUGHT_IN, Lock, Random, put, stored, times},
     system::kill,
 };
 use crate::support::{
-    App, Client, folder, side_by_side,
+    App, Client, Watch, folder, side_by_side,
     tools::{project_file, tool},
     wait_until,
 };

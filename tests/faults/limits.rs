@@ -8,10 +8,10 @@ use std::{
 
 use super::{
     group::Group,
-    stage::{self, GRACE, Watch, descriptors, put, stored},
+    stage::{self, GRACE, descriptors, put, stored},
     system,
 };
-use crate::support::{App, Client, Ended, folder, wait_until};
+use crate::support::{App, Client, Ended, Watch, folder, wait_until};
 
 /// Puts so many values of so many bytes. Returns what has been acknowledged.
 fn fill(business: SocketAddr, keys: usize, bytes: usize) -> BTreeMap<String, String> {

@@ -11,10 +11,10 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    stage::{Disk, FORCED, Mute, Watch, put, stored},
+    stage::{Disk, FORCED, Mute, put, stored},
     system,
 };
-use crate::support::{App, Client, PAST_COALESCE, folder, report, wait_until};
+use crate::support::{App, Client, PAST_COALESCE, Watch, folder, report, wait_until};
 
 /// Checks that the application serves, flushes, and exits in about the time that it needs with a working log.
 fn exits(row: &str, prepare: impl FnOnce(&mut Command), fault: impl FnOnce()) {

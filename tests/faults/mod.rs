@@ -3,7 +3,7 @@
 //!
 //! A row runs the real binary with the fault, or a service around the library ([`child`]) where the binary cannot
 //! produce it. It checks that the process is gone by the deadline + 0.5 s, or 0.2 s after the second signal (extended
-//! on a busy machine, see [`stage::Watch`]), the exit code, the report (an exit by the hard stop writes none) and,
+//! on a busy machine, see [`Watch`](crate::support::Watch)), the exit code, the report (an exit by the hard stop writes none) and,
 //! where there were writes to flush, that each was flushed or reported as lost.
 //!
 //! `GRACEFUL_EXIT_LONG=1` runs the rows marked ∞ in full length; by default they are short.

@@ -9,10 +9,12 @@ use std::{
 };
 
 use super::{
-    stage::{self, FORCED, GRACE, Random, Watch, child_of, put, run_by, stored, times},
+    stage::{self, FORCED, GRACE, Random, child_of, put, run_by, stored, times},
     system::kill,
 };
-use crate::support::{App, Ended, PAST_COALESCE, folder, sent_here, side_by_side, signals::ALL, wait_until};
+use crate::support::{
+    App, Ended, PAST_COALESCE, Watch, folder, sent_here, side_by_side, signals::ALL, wait_until,
+};
 
 #[test]
 fn at_every_millisecond_of_the_start_up() {

@@ -17,10 +17,10 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    stage::{self, FORCED, GRACE, Lock, Mute, Random, Watch, descriptors, stored, times},
+    stage::{self, FORCED, GRACE, Lock, Mute, Random, descriptors, stored, times},
     system::{self, kill},
 };
-use crate::support::{App, Client, PAST_COALESCE, folder, report, signals::ALL, wait_until};
+use crate::support::{App, Client, PAST_COALESCE, Watch, folder, report, signals::ALL, wait_until};
 
 /// Longer than a busy disk takes for a sync, of which an exit waits for several.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -16,10 +16,10 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    stage::{self, BROUGHT_IN, Disk, GRACE, Lock, Random, Watch, put, stored, times},
+    stage::{self, BROUGHT_IN, Disk, GRACE, Lock, Random, put, stored, times},
     system::kill,
 };
-use crate::support::{App, Client, folder};
+use crate::support::{App, Client, Watch, folder};
 
 #[test]
 fn it_is_locked_for_longer_than_the_callbacks_timeout() {

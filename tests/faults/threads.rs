@@ -7,10 +7,10 @@ use std::{
 
 use super::{
     child::{self, DEADLINE, HANGS},
-    stage::{FORCED, GRACE, Watch},
+    stage::{FORCED, GRACE},
     system::kill,
 };
-use crate::support::{App, Client, PAST_COALESCE, wait_until};
+use crate::support::{App, Client, PAST_COALESCE, Watch, wait_until};
 
 const BY_THE_HARD_STOP: &str = "(by the hard stop)";
 

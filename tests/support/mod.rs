@@ -26,6 +26,8 @@ pub(crate) mod tools;
 #[cfg(all(target_os = "linux", feature = "app"))]
 mod traffic;
 mod wait;
+#[cfg(feature = "app")]
+mod watch;
 
 #[cfg(feature = "app")]
 pub(crate) use certificate::Certificate;
@@ -42,3 +44,5 @@ pub(crate) use traffic::Traffic;
 #[cfg(all(target_os = "linux", feature = "app"))]
 pub(crate) use wait::wait_until_within;
 pub(crate) use wait::{PAST_COALESCE, PAST_RECENT_USE, STUCK_AFTER, UNREACHED, wait_until};
+#[cfg(feature = "app")]
+pub(crate) use watch::Watch;
