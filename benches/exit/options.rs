@@ -2,7 +2,10 @@
 
 use std::{env, path::PathBuf};
 
-use crate::rows::{ROWS, Row};
+use crate::{
+    common::call::{self, Call},
+    rows::{ROWS, Row},
+};
 
 /// The options of a measurement.
 #[derive(Clone, Debug)]
@@ -18,16 +21,10 @@ pub(crate) struct Options {
     pub(crate) plot: Option<PathBuf>,
 }
 
-pub(crate) enum Call {
-    Measure(Options),
-    /// Run as a server to be measured; the benchmark starts itself this way.
-    Serve(Vec<String>),
-}
-
 const RUNS: usize = 21;
 
 impl Options {
-    pub(crate) fn from_arguments() -> Result<Call, String> {
+    pub(crate) fn from_arguments() -> Result<Call<Self>, String> {
         let mut options =
             Self { runs: RUNS, rows: ROWS.iter().collect(), alone: false, json: None, plot: None };
         let mut arguments = env::args().skip(1);
@@ -37,11 +34,7 @@ impl Options {
                 // Added by cargo bench.
                 "--bench" => {}
                 "--serve" => return Ok(Call::Serve(arguments.collect())),
-                "--runs" => {
-                    let value = value()?;
-                    let runs = value.parse().ok().filter(|runs| (1..=1000).contains(runs));
-                    options.runs = runs.ok_or_else(|| format!("--runs is 1 to 1000, not `{value}`"))?;
-                }
+                "--runs" => options.runs = call::runs(&value()?)?,
                 "--only" => {
                     options.rows = value()?.split(',').map(Row::named).collect::<Result<_, _>>()?;
                 }

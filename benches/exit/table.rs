@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::{programs::Kind, rows::Row, scene::Sample, situation::Situation};
+use crate::{common::text_table::aligned, programs::Kind, rows::Row, scene::Sample, situation::Situation};
 
 /// The measurements of one server in one row.
 pub(crate) struct Cell {
@@ -116,21 +116,7 @@ pub(crate) fn text(measured: &[(&Row, [Cell; 3])]) -> String {
             }
         }
     }
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3, 4, 5].map(width);
-    let mut text = String::new();
-    for (index, line) in lines.iter().enumerate() {
-        for (cell, width) in line.iter().zip(widths) {
-            let _ = write!(text, "| {cell:<width$} ");
-        }
-        text.push_str("|\n");
-        if index == 0 {
-            for width in widths {
-                let _ = write!(text, "|{:-<width$}", "", width = width + 2);
-            }
-            text.push_str("|\n");
-        }
-    }
+    let mut text = aligned(&lines);
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(&notes);

@@ -46,18 +46,7 @@ use std::process::ExitCode;
 
 #[cfg(unix)]
 fn main() -> ExitCode {
-    let done = match options::Options::from_arguments() {
-        Ok(options::Call::Serve(what)) => common::servers::main(&what).map_err(|error| error.to_string()),
-        Ok(options::Call::Measure(options)) => measure::all(&options).map_err(|error| error.to_string()),
-        Err(error) => Err(error),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("serve: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::call::answer("serve", options::Options::from_arguments(), measure::all)
 }
 
 #[cfg(not(unix))]

@@ -2,7 +2,10 @@
 
 use std::{env, path::PathBuf};
 
-use crate::rows::{ROWS, Row};
+use crate::{
+    common::call::{self, Call},
+    rows::{ROWS, Row},
+};
 
 /// The options of a measurement.
 #[derive(Debug)]
@@ -14,16 +17,10 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
 }
 
-pub(crate) enum Call {
-    Measure(Options),
-    /// Run as a server to be measured; the benchmark starts itself this way.
-    Serve(Vec<String>),
-}
-
 const RUNS: usize = 7;
 
 impl Options {
-    pub(crate) fn from_arguments() -> Result<Call, String> {
+    pub(crate) fn from_arguments() -> Result<Call<Self>, String> {
         let mut options = Self { runs: RUNS, rows: ROWS.iter().collect(), json: None };
         let mut arguments = env::args().skip(1);
         while let Some(argument) = arguments.next() {
@@ -32,11 +29,7 @@ impl Options {
                 // Added by cargo bench.
                 "--bench" => {}
                 "--serve" => return Ok(Call::Serve(arguments.collect())),
-                "--runs" => {
-                    let value = value()?;
-                    let runs = value.parse().ok().filter(|runs| (1..=1000).contains(runs));
-                    options.runs = runs.ok_or_else(|| format!("--runs is 1 to 1000, not `{value}`"))?;
-                }
+                "--runs" => options.runs = call::runs(&value()?)?,
                 "--rows" => {
                     options.rows = value()?.split(',').map(Row::named).collect::<Result<_, _>>()?;
                 }

@@ -1,11 +1,9 @@
 //! The figures, as a table and as JSON.
 
-use std::fmt::Write;
-
 use serde_json::{Value, json};
 
 use crate::{
-    common::servers::Framework,
+    common::{servers::Framework, text_table::aligned},
     metric::{Goal, Metric, Sample},
     rows::Row,
 };
@@ -76,22 +74,7 @@ pub(crate) fn text(measured: &[Measured]) -> String {
             ]);
         }
     }
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths = [0, 1, 2, 3, 4, 5, 6].map(width);
-    let mut text = String::new();
-    for (index, line) in lines.iter().enumerate() {
-        for (cell, width) in line.iter().zip(widths) {
-            let _ = write!(text, "| {cell:<width$} ");
-        }
-        text.push_str("|\n");
-        if index == 0 {
-            for width in widths {
-                let _ = write!(text, "|{:-<width$}", "", width = width + 2);
-            }
-            text.push_str("|\n");
-        }
-    }
-    text
+    aligned(&lines)
 }
 
 pub(crate) fn json(measured: &[Measured]) -> Value {
