@@ -165,6 +165,8 @@ pub mod server;
 #[cfg(feature = "settings")]
 pub mod settings;
 mod sync;
+#[cfg(test)]
+mod virtual_time;
 
 pub use actors::{
     Checkpoint, FinishWork, Job, JobContext, JobError, LogDetail, ReleaseResource, RunCallback,

@@ -12,12 +12,12 @@ use std::{
 use actix::prelude::*;
 
 use super::rig::{
-    Diary, Lines, MS, Rig, SECOND, UserActor, answer, assert_took, done_after, member, never, of, pass,
-    statuses,
+    Diary, Lines, MS, Rig, SECOND, UserActor, answer, done_after, member, never, of, pass, statuses,
 };
 use crate::{
     actors::{Job, JobContext, JobError, RunCallback},
     sequence::{Outcome, PhaseKind, TaskStatus},
+    virtual_time::assert_virtual_time,
 };
 
 #[actix_rt::test]
@@ -44,15 +44,15 @@ async fn each_callback_has_its_own_timeout_and_is_told_when_it_is_over() {
     let report = rig.run().await;
 
     assert_eq!(of(&report.callbacks, "half-hour").status, TaskStatus::Done);
-    assert_took(of(&report.callbacks, "half-hour").duration, Duration::from_mins(30));
+    assert_virtual_time(of(&report.callbacks, "half-hour").duration, Duration::from_mins(30));
     let told = diary.entries();
     assert_eq!(told.len(), 3);
     for ((name, at), timeout) in told.iter().zip([SECOND, 60 * SECOND, Duration::from_hours(1)]) {
         assert_eq!(of(&report.callbacks, name).status, TaskStatus::TimedOut);
-        assert_took(of(&report.callbacks, name).duration, timeout);
-        assert_took(*at, timeout);
+        assert_virtual_time(of(&report.callbacks, name).duration, timeout);
+        assert_virtual_time(*at, timeout);
     }
-    assert_took(report.duration, Duration::from_hours(1));
+    assert_virtual_time(report.duration, Duration::from_hours(1));
     assert_eq!((report.outcome, report.exit_code), (Outcome::Incomplete, 103));
 }
 
@@ -72,8 +72,8 @@ async fn an_answer_that_comes_too_late_changes_nothing() {
     let report = rig.run().await;
     let late = of(&report.callbacks, "late");
     assert_eq!((late.status, late.error.as_deref()), (TaskStatus::TimedOut, None));
-    assert_took(late.duration, SECOND);
-    assert_took(report.duration, 2 * SECOND);
+    assert_virtual_time(late.duration, SECOND);
+    assert_virtual_time(report.duration, 2 * SECOND);
     assert!(!lines.all().iter().any(|line| line.contains("no time")), "{:#?}", lines.all());
 }
 
@@ -120,11 +120,11 @@ async fn a_callback_that_fails_neither_delays_nor_hides_another() {
     assert_eq!(of(&report.callbacks, "fails").error.as_deref(), Some("disk full"));
     let at_once = ["fails", "panics", "stopped", "stopped-thread"];
     for name in at_once {
-        assert_took(of(&report.callbacks, name).duration, Duration::ZERO);
+        assert_virtual_time(of(&report.callbacks, name).duration, Duration::ZERO);
     }
-    assert_took(of(&report.callbacks, "good").duration, 10 * MS);
-    assert_took(of(&report.callbacks, "panics-later").duration, 5 * MS);
-    assert_took(of(&report.callbacks, "never").duration, 3 * SECOND);
+    assert_virtual_time(of(&report.callbacks, "good").duration, 10 * MS);
+    assert_virtual_time(of(&report.callbacks, "panics-later").duration, 5 * MS);
+    assert_virtual_time(of(&report.callbacks, "never").duration, 3 * SECOND);
     assert_eq!(of(&report.resources, "pool").status, TaskStatus::Done);
     assert_eq!(report.outcome, Outcome::Incomplete);
 
@@ -181,7 +181,7 @@ async fn an_actor_that_stops_while_it_is_waited_for_is_not_waited_for_any_longer
     actor.do_send(Halt);
     let report = exit.report().await;
     assert_eq!(report.callbacks[0].status, TaskStatus::Panicked);
-    assert_took(report.duration, SECOND);
+    assert_virtual_time(report.duration, SECOND);
 }
 
 /// An actor whose answer is its own work, and ends with it.

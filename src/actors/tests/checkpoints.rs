@@ -2,10 +2,11 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::rig::{Lines, MS, Rig, SECOND, answer, assert_took, done_after, member, never, of, statuses};
+use super::rig::{Lines, MS, Rig, SECOND, answer, done_after, member, never, of, statuses};
 use crate::{
     actors::{Job, JobError},
     sequence::{Kind, Outcome, PhaseKind, TaskStatus},
+    virtual_time::assert_virtual_time,
 };
 
 #[actix_rt::test]
@@ -37,15 +38,15 @@ async fn a_checkpoint_is_asked_at_once_and_delays_nothing_but_the_callbacks() {
     let begun = tokio::time::Instant::now();
     let report = rig.run().await;
 
-    assert_took(started.borrow().expect("it was asked") - begun, std::time::Duration::ZERO);
+    assert_virtual_time(started.borrow().expect("it was asked") - begun, std::time::Duration::ZERO);
     assert_eq!(*order.borrow(), ["saved", "flush"]);
     let phase = |kind| report.phases.iter().find(|phase| phase.kind == kind).expect("it is in the plan");
-    assert_took(phase(PhaseKind::Drain).start, SECOND);
-    assert_took(phase(PhaseKind::Callbacks).start, SECOND);
-    assert_took(of(&report.callbacks, "flush").duration, MS);
+    assert_virtual_time(phase(PhaseKind::Drain).start, SECOND);
+    assert_virtual_time(phase(PhaseKind::Callbacks).start, SECOND);
+    assert_virtual_time(of(&report.callbacks, "flush").duration, MS);
     assert_eq!(statuses(&report.checkpoints), [("save", TaskStatus::Done)]);
-    assert_took(of(&report.checkpoints, "save").duration, 4 * SECOND);
-    assert_took(report.duration, 4 * SECOND + MS);
+    assert_virtual_time(of(&report.checkpoints, "save").duration, 4 * SECOND);
+    assert_virtual_time(report.duration, 4 * SECOND + MS);
     assert_eq!(report.outcome, Outcome::Clean);
     assert!(web.drain().gate.is_rejecting());
 }
@@ -64,7 +65,7 @@ async fn a_checkpoint_that_hangs_or_fails_is_reported_and_the_callbacks_run() {
         statuses(&report.checkpoints),
         [("hangs", TaskStatus::TimedOut), ("fails", TaskStatus::Failed)]
     );
-    assert_took(of(&report.checkpoints, "hangs").duration, 2 * SECOND);
+    assert_virtual_time(of(&report.checkpoints, "hangs").duration, 2 * SECOND);
     assert_eq!(of(&report.checkpoints, "hangs").error.as_deref(), Some("3 writes"));
     assert_eq!(of(&report.callbacks, "flush").status, TaskStatus::Done);
     assert_eq!(report.outcome, Outcome::Incomplete);

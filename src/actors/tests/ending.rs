@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::rig::{Exit, Lines, MS, Rig, SECOND, assert_took, member, never, pass};
+use super::rig::{Exit, Lines, MS, Rig, SECOND, member, never, pass};
 use crate::{
     actors::Job,
     report::{MemberReport, Report},
     sequence::{EndedBy, Kind, Outcome, PhaseKind, TaskStatus},
+    virtual_time::assert_virtual_time,
 };
 
 /// An exit with every phase, of which this one hangs for longer than the deadline.
@@ -72,7 +73,7 @@ async fn a_second_signal_forces_at_once_from_every_phase() {
         assert_eq!((report.outcome, report.exit_code), (Outcome::Forced, 101));
         assert_ended_in(&report, phase, EndedBy::Signal);
         assert_eq!(report.reason, "SIGTERM", "the first is the reason");
-        assert_took(report.duration + left, deadline);
+        assert_virtual_time(report.duration + left, deadline);
         assert_eq!(lines.all().last().map(String::as_str), Some("forced to exit"));
     }
 }
@@ -114,7 +115,7 @@ async fn a_request_to_stop_is_no_signal() {
     let report = exit.report().await;
     assert_eq!(report.outcome, Outcome::Forced);
     assert_eq!(report.reason, "asked");
-    assert_took(started.elapsed(), 3 * SECOND);
+    assert_virtual_time(started.elapsed(), 3 * SECOND);
 
     let (exit, _) = stopped_and_signalled_once().await;
     exit.stop();
@@ -146,7 +147,7 @@ async fn the_deadline_ends_every_phase_and_names_whom_it_cuts_off() {
         let report = rig.run().await;
         assert_eq!((report.outcome, report.exit_code), (Outcome::TimedOut, 102));
         assert_ended_in(&report, phase, EndedBy::Deadline);
-        assert_took(report.duration, 8 * SECOND);
+        assert_virtual_time(report.duration, 8 * SECOND);
         let cut_off = match phase {
             // The server is not named: its requests are, one by one.
             PhaseKind::ReadyDelay | PhaseKind::Drain => None,
@@ -199,7 +200,7 @@ async fn a_server_that_dies_starts_the_exit() {
     let report = exit.report().await;
     assert_eq!(report.reason, "server web failed");
     assert_eq!((report.outcome, report.exit_code), (Outcome::Incomplete, 103));
-    assert_took(report.duration, SECOND);
+    assert_virtual_time(report.duration, SECOND);
     assert_eq!(
         lines.all(),
         [

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::rig::{Diary, MS, Rig, SECOND, answer, assert_took, member, pass};
+use super::rig::{Diary, MS, Rig, SECOND, answer, member, pass};
 use crate::{
     actors::{Job, JobContext},
     sequence::{EndedBy, Kind, Outcome, PhaseKind},
+    virtual_time::assert_virtual_time,
 };
 
 /// Notes its beginning and its end in the diary, a second apart.
@@ -73,7 +74,7 @@ async fn callbacks_run_side_by_side() {
     }
     let report = rig.run().await;
     assert_eq!(report.outcome, Outcome::Clean);
-    assert_took(report.duration, SECOND);
+    assert_virtual_time(report.duration, SECOND);
     assert_eq!(diary.names()[..3], ["a begins", "b begins", "c begins"]);
 }
 
@@ -93,7 +94,7 @@ async fn resources_go_one_after_another_the_last_registered_first() {
     );
     let starts: Vec<_> = report.phases.iter().map(|phase| phase.start).collect();
     for (start, wanted) in starts.into_iter().zip([Duration::ZERO, SECOND, 2 * SECOND]) {
-        assert_took(start, wanted);
+        assert_virtual_time(start, wanted);
     }
     let names: Vec<_> = report.resources.iter().map(|resource| resource.name.as_str()).collect();
     assert_eq!(names, ["first", "second", "third"], "reported in the order of registration");

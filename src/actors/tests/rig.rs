@@ -154,12 +154,6 @@ pub(super) async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// Compares what was measured with what was asked for: tokio's clock counts in milliseconds, rounded up.
-#[track_caller]
-pub(super) fn assert_took(took: Duration, wanted: Duration) {
-    assert!((wanted..=wanted + 3 * MS).contains(&took), "took {took:?} instead of {wanted:?}");
-}
-
 /// Finds a member's report by its name.
 #[track_caller]
 pub(super) fn of<'a>(reports: &'a [MemberReport], name: &str) -> &'a MemberReport {

@@ -167,6 +167,7 @@ mod tests {
     use futures_util::stream::pending;
 
     use super::*;
+    use crate::virtual_time::assert_virtual_time;
 
     #[tokio::test(start_paused = true)]
     async fn a_websocket_is_sent_a_close_frame_and_its_client_has_the_grace_to_answer_it() {
@@ -181,6 +182,6 @@ mod tests {
             sent.push(frame.expect("no error"));
         }
         assert_eq!(sent, [&GOING_AWAY[..]]);
-        assert_eq!(begun.elapsed().as_secs(), 3);
+        assert_virtual_time(begun.elapsed(), Duration::from_secs(3));
     }
 }
