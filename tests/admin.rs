@@ -49,6 +49,12 @@ fn status_tells_the_phase_the_counts_and_the_members() {
     let status = app.status();
     assert_eq!(status["phase"], "running");
     assert_eq!((&status["reason"], &status["deadline_left_ms"]), (&Value::Null, &Value::Null));
+    assert_eq!((&status["verdict"], &status["previous_exit"]), (&Value::Null, &Value::Null));
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["pid"], app.id());
+    assert!(status["started_at"].as_str().is_some_and(|it| it.ends_with('Z')), "{status}");
+    assert_eq!(status["workers"], Value::Array(Vec::new()));
+    assert_eq!(status["checkpoints"][0]["name"], "spool-cache");
     let servers = &status["servers"];
     assert_eq!((&servers[0]["name"], &servers[1]["name"]), (&"admin".into(), &"business".into()));
     assert_eq!((&servers[0]["in_flight"], &servers[1]["in_flight"]), (&0.into(), &1.into()));

@@ -173,7 +173,9 @@ fn the_overall_deadline_is_1() {
     let ended = stop(app);
     let report = check(&ended, "timed_out", 1);
     assert_eq!(phases_of(&report), [("drain", "deadline")]);
+    assert_eq!(report["servers"][1]["abandoned"].as_array().map(Vec::len), Some(1), "it is named once");
     assert_eq!(report["servers"][1]["abandoned"][0]["path"], "/slow");
+    assert_eq!(ended.text().matches("cut off GET /slow").count(), 1, "in the log, too: {}", ended.text());
     assert_eq!(report["callbacks"][0]["outcome"], "not_started");
     assert_eq!(
         report["callbacks"][0]["error"],

@@ -21,6 +21,11 @@ fn the_page_shows_a_request_and_the_whole_exit_and_how_it_ended() {
     browser.wait_for("#headline", "Serving");
     assert_eq!(browser.text("#link-text"), "live");
     assert_eq!(browser.run("return document.documentElement.lang"), "en");
+    browser.wait_for("#about", &format!("version {} · pid {}", env!("CARGO_PKG_VERSION"), app.id()));
+    assert_eq!(browser.text("#clock-label"), "since the start");
+    let links =
+        "return [...document.querySelectorAll('.links a')].map((it) => new URL(it.href).pathname).join()";
+    assert_eq!(browser.run(links), "/status,/metrics");
 
     // A request is shown while it is in flight, and then is not.
     let mut first = app.in_flight("/stream?n=1&ms=900");
@@ -317,6 +322,14 @@ fn the_page_is_accessible_and_fits_its_screen() {
         browser.look(theme, 400);
         assert_eq!(browser.inaccessible(test), [""; 0], "{theme}, ended");
     }
+    assert!(
+        browser.text("#headline").contains("a second signal came after"),
+        "{}",
+        browser.text("#headline")
+    );
+    let is_above = "const it = document.querySelector('#headline').getBoundingClientRect();\
+        return it.top >= 0 && it.bottom <= innerHeight";
+    assert_eq!(browser.run(is_above), true, "a phone shows the cause without scrolling");
     assert_eq!(browser.complaints(), [""; 0]);
 
     let app = App::start(&[]);

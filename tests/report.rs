@@ -93,6 +93,25 @@ fn a_json_log_has_an_event_with_fields_for_all_that_happens_in_an_exit() {
     assert_eq!(exit_ended["verdict"], ended.report()["verdict"]);
 }
 
+/// Standard error is a file here, and the variable says that it is journald's stream.
+#[cfg(unix)]
+#[test]
+fn where_standard_error_is_the_journal_each_line_begins_with_its_priority() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = folder();
+    std::fs::create_dir(folder.path().join("data")).expect("a folder");
+    std::fs::write(folder.path().join("data/cache.spool"), "damaged").expect("a file");
+    let journal = std::fs::File::create(folder.path().join("journal")).expect("a file");
+    let stream = journal.metadata().expect("a file");
+    let mut command = App::command(folder.path());
+    command.env("JOURNAL_STREAM", format!("{}:{}", stream.dev(), stream.ino())).stderr(journal);
+    assert_eq!(command.status().expect("it runs").code(), Some(4));
+    let lines = std::fs::read_to_string(folder.path().join("journal")).expect("text");
+    let priorities: Vec<_> = lines.lines().map(|line| line.get(..5).unwrap_or_default()).collect();
+    assert_eq!(priorities, ["<6>20", "<3>20"], "{lines}");
+}
+
 #[test]
 fn the_sentences_of_a_json_log_are_in_its_language() {
     for (language, drained) in [("zh", "等待请求完结：超时"), ("zh-Hant", "等待請求完結：超時")]
