@@ -31,7 +31,7 @@ fn curl_gets_its_answer_by_either_protocol() {
     for (flag, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
         let trusted = certificate.certificate().display().to_string();
         let printed = stopped_meanwhile(&certificate, &curl, 1, |port| {
-            let url = format!("https://localhost:{port}/slow?ms=1500");
+            let url = format!("https://localhost:{port}/slow?ms=4000");
             ["-s", flag, "--cacert", &trusted, "-w", " %{http_code} %{http_version}", &url]
                 .map(str::to_owned)
                 .into()
@@ -46,7 +46,7 @@ fn nghttp_is_told_by_goaway_and_ping_and_gets_its_answer() {
         return;
     };
     let printed = stopped_meanwhile(&Certificate::new(&["localhost"]), &nghttp, 1, |port| {
-        vec!["-nv".to_owned(), format!("https://localhost:{port}/slow?ms=1500")]
+        vec!["-nv".to_owned(), format!("https://localhost:{port}/slow?ms=4000")]
     });
     let at = |what: &str| printed.find(what).unwrap_or_else(|| panic!("no {what} in {printed}"));
     assert!(at("last_stream_id=2147483647, error_code=NO_ERROR") < at("send PING frame"), "{printed}");
