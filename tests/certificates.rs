@@ -85,7 +85,7 @@ fn a_renewed_certificate_is_used_and_a_bad_one_is_told_of_once_and_not_used() {
     let app = App::start(&[&tls, &key]);
     let shown = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(crate::tls::shown_certificate(app.business)).expect("a handshake")
+        runtime.block_on(crate::tls::service::shown_certificate(app.business)).expect("a handshake")
     };
     assert_eq!(shown(), certificate.der);
     certificate.renew();

@@ -10,7 +10,7 @@ use actix_web::{App as WebApp, HttpResponse, web};
 use graceful_exit::{GracefulExit, Outcome, Server};
 
 use crate::{
-    http2_protocol::{
+    http2_protocol::frames::{
         CONTINUATION, DATA, END_HEADERS, END_STREAM, GET, GOAWAY, HEADERS, POST, WHOLE, block, frame,
     },
     support::{InProcess, STUCK_AFTER, wait_until},
@@ -164,7 +164,7 @@ fn resident(app: &crate::support::App) -> u64 {
 #[test]
 fn a_stream_costs_no_more_than_a_connection_of_http_1_may() {
     use crate::{
-        http2_protocol::{WINDOW_UPDATE, setting},
+        http2_protocol::frames::{WINDOW_UPDATE, setting},
         support::{App, stop},
     };
     const CONNECTIONS: u64 = 4;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::engine::{Engine, IMAGE};
 use crate::{
-    postgres::Server as Postgres,
+    postgres::server::Server as Postgres,
     rollout_model::Site as Model,
     support::{Client, Traffic, network_namespace::NetworkNamespace, tools, wait_until_within},
 };
