@@ -1,164 +1,27 @@
 //! The wire between a client and a dispatcher, both of the h2 crate: the same that actix-http builds on.
 
+mod rig;
+
 use std::{
-    cell::RefCell,
-    collections::BTreeSet,
     error::Error,
-    io::{self, IoSlice},
+    io::{self},
     pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures_util::future::join_all;
 use h2::{client, server};
-use http::{Request, Response};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf, duplex},
     task::{LocalSet, spawn_local},
 };
 
-use super::{
-    Ending, StreamEvents, Wire,
-    frames::{Frame, FrameScanner, MAX_STREAM},
-};
+use self::rig::{RawClient, Wired, is_announcement, request, serve};
+use super::{Ending, StreamEvents, frames::Frame};
 use crate::virtual_time::assert_virtual_time;
 
 type TestResult = Result<(), Box<dyn Error>>;
-
-/// A connection that is shared by the dispatcher, which moves its bytes, and the test.
-#[derive(Default)]
-struct Shared {
-    ending: RefCell<Option<Ending>>,
-    waker: RefCell<Option<Waker>>,
-    begun: RefCell<BTreeSet<u32>>,
-    written: RefCell<BTreeSet<u32>>,
-    ended: RefCell<BTreeSet<u32>>,
-    limits: RefCell<Vec<u32>>,
-}
-
-impl Shared {
-    fn end(&self, ending: Ending) {
-        *self.ending.borrow_mut() = Some(ending);
-        if let Some(waker) = self.waker.borrow_mut().take() {
-            waker.wake();
-        }
-    }
-}
-
-impl StreamEvents for Shared {
-    fn begin(&self, stream: u32, _: bool) {
-        self.begun.borrow_mut().insert(stream);
-    }
-    fn read_data(&self, _: u32) {}
-    fn has_room(&self, _: &Waker) -> bool {
-        true
-    }
-    fn write_data(&self, stream: u32, _: usize, ends: bool) {
-        if ends {
-            self.write_end(stream);
-        }
-    }
-    fn write_end(&self, stream: u32) {
-        self.written.borrow_mut().insert(stream);
-    }
-    fn flush(&self) {
-        self.ended.borrow_mut().append(&mut self.written.borrow_mut());
-    }
-    fn reset(&self, stream: u32) {
-        self.ended.borrow_mut().insert(stream);
-    }
-    fn limit(&self, last: u32) {
-        self.limits.borrow_mut().push(last);
-    }
-    fn len(&self) -> usize {
-        self.begun.borrow().len() - self.ended.borrow().len()
-    }
-}
-
-struct Wired {
-    io: DuplexStream,
-    wire: Wire,
-    shared: Rc<Shared>,
-}
-
-impl Wired {
-    fn new(io: DuplexStream) -> (Self, Rc<Shared>) {
-        let shared = Rc::new(Shared::default());
-        (Self { io, wire: Wire::new(Duration::from_secs(5)), shared: Rc::clone(&shared) }, shared)
-    }
-
-    fn ending(&self) -> Ending {
-        self.shared.ending.borrow().unwrap_or(Ending::Serve)
-    }
-}
-
-impl AsyncRead for Wired {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        *this.shared.waker.borrow_mut() = Some(cx.waker().clone());
-        let ending = this.ending();
-        this.wire.poll_read(&mut this.io, cx, buf, ending, &*this.shared)
-    }
-}
-
-impl AsyncWrite for Wired {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
-    }
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let ending = this.ending();
-        this.wire.poll_write(&mut this.io, cx, bufs, ending, &*this.shared)
-    }
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.wire.poll_flush(&mut this.io, cx, &*this.shared)
-    }
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.wire.poll_shutdown(&mut this.io, cx)
-    }
-}
-
-/// Serves a connection as actix-http does it: a task a stream, an answer in chunks.
-async fn serve(wired: Wired, answer: usize) -> Result<(), h2::Error> {
-    let mut connection = server::handshake(wired).await?;
-    while let Some(accepted) = connection.accept().await {
-        let (_, mut respond) = accepted?;
-        spawn_local(async move {
-            let mut stream = respond.send_response(Response::new(()), false)?;
-            tokio::task::yield_now().await;
-            stream.send_data(Bytes::from(vec![0; answer]), false)?;
-            tokio::task::yield_now().await;
-            stream.send_data(Bytes::new(), true)
-        });
-    }
-    Ok(())
-}
-
-/// Sends a request, and reads its answer to the end.
-async fn request(mut client: client::SendRequest<Bytes>) -> Result<usize, h2::Error> {
-    client = client.ready().await?;
-    let (response, _) = client.send_request(Request::new(()), true)?;
-    let mut body = response.await?.into_body();
-    let mut length = 0;
-    while let Some(chunk) = body.data().await {
-        let chunk = chunk?;
-        body.flow_control().release_capacity(chunk.len())?;
-        length += chunk.len();
-    }
-    Ok(length)
-}
 
 /// With pipes so small that every frame is cut somewhere, an end in the middle of 100 streams loses none
 /// that the client has begun.
@@ -200,54 +63,6 @@ async fn every_stream_that_was_begun_is_answered_when_the_connection_ends_in_the
         assert!(!shared.begun.borrow().is_empty());
     }
     Ok(())
-}
-
-/// A client that speaks in bytes.
-struct RawClient {
-    io: DuplexStream,
-    scanner: FrameScanner,
-    frames: Vec<Frame>,
-}
-
-impl RawClient {
-    async fn connect(mut io: DuplexStream) -> io::Result<Self> {
-        io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
-        io.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await?;
-        Ok(Self { io, scanner: FrameScanner::of_server(), frames: Vec::new() })
-    }
-
-    /// Reads until a frame has come for which `is_it` says yes, or until the end.
-    async fn read_until(&mut self, is_it: impl Fn(&Frame) -> bool) -> io::Result<bool> {
-        let mut seen = 0;
-        loop {
-            if self.frames[seen..].iter().any(&is_it) {
-                return Ok(true);
-            }
-            seen = self.frames.len();
-            let mut bytes = [0; 100];
-            let length = self.io.read(&mut bytes).await?;
-            if length == 0 {
-                return Ok(false);
-            }
-            self.scanner.feed(&bytes[..length], |frame, _| self.frames.push(frame));
-        }
-    }
-
-    /// Opens a stream by the shortest request there is.
-    async fn open(&mut self, stream: u32) -> io::Result<()> {
-        let id = stream.to_be_bytes();
-        // :method GET, :scheme http, :path /, from the static table.
-        let head = [0, 0, 3, 1, 5, id[0], id[1], id[2], id[3], 0x82, 0x86, 0x84];
-        self.io.write_all(&head).await
-    }
-
-    async fn acknowledge(&mut self) -> io::Result<()> {
-        self.io.write_all(&[&[0, 0, 8, 6, 1, 0, 0, 0, 0][..], b"graceful"].concat()).await
-    }
-}
-
-fn is_announcement(frame: &Frame) -> bool {
-    *frame == Frame::GoAway { last_stream: MAX_STREAM, error: 0 }
 }
 
 #[tokio::test]
