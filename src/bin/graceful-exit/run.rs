@@ -33,6 +33,9 @@ use crate::{
     start_error,
 };
 
+/// How long an output of the log may take for the message of a start that failed.
+const ERROR_FLUSH: Duration = Duration::from_secs(5);
+
 /// How long the opening of the store goes on when a signal comes meanwhile, so that nothing is left half done. A
 /// file takes milliseconds; a database server that does not answer is not worth more.
 const FINISH_OPENING: Duration = Duration::from_millis(400);
@@ -116,7 +119,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
         system.block_on(async move { progress.follow(handle, language) });
     }
     let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
-    logging.flush(Duration::from_millis(100));
+    logging.flush(ERROR_FLUSH);
     code
 }
 
