@@ -4,7 +4,7 @@ mod rig;
 
 use std::{
     error::Error,
-    io::{self},
+    io,
     pin::Pin,
     task::{Context, Waker},
     time::Duration,
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use self::rig::{RawClient, Wired, is_announcement, request, serve};
-use super::{Ending, StreamEvents, frames::Frame};
+use super::{Ending, frames::Frame};
 use crate::virtual_time::assert_virtual_time;
 
 type TestResult = Result<(), Box<dyn Error>>;
