@@ -97,7 +97,7 @@ fixed_sentences! {
 }
 
 impl Language {
-    /// A request was refused, and so were others of which no line told.
+    /// A request was refused, and others before it that were not logged.
     #[must_use]
     pub fn admin_refused(
         self,

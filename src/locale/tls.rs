@@ -34,14 +34,14 @@ sentences! {
         zh_hant: "{what} {path} 大於 1 MiB",
     }
 
-    /// What is in it is damaged.
+    /// It is damaged.
     pub pem_malformed(what: &str, path: &dyn Display) {
         en: "{what} {path} is not a valid PEM file",
         zh: "{what} {path} 不是有效的 PEM 文件",
         zh_hant: "{what} {path} 不是有效的 PEM 檔案",
     }
 
-    /// Something else is in it, or nothing.
+    /// It holds something else, or nothing.
     pub pem_missing(what: &str, path: &dyn Display) {
         en: "{what} {path} holds no {what} in PEM form",
         zh: "{what} {path} 中没有 PEM 格式的{what}",

@@ -24,7 +24,7 @@ pub enum Cause {
     Deadline,
     /// A second signal has forced the end.
     Forced,
-    /// The exit is over, or was none, but the process does not end. There is nothing to say about it.
+    /// The exit is over, or none has begun, but the process does not end. Nothing is written for it.
     Finished,
     /// The exit is over, and what the program does after it takes too long.
     AfterRun,
@@ -111,7 +111,7 @@ pub fn exit(code: u8) -> ! {
 /// How much later than [`exit`] the process ends at the latest.
 const HARD_STOP_AFTER_EXIT: Duration = Duration::from_millis(250);
 
-/// When the process that [`exit`] ends is gone at the latest; for every hard stop.
+/// The instant by which the process is gone once [`exit`] has been called; every hard stop keeps it.
 static ENDING: AtomicU64 = AtomicU64::new(DISARMED);
 
 /// What packed instants are counted from.
@@ -151,7 +151,7 @@ const DISARMED: u64 = u64::MAX;
 /// The thread has ended, or is about to. Below every packed instant, so that none replaces it.
 const RETIRED: u64 = 0;
 
-/// How often the hard stop looks, from when it was first armed, whether it is due sooner by now.
+/// How often an armed hard stop checks whether its deadline has been moved forward.
 const LOOK: Duration = Duration::from_millis(50);
 
 struct Deadline {

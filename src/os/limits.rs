@@ -46,9 +46,8 @@ pub fn has_descriptors(count: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes no more of a limited address space (`ulimit -v`, `RLIMIT_AS`) than the process needs: glibc reserves 64 MiB of it
-/// for each thread that allocates, so that none is left for the threads that start later. It does not any more, if there
-/// is a limit. To be called while the process has one thread.
+/// Keeps glibc from reserving 64 MiB for each thread that allocates, if the address space is limited (`ulimit -v`,
+/// `RLIMIT_AS`): threads that start later would find none left. To be called while the process has one thread.
 #[cfg(unix)]
 pub fn save_address_space() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -26,8 +26,8 @@ use std::io;
 /// ```
 ///
 /// # Errors
-/// When the process has more threads than one already, of which a child would have but this one; or when the system has
-/// no process left.
+/// When the process has more than one thread already, since a forked child has only the calling one; or when the
+/// system has no process left.
 pub fn reap_orphans() -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     return linux::reap_orphans();

@@ -11,7 +11,7 @@ pub(crate) type TestResult = Result<(), Box<dyn Error>>;
 
 /// Names the part to play; without it, a test that is a child does nothing.
 const PART: &str = "GRACEFUL_EXIT_TEST_PART";
-/// What the child says stands behind this, apart from what the test harness prints.
+/// The prefix of the lines that the child writes; lines without it are the test harness's own.
 const SAYS: &str = "says: ";
 
 /// A process that plays a part. It is killed when dropped.

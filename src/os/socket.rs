@@ -10,9 +10,10 @@ pub fn number(socket: &impl AsSocket) -> Option<Number> {
     platform::number(socket)
 }
 
-/// For each socket, whether the kernel holds nothing of its peer's: no byte that was not read, no end, no error. What
-/// is said of a number that is no socket's any more, or another one's by now, means nothing. Nothing is read, changed
-/// or waited for, in one system call for all of them. If the system cannot say, the answer is no.
+/// For each socket, true if it has no pending input: no unread byte, no end of the stream, no error.
+///
+/// One system call for all of them; it reads, changes and waits for nothing. False where the system cannot tell. The
+/// result for a number that no longer belongs to the same socket is meaningless.
 #[must_use]
 pub fn have_no_pending_input(sockets: &[Number]) -> Vec<bool> {
     if sockets.is_empty() { Vec::new() } else { platform::have_no_pending_input(sockets) }

@@ -67,7 +67,7 @@ fn appear(
     Ok(SocketFile { path: path.to_owned(), identity })
 }
 
-/// Whether a dead process has left a socket there.
+/// Returns true if a process that is gone has left a socket there.
 fn find_stale(path: &Path) -> io::Result<Option<Identity>> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -87,7 +87,7 @@ fn find_stale(path: &Path) -> io::Result<Option<Identity>> {
     }
 }
 
-/// Takes a dead socket's file away, but no other one that has taken its place since.
+/// Removes the file of a socket that no process listens on, unless another file has taken its place since.
 fn remove_stale(path: &Path, stale: Identity) -> io::Result<()> {
     let aside = temporary_name(path);
     fs::rename(path, &aside)?;

@@ -26,9 +26,9 @@ pub struct Systemd {
     stopping: bool,
 }
 
-/// How often it is told that the process lives, where the watchdog does not want to know it more often.
+/// How often the manager is told that the process lives, unless the watchdog's interval is shorter.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// How much time is asked for at once: it is asked for again at each heartbeat, and an exit that gets stuck loses it.
+/// How much more time one message asks for. Each heartbeat asks again, so an exit that hangs gets no more.
 const EXTENSION: Duration = Duration::from_secs(5);
 /// Messages that wait for a manager that does not read.
 const WAITING: usize = 16;
@@ -87,7 +87,7 @@ impl Systemd {
         self.stopping |= sent && deadline_left.is_some();
     }
 
-    /// Whether there was room for it.
+    /// Returns true if there was room for it.
     fn tell(&self, message: &[NotifyState<'_>]) -> bool {
         let lines: Vec<_> = message.iter().map(NotifyState::to_string).collect();
         self.messages.try_send(lines.join("\n")).is_ok()

@@ -34,7 +34,7 @@ const MAX_LINKS: usize = 40;
 /// A regular file below `/dev` is a container's termination log: Kubernetes keeps 4 KiB of it, so the report is
 /// shortened to that.
 ///
-/// The file is not synced to the disk: what it tells of is over when the process is, not when the machine is.
+/// The file is not synced to the disk: it outlasts the process, but perhaps not a crash of the machine.
 #[derive(Debug)]
 pub struct ReportFile {
     path: PathBuf,
@@ -250,7 +250,8 @@ fn write_bounded(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves the reports before out of the way, the last one by a second name: it is at its own until it is replaced.
+/// Gives each earlier report the next number. The last one gets it as a second name, so that it stays at its path
+/// until it is replaced.
 fn keep_earlier(path: &Path, keep: u32) -> io::Result<()> {
     if keep == 0 || !path.exists() {
         return Ok(());

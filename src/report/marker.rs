@@ -29,7 +29,7 @@ struct Content {
 }
 
 impl Marker {
-    /// Leaves the marker for a report at `path`. The answer is true if the run before was killed.
+    /// Leaves the marker for a report at `path`. Returns true if the run before was killed.
     ///
     /// # Errors
     /// When another living process holds it, or it cannot be made: then nothing is known of the run before.

@@ -109,12 +109,12 @@ impl Loaded {
     }
 }
 
-/// What of a pair without `=` is its key: the rest may be a secret.
+/// The key of a pair without `=`, for messages: what follows it may be a secret.
 fn key_part(pair: &str) -> String {
     pair.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')).take(80).collect()
 }
 
-/// No settings file is that large; `-c /dev/zero` would not end.
+/// The largest settings file that is read, so that `-c /dev/zero` ends.
 const LARGEST_FILE: u64 = 1 << 20;
 
 fn read(path: &Path) -> Result<String, Cause> {

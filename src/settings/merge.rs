@@ -102,7 +102,7 @@ impl Merge {
         }
     }
 
-    /// Keys that only make sense together, or exclude each other. Only where each is right by itself.
+    /// Checks keys that only make sense together, or exclude each other, where each is right by itself.
     pub(super) fn check_pairs(&mut self) {
         if !self.mistakes.is_empty() {
             return;

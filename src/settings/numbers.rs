@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use super::kind::{Kind, Refusal, text};
 use crate::locale::Language;
 
-/// Longer waits are a mistake in the unit, and timers that far away overflow on some platforms.
+/// The longest duration: more is a mistake in the unit, and overflows timers on some platforms.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A duration between two limits.

@@ -129,7 +129,7 @@ fn or_none(text: &str) -> Option<String> {
     Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The path, which may be empty. None if it is none that a system can open.
+/// The path, which may be empty. `None` if no system can open it.
 fn path(value: &DeValue<'_>) -> Option<PathBuf> {
     text(value).filter(|text| !text.contains('\0')).map(PathBuf::from)
 }

@@ -12,7 +12,7 @@ use super::name::SignalName;
 pub struct ReceivedSignal {
     /// Its name.
     pub name: SignalName,
-    /// When the handler ran, not when it was read of.
+    /// When the handler ran, not when the record was read.
     pub at: Instant,
     /// Who sent it.
     pub sender: Sender,

@@ -1,4 +1,4 @@
-//! A signal's number on this system, and what goes by it.
+//! Signals by their numbers on this system.
 
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ impl Record {
     }
 }
 
-/// The kernel's own code for what it sends by itself, such as a terminal's signals.
+/// The code of a signal that the kernel sends by itself, such as those of a terminal.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_from_kernel(code: c_int) -> bool {
     code == libc::SI_KERNEL
@@ -77,7 +77,7 @@ fn is_from_kernel(_code: c_int) -> bool {
     false
 }
 
-/// Whether `kill`, `sigqueue` or `tgkill` sent it; timers and the like have other codes.
+/// Returns true if `kill`, `sigqueue` or `tgkill` sent it; timers and the like have other codes.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_from_process(code: c_int) -> bool {
     matches!(code, libc::SI_USER | libc::SI_QUEUE | libc::SI_TKILL)
