@@ -45,7 +45,7 @@ const FINAL_RESPONSE_GRACE: Duration = Duration::from_millis(50);
 /// How often it looks whether they have been sent.
 const FINAL_RESPONSE_CHECK: Duration = Duration::from_millis(1);
 /// How long the log's last lines are waited for.
-const LOG_FLUSH: Duration = Duration::from_millis(50);
+const LOG_FLUSH: Duration = Duration::from_millis(150);
 /// How long the threads of an exit that is over are waited for. One that is blocked is left behind.
 const ARBITERS_END: Duration = Duration::from_millis(200);
 
