@@ -82,3 +82,38 @@ impl Monitor {
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+    use crate::{drain::Drain, sequence::Timeouts};
+
+    fn monitor(servers: &[Handle]) -> Monitor {
+        let plan = Plan::new(Timeouts::default(), Vec::new()).expect("it may be empty");
+        Monitor::new(Arc::new(plan), servers, None)
+    }
+
+    #[test]
+    fn each_change_has_a_number_of_its_own() {
+        let monitor = monitor(&[]);
+        let mut seen = vec![*monitor.changes().borrow()];
+        for _ in 0..3 {
+            monitor.write(|_| ());
+            seen.push(*monitor.changes().borrow());
+        }
+        assert_eq!(seen, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn servers_that_are_disposed_of_are_waited_for_until_they_listen_no_more() {
+        let server = Handle::new("web".into(), Drain::new(1));
+        let monitor = monitor(&[server]);
+        let disposed_of = pin!(monitor.dispose_of_servers());
+        assert!(disposed_of.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+}

@@ -162,3 +162,59 @@ impl ExpectGuard {
         Err(self.policy.rejection.response::<BoxBody>(guard).map_into_boxed_body())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, future::Ready};
+
+    use actix_http::h1;
+    use actix_web::http::header::{CONNECTION, HeaderValue};
+
+    use super::{super::policy::Rejection, *};
+
+    /// Never ready. Keeps whether the last request's body came to it as it was.
+    #[derive(Default)]
+    struct Inner(Rc<Cell<bool>>);
+
+    impl Service<Request> for Inner {
+        type Response = Response<BoxBody>;
+        type Error = actix_web::Error;
+        type Future = Ready<Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(&self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            Poll::Pending
+        }
+
+        fn call(&self, mut request: Request) -> Self::Future {
+            self.0.set(matches!(request.payload(), Payload::H1 { .. }));
+            std::future::ready(Ok(Response::ok()))
+        }
+    }
+
+    fn guarded() -> (Rc<Cell<bool>>, Guarded<Inner, BoxBody>) {
+        let body_timeout = Some(std::time::Duration::from_secs(5));
+        let policy =
+            Policy { rejection: Rejection::default(), always_answer: None, body_timeout, streams: None };
+        let inner = Inner::default();
+        let as_it_was = Rc::clone(&inner.0);
+        let gate = Arc::new(Gate::new(1));
+        (as_it_was, Guarded { inner, gate, shard: 0, policy: Rc::new(policy), body: PhantomData })
+    }
+
+    #[test]
+    fn it_is_ready_when_the_application_is() {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(guarded().1.poll_ready(&mut cx).is_pending());
+    }
+
+    #[test]
+    fn a_body_has_a_time_limit_and_what_follows_an_upgrade_has_none() {
+        for (connection, is_as_it_was) in [("keep-alive", false), ("upgrade", true)] {
+            let (as_it_was, guarded) = guarded();
+            let mut request = Request::with_payload(Payload::H1 { payload: h1::Payload::create(true).1 });
+            request.head_mut().headers_mut().insert(CONNECTION, HeaderValue::from_static(connection));
+            drop(guarded.call(request));
+            assert_eq!(as_it_was.get(), is_as_it_was, "{connection}");
+        }
+    }
+}

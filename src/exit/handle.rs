@@ -194,3 +194,26 @@ impl ExitHandle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sequence::{Plan, Timeouts};
+
+    #[test]
+    fn it_is_ready_while_every_server_accepts_and_nothing_has_requested_the_exit() {
+        let handle = ExitHandle { shared: Arc::default() };
+        assert!(!handle.is_ready());
+        handle.shared.run.send_replace(RunState::Serving);
+        assert!(!handle.is_ready(), "nothing is monitored");
+        let plan = Plan::new(Timeouts::default(), Vec::new()).expect("it may be empty");
+        let monitor = Monitor::new(Arc::new(plan), &[], None);
+        handle.shared.monitor.set(Arc::new(monitor)).expect("it is set once");
+        assert!(handle.is_ready());
+        handle.shared.run.send_replace(RunState::Over(None));
+        assert!(!handle.is_ready());
+        handle.shared.run.send_replace(RunState::Serving);
+        handle.stop("done");
+        assert!(!handle.is_ready(), "the supervisor has not heard of it yet");
+    }
+}

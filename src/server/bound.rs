@@ -122,3 +122,30 @@ impl StartedServer {
         Self { handle, listeners: Vec::new(), workers }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use socket2::Socket;
+
+    use super::{super::listener::ListenerSpec, *};
+    use crate::server::transport::Transport;
+
+    #[test]
+    fn an_inherited_socket_is_left_when_its_server_rejects_or_if_that_closes_last_when_it_closes()
+    -> io::Result<()> {
+        for (stop, left) in [
+            (Stop::First, ListenerPolicy::LeaveWhenRejecting),
+            (Stop::Last, ListenerPolicy::LeaveWhenClosing),
+        ] {
+            let socket = || std::net::TcpListener::bind("127.0.0.1:0").map(Socket::from);
+            let mut server = Server::new("web", App::new).stop(stop);
+            server.listeners.push(ListenerSpec::inherited(socket()?));
+            server.listeners.push(ListenerSpec::bound(socket()?, Transport::Plain));
+            let bound = BoundServer::bind(server).map_err(io::Error::other)?;
+            let policies: Vec<_> = bound.listeners.iter().map(|listener| listener.policy).collect();
+            assert_eq!(policies, [left, ListenerPolicy::Close]);
+        }
+        Ok(())
+    }
+}

@@ -128,3 +128,45 @@ impl fmt::Debug for Handle {
         f.debug_struct("Handle").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+
+    #[test]
+    fn its_end_is_told_and_no_earlier_change() {
+        let handle = Handle::new("web".into(), Drain::new(1));
+        let mut stopped = pin!(handle.stopped());
+        let mut cx = Context::from_waker(Waker::noop());
+        for change in [Change::Reject, Change::Close, Change::NothingAwaited] {
+            handle.change(change);
+            assert!(stopped.as_mut().poll(&mut cx).is_pending(), "{change:?}");
+        }
+        handle.change(Change::Stop);
+        assert!(stopped.poll(&mut cx).is_ready());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_client_in_the_queue_of_a_listening_socket_is_waited_for() -> std::io::Result<()> {
+        let handle = Handle::new("web".into(), Drain::new(1));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        handle.listens_on(socket::number(&listener).into_iter().collect());
+        assert!(handle.is_empty());
+        let _client = std::net::TcpStream::connect(listener.local_addr()?)?;
+        // The kernel may put it into the queue a moment later.
+        let begun = std::time::Instant::now();
+        while handle.is_empty() && begun.elapsed().as_secs() < 60 {
+            std::thread::yield_now();
+        }
+        assert!(!handle.is_empty());
+        handle.listens_on(Vec::new());
+        assert!(handle.is_empty());
+        Ok(())
+    }
+}

@@ -80,3 +80,17 @@ impl fmt::Debug for Options {
         f.debug_struct("Options").field("workers", &self.workers).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocking_threads_are_512_in_all_unless_they_are_set() {
+        for (workers, each) in [(1, 512), (4, 128), (100, 5), (1000, 1)] {
+            assert_eq!(Options::new(workers).blocking_threads(), each, "{workers} workers");
+        }
+        let set = Options { blocking_threads: Some(7), ..Options::new(4) };
+        assert_eq!(set.blocking_threads(), 7);
+    }
+}

@@ -55,11 +55,15 @@ impl Server {
 
 #[cfg(feature = "rustls-0_23")]
 fn rustls(mut config: tokio_rustls::rustls::ServerConfig) -> Transport {
-    let own = PROTOCOLS.iter().map(|protocol| protocol.to_vec());
-    let given = std::mem::take(&mut config.alpn_protocols);
-    let given = given.into_iter().filter(|protocol| !PROTOCOLS.contains(&&**protocol));
-    config.alpn_protocols = own.chain(given).collect();
+    config.alpn_protocols = offered(std::mem::take(&mut config.alpn_protocols));
     Transport::Rustls(std::sync::Arc::new(config).into())
+}
+
+/// What ALPN offers: the server's own protocols, before others that were given.
+#[cfg(feature = "rustls-0_23")]
+fn offered(given: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let own = PROTOCOLS.iter().map(|protocol| protocol.to_vec());
+    own.chain(given.into_iter().filter(|protocol| !PROTOCOLS.contains(&&**protocol))).collect()
 }
 
 /// TLS by OpenSSL.
@@ -93,6 +97,18 @@ impl Server {
     }
 }
 
-/// What ALPN offers, the preferred one first.
+/// The server's own protocols, the preferred one first.
 #[cfg(feature = "rustls-0_23")]
 const PROTOCOLS: &[&[u8]] = if cfg!(feature = "http2") { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+
+#[cfg(all(test, feature = "rustls-0_23"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alpn_offers_the_servers_own_protocols_once_and_then_those_that_were_given() {
+        let given = [&b"acme-tls/1"[..], b"http/1.1"].map(<[u8]>::to_vec).to_vec();
+        assert_eq!(offered(given), [PROTOCOLS, &[b"acme-tls/1"]].concat());
+        assert_eq!(offered(Vec::new()), PROTOCOLS);
+    }
+}

@@ -230,3 +230,6 @@ impl fmt::Debug for RunningServer {
         f.debug_struct("RunningServer").field("name", self.handle.name()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,3 +209,6 @@ impl StreamEvents for Connection {
         self.open_streams()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ impl Future for ConnectionTask {
         connection.poll(|| task.poll_served(cx)).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ impl Workers {
         let now = Instant::now();
         let mut waits = false;
         for (shard, worker) in self.links.iter_mut().enumerate() {
-            worker.gone |= worker.inbox.is_abandoned();
+            worker.gone = worker.inbox.is_abandoned();
             let Some(looks) = worker.inbox.looks_if_unanswered().filter(|_| !worker.gone) else {
                 worker.unanswered = None;
                 continue;

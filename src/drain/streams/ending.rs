@@ -164,7 +164,10 @@ mod tests {
 
     use actix_http::Response;
     use actix_web::body::BodyStream;
-    use futures_util::stream::pending;
+    use futures_util::{
+        StreamExt,
+        stream::{iter, pending},
+    };
 
     use super::*;
     use crate::virtual_time::assert_virtual_time;
@@ -183,5 +186,38 @@ mod tests {
         }
         assert_eq!(sent, [&GOING_AWAY[..]]);
         assert_virtual_time(begun.elapsed(), Duration::from_secs(3));
+    }
+
+    /// The next part of an endless answer that sends `first` and then nothing, twice: before and after it is told.
+    async fn before_and_after(head: &ResponseHead, first: &'static [u8]) -> [Poll<Option<Bytes>>; 2] {
+        let server = Arc::new(StreamsEnd::default());
+        let mut ending = EndingBody::of(head, BodySize::Stream, &server).expect("it is endless");
+        let sent = iter([Ok::<_, io::Error>(Bytes::from_static(first))]).chain(pending());
+        let mut body = pin!(BodyStream::new(sent));
+        let mut next = async || {
+            let next = poll_fn(|cx| Poll::Ready(ending.poll_next(body.as_mut(), cx))).await;
+            next.map(|part| part.map(|part| part.expect("no error")))
+        };
+        assert_eq!(next().await, Poll::Ready(Some(Bytes::from_static(first))));
+        let before = next().await;
+        server.tell(Duration::from_secs(3));
+        [before, next().await]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_sends_nothing_ends_when_it_is_told_but_in_no_event_and_no_frame() {
+        let mut events = Response::build(StatusCode::OK);
+        let events = events.insert_header((CONTENT_TYPE, "text/event-stream")).finish();
+        let mut websocket = Response::build(StatusCode::SWITCHING_PROTOCOLS);
+        let websocket = websocket.insert_header((UPGRADE, "websocket")).finish();
+        let goodbye = Some(Bytes::from_static(&GOING_AWAY));
+        for (head, first, after) in [
+            (events.head(), &b"data: 1\n\n"[..], Poll::Ready(None)),
+            (events.head(), b"data: 1\n", Poll::Pending),
+            (websocket.head(), b"\x81\x01a", Poll::Ready(goodbye)),
+            (websocket.head(), b"\x81\x02a", Poll::Pending),
+        ] {
+            assert_eq!(before_and_after(head, first).await, [Poll::Pending, after], "{first:?}");
+        }
     }
 }

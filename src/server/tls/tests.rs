@@ -166,6 +166,33 @@ async fn a_bad_new_file_leaves_the_earlier_certificate_in_use_until_a_good_one_i
     handshake(&config, &second.der, BOTH).await
 }
 
+/// As when files with their times come out of an archive.
+#[cfg(unix)]
+#[tokio::test]
+async fn files_of_the_same_length_and_time_are_read_again() -> TestResult {
+    let (mut first, mut second) = (certificate()?, certificate()?);
+    // What stands behind the last line of a PEM text is no part of it.
+    let longest = |one: &str, other: &str| one.len().max(other.len());
+    let length = longest(&first.certificate, &second.certificate).max(longest(&first.key, &second.key));
+    for pem in [&mut first, &mut second] {
+        for text in [&mut pem.certificate, &mut pem.key] {
+            text.push_str(&"\n".repeat(length - text.len()));
+        }
+    }
+    let files = Files::new(&first.certificate, &first.key)?;
+    let as_old = || -> io::Result<()> {
+        for name in ["tls.crt", "tls.key"] {
+            fs::File::options().write(true).open(files.path(name))?.set_modified(std::time::UNIX_EPOCH)?;
+        }
+        Ok(())
+    };
+    as_old()?;
+    let config = Arc::new(files.files.server_config(provider())?);
+    files.replace(&second.certificate, &second.key)?;
+    as_old()?;
+    handshake(&config, &second.der, BOTH).await
+}
+
 /// As a volume of Kubernetes does it: the files are links, and what they lead through is put in place at once.
 #[cfg(unix)]
 #[tokio::test]

@@ -139,3 +139,20 @@ async fn they_are_full_when_each_has_its_limit_and_one_more_belongs_to_the_fewes
     drop(open);
     assert!(!rig.workers.are_full());
 }
+
+#[tokio::test(start_paused = true)]
+async fn workers_with_as_many_connections_get_the_next_one_in_turn_and_none_is_looked_at_while_nothing_waits()
+{
+    let mut rig = Rig::new(3, None);
+    let mut turns = Vec::new();
+    for _ in 0..6 {
+        rig.burst(1);
+        turns.extend(rig.open().iter().position(|&open| open == 1));
+        for worker in 0..3 {
+            drop(rig.pick_up(worker).await);
+        }
+    }
+    assert_eq!(turns, [0, 1, 2, 0, 1, 2]);
+    rig.pass(2 * RECHECK_INTERVAL).await;
+    assert!(rig.workers.recheck.is_none());
+}

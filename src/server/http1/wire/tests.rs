@@ -56,12 +56,10 @@ async fn read_on(wire: &mut Wire, least: usize) -> Vec<u8> {
     read
 }
 
-/// A TLS record is decrypted as a whole: what actix-http has not read of it is in no socket any more.
+/// A client's end of a TLS connection, and the server's.
 #[cfg(feature = "rustls-0_23")]
-#[tokio::test]
-async fn a_connection_with_a_request_in_its_tls_session_has_pending_input()
--> Result<(), Box<dyn std::error::Error>> {
-    use tokio::io::AsyncWriteExt;
+async fn tls()
+-> Result<(tokio_rustls::client::TlsStream<tokio::net::TcpStream>, Io), Box<dyn std::error::Error>> {
     use tokio_rustls::{
         TlsAcceptor, TlsConnector,
         rustls::{
@@ -88,11 +86,20 @@ async fn a_connection_with_a_request_in_its_tls_session_has_pending_input()
     let (near, (far, _)) = (near?, far?);
     let connecting = TlsConnector::from(Arc::new(client)).connect(ServerName::try_from("localhost")?, near);
     let (near, far) = tokio::join!(connecting, TlsAcceptor::from(Arc::new(server)).accept(far));
-    let (mut near, far) = (near?, far?);
+    Ok((near?, Io::Rustls(Box::new(far?.into()))))
+}
 
+/// A TLS record is decrypted as a whole: what actix-http has not read of it is in no socket any more.
+#[cfg(feature = "rustls-0_23")]
+#[tokio::test]
+async fn a_connection_with_a_request_in_its_tls_session_has_pending_input()
+-> Result<(), Box<dyn std::error::Error>> {
+    use tokio::io::AsyncWriteExt;
+
+    let (mut near, far) = tls().await?;
     let drain = Drain::new(1);
     let guard = drain.connections.register(0);
-    let mut wire = Wire::new(Io::Rustls(Box::new(far.into())), Arc::clone(guard.connection()));
+    let mut wire = Wire::new(far, Arc::clone(guard.connection()));
     let request = b"GET / HTTP/1.1\r\n\r\n";
     near.write_all(&request.repeat(2)).await?;
     near.flush().await?;
@@ -208,5 +215,95 @@ async fn a_connection_is_closed_only_when_its_socket_holds_no_unread_byte() -> i
     poll_fn(|cx| wire.poll_close(cx)).await;
     drop(wire);
     assert_eq!(client.read(&mut [0])?, 0, "its end, and not a reset");
+    Ok(())
+}
+
+/// A TLS session takes more than the socket does.
+#[cfg(feature = "rustls-0_23")]
+#[tokio::test]
+async fn an_answer_that_the_tls_session_still_holds_has_not_left() -> Result<(), Box<dyn std::error::Error>> {
+    let (near, far) = tls().await?;
+    let drain = Drain::new(1);
+    let guard = drain.connections.register(0);
+    let mut wire = Wire::new(far, Arc::clone(guard.connection()));
+    let answer = vec![b'x'; 1 << 20];
+    poll_fn(|cx| {
+        while wire.poll_write(cx, &answer).is_ready() {}
+        assert!(wire.poll_flush(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    drop(near);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_side_before_its_answer_has_gone_where_that_is_the_rule() -> io::Result<()> {
+    for (half_closed_is_gone, waits, has_gone) in
+        [(true, true, true), (true, false, false), (false, true, false)]
+    {
+        let (_drain, mut client, mut wire, guard) = connected().await?;
+        wire.set_limits(Limits { half_closed_is_gone, ..Limits::default() });
+        client.write_all(HEAD)?;
+        assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
+        if waits {
+            guard.connection().begin(&Method::GET, "/", false, false);
+        }
+        client.shutdown(net::Shutdown::Write)?;
+        let mut bytes = [0; 64];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        poll_fn(|cx| wire.poll_read(cx, &mut buffer)).await?;
+        assert!(buffer.filled().is_empty());
+        assert_eq!(wire.client_has_gone(), has_gone, "{half_closed_is_gone} {waits}");
+    }
+    Ok(())
+}
+
+/// A client of whose body nothing has come yet, and the server's end of the connection, which is to be closed.
+async fn refused_upload(disconnect_timeout: Duration) -> io::Result<(net::TcpStream, Wire, ConnectionGuard)> {
+    let (_, client, mut wire, guard) = connected().await?;
+    client.set_read_timeout(Some(Duration::from_secs(60)))?;
+    wire.set_limits(Limits { disconnect_timeout, ..Limits::default() });
+    guard.connection().begin(&Method::PUT, "/", false, true);
+    Ok((client, wire, guard))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_upload_is_told_the_end_and_read_on_until_its_client_is_silent() -> io::Result<()> {
+    let (mut client, mut wire, _guard) = refused_upload(Duration::from_secs(3)).await?;
+    let begun = tokio::time::Instant::now();
+    poll_fn(|cx| {
+        assert!(wire.poll_close(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    assert_eq!(client.read(&mut [0])?, 0, "our side is closed");
+    poll_fn(|cx| wire.poll_close(cx)).await;
+    assert_eq!(begun.elapsed().as_secs(), 3);
+    let (_drain, _client, mut wire, _guard) = connected().await?;
+    wire.set_limits(Limits { disconnect_timeout: Duration::from_secs(3), ..Limits::default() });
+    let begun = tokio::time::Instant::now();
+    poll_fn(|cx| wire.poll_close(cx)).await;
+    assert_eq!(begun.elapsed().as_secs(), 0, "nothing is expected of this one");
+    Ok(())
+}
+
+/// The clock stands still, so that it is the bytes that end it.
+#[tokio::test(start_paused = true)]
+async fn a_refused_upload_is_read_on_for_so_many_bytes_and_no_more() -> io::Result<()> {
+    const MOST: usize = 64 << 20;
+    let (mut client, mut wire, _guard) = refused_upload(Duration::from_secs(3)).await?;
+    client.set_nonblocking(true)?;
+    let (piece, mut sent) = (vec![0; 1 << 20], 0);
+    while poll_fn(|cx| Poll::Ready(wire.poll_close(cx))).await.is_pending() && sent < 2 * MOST {
+        match client.write(&piece) {
+            Ok(bytes) => sent += bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        tokio::task::yield_now().await;
+    }
+    // What the kernel holds between the two was sent as well.
+    assert!((MOST..MOST + MOST / 2).contains(&sent), "{sent}");
     Ok(())
 }

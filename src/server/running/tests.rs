@@ -1,0 +1,107 @@
+//! Which connections a closing server waits for, and for how long: the clock stands still.
+
+use std::task::{Context, Poll, Waker};
+
+use super::{super::workers::Workers, *};
+use crate::drain::{Connection, ConnectionGuard};
+
+const TIMEOUT: Duration = Duration::from_secs(9);
+/// The keep-alive grace is 50 ms, and a little more.
+const PAST_GRACE: Duration = Duration::from_millis(55);
+
+fn server() -> io::Result<Rc<RunningServer>> {
+    let handle = Handle::new("web".into(), Drain::new(1));
+    RunningServer::new(StartedServer::without_workers(handle), Timeouts::default())
+}
+
+fn open(server: &RunningServer) -> ConnectionGuard {
+    server.handle.drain().connections.register(0)
+}
+
+/// True once the server has cut it.
+fn is_cut(connection: &Connection) -> bool {
+    connection.poll(|| Poll::<()>::Pending).is_ready()
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_connections_it_closes_at_once() -> io::Result<()> {
+    let begun = Instant::now();
+    server()?.close(TIMEOUT).await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_cut_when_nothing_more_is_to_be_expected_of_them() -> io::Result<()> {
+    let server = server()?;
+    let (active, recent, closing) = (open(&server), open(&server), open(&server));
+    active.connection().begin(&actix_web::http::Method::GET, "/", true, false);
+    closing.connection().finish();
+    let cut = || [&active, &recent, &closing].map(|guard| is_cut(guard.connection()));
+    let mut close = pin!(server.close(TIMEOUT));
+    for (time, expected) in [
+        (Duration::ZERO, [true, false, false]),
+        (PAST_GRACE, [true, false, false]),
+        (PAST_GRACE, [true, true, false]),
+        (TIMEOUT / 3 * 2 - 3 * PAST_GRACE, [true, true, false]),
+        (2 * PAST_GRACE, [true, true, true]),
+    ] {
+        assert!(timeout(time, &mut close).await.is_err(), "they are open");
+        assert_eq!(cut(), expected);
+    }
+    drop((active, recent, closing));
+    close.await;
+    Ok(())
+}
+
+/// After its handshake a client has the keep-alive grace for its first request.
+#[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
+#[tokio::test(start_paused = true)]
+async fn connections_are_asked_to_close_after_the_grace_but_for_those_in_their_handshake() -> io::Result<()> {
+    let server = server()?;
+    let handshakes = [open(&server), open(&server)];
+    let recent = open(&server);
+    handshakes.iter().for_each(|guard| guard.connection().begin_handshake());
+    let mut close = pin!(server.close(TIMEOUT));
+    assert!(timeout(PAST_GRACE, &mut close).await.is_err());
+    assert!(recent.connection().closes_now());
+    handshakes.iter().for_each(|guard| guard.connection().end_handshake());
+    assert!(!handshakes[0].connection().closes_now(), "its handshake was not over");
+    // The time since its last use is the machine's, which does not stand still.
+    let asked = || handshakes.iter().all(|guard| guard.connection().closes_now());
+    for _ in 0..4_000 {
+        if asked() {
+            break;
+        }
+        assert!(timeout(RECHECK_INTERVAL, &mut close).await.is_err());
+        std::thread::sleep(RECHECK_INTERVAL);
+    }
+    assert!(asked());
+    drop((handshakes, recent));
+    close.await;
+    Ok(())
+}
+
+#[test]
+fn the_grace_is_a_third_of_the_timeout_at_most() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    let server = server()?;
+    assert_eq!(server.keep_alive_grace(TIMEOUT), Timeouts::default().keep_alive_grace);
+    assert_eq!(server.keep_alive_grace(Duration::from_millis(90)), Duration::from_millis(30));
+    Ok(())
+}
+
+#[tokio::test]
+async fn workers_end_when_the_server_is_disposed_of() -> io::Result<()> {
+    let handle = Handle::new("web".into(), Drain::new(1));
+    let mut workers = Workers::new(handle.drain().clone(), None);
+    let inbox = workers.add();
+    let started = StartedServer { handle, listeners: Vec::new(), workers };
+    let server = RunningServer::new(started, Timeouts::default())?;
+    server.handle().dispose();
+    Rc::clone(&server).accept().await;
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(inbox.poll_next(&mut cx), Poll::Ready(None)));
+    Ok(())
+}
