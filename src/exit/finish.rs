@@ -52,32 +52,55 @@ const ARBITERS_END: Duration = Duration::from_millis(200);
 impl GracefulExit {
     /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
     pub(super) fn on_signal(&self, hard_stop: Option<HardStop>) -> impl FnMut(ReceivedSignal) + Send + use<> {
-        let (timeouts, codes, shared) = (self.timeouts, self.codes, Arc::clone(&self.shared));
-        let on_finish = self.on_finish;
-        let mut rule = SignalRule::new(timeouts.coalesce);
+        let rules =
+            ArmingRules { timeout: self.timeouts.timeout, codes: self.codes, on_finish: self.on_finish };
+        let shared = Arc::clone(&self.shared);
+        let mut rule = SignalRule::new(self.timeouts.coalesce);
         move |caught| {
-            match rule.receive(signal(caught)) {
-                Meaning::First if is_starting(&shared) => {
-                    let after = HARD_STOP_DURING_START.saturating_sub(caught.at.elapsed());
-                    arm(hard_stop.as_ref(), Cause::Finished, after, 0);
-                }
-                Meaning::First => {
-                    let after = timeouts.timeout.saturating_add(HARD_STOP_AFTER_DEADLINE);
-                    arm(hard_stop.as_ref(), Cause::Deadline, after, codes.timed_out);
-                }
-                Meaning::Repeated => {}
-                Meaning::Second if is_starting(&shared) => {
-                    arm(hard_stop.as_ref(), Cause::Forced, Duration::ZERO, codes.forced);
-                }
-                Meaning::Second => {
-                    let settled = shared.settled.get().copied();
-                    let (cause, code) = forced_end(settled, on_finish, codes.forced);
-                    arm(hard_stop.as_ref(), cause, HARD_STOP_AFTER_SECOND_SIGNAL, code);
-                }
+            let meaning = rule.receive(signal(caught));
+            let (is_starting, settled) = (is_starting(&shared), shared.settled.get().copied());
+            if let Some((cause, after, code)) =
+                rules.arming(meaning, is_starting, caught.at.elapsed(), settled)
+            {
+                arm(hard_stop.as_ref(), cause, after, code);
             }
             // Only now: it allocates, and reads a file.
             shared.request(&caught.describe());
         }
+    }
+}
+
+/// What decides how a signal arms the hard stop.
+#[derive(Clone, Copy)]
+struct ArmingRules {
+    timeout: Duration,
+    codes: ExitCodes,
+    on_finish: OnFinish,
+}
+
+impl ArmingRules {
+    /// Why, when and with which code the hard stop is to end the process after a signal of this meaning, of this age; none
+    /// for one that repeats a request. `settled` is the exit code, once nothing can change it.
+    fn arming(
+        self,
+        meaning: Meaning,
+        is_starting: bool,
+        age: Duration,
+        settled: Option<u8>,
+    ) -> Option<(Cause, Duration, u8)> {
+        Some(match (meaning, is_starting) {
+            (Meaning::Repeated, _) => return None,
+            (Meaning::First, true) => (Cause::Finished, HARD_STOP_DURING_START.saturating_sub(age), 0),
+            (Meaning::First, false) => {
+                let after = self.timeout.saturating_add(HARD_STOP_AFTER_DEADLINE);
+                (Cause::Deadline, after, self.codes.timed_out)
+            }
+            (Meaning::Second, true) => (Cause::Forced, Duration::ZERO, self.codes.forced),
+            (Meaning::Second, false) => {
+                let (cause, code) = forced_end(settled, self.on_finish, self.codes.forced);
+                (cause, HARD_STOP_AFTER_SECOND_SIGNAL, code)
+            }
+        })
     }
 }
 
@@ -238,6 +261,24 @@ mod tests {
         sequence::{Plan, Timeouts},
         server::Handle,
     };
+
+    #[test]
+    fn a_signal_ends_a_start_in_half_a_second_and_an_exit_by_its_deadline_and_a_second_one_either_at_once() {
+        let codes = ExitCodes { timed_out: 11, forced: 12, ..ExitCodes::default() };
+        let timeout = Duration::from_secs(25);
+        let rules = ArmingRules { timeout, codes, on_finish: OnFinish::Exit };
+        let age = Duration::from_millis(100);
+        let arming = |meaning, is_starting| rules.arming(meaning, is_starting, age, None);
+        let start = Duration::from_millis(400);
+        assert_eq!(arming(Meaning::First, true), Some((Cause::Finished, start, 0)));
+        let deadline = timeout + HARD_STOP_AFTER_DEADLINE;
+        assert_eq!(arming(Meaning::First, false), Some((Cause::Deadline, deadline, 11)));
+        assert_eq!(arming(Meaning::Second, true), Some((Cause::Forced, Duration::ZERO, 12)));
+        let after = HARD_STOP_AFTER_SECOND_SIGNAL;
+        assert_eq!(arming(Meaning::Second, false), Some((Cause::Forced, after, 12)));
+        assert_eq!(rules.arming(Meaning::Second, false, age, Some(3)), Some((Cause::Finished, after, 3)));
+        assert_eq!((arming(Meaning::Repeated, true), arming(Meaning::Repeated, false)), (None, None));
+    }
 
     #[test]
     fn a_second_signal_keeps_the_code_of_an_outcome_that_is_settled_and_forces_what_is_not() {

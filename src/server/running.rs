@@ -136,14 +136,14 @@ impl RunningServer {
         let mut in_use = false;
         let idle = |class| {
             in_use |= !matches!(class, ConnectionClass::Idle | ConnectionClass::Closing);
-            class == ConnectionClass::Idle
+            matches!(class, ConnectionClass::Idle)
         };
         let mut asked_all = connections.detach(RECENT, idle, have_no_pending_input);
         let expected = in_use || !self.acceptor.borrow().is_quiet(HANDSHAKE_WINDOW);
-        let refuses = self.acceptor.borrow_mut().refuse();
+        let has_to_close = !self.acceptor.borrow_mut().refuse();
         connections.abort(RECENT, |class| class == ConnectionClass::Active);
         let none_awaited = async {
-            if !refuses {
+            if has_to_close {
                 self.close_when_quiet(expected).await;
             } else if expected {
                 sleep(HANDSHAKE).await;
@@ -151,13 +151,13 @@ impl RunningServer {
             }
             while !asked_all {
                 sleep(RECHECK_INTERVAL).await;
-                let idle = |class| class == ConnectionClass::Idle;
+                let idle = |class| matches!(class, ConnectionClass::Idle);
                 asked_all = connections.detach(RECENT, idle, have_no_pending_input);
             }
             connections.none_awaited().await;
         };
         if timeout_at(grace_ends, none_awaited).await.is_err() {
-            if !refuses {
+            if has_to_close {
                 self.acceptor.borrow_mut().close();
             }
             let mut detached = pin!(self.detach_all(keep_alive_grace));

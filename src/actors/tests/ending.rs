@@ -7,6 +7,7 @@ use crate::{
     actors::Job,
     report::{MemberReport, Report},
     sequence::{EndedBy, Kind, Outcome, PhaseKind, TaskStatus},
+    server::Lifecycle,
     virtual_time::assert_virtual_time,
 };
 
@@ -54,6 +55,27 @@ fn assert_ended_in(report: &Report, phase: PhaseKind, by: EndedBy) {
     };
     assert_eq!(of(&report.callbacks), expected(PhaseKind::Callbacks));
     assert_eq!(of(&report.resources), expected(PhaseKind::Release));
+}
+
+#[actix_rt::test]
+async fn a_server_that_is_not_drained_in_time_is_still_closed_and_one_that_does_not_close_is_disposed_of() {
+    tokio::time::pause();
+    let mut rig = Rig::new();
+    (rig.timeouts.drain_timeout, rig.timeouts.stop_timeout) = (SECOND, SECOND);
+    let web = rig.server("web", Kind::ServerFirst);
+    rig.callback("flush", SECOND);
+    web.drain().gate.admit(0).expect("it is open");
+    // A connection that no task serves never closes.
+    std::mem::forget(web.drain().connections.register(0));
+    let exit = rig.start();
+    exit.stop();
+    exit.reach(PhaseKind::CloseServers).await;
+    pass(MS).await;
+    assert_eq!(web.lifecycle(), Lifecycle::Closing);
+    exit.reach(PhaseKind::Callbacks).await;
+    pass(MS).await;
+    assert_eq!(web.lifecycle(), Lifecycle::Stopped);
+    exit.report().await;
 }
 
 #[actix_rt::test]

@@ -31,6 +31,20 @@ async fn without_connections_it_closes_at_once() -> io::Result<()> {
     Ok(())
 }
 
+/// A client that has a connection may be opening another one.
+#[tokio::test(start_paused = true)]
+async fn while_connections_are_in_use_a_handshake_has_time_to_end() -> io::Result<()> {
+    let server = server()?;
+    let recent = open(&server);
+    let begun = Instant::now();
+    let mut close = pin!(server.close(TIMEOUT));
+    assert!(timeout(Duration::ZERO, &mut close).await.is_err());
+    drop(recent);
+    close.await;
+    assert_eq!(begun.elapsed(), HANDSHAKE);
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn connections_are_cut_when_nothing_more_is_to_be_expected_of_them() -> io::Result<()> {
     let server = server()?;
