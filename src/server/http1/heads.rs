@@ -88,6 +88,18 @@ mod tests {
         b"GET /path HTTP/1.1\r\nHost: localhost\r\nUser-Agent: a-client\r\nAccept: */*\r\n\r\n",
     ];
 
+    #[test]
+    fn a_piece_is_full_with_so_many_bytes_whether_they_were_looked_at_or_not() {
+        let mut scanner = HeadScanner::default();
+        let mut bytes = 0;
+        // Too few for so many heads, and enough.
+        for piece in [20, 1000] {
+            scanner.scan(&vec![b'x'; piece], MOST);
+            bytes += piece;
+            assert!(scanner.is_full(usize::MAX, bytes) && !scanner.is_full(usize::MAX, bytes + 1), "{bytes}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_piece_ends_more_heads_than_it_may_however_the_bytes_are_cut(

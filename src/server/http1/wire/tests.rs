@@ -4,7 +4,8 @@ use std::{
     future::poll_fn,
     io::{Read, Write},
     net,
-    task::Waker,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Wake, Waker},
 };
 
 use actix_web::http::Method;
@@ -305,5 +306,61 @@ async fn a_refused_upload_is_read_on_for_so_many_bytes_and_no_more() -> io::Resu
     }
     // What the kernel holds between the two was sent as well.
     assert!((MOST..MOST + MOST / 2).contains(&sent), "{sent}");
+    Ok(())
+}
+
+/// How often a call wakes the task that makes it.
+fn wakes(call: impl FnOnce(&mut Context<'_>)) -> usize {
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let count = Arc::new(Wakes::default());
+    call(&mut Context::from_waker(&Waker::from(Arc::clone(&count))));
+    count.0.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn reading_that_was_put_off_goes_on_when_the_connection_is_idle_or_its_write_is_done() -> io::Result<()>
+{
+    let flush = |wire: &mut Wire| wakes(|cx| assert!(wire.poll_flush(cx).is_ready()));
+    let (_drain, mut client, mut wire, guard) = connected().await?;
+    client.write_all(HEAD)?;
+    assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
+    guard.connection().begin(&Method::GET, "/", false, false);
+    client.write_all(&vec![b'x'; 200 << 10])?;
+    let mut ahead = 0;
+    while ahead < BYTES_AHEAD {
+        ahead += read_on(&mut wire, 1).await.len();
+    }
+    assert!(read_all(&mut wire, &mut Context::from_waker(Waker::noop())).is_empty());
+    assert_eq!(flush(&mut wire), 0, "the request is not answered");
+    guard.connection().given_up(false);
+    assert_eq!(flush(&mut wire), 1);
+    assert_eq!(flush(&mut wire), 0, "nothing was put off since");
+
+    let (_drain, mut client, mut wire, guard) = connected().await?;
+    client.write_all(HEAD)?;
+    assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
+    guard.connection().begin(&Method::GET, "/", false, false);
+    let answer = vec![b'x'; 1 << 20];
+    poll_fn(|cx| {
+        while wire.poll_write(cx, &answer).is_ready() {}
+        assert!(read_all(&mut wire, cx).is_empty());
+        Poll::Ready(())
+    })
+    .await;
+    client.set_nonblocking(true)?;
+    let mut bytes = vec![0; 64 << 10];
+    let (mut is_done, mut woken) = (false, 0);
+    while !is_done {
+        let _ = client.read(&mut bytes); // there may be nothing yet
+        tokio::task::yield_now().await;
+        woken = wakes(|cx| is_done = wire.poll_write(cx, b"x").is_ready());
+    }
+    assert_eq!(woken, 1);
     Ok(())
 }
