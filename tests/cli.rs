@@ -287,6 +287,7 @@ fn a_unix_socket_is_asked_as_well() {
     command.args(["-s", &bind, "-s", token]);
     let app = App::start_command(folder, command);
     let url = format!("unix:{}", socket.display());
+    assert!(app.log_text().contains(&format!("server admin listens on {url}\n")), "{}", app.log_text());
     let status = run(&[], &[], &["status", "--url", &url]);
     assert_eq!(status.status.code(), Some(0), "{}", text(&status.stderr));
     let stopped = run(&[], &[], &["stop", "--wait", "--url", &url, "-s", token]);
