@@ -75,7 +75,7 @@ async fn a_server_that_is_not_drained_in_time_is_still_closed_and_one_that_does_
     exit.reach(PhaseKind::Callbacks).await;
     pass(MS).await;
     assert_eq!(web.lifecycle(), Lifecycle::Stopped);
-    exit.report().await;
+    assert_eq!(exit.report().await.outcome, Outcome::Incomplete);
 }
 
 #[actix_rt::test]
