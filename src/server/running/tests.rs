@@ -57,7 +57,7 @@ async fn connections_are_cut_when_nothing_more_is_to_be_expected_of_them() -> io
         (Duration::ZERO, [true, false, false]),
         (PAST_GRACE, [true, false, false]),
         (PAST_GRACE, [true, true, false]),
-        (TIMEOUT / 3 * 2 - 3 * PAST_GRACE, [true, true, false]),
+        (Duration::from_millis(5_850), [true, true, false]),
         (2 * PAST_GRACE, [true, true, true]),
     ] {
         assert!(timeout(time, &mut close).await.is_err(), "they are open");
@@ -75,11 +75,15 @@ async fn connections_are_asked_to_close_after_the_grace_but_for_those_in_their_h
     let server = server()?;
     let handshakes = [open(&server), open(&server)];
     let recent = open(&server);
-    handshakes.iter().for_each(|guard| guard.connection().begin_handshake());
+    for guard in &handshakes {
+        guard.connection().begin_handshake();
+    }
     let mut close = pin!(server.close(TIMEOUT));
     assert!(timeout(PAST_GRACE, &mut close).await.is_err());
     assert!(recent.connection().closes_now());
-    handshakes.iter().for_each(|guard| guard.connection().end_handshake());
+    for guard in &handshakes {
+        guard.connection().end_handshake();
+    }
     assert!(!handshakes[0].connection().closes_now(), "its handshake was not over");
     // The time since its last use is the machine's, which does not stand still.
     let asked = || handshakes.iter().all(|guard| guard.connection().closes_now());
