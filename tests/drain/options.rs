@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     thread,
     time::Duration,
 };
@@ -94,7 +94,7 @@ fn the_windows_of_http2_are_announced_to_the_client() {
             .workers(1)
             .h2_initial_window_size(77_777)
             .h2_initial_connection_window_size(1_234_567)
-            .bind_auto_h2c("127.0.0.1:0")
+            .listen_auto_h2c(TcpListener::bind("127.0.0.1:0").expect("a free port"))
     });
     let mut socket = TcpStream::connect(running.address()).expect("it listens");
     socket.set_read_timeout(Some(crate::support::STUCK_AFTER)).expect("it is open");
