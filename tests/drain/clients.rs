@@ -9,7 +9,7 @@ use std::{
 use graceful_exit::Outcome;
 
 use super::service::{MS, Service};
-use crate::support::{Response, is_skipped_under_wine, side_by_side, wait_until};
+use crate::support::{Response, UNREACHED, is_skipped_under_wine, side_by_side, wait_until};
 
 #[track_caller]
 fn assert_rejected(response: &Response) {
@@ -169,6 +169,9 @@ fn impatient() -> Service {
 
 #[test]
 fn a_head_that_does_not_become_whole_ends_its_connection_whichever_request_it_is() {
+    let patient = Service::start_with(|server| server.client_request_timeout(UNREACHED), |exit| exit);
+    let mut stays = patient.connect();
+    stays.write(b"GET / HTTP/1.1\r\nHost: local").expect("it is open");
     side_by_side(&[0, 1], |&before| {
         let service = impatient();
         let mut client = service.connect();
@@ -182,6 +185,11 @@ fn a_head_that_does_not_become_whole_ends_its_connection_whichever_request_it_is
         assert!(client.is_closed());
         assert_eq!(service.stop().outcome, Outcome::Clean);
     });
+    // It began before them, and no time limit of another server is its own.
+    stays.write(b"host\r\n\r\n").expect("it is open");
+    assert_eq!(stays.read().expect("it is answered").status, 200);
+    drop(stays);
+    assert_eq!(patient.stop().outcome, Outcome::Clean);
 }
 
 #[test]

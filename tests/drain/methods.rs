@@ -19,7 +19,7 @@ use actix_web::{
 use graceful_exit::{ExitHandle, GracefulExit, Outcome, Report, Server};
 
 use super::service::{MS, Service};
-use crate::support::{Client, wait_until};
+use crate::support::{Client, UNREACHED, wait_until};
 
 /// What a handler can tell of its connection and its server.
 struct Peer {
@@ -239,10 +239,15 @@ fn options_of_connections_reach_them() {
 
 #[test]
 fn a_connection_is_kept_for_as_long_as_keep_alive_says() {
-    let service = Service::start_with(|server| server.keep_alive(200 * MS), |exit| exit);
-    let mut kept = service.kept_alive();
-    assert!(kept.is_closed());
-    assert_eq!(service.stop().outcome, Outcome::Clean);
+    let server = |time| Service::start_with(move |server| server.keep_alive(time), |exit| exit);
+    let (long, short) = (server(UNREACHED), server(200 * MS));
+    let (mut stays, mut goes) = (long.kept_alive(), short.kept_alive());
+    assert!(goes.is_closed());
+    stays.send("GET", "/", &[]).expect("it is open");
+    assert_eq!(stays.read().expect("it is answered").status, 200);
+    drop(stays);
+    assert_eq!(short.stop().outcome, Outcome::Clean);
+    assert_eq!(long.stop().outcome, Outcome::Clean);
 }
 
 #[test]
