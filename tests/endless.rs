@@ -64,14 +64,21 @@ async fn lab() -> impl actix_web::Responder {
 }
 
 /// actix-ws, which echoes.
-async fn echo(request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
+pub(crate) async fn echo(request: HttpRequest, body: web::Payload) -> actix_web::Result<HttpResponse> {
     let (response, mut session, mut messages) = actix_ws::handle(&request, body)?;
     actix_web::rt::spawn(async move {
         while let Some(Ok(message)) = messages.next().await {
-            if let actix_ws::Message::Text(text) = message
-                && session.text(text).await.is_err()
-            {
-                return;
+            match message {
+                actix_ws::Message::Text(text) => {
+                    if session.text(text).await.is_err() {
+                        return;
+                    }
+                }
+                actix_ws::Message::Close(reason) => {
+                    let _ = session.close(reason).await;
+                    return;
+                }
+                _ => {}
             }
         }
     });

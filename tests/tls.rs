@@ -71,6 +71,40 @@ async fn an_idle_connection_and_one_with_a_request_end_with_close_notify() -> io
 }
 
 #[tokio::test]
+async fn a_websocket_echoes_and_is_sent_close_1001_and_close_notify() -> io::Result<()> {
+    let certificate = Tls::new();
+    for &library in LIBRARIES {
+        // The WebSocket ends with its client's answer, and not with the grace. actix-http then waits for more of it.
+        let timeouts = Timeouts::default().keep_alive_grace(STUCK_AFTER).stop_timeout(4 * STUCK_AFTER);
+        let server = |server| unhurried(server).client_disconnect_timeout(Duration::from_millis(100));
+        let service = library.service_with(&certificate, |exit| exit.timeouts(timeouts), server);
+        let mut client = certificate.connect(service.address, &["http/1.1"]).await?;
+        let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+        let request = format!("GET /echo HTTP/1.1\r\nHost: localhost:8443\r\n{upgrade}\r\n\r\n");
+        client.write_all(request.as_bytes()).await?;
+        let head = read_until(&mut client, "\r\n\r\n").await?;
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        // Text, masked with zeroes.
+        client.write_all(b"\x81\x82\0\0\0\0hi").await?;
+        let mut frame = [0; 4];
+        client.read_exact(&mut frame).await?;
+        assert_eq!(&frame, b"\x81\x02hi");
+        service.ask_to_stop();
+        client.read_exact(&mut frame).await?;
+        assert_eq!(frame, [0x88, 2, 0x03, 0xe9], "close, 1001");
+        client.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9]).await?;
+        // Without close_notify this is an error of kind UnexpectedEof.
+        let end = client.read(&mut frame).await;
+        assert!(matches!(end, Ok(0)), "{library:?}: {end:?}");
+        drop(client);
+        let report = ended(service).await;
+        assert_eq!((report.outcome, report.servers[0].in_flight_at_start), (Outcome::Clean, 1), "{report:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_handshake_in_progress_at_the_exit_is_finished_and_its_request_answered() -> io::Result<()> {
     let certificate = Tls::new();
     for &library in LIBRARIES {

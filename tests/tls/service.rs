@@ -136,6 +136,7 @@ pub(crate) async fn shown_certificate(address: SocketAddr) -> io::Result<Certifi
 
 pub(crate) fn application(config: &mut web::ServiceConfig) {
     config
+        .route("/echo", web::get().to(crate::endless::echo))
         .service(web::resource("/named").name("named").to(HttpResponse::Ok))
         .route(
             "/urls",
