@@ -70,9 +70,8 @@ pub(crate) async fn echo(request: HttpRequest, body: web::Payload) -> actix_web:
         while let Some(Ok(message)) = messages.next().await {
             match message {
                 actix_ws::Message::Text(text) => {
-                    if session.text(text).await.is_err() {
-                        return;
-                    }
+                    // A client that has gone sends nothing more.
+                    let _ = session.text(text).await;
                 }
                 actix_ws::Message::Close(reason) => {
                     let _ = session.close(reason).await;

@@ -55,14 +55,14 @@ fn api_server() -> SocketAddr {
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            thread::spawn(move || answer(connection));
+            thread::spawn(move || answer(&connection));
         }
     });
     address
 }
 
-fn answer(connection: TcpStream) -> std::io::Result<()> {
-    let mut lines = BufReader::new(&connection).lines();
+fn answer(mut connection: &TcpStream) -> std::io::Result<()> {
+    let mut lines = BufReader::new(connection).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
     let path = request.split([' ', '?']).nth(1).unwrap_or_default();
@@ -75,7 +75,7 @@ fn answer(connection: TcpStream) -> std::io::Result<()> {
     );
     let body = body.to_string();
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close");
-    write!(&connection, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    write!(connection, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 #[test]
