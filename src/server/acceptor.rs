@@ -32,13 +32,15 @@ pub(super) struct Acceptor {
     /// In the server's order; none where it was closed.
     listeners: Vec<Option<Listening>>,
     workers: Workers,
-    /// From this number of a descriptor on, no connection is accepted: the rest is for files, stores and workers.
+    /// The lowest number of a descriptor that a connection can have got.
+    first_descriptor: Option<u64>,
+    /// From this number on, no connection is accepted: the rest is for files, stores and workers.
     descriptors: Option<u64>,
     last_accept: Option<Instant>,
     /// Connections that workers get when the listening sockets are closed; none while they get them at once.
     held: Option<Vec<(Accepted, usize)>>,
-    /// Why nothing is accepted at present.
-    pause: Option<Pause>,
+    /// While it runs, nothing is accepted.
+    pause: Option<Pin<Box<Sleep>>>,
     warnings: Warnings,
 }
 
@@ -52,16 +54,10 @@ struct Listening {
     refuses: bool,
 }
 
-enum Pause {
-    /// The system has refused a connection: it has no descriptor or no memory for it.
-    Exhausted(Pin<Box<Sleep>>),
-    /// Every worker has as many connections as it may have, or the process as many descriptors.
-    Full(Pin<Box<Sleep>>),
-}
-
-/// How long nothing is accepted after the system has refused.
+/// How long nothing is accepted after the system has refused a connection: it has no descriptor or no memory for it.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often the acceptor looks for a closed connection while the limit of connections is reached.
+/// How often the acceptor looks for a closed connection while every worker has as many as it may have, or the process as
+/// many descriptors.
 const FULL_INTERVAL: Duration = Duration::from_millis(5);
 /// How many connections are accepted before other tasks of the thread have their turn.
 const BATCH: usize = 64;
@@ -74,11 +70,13 @@ impl Acceptor {
     /// Watches the listening sockets on the current thread's runtime.
     pub(super) fn new(server: ServerName, listeners: Vec<Listener>, workers: Workers) -> io::Result<Self> {
         let listeners = listeners.into_iter().map(Listening::new).collect::<io::Result<Vec<_>>>()?;
+        let first_descriptor = descriptors::next();
         Ok(Self {
             server,
             listeners: listeners.into_iter().map(Some).collect(),
             workers,
-            descriptors: descriptors_for_connections(),
+            first_descriptor,
+            descriptors: descriptors_for_connections(first_descriptor),
             last_accept: None,
             held: None,
             pause: None,
@@ -116,7 +114,9 @@ impl Acceptor {
                     }
                     Poll::Ready(Err(error)) => {
                         self.warnings.warn(&self.server, &error);
-                        self.pause = Some(Pause::Exhausted(Box::pin(sleep(PAUSE))));
+                        // The limit may have been lowered.
+                        self.descriptors = descriptors_for_connections(self.first_descriptor);
+                        self.pause = Some(Box::pin(sleep(PAUSE)));
                         let _ = self.is_paused(cx);
                         return Poll::Pending;
                     }
@@ -135,23 +135,18 @@ impl Acceptor {
             None => self.workers.hand_over(accepted.socket, accepted.peer, listener),
         }
         if was_last || self.workers.are_full() {
-            self.pause = Some(Pause::Full(Box::pin(sleep(FULL_INTERVAL))));
+            self.pause = Some(Box::pin(sleep(FULL_INTERVAL)));
         }
     }
 
     fn is_paused(&mut self, cx: &mut Context<'_>) -> bool {
-        loop {
-            let (timer, full) = match &mut self.pause {
-                None => return false,
-                Some(Pause::Exhausted(timer)) => (timer, false),
-                Some(Pause::Full(timer)) => (timer, true),
-            };
+        while let Some(timer) = &mut self.pause {
             if timer.as_mut().poll(cx).is_pending() {
                 return true;
             }
-            let still_full = full && self.is_full();
-            self.pause = still_full.then(|| Pause::Full(Box::pin(sleep(FULL_INTERVAL))));
+            self.pause = self.is_full().then(|| Box::pin(sleep(FULL_INTERVAL)));
         }
+        false
     }
 
     fn is_full(&self) -> bool {
@@ -260,10 +255,11 @@ impl Listening {
     }
 }
 
-/// The lowest number of a descriptor that connections leave to the rest of the process.
-fn descriptors_for_connections() -> Option<u64> {
-    let (limit, used) = (descriptors::limit()?, descriptors::next()?);
-    let free = limit.saturating_sub(used);
+/// The lowest number of a descriptor that connections leave to the rest of the process, if `first` is the lowest that
+/// they get.
+fn descriptors_for_connections(first: Option<u64>) -> Option<u64> {
+    let limit = descriptors::limit()?;
+    let free = limit.saturating_sub(first?);
     Some(limit - RESERVED_DESCRIPTORS.min(free / 2))
 }
 
