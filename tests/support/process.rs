@@ -137,7 +137,6 @@ impl App {
         self.folder.path().join(name)
     }
 
-    #[cfg(unix)]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
