@@ -4,14 +4,14 @@ use std::{mem, time::Duration};
 
 use crate::{
     os::{
-        hard_stop::HardStop,
+        hard_stop::{Cause, HardStop},
         signals::{ReceivedSignal, Sender, SignalName, Signals},
     },
-    sequence::{Signal, SignalKind},
+    sequence::{Meaning, Signal, SignalKind},
 };
 
 /// How long after a signal during the start the process ends, whatever blocks it.
-pub(super) const HARD_STOP_DURING_START: Duration = Duration::from_millis(500);
+const HARD_STOP_DURING_START: Duration = Duration::from_millis(500);
 
 /// What catches signals, and what ends the process when nothing else does.
 #[derive(Clone)]
@@ -42,4 +42,18 @@ pub(super) fn signal(caught: ReceivedSignal) -> Signal {
         _ => SignalKind::Other,
     };
     Signal { at: caught.time(), kind }
+}
+
+/// Why, when and with which code the hard stop is to end a process that starts, after a signal of this meaning, of this
+/// age; none for one that repeats a request.
+pub(super) fn arming_during_start(
+    meaning: Meaning,
+    age: Duration,
+    forced: u8,
+) -> Option<(Cause, Duration, u8)> {
+    match meaning {
+        Meaning::First => Some((Cause::Finished, HARD_STOP_DURING_START.saturating_sub(age), 0)),
+        Meaning::Repeated => None,
+        Meaning::Second => Some((Cause::Forced, Duration::ZERO, forced)),
+    }
 }

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     GracefulExit,
-    armed::{Armed, HARD_STOP_DURING_START, signal},
+    armed::{Armed, arming_during_start, signal},
     builder::OnFinish,
     handle::{RunState, Shared},
 };
@@ -88,19 +88,18 @@ impl ArmingRules {
         age: Duration,
         settled: Option<u8>,
     ) -> Option<(Cause, Duration, u8)> {
-        Some(match (meaning, is_starting) {
-            (Meaning::Repeated, _) => return None,
-            (Meaning::First, true) => (Cause::Finished, HARD_STOP_DURING_START.saturating_sub(age), 0),
-            (Meaning::First, false) => {
+        match meaning {
+            _ if is_starting => arming_during_start(meaning, age, self.codes.forced),
+            Meaning::First => {
                 let after = self.timeout.saturating_add(HARD_STOP_AFTER_DEADLINE);
-                (Cause::Deadline, after, self.codes.timed_out)
+                Some((Cause::Deadline, after, self.codes.timed_out))
             }
-            (Meaning::Second, true) => (Cause::Forced, Duration::ZERO, self.codes.forced),
-            (Meaning::Second, false) => {
+            Meaning::Repeated => None,
+            Meaning::Second => {
                 let (cause, code) = forced_end(settled, self.on_finish, self.codes.forced);
-                (cause, HARD_STOP_AFTER_SECOND_SIGNAL, code)
+                Some((cause, HARD_STOP_AFTER_SECOND_SIGNAL, code))
             }
-        })
+        }
     }
 }
 

@@ -1,16 +1,16 @@
 //! [`StartGuard`]: signals before there is an exit.
 
 use super::{
-    armed::{Armed, HARD_STOP_DURING_START, signal},
+    armed::{Armed, arming_during_start, signal},
     error::StartError,
 };
 use crate::{
     locale::Language,
     os::{
-        hard_stop::{Cause, HardStop, Messages},
+        hard_stop::{HardStop, Messages},
         signals::{ReceivedSignal, SignalName, Signals},
     },
-    sequence::{ExitCodes, Meaning, SignalRule, Timeouts},
+    sequence::{ExitCodes, SignalRule, Timeouts},
 };
 
 /// Catches signals from the first moment of a program on, before its settings say which.
@@ -93,11 +93,11 @@ impl Drop for StartGuard {
 
 fn on_signal(hard_stop: HardStop) -> impl FnMut(ReceivedSignal) + Send {
     let mut rule = SignalRule::new(Timeouts::default().coalesce);
-    move |caught| match rule.receive(signal(caught)) {
-        Meaning::First => hard_stop.arm(Cause::Finished, HARD_STOP_DURING_START, 0),
-        Meaning::Repeated => {}
-        Meaning::Second => {
-            hard_stop.arm(Cause::Forced, std::time::Duration::ZERO, ExitCodes::default().forced);
+    let forced = ExitCodes::default().forced;
+    move |caught| {
+        let meaning = rule.receive(signal(caught));
+        if let Some((cause, after, code)) = arming_during_start(meaning, caught.at.elapsed(), forced) {
+            hard_stop.arm(cause, after, code);
         }
     }
 }

@@ -136,7 +136,7 @@ impl RunningServer {
         let mut in_use = false;
         let idle = |class| {
             in_use |= !matches!(class, ConnectionClass::Idle | ConnectionClass::Closing);
-            matches!(class, ConnectionClass::Idle)
+            class == ConnectionClass::Idle
         };
         let mut asked_all = connections.detach(RECENT, idle, have_no_pending_input);
         let expected = in_use || !self.acceptor.borrow().is_quiet(HANDSHAKE_WINDOW);
@@ -151,7 +151,7 @@ impl RunningServer {
             }
             while !asked_all {
                 sleep(RECHECK_INTERVAL).await;
-                let idle = |class| matches!(class, ConnectionClass::Idle);
+                let idle = |class| class == ConnectionClass::Idle;
                 asked_all = connections.detach(RECENT, idle, have_no_pending_input);
             }
             connections.none_awaited().await;

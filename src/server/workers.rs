@@ -66,10 +66,7 @@ impl Workers {
 
     /// True if each has as many connections as it may have.
     pub(super) fn are_full(&self) -> bool {
-        let has_room = |(shard, worker): (usize, &WorkerLink)| {
-            !worker.gone && self.drain.connections.open_on(shard) < self.max_connections
-        };
-        !self.links.iter().enumerate().any(has_room)
+        !(0..self.links.len()).any(|shard| self.load(shard, false).takes)
     }
 
     /// Counts a connection, and hands it to a worker, in one step.
@@ -103,12 +100,13 @@ impl Workers {
 
     /// The worker that gets the next connection; `full` ones are asked as well if need be.
     fn choose(&self, full: bool) -> Option<usize> {
-        let load = |shard: usize| {
-            let (worker, open) = (&self.links[shard], self.drain.connections.open_on(shard));
-            let takes = !worker.gone && (full || open < self.max_connections);
-            Load { open, blocked: worker.is_blocked(), takes }
-        };
-        choose(self.next, self.links.len(), load)
+        choose(self.next, self.links.len(), |shard| self.load(shard, full))
+    }
+
+    fn load(&self, shard: usize, full: bool) -> Load {
+        let (worker, open) = (&self.links[shard], self.drain.connections.open_on(shard));
+        let takes = !worker.gone && (full || open < self.max_connections);
+        Load { open, blocked: worker.is_blocked(), takes }
     }
 
     /// Looks at the workers when it is time to, as long as one of them has something to pick up.

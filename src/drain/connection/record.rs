@@ -155,9 +155,9 @@ impl Connection {
     /// A request begins on it. Returns its stream, if the connection speaks HTTP/2.
     #[inline]
     pub(crate) fn begin(&self, method: &Method, path: &str, counted: bool, body: bool) -> Option<Called> {
-        let stream = lock(&self.requests).begin(method, path, counted);
+        let called = lock(&self.requests).begin(method, path, counted);
         self.apply(Event::Begin { counted, body });
-        stream
+        called
     }
 
     /// A TLS handshake begins: the connection counts as used until [`end_handshake`](Self::end_handshake).

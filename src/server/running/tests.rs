@@ -4,6 +4,8 @@ use std::task::{Context, Poll, Waker};
 
 use super::{super::workers::Workers, *};
 use crate::drain::{Connection, ConnectionGuard};
+#[cfg(unix)]
+use crate::os::socket;
 
 const TIMEOUT: Duration = Duration::from_secs(9);
 /// The keep-alive grace is 50 ms, and a little more.
@@ -64,6 +66,30 @@ async fn connections_are_cut_when_nothing_more_is_to_be_expected_of_them() -> io
         assert_eq!(cut(), expected);
     }
     drop((active, recent, closing));
+    close.await;
+    Ok(())
+}
+
+/// One that was being polled may have had bytes that were not parsed yet.
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_that_was_being_polled_is_asked_again_and_no_other() -> io::Result<()> {
+    let server = server()?;
+    let (unused, used) = (open(&server), open(&server));
+    let sockets = [std::os::unix::net::UnixStream::pair()?, std::os::unix::net::UnixStream::pair()?];
+    for (guard, (socket, _)) in [&unused, &used].into_iter().zip(&sockets) {
+        guard.connection().set_socket(socket::number(socket).expect("it has one"));
+    }
+    used.connection().begin(&actix_web::http::Method::GET, "/", false, false);
+    // The time since its last use is the machine's, which does not stand still.
+    std::thread::sleep(RECENT + RECHECK_INTERVAL);
+    let awaited = || server.handle.drain().connections.awaited();
+    let mut close = pin!(server.close(TIMEOUT));
+    let polled = unused.connection().poll(|| close.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+    assert_eq!((polled.is_ready(), awaited()), (false, 2));
+    assert!(timeout(HANDSHAKE + 2 * RECHECK_INTERVAL, &mut close).await.is_err());
+    assert_eq!(awaited(), 1);
+    drop((unused, used));
     close.await;
     Ok(())
 }

@@ -10,7 +10,8 @@ use graceful_exit::Language;
 pub(super) struct Sentences(pub(super) Language);
 
 impl Sentences {
-    fn of(self, en: &'static str, zh: &'static str, zh_hant: &'static str) -> &'static str {
+    /// The text of its language.
+    pub(super) const fn of(self, en: &'static str, zh: &'static str, zh_hant: &'static str) -> &'static str {
         match self.0 {
             Language::En => en,
             Language::Zh => zh,

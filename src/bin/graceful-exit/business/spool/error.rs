@@ -7,6 +7,7 @@ use std::{fmt, io};
 use graceful_exit::Language;
 
 use super::format::Damage;
+use crate::business::locale::Sentences;
 use crate::locale::say;
 
 /// Why the spool cannot be used. Its text names the file.
@@ -81,11 +82,7 @@ impl Attempt {
             Self::Sync => ["be synced", "同步", "同步"],
             Self::Remove => ["be removed", "删除", "刪除"],
         };
-        match language {
-            Language::En => en,
-            Language::Zh => zh,
-            Language::ZhHant => zh_hant,
-        }
+        Sentences(language).of(en, zh, zh_hant)
     }
 }
 
@@ -103,11 +100,7 @@ impl Damage {
             Self::WrongLength => ["a length in it does not match", "长度不符", "長度不符"],
             Self::NotUtf8 => ["a key in it is not UTF-8", "有一个键不是 UTF-8", "有一個鍵不是 UTF-8"],
         };
-        match language {
-            Language::En => en,
-            Language::Zh => zh,
-            Language::ZhHant => zh_hant,
-        }
+        Sentences(language).of(en, zh, zh_hant)
     }
 }
 
