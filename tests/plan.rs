@@ -6,7 +6,7 @@ use graceful_exit::sequence::PhaseKind;
 
 use crate::{
     settings::{plan, run},
-    support::{App, Client, folder, phases, stop},
+    support::{App, Client, folder, stop},
 };
 
 /// On Windows the default deadline always leads to a warning, since a close event leaves less time.
@@ -14,7 +14,7 @@ const OF_WINDOWS: usize = if cfg!(windows) { 1 } else { 0 };
 
 #[test]
 fn the_plan_names_every_phase_its_timeout_and_the_numbers_for_the_platform() {
-    let settings = PhaseKind::ALL.iter().zip(2_u64..).map(|(&phase, n)| (phases::setting_of(phase), n * 100));
+    let settings = PhaseKind::ALL.iter().zip(2_u64..).map(|(&phase, n)| (phase.setting(), n * 100));
     let settings: BTreeMap<_, _> = settings.collect();
     let set = settings.iter().map(|(name, ms)| format!("{name}={ms}ms"));
     // The callbacks wait for the checkpoints, which are over before them.
@@ -27,7 +27,7 @@ fn the_plan_names_every_phase_its_timeout_and_the_numbers_for_the_platform() {
         .iter()
         .map(|phase| (phase["name"].as_str().expect("text"), phase["bound_ms"].as_u64().expect("a number")))
         .collect();
-    let expected = PhaseKind::ALL.iter().map(|&phase| (phase.name(), settings[phases::setting_of(phase)]));
+    let expected = PhaseKind::ALL.iter().map(|&phase| (phase.name(), settings[phase.setting()]));
     let expected: Vec<_> = expected.collect();
     assert_eq!(phases, expected);
     let worst_case: u64 = expected.iter().map(|(_, ms)| ms).sum();

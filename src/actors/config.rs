@@ -40,10 +40,8 @@ pub(crate) struct Hooks {
     pub(crate) on_begin: Box<dyn FnMut() + Send>,
     /// Reports to a service manager.
     pub(crate) heartbeat: Option<Heartbeat>,
-    /// Called when a server has failed. If that is because the program has stopped its `System`: how long the exit may
-    /// take.
+    /// Called when a server has failed. Returns how long the exit may take if the program has stopped its `System`.
     pub(crate) system_stopped: Box<dyn FnMut() -> Option<Duration> + Send>,
-    /// Called at the end, with the report, and must not block. The supervisor has nothing left to do then: another thread
-    /// writes the report.
+    /// Called with the report when the outcome is settled. Must not block; the report's file is written later.
     pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
 }

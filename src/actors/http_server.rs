@@ -56,8 +56,8 @@ impl Actor for HttpServerActor {
 }
 
 impl HttpServerActor {
-    /// What is left of a server that has failed takes no more requests, answers those in flight, and closes. It does so
-    /// beside the rest of the exit, which does not wait for it.
+    /// What is left of a server that has failed takes no more requests, answers those in flight, and closes. The rest
+    /// of the exit does not wait for this.
     fn take_down(&self, ctx: &mut Context<Self>) {
         let (server, timeouts) = (Rc::clone(&self.server), self.timeouts);
         server.reject(timeouts.drain_timeout);

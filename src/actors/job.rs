@@ -24,8 +24,8 @@ use crate::{
 /// Something to do at the exit: a checkpoint, a callback, a resource to release, or a background worker to wait
 /// for.
 ///
-/// It is done by an actor: one that runs already, handed over as a [`Recipient`], or one that is started on an arbiter of
-/// its own, where it may block its thread and delay no other job.
+/// An actor does it: one that runs already, given by its [`Recipient`], or one that is started on an arbiter of its
+/// own, whose thread it may block without delaying another job.
 #[must_use = "it does nothing until it is registered"]
 pub struct Job {
     kind: Kind,
@@ -39,11 +39,11 @@ pub struct Job {
 /// Starts the actor that does the job, where it gets an arbiter of its own.
 type Start = Box<dyn FnOnce(&Arc<Arbiters>) -> io::Result<Run> + Send>;
 
-/// Tells what is lost if the job is not done.
+/// Says what is lost if the job is not done.
 pub(crate) type Unsaved = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Job {
-    /// A callback, run by an actor of the user's. All callbacks run side by side.
+    /// A callback, run by the user's actor. All callbacks run side by side.
     pub fn callback(name: impl Into<String>, actor: Recipient<RunCallback>) -> Self {
         Self::asking(Kind::Callback, name.into(), move |_| Ok(actor))
     }
@@ -67,7 +67,7 @@ impl Job {
         Self::future(Kind::Callback, name.into(), work)
     }
 
-    /// A resource, released by an actor of the user's, after all callbacks; the last registered goes first.
+    /// A resource, released by the user's actor, after all callbacks; the last registered goes first.
     pub fn resource(name: impl Into<String>, actor: Recipient<ReleaseResource>) -> Self {
         Self::asking(Kind::Resource, name.into(), move |_| Ok(actor))
     }
@@ -81,7 +81,7 @@ impl Job {
         Self::future(Kind::Resource, name.into(), work)
     }
 
-    /// A checkpoint, saved by an actor of the user's: asked as soon as the exit begins, beside everything else. All
+    /// A checkpoint, saved by the user's actor: asked as soon as the exit begins, beside everything else. All
     /// checkpoints run side by side, and no callback begins while one runs.
     pub fn checkpoint(name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
         Self::asking(Kind::Checkpoint, name.into(), move |_| Ok(actor))
@@ -108,14 +108,14 @@ impl Job {
         self
     }
 
-    /// What the log calls it: its name, unless it is said here. Reports and metrics go by the name.
+    /// Its name in the log; without one, its `name`. Reports and metrics always have the `name`.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// Asked for what is lost, if the exit ends without the job being done; `None` when nothing is. It is called
-    /// on the supervisor's thread: look at a counter, and do not wait.
+    /// Sets what says what is lost if the job is not done; `None` for nothing. It is called at the exit's end on the
+    /// supervisor's thread: read a counter, and do not wait.
     pub fn unsaved(mut self, lost: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
         self.unsaved = Some(Arc::new(lost));
         self
@@ -197,7 +197,7 @@ impl fmt::Debug for Job {
     }
 }
 
-/// What the builder makes of a job.
+/// A job whose own actor has been started: what the supervisor gets.
 pub(crate) struct JobStart {
     pub(crate) label: Option<String>,
     pub(crate) unsaved: Option<Unsaved>,

@@ -9,9 +9,10 @@ use super::job_error::JobError;
 
 /// To a user's own actor: save what must not be lost, and answer when it is saved.
 ///
-/// Sent at the first request to stop, whatever phase comes first, and bounded by `shutdown.checkpoint_timeout` from then
-/// on. It runs beside the ready delay and the drain, and delays no phase but the callbacks: none of them begins while a
-/// checkpoint runs. Requests are still served meanwhile, so what they change after the checkpoint is theirs to save.
+/// Sent at the first request to stop, whatever phase comes first, and bounded by `shutdown.checkpoint_timeout` from
+/// then on. It runs beside the ready delay and the drain, and delays no phase but the callbacks: none of them begins
+/// while a checkpoint runs. Requests are still served meanwhile: their handlers have to save what they change after the
+/// checkpoint.
 ///
 /// What a checkpoint has saved is safe however the exit ends: by a second signal, by the deadline, or by a `SIGKILL` of a
 /// platform that does not wait.
@@ -35,9 +36,8 @@ pub struct ReleaseResource(pub JobContext);
 ///
 /// # More than HTTP
 ///
-/// A queue's consumer, a scheduler, a poller: whatever takes up work by itself joins the drain as a member of its own,
-/// registered with [`Job::worker`](super::Job::worker). It is asked once, by this message, and its answer is the other
-/// half of the pair:
+/// A queue's consumer, a scheduler or a poller, which takes up work by itself, joins the drain as a member of its own,
+/// registered with [`Job::worker`](super::Job::worker). It is asked once, by this message:
 ///
 /// | it answers | and the report says |
 /// |---|---|
@@ -84,14 +84,14 @@ pub struct ReleaseResource(pub JobContext);
 /// # });
 /// ```
 ///
-/// A job that takes its time is answered for later, by a future: `examples/background_worker.rs`. The worker must not
-/// block its actor's thread for longer than its timeout: the message would not reach it before. What it is *not* told is
-/// which jobs are worth finishing; a queue that hands out unfinished jobs again makes the shortest exits.
+/// A handler that has to wait for its last job returns a future: `examples/background_worker.rs`. A job must not block
+/// the actor's thread for longer than the timeout, because the message would not be handled in time. The message does
+/// not say which jobs to finish: where the queue delivers unfinished jobs again, the shortest exits finish none.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), JobError>")]
 pub struct FinishWork(pub JobContext);
 
-/// What comes with a request to do something at the exit: how much time there is, and when it is over.
+/// What a job is told when it is asked: how long it has, and when its answer is no longer waited for.
 #[derive(Clone, Debug)]
 pub struct JobContext {
     timeout: Duration,
@@ -99,7 +99,7 @@ pub struct JobContext {
 }
 
 impl JobContext {
-    /// For a job with so much time. Exits make their own; this is for tests of a job.
+    /// A context with this timeout, for tests of a job. An exit makes its own.
     #[must_use]
     pub fn new(timeout: Duration, cancelled: CancellationToken) -> Self {
         Self { timeout, cancelled }

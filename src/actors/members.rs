@@ -88,7 +88,7 @@ impl Members {
         }
     }
 
-    /// What is lost with a member that was not done. A job that panics in telling so does not take the exit along.
+    /// What is lost with a member that was not done. A panic of the job's closure does not end the exit.
     pub(super) fn unsaved(&self, member: MemberId) -> Option<String> {
         let unsaved = self.0[member.0].unsaved.as_ref()?;
         catch_unwind(AssertUnwindSafe(|| unsaved())).unwrap_or(None)

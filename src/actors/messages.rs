@@ -12,7 +12,7 @@ use actix::prelude::*;
 pub struct SignalReceived {
     /// Its name, as in `SIGTERM`.
     pub name: String,
-    /// What the exit depends on of it.
+    /// When it came, and its kind.
     pub signal: Signal,
 }
 

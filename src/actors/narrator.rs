@@ -14,15 +14,15 @@ use crate::{
 /// The target of records that only machines need.
 pub const EVENTS: &str = "graceful_exit::events";
 
-/// How much the log says of an exit beside its course.
+/// How much the log says of how an exit ended, after the lines of its course.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum LogDetail {
-    /// No more than that, for a log whose reader has the report or the events.
+    /// Nothing more: the log's reader has the report or the events.
     Course,
-    /// The verdict, where the exit was not clean.
+    /// The verdict, if the exit was not clean.
     Verdict,
-    /// A summary at the end, the verdict in it.
+    /// A summary, which has the verdict.
     #[default]
     Summary,
 }
@@ -31,7 +31,7 @@ pub enum LogDetail {
 pub(super) struct Narrator {
     language: Language,
     detail: LogDetail,
-    /// Resources are a phase each, and one line for all.
+    /// True once the release has been logged: each resource has a phase of its own, and all of them share one line.
     has_released: bool,
 }
 
@@ -103,7 +103,7 @@ impl Narrator {
             TaskStatus::Failed => Some((log::Level::Error, language.failed(member.label, error_text))),
             TaskStatus::Panicked => Some((log::Level::Error, language.panicked(member.label, error_text))),
             TaskStatus::Unreachable => Some((log::Level::Error, language.unreachable(member.label))),
-            // A server's requests that are cut off have names of their own.
+            // Of a server that drains, each request that is cut off is named instead.
             TaskStatus::TimedOut | TaskStatus::CutOff if !drains => {
                 Some((log::Level::Warn, language.timed_out(member.label)))
             }
@@ -126,7 +126,8 @@ impl Narrator {
         );
     }
 
-    /// Requests are cut off; like ones are one event. People find them in the verdict and in the summary.
+    /// Requests are cut off. Those with the same method and path are one event. The verdict and the summary have them
+    /// for people.
     pub(super) fn requests_abandoned(&self, server: &str, requests: &[Request]) {
         for (request, count) in report::grouped(requests) {
             let (method, path) = (request.method.as_str(), request.path.as_str());

@@ -9,7 +9,7 @@ use crate::{
 
 use super::recorder::Recorder;
 
-/// How many members are named in one go.
+/// How many members a line names at most.
 const NAMED: usize = 10;
 
 /// What is waited for, and for how long still: the requests in a line, the other members in another.

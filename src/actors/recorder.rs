@@ -29,7 +29,7 @@ pub(super) struct Recorder {
     up_since: SystemTime,
     previous: Option<PreviousExit>,
     started: Option<Started>,
-    /// When it was over, from its beginning.
+    /// Its duration, once it is over.
     over: Option<Duration>,
     reason: Option<String>,
     phases: Vec<PhaseRun>,
@@ -38,7 +38,7 @@ pub(super) struct Recorder {
     report: Option<Report>,
 }
 
-/// When the exit was first asked for, on both clocks.
+/// The first request to stop, on both clocks.
 #[derive(Clone, Copy, Debug)]
 struct Started {
     wall: SystemTime,
@@ -86,7 +86,7 @@ impl Recorder {
                 self.tasks[task].ended = Some(now);
                 self.tasks[task].error = detail;
             }
-            // The first one is the exit's.
+            // The first reason is the exit's.
             Event::Signal(_) | Event::Stop | Event::MemberFailed { .. } => {
                 self.reason = self.reason.take().or(detail);
             }

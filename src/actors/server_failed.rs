@@ -11,7 +11,7 @@ use crate::sequence::{Event, Timer};
 const SYSTEM_STOP: &str = "System::stop()";
 /// How long a stopped `System` may take to end its threads, before the failure of a server is taken for its own.
 const SYSTEM_STOP_DELAY: Duration = Duration::from_millis(10);
-/// When it is looked at once more, for a machine that is busy.
+/// When this is checked once more, for a busy machine.
 const SYSTEM_STOP_RECHECK: Duration = Duration::from_millis(100);
 
 impl Handler<ServerFailed> for ShutdownSupervisor {

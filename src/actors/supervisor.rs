@@ -64,7 +64,7 @@ impl ShutdownSupervisor {
         }
     }
 
-    /// Carries out an effect; what it answers is an event that follows from it at once.
+    /// Carries out an effect. Returns the event that follows from it at once, if any.
     fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) -> Option<Event> {
         match effect {
             Effect::Begin => self.begin(ctx),
@@ -115,7 +115,7 @@ impl ShutdownSupervisor {
         (!asked).then_some(Event::TaskFinished { task: id, result: TaskResult::Unreachable })
     }
 
-    /// Tells a member that it is no longer waited for, and says so.
+    /// Tells a member that it is no longer waited for, and logs it.
     fn cancel(&mut self, id: TaskId, status: TaskStatus) {
         self.members.cancel(self.plan.task(id).member, id);
         if self.plan.drains_a_server(id) {

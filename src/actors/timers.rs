@@ -1,5 +1,5 @@
-//! The machine's timers, of which only the next one is ever in actix's hands: actix looks at every future of an
-//! actor whenever one of them wakes, so ten thousand of them would cost their square.
+//! The machine's timers. Only the next one is a timer of actix, which polls every future of an actor whenever one of
+//! them wakes: ten thousand timers would take quadratic time.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,7 +22,7 @@ impl<A: Actor<Context = Context<A>>> Timers<A> {
         Self { armed: BTreeSet::new(), running: None, due }
     }
 
-    /// Comes back with `timer` after so long.
+    /// Makes `timer` due after this time.
     pub(super) fn arm(&mut self, timer: Timer, after: Duration, ctx: &mut Context<A>) {
         // Bounded, so that the sum is an instant that every platform can represent.
         let at = Instant::now() + after.min(Duration::from_secs(u32::MAX.into()));

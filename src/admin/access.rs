@@ -39,7 +39,7 @@ pub(super) enum Refusal {
     ForeignHost,
 }
 
-/// What tells that a request may come from elsewhere than this machine.
+/// The sign that a request may come from elsewhere than this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotLocal {
     OtherUser,
@@ -75,7 +75,7 @@ impl Access {
     }
 
     /// Decides on a read. With [`Self::reads_need_token`] the token alone decides. Otherwise a request for a foreign
-    /// host name is refused where a browser may have been lured into it: see [`host::is_foreign`].
+    /// host name is refused if it may come from a browser under DNS rebinding: see [`host::is_foreign`].
     pub(super) fn check_read(&self, request: &HttpRequest) -> Result<(), Refusal> {
         match &self.token {
             Some(token) if self.token_for_reads => check_token(request.headers(), token),
@@ -95,7 +95,7 @@ impl Access {
     fn check_host(&self, request: &HttpRequest) -> Result<(), Refusal> {
         let host = match host::of(request) {
             Ok(host) => host,
-            // What has no Host is no browser.
+            // A request without a Host is not a browser's.
             Err(HostError::Missing) => return Ok(()),
             Err(HostError::Invalid) => return Err(Refusal::ForeignHost),
         };
@@ -140,7 +140,7 @@ fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Refusal> {
     let bearer = value.as_bytes().split_at_checked("Bearer ".len());
     let given = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer ")).map(|(_, token)| token);
     match given {
-        // The time tells nothing of where the two differ; it may tell that their lengths do.
+        // The time does not depend on where the two differ, only on whether their lengths do.
         Some(given)
             if !token.is_empty() && bool::from(given.ct_eq(token.as_bytes())) && values.next().is_none() =>
         {
@@ -150,19 +150,19 @@ fn check_token(headers: &HeaderMap, token: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses what may speak for a client elsewhere. A proxy that adds nothing to a request cannot be told from a client
-/// on this machine: behind a proxy, only a token closes this route.
+/// Refuses a request that may be forwarded for a client elsewhere. A proxy that adds nothing to a request cannot be
+/// distinguished from a client on this machine: behind a proxy, only a token protects this route.
 fn check_local(request: &HttpRequest) -> Result<(), NotLocal> {
     match Peer::of(request) {
         peer if peer.is_loopback() => {}
-        // The permissions of the socket's file have let it in.
+        // The permissions of the socket's file admitted it.
         Peer::Unix(user) if user.is_none_or(UnixUser::may_act) => {}
         Peer::Unix(_) => return Err(NotLocal::OtherUser),
         Peer::Tcp(_) | Peer::Unknown => {
             return Err(NotLocal::OtherMachine);
         }
     }
-    // A client of today speaks 1.1 at least, and nginx speaks 1.0 to what is behind it.
+    // Clients speak at least 1.1; nginx speaks 1.0 to its upstreams.
     if !matches!(request.version(), Version::HTTP_11 | Version::HTTP_2) {
         return Err(NotLocal::OlderHttp);
     }
@@ -193,7 +193,7 @@ fn is_same_origin(request: &HttpRequest, host: &Authority) -> bool {
     })
 }
 
-/// True for the headers by which proxies, load balancers and content networks say for which client they speak.
+/// True for the headers in which proxies, load balancers and content networks name the client that they forward for.
 fn is_proxy_header(name: &str) -> bool {
     const PARTS: [&str; 7] = ["forward", "proxy", "client", "remote", "realip", "hostoverride", "comingfrom"];
     const PREFIXES: [&str; 9] = [
@@ -218,7 +218,7 @@ fn is_proxy_header(name: &str) -> bool {
         || NAMES.contains(&name.as_str())
 }
 
-/// True for what a browser sends and no probe or scrape does. A page can leave none of them out of its requests.
+/// True if a header is there that every browser sends, and no probe or scraper does. A page cannot leave it out.
 fn is_from_browser(headers: &HeaderMap) -> bool {
     headers.contains_key(ORIGIN)
         || headers.contains_key(REFERER)

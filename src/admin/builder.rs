@@ -1,4 +1,4 @@
-//! What a program says of its admin server: [`Admin`].
+//! [`Admin`]: the builder of an admin server.
 
 use std::{fmt, sync::Arc};
 
@@ -54,15 +54,15 @@ impl Admin {
     ///
     /// Without one, the exit can be started from this machine alone: by a request from a loopback address, for
     /// localhost or a loopback address, that shows no sign of a proxy and comes from no page of another origin. Over a
-    /// Unix socket it has to come from this process's user or root, on systems that tell. A
-    /// reverse proxy on this machine that adds nothing to the requests it passes on cannot be told from a client on
-    /// this machine: behind a proxy, set a token.
+    /// Unix socket it has to come from this process's user or root, on systems that tell. A reverse proxy on this
+    /// machine that adds nothing to the requests cannot be distinguished from a client on this machine: behind a proxy,
+    /// set a token.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.access.set_token(token.into());
         self
     }
 
-    /// True if `/status`, `/metrics` and `/events` need the token as well; false by default. The page asks for it then.
+    /// Whether `/status`, `/metrics` and `/events` need the token as well: false by default. The page then asks for it.
     /// `/healthz` and `/readyz` need none: probes have none. Without a token this changes nothing.
     pub fn token_for_reads(mut self, needed: bool) -> Self {
         self.access.set_token_for_reads(needed);

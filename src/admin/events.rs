@@ -18,16 +18,16 @@ use crate::{exit::ExitHandle, report::Status, sequence::PhaseKind};
 
 /// What all event streams share: the latest status, and the number of streams that may be open.
 ///
-/// However many streams there are, the status is taken at most twenty times a second, and never while there are none:
-/// there is no task, each stream takes the status or finds it taken.
+/// However many streams there are, the status is taken at most twenty times a second, and never while there are none.
+/// No task does it: each stream takes the status itself, or uses one that another stream has just taken.
 #[derive(Clone, Debug)]
 pub(super) struct Feed {
     latest: Arc<Mutex<Option<Snapshot>>>,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// The right to one event stream; it is given back when it is dropped.
-pub(super) type Place = OwnedSemaphorePermit;
+/// The permit of one event stream; dropping it frees it.
+pub(super) type Permit = OwnedSemaphorePermit;
 
 /// The most streams that are open at once, unless it is said otherwise.
 pub(super) const MAX_STREAMS: usize = 256;
@@ -43,7 +43,7 @@ const BEAT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 struct Snapshot {
     taken: Instant,
-    /// The status without what time alone changes: two that are equal are one event.
+    /// The status without the values that time alone changes: two equal ones are one event.
     essence: Arc<str>,
     event: Bytes,
 }
@@ -85,28 +85,28 @@ struct Subscriber {
     exit: ExitHandle,
     source: StatusSource,
     changes: watch::Receiver<u64>,
-    _place: Place,
+    _permit: Permit,
     end: StreamEnd,
     /// The essence of its last event.
     seen: Option<Arc<str>>,
-    /// The next event comes no earlier.
+    /// No event is sent before this.
     next: Instant,
     /// When its last event was, or its last beat.
     last: Instant,
-    /// Its last event is out.
+    /// Its last event has been sent.
     over: bool,
 }
 
 impl Feed {
     /// With at most so many streams open at once.
     pub(super) fn new(max_streams: usize) -> Self {
-        let places = Semaphore::new(max_streams.min(Semaphore::MAX_PERMITS));
-        Self { latest: Arc::default(), places: Arc::new(places) }
+        let permits = Semaphore::new(max_streams.min(Semaphore::MAX_PERMITS));
+        Self { latest: Arc::default(), permits: Arc::new(permits) }
     }
 
-    /// A place for one more stream, if there is one.
-    pub(super) fn reserve(&self) -> Option<Place> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+    /// A permit for one more stream, if one is left.
+    pub(super) fn reserve(&self) -> Option<Permit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
     /// The events: the status as it is, then one for each change, up to `end`. `None` before the servers are bound.
@@ -115,7 +115,7 @@ impl Feed {
         exit: ExitHandle,
         source: StatusSource,
         end: StreamEnd,
-        place: Place,
+        permit: Permit,
     ) -> Option<impl Stream<Item = Result<Bytes, Infallible>> + use<>> {
         let changes = exit.changes()?;
         let now = Instant::now();
@@ -126,7 +126,7 @@ impl Feed {
             source,
             changes,
             end,
-            _place: place,
+            _permit: permit,
             seen,
             next: now,
             last: now,
@@ -191,7 +191,7 @@ impl Snapshot {
     }
 }
 
-/// Takes out what time alone changes: a client's clocks run by themselves.
+/// Removes the values that time alone changes: the clients count the time themselves.
 fn without_time(status: &mut Status) {
     status.deadline_left_ms = status.deadline_left_ms.map(|_| 0);
     for request in status.servers.iter_mut().flat_map(|server| &mut server.oldest) {

@@ -10,8 +10,8 @@
 //! | `GET /metrics` | Prometheus text, or `OpenMetrics` where it is accepted |
 //! | `POST /shutdown` | 202, and the exit starts |
 //!
-//! Every GET route answers HEAD too. [`Admin::server`] makes a server of its own of it, which closes last and answers
-//! these routes until the end; [`Admin::configure`] mounts the routes in an application.
+//! Every GET route answers HEAD too. [`Admin::server`] makes a server of these routes alone, which closes last and
+//! answers them until the end; [`Admin::configure`] mounts them in an application.
 //!
 //! ```no_run
 //! use actix_web::{App, web};

@@ -181,7 +181,7 @@ mod tests {
             );
             assert!(key == "sentence" || texts.iter().all(|text| !text.is_empty()), "{key}");
         }
-        // What the script asks for is there, and what is there is asked for.
+        // The script uses exactly the words that there are.
         let asked = |key: &str| SCRIPT.contains(&format!("\"{key}\"")) || SCRIPT.contains(&format!("{key}:"));
         let composed = ["waiting_", "gone_", "unlock_", "ask_", "lost_"];
         for key in words.keys() {

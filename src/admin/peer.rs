@@ -16,7 +16,7 @@ pub(super) enum Peer {
     Unknown,
 }
 
-/// Who has opened a Unix socket's connection.
+/// The user that opened a connection of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnixUser {
     id: u32,

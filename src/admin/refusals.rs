@@ -1,4 +1,4 @@
-//! What is done about refused requests: they are counted, logged at a limited rate, and wrong tokens are slowed down.
+//! Refused requests: they are counted, logged at a limited rate, and answered late if the token was wrong.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use super::access::Refusal;
 
-/// Of one admin server, or of one application that mounts the routes.
+/// The refusals of one admin server, or of one application that mounts the routes.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     counts: [AtomicU64; Cause::ALL.len()],
@@ -39,7 +39,7 @@ struct LastLine {
 const LINE_EACH: Duration = Duration::from_secs(10);
 /// Wrong tokens are answered one after another, at this distance.
 const WRONG_TOKEN_EACH: Duration = Duration::from_millis(100);
-/// No answer is held back for longer, however many guess.
+/// The longest delay of such an answer, however many wrong tokens come.
 const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 impl Cause {
@@ -88,7 +88,7 @@ impl Refusals {
         }
     }
 
-    /// How long the answer to one more wrong token is to be held back. The right one is never held back.
+    /// How long the answer to one more wrong token is to be delayed. The right one is never delayed.
     pub(super) fn wrong_token_delay(&self, now: Instant) -> Duration {
         let mut next = self.next_wrong_token.lock().unwrap_or_else(PoisonError::into_inner);
         let due = next.map_or(now, |next| next.max(now)) + WRONG_TOKEN_EACH;

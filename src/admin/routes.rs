@@ -82,7 +82,7 @@ impl State {
             .service(resource("/shutdown", web::post().to(shutdown)));
     }
 
-    /// Lets a read through, or answers why not.
+    /// Admits a read, or returns the answer that refuses it.
     async fn admit_read(&self, request: &HttpRequest) -> Result<(), Error> {
         match self.access.check_read(request) {
             Ok(()) => Ok(()),
@@ -90,10 +90,10 @@ impl State {
         }
     }
 
-    /// Counts a refused request, logs it, and holds the answer to a wrong token back for a while.
+    /// Counts a refused request, logs it, and delays the answer to a wrong token.
     async fn refuse(&self, request: &HttpRequest, refusal: Refusal) -> Error {
         self.refusals.count(refusal.into());
-        // A page that needs the token asks without it first: that is no attempt to log.
+        // The page first asks without the token, and that is not logged.
         let is_told = refusal != Refusal::TokenMissing || request.method() == Method::POST;
         let untold = if is_told { self.refusals.may_log(Instant::now()) } else { None };
         if let Some(untold) = untold {
@@ -169,17 +169,17 @@ async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpRes
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    let Some(place) = state.feed.reserve() else {
+    let Some(permit) = state.feed.reserve() else {
         state.refusals.count(Cause::Streams);
         let mut response = HttpResponse::ServiceUnavailable();
         response.insert_header((header::RETRY_AFTER, "10"));
         return Ok(text(response, "too many event streams are open\n"));
     };
-    let Some(events) = state.feed.events(state.exit.clone(), state.status.clone(), state.stream_end, place)
+    let Some(events) = state.feed.events(state.exit.clone(), state.status.clone(), state.stream_end, permit)
     else {
         return Ok(text(HttpResponse::ServiceUnavailable(), "starting\n"));
     };
-    // It ends by itself, and the last event has to be out before the process is gone.
+    // The stream ends by itself, and its last event has to be sent before the process ends.
     let outlives = state.stream_end != StreamEnd::Rejecting;
     if let Some(connection) = request.conn_data::<Arc<Connection>>().filter(|_| outlives) {
         connection.pin_until_exit();

@@ -55,7 +55,7 @@ impl StatusSource {
 }
 
 impl Answer {
-    /// As JSON, in which what a reader cannot see is escaped. `None` if it cannot be serialized.
+    /// As JSON, with invisible characters escaped. `None` if it cannot be serialized.
     pub(super) fn to_json(&self) -> Option<String> {
         serde_json::to_string(self).ok().map(escaped_json)
     }

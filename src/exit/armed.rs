@@ -34,7 +34,7 @@ impl Armed {
     }
 }
 
-/// What the rule of the second signal has to know of this one.
+/// A caught signal as the rule of the second signal sees it.
 pub(super) fn signal(caught: ReceivedSignal) -> Signal {
     let kind = match (caught.name, caught.sender) {
         (SignalName::Hup, Sender::Kernel) => SignalKind::TerminalGone,
@@ -44,8 +44,8 @@ pub(super) fn signal(caught: ReceivedSignal) -> Signal {
     Signal { at: caught.time(), kind }
 }
 
-/// Why, when and with which code the hard stop is to end a process that starts, after a signal of this meaning, of this
-/// age; none for one that repeats a request.
+/// How a signal arms the hard stop of a process that starts: the cause, the time that is left, and the exit code. `age`
+/// is the time since the signal. `None` for a signal that repeats a request.
 pub(super) fn arming_during_start(
     meaning: Meaning,
     age: Duration,

@@ -56,7 +56,7 @@ pub(super) enum OnFinish {
 }
 
 macro_rules! timeout_setters {
-    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:literal, from $least:literal $(to $most:literal)?;)+) => {
         /// The timeouts of the exit, each under its setting's name.
         impl GracefulExit {
             $($(#[doc = $doc])+
@@ -152,7 +152,7 @@ impl GracefulExit {
         self
     }
 
-    /// The answer to a request that comes too late: by default a 503 with a line of text.
+    /// The answer to a request that comes after rejecting began: by default a 503 with a line of text.
     pub fn rejection(mut self, rejection: Rejection) -> Self {
         self.rejection = Some(rejection);
         self
@@ -170,37 +170,37 @@ impl GracefulExit {
         self
     }
 
-    /// The signals that start the exit, and force it: by default [`SignalName::DEFAULT`]. With none, the exit
-    /// starts by [`ExitHandle::stop`] alone. Handlers are the process's: only one builder in it can have signals.
+    /// The signals that start the exit, and force it: by default [`SignalName::DEFAULT`]. With none, the exit starts by
+    /// [`ExitHandle::stop`] alone. Signal handlers belong to the process: only one exit at a time can catch signals in
+    /// it.
     pub fn signals(mut self, signals: Vec<SignalName>) -> Self {
         self.signals = signals;
         self
     }
 
-    /// Takes over the signals that were caught since the program's first moment.
+    /// Takes over the signals of a [`StartGuard`], which has caught them since the program began.
     pub fn start_guard(mut self, guard: StartGuard) -> Self {
         self.start_guard = Some(guard);
         self
     }
 
-    /// Whether the process ends with the exit, as it does by default. A process that goes on, such as a test of
-    /// an application, says no: no guard ends it then, and the actix `System` is not stopped. Threads that were
-    /// started for the exit stay until the process ends.
+    /// Whether the process ends with the exit: true by default. With false, for example in a test of an application,
+    /// the process goes on: there is no hard stop, the actix `System` is not stopped, and the exit's threads end before
+    /// [`GracefulExit::run`] resolves, except for blocked ones.
     pub fn ends_process(mut self, ends: bool) -> Self {
         self.on_finish = if ends { OnFinish::Return } else { OnFinish::Continue };
         self
     }
 
-    /// Ends the process at the exit's end from the supervisor's own thread, as [`Report::exit`](crate::Report::exit) would: sooner than that
-    /// by the time that it takes to wake the task that awaits [`GracefulExit::run`]. That does not resolve then, and
-    /// nothing after it runs.
+    /// Ends the process from the exit's own thread at the end of the exit, as [`Report::exit`](crate::Report::exit)
+    /// would. This saves the time to wake the task that awaits [`GracefulExit::run`], which never resolves then.
     pub fn exits_at_once(mut self) -> Self {
         self.on_finish = OnFinish::Exit;
         self
     }
 
-    /// Called when the last line has been logged, with the time that it may take, so that the log's lines are out
-    /// before the process ends.
+    /// Sets what is called after the exit's last log line, so that a logger can write out its lines before the process
+    /// ends. The argument is the time that it may take.
     pub fn flush_log(mut self, flush: impl FnMut(Duration) + Send + 'static) -> Self {
         self.flush_log = Box::new(flush);
         self

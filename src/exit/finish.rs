@@ -33,16 +33,16 @@ use crate::{
 const HARD_STOP_AFTER_DEADLINE: Duration = Duration::from_millis(250);
 /// The same after a second signal.
 const HARD_STOP_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
-/// The same once the exit is over, and nothing is left but to end the process.
+/// The same once the exit is over and the process has only to end.
 const HARD_STOP_AFTER_FINISH: Duration = Duration::from_millis(250);
 /// How long an exit may take that the program has begun by `System::stop()`: the process is gone within 5 s.
 const SYSTEM_STOP_TIMEOUT: Duration = Duration::from_millis(4500);
-/// What the program has for its own work after `run`, however little of the timeout is left.
+/// The least time that the program has for its own work after `run`.
 const AFTER_RUN: Duration = Duration::from_secs(5);
 /// How long the end waits for responses that are still to be sent: to status streams, and to connections that were
 /// accepted at the last moment.
 const FINAL_RESPONSE_GRACE: Duration = Duration::from_millis(50);
-/// How often it looks whether they have been sent.
+/// How often it checks whether they have been sent.
 const FINAL_RESPONSE_CHECK: Duration = Duration::from_millis(1);
 /// How long the log's last lines are waited for.
 const LOG_FLUSH: Duration = Duration::from_millis(150);
@@ -50,7 +50,7 @@ const LOG_FLUSH: Duration = Duration::from_millis(150);
 const ARBITERS_END: Duration = Duration::from_millis(200);
 
 impl GracefulExit {
-    /// What happens at a signal on the signals' own thread, whatever hangs elsewhere.
+    /// Returns what the signals' own thread does at each signal, whatever hangs elsewhere.
     pub(super) fn on_signal(&self, hard_stop: Option<HardStop>) -> impl FnMut(ReceivedSignal) + Send + use<> {
         let rules =
             ArmingRules { timeout: self.timeouts.timeout, codes: self.codes, on_finish: self.on_finish };
@@ -79,8 +79,8 @@ struct ArmingRules {
 }
 
 impl ArmingRules {
-    /// Why, when and with which code the hard stop is to end the process after a signal of this meaning, of this age; none
-    /// for one that repeats a request. `settled` is the exit code, once nothing can change it.
+    /// How a signal arms the hard stop: the cause, the time that is left, and the exit code. `age` is the time since
+    /// the signal, and `settled` the exit code once it is final. `None` for a signal that repeats a request.
     fn arming(
         self,
         meaning: Meaning,
@@ -103,8 +103,9 @@ impl ArmingRules {
     }
 }
 
-/// What a second signal ends the process with. Once the outcome is settled, and may have been told, a signal can only
-/// hasten the end; but not of what the program does after it.
+/// The cause and the exit code of a second signal. Where the process ends with the exit, a signal does not change an
+/// outcome that is settled: that may have been reported already. Where the program does work of its own after `run`, a
+/// signal forces that.
 fn forced_end(settled: Option<u8>, on_finish: OnFinish, forced: u8) -> (Cause, u8) {
     match (settled, on_finish) {
         (Some(code), OnFinish::Exit) => (Cause::Finished, code),
@@ -116,7 +117,7 @@ fn is_starting(shared: &Shared) -> bool {
     matches!(*shared.run.borrow(), RunState::Starting)
 }
 
-/// What happens when the exit begins.
+/// Returns what is called when the exit begins: it arms the hard stop for the deadline.
 pub(super) fn at_begin(hard_stop: Option<HardStop>, deadline: Duration, code: u8) -> impl FnMut() + Send {
     move || {
         if let Some(hard_stop) = &hard_stop {
@@ -126,7 +127,8 @@ pub(super) fn at_begin(hard_stop: Option<HardStop>, deadline: Duration, code: u8
     }
 }
 
-/// Tells how long the exit may take if the program has stopped its `System`, and arms the hard stop for it.
+/// Returns what tells how long the exit may take if the program has stopped its `System`; it arms the hard stop for
+/// that.
 pub(super) fn system_stopped(
     system: System,
     hard_stop: Option<HardStop>,
@@ -217,8 +219,8 @@ impl Finish {
         }
     }
 
-    /// Lets [`GracefulExit::run`] resolve. Where the process goes on, nothing is left of the exit by then but what is
-    /// blocked.
+    /// Lets [`GracefulExit::run`] resolve. If the process goes on, the exit's threads have ended by then, except for
+    /// blocked ones.
     async fn resolve(&self, report: Option<Report>) {
         if self.at_end == OnFinish::Continue {
             self.arbiters.stop();
@@ -238,15 +240,15 @@ async fn final_responses(shared: &Shared, outcome: Outcome) {
     }
 }
 
-/// True if a status stream is still open, which is to show how the exit ended; or if, after a clean exit, a connection
-/// was in the middle of its handshake when its server closed, and is being answered.
+/// True if a status stream, which shows how the exit ended, is still open; or, after a clean exit, if a connection that
+/// was in its handshake when its server closed is still being answered.
 fn is_awaited(monitor: &Monitor, outcome: Outcome) -> bool {
     monitor.pinned_connections() > 0 || (outcome == Outcome::Clean && !monitor.servers_are_empty())
 }
 
 impl Report {
-    /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: what still hangs
-    /// is left behind. If even that hangs, the hard stop ends the process 250 ms later, with the same code.
+    /// Ends the process with the exit code, without waiting for any runtime, thread or blocking task: those that hang
+    /// are left behind. If even that hangs, the hard stop ends the process 250 ms later, with the same code.
     pub fn exit(self) -> ! {
         hard_stop::exit(self.exit_code)
     }

@@ -98,8 +98,8 @@ impl Shared {
 }
 
 impl ExitHandle {
-    /// Starts the exit, for this reason. Asking again changes nothing. It is no signal: the first signal after
-    /// it does not force.
+    /// Starts the exit. The log and the report name the `reason`. A further call changes nothing. This does not count
+    /// as a signal: the first signal after it does not force the exit.
     pub fn stop(&self, reason: impl Into<String>) {
         let reason = reason.into();
         self.shared.request(&reason);
@@ -112,8 +112,8 @@ impl ExitHandle {
         }
     }
 
-    /// A token that is cancelled when requests begin to be rejected: an answer without an end, such as an event
-    /// stream, ends itself then.
+    /// A token that is cancelled when requests begin to be rejected. An endless answer, such as an event stream, waits
+    /// for it and ends.
     #[must_use]
     pub fn streams(&self) -> CancellationToken {
         self.shared.streams.clone()
@@ -144,8 +144,8 @@ impl ExitHandle {
         matches!(state.as_deref(), Ok(RunState::Serving))
     }
 
-    /// The addresses that the server of this name listens on, in the order in which they were bound; the port in use,
-    /// where port 0 was asked for. Empty for a name that no server has, and before all servers are bound.
+    /// The addresses that the server `name` listens on, in the order of binding. For port 0 it is the port in use.
+    /// Empty if no server has this name, and until all servers are bound.
     #[must_use]
     pub fn addrs(&self, server: &str) -> Vec<Address> {
         let all = self.shared.addresses.get().into_iter().flatten();
@@ -166,7 +166,8 @@ impl ExitHandle {
         self.shared.monitor.get().map(|monitor| monitor.status())
     }
 
-    /// [`Status::phase`] alone: cheap enough to poll. `running` before [`GracefulExit::run`](crate::GracefulExit::run), too.
+    /// [`Status::phase`] alone: cheap enough to poll. It is `running` even before
+    /// [`GracefulExit::run`](crate::GracefulExit::run).
     #[must_use]
     pub fn phase(&self) -> &'static str {
         self.shared.monitor.get().map_or("running", |monitor| monitor.phase())
@@ -178,15 +179,15 @@ impl ExitHandle {
         self.shared.monitor.get().map(|monitor| monitor.changes())
     }
 
-    /// Resolves to the reason as soon as anything requests the exit: for work that is done before serving, and need
-    /// not be done then.
+    /// Resolves to the reason as soon as anything requests the exit. For work before serving, which can be given up
+    /// then.
     pub async fn requested(&self) -> String {
         let mut requested = self.shared.requested.subscribe();
         let reason = requested.wait_for(Option::is_some).await;
         reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
     }
 
-    /// Resolves to the report when the exit is over. Never, if the start has failed: there was no exit.
+    /// Resolves to the report when the exit is over. If the start failed, there was no exit, and this never resolves.
     pub async fn report(&self) -> Report {
         match self.shared.over().await {
             Some(report) => report,

@@ -9,7 +9,7 @@ use crate::actors::{Checkpoint, Job, JobContext, JobError, ReleaseResource, RunC
 
 /// Its jobs.
 impl GracefulExit {
-    /// Adds a job; the following six are short for it.
+    /// Adds a job. The methods below are short forms for the common kinds.
     pub fn job(mut self, job: Job) -> Self {
         self.jobs.push(job);
         self

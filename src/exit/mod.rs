@@ -1,7 +1,8 @@
 //! A whole graceful exit: the builder, what it starts, and how the process ends.
 //!
-//! [`StartGuard`] catches signals before there is an exit, [`GracefulExit`] says what takes part, `run` starts it, `start` binds and wires, `thread` is the exit's
-//! own thread, `finish` is the end, and [`ExitHandle`] is the way to it from everywhere else.
+//! [`StartGuard`] catches signals before there is an exit. [`GracefulExit`] is the builder. `run` starts the exit,
+//! `start` binds the servers and connects the parts, `thread` is the exit's own thread, and `finish` is the end.
+//! [`ExitHandle`] is how other code asks for the exit and watches it.
 
 mod armed;
 mod builder;

@@ -22,9 +22,9 @@ use crate::{
 impl GracefulExit {
     /// Starts the hard stop and catches the signals; [`GracefulExit::run`] does this first if it was not done before.
     ///
-    /// A program with work to do before it can serve, such as opening a database, calls it before that work, and
-    /// before it starts threads. [`ExitHandle::requested`](crate::ExitHandle::requested) then tells of a signal during
-    /// that work, which has half a second to be taken back: the process ends by then, with the exit code 0.
+    /// A program with work to do before it can serve, such as opening a database, calls it before that work, and before
+    /// it starts threads. [`ExitHandle::requested`](crate::ExitHandle::requested) then resolves if a signal comes
+    /// during that work. The program has half a second to undo the work; then the process ends, with the exit code 0.
     ///
     /// # Errors
     /// When the hard stop's thread cannot be started, or a signal cannot be caught.
@@ -60,7 +60,8 @@ impl GracefulExit {
     /// It runs on any runtime of tokio: under `#[actix_web::main]`, `#[tokio::main]` of either flavour and
     /// `#[tokio::test]`. Workers belong to the calling thread's actix `System`, where it has one, so that
     /// `System::current()` in a handler is the program's own; otherwise to one that is started for the exit. The
-    /// supervisor has a thread of its own in any case: a `System::stop()` of the program is an exit, and not its end.
+    /// supervisor has a thread of its own in any case: `System::stop()` in the program starts an exit, and does not
+    /// stop the supervisor.
     ///
     /// # After it
     /// What the program does next, such as flushing a tracer, has what is left of `timeout`, and at least 5 s. If it

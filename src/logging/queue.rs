@@ -15,6 +15,9 @@ const MOST_BYTES: usize = 4 << 20;
 /// another process in between. A longer line is written alone.
 const AT_ONCE: usize = 4096;
 
+/// How long the writer waits before it tries an output again that is set not to block.
+const OUTPUT_RETRY: Duration = Duration::from_millis(5);
+
 /// The lines that wait for one output. Its lock is held for a few instructions only, never while writing.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -194,7 +197,7 @@ fn write_bytes(output: &mut impl Write, bytes: &[u8], written: &mut usize) -> io
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // The output is set not to block, by this process or by one that shares it. There is nothing portable to
             // wait by, and this thread has time.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(OUTPUT_RETRY),
             Err(error) => return Err(error),
         }
     }

@@ -24,12 +24,12 @@ pub enum Event {
         /// How it ended.
         result: TaskResult,
     },
-    /// A member is gone, and with it all that it was asked. While nothing is stopping, it starts the exit.
+    /// A member has stopped: it answers none of its tasks any more. Before the exit, this starts it.
     MemberFailed {
         /// The member.
         member: MemberId,
     },
-    /// A timer that was armed ran out. One of an earlier phase changes nothing.
+    /// A timer has run out. One of an earlier phase changes nothing.
     Timer(Timer),
 }
 
@@ -38,12 +38,13 @@ pub enum Event {
 pub enum Timer {
     /// The overall deadline.
     Deadline,
-    /// The timeout of all checkpoints that have this one.
+    /// The timeout of checkpoints; those with equal timeouts share one timer.
     Checkpoint {
         /// The timeout.
         after: Duration,
     },
-    /// The timeout of all tasks of a phase that have this one; or the phase's delay.
+    /// The timeout of a phase's tasks, of which those with equal timeouts share one timer; or the
+    /// phase's delay.
     Task {
         /// Index into [`Plan::phases`].
         phase: usize,
@@ -55,7 +56,7 @@ pub enum Timer {
 /// Something to carry out, in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// The exit starts: not ready from here on.
+    /// The exit starts: the service is not ready from now on.
     Begin,
     /// Deliver [`Event::Timer`] after this time.
     Arm {

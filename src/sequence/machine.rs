@@ -15,7 +15,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     signals: SignalRule,
-    /// Members that are gone: they are not asked again.
+    /// Members that have stopped. They are asked nothing more.
     dead: BTreeSet<MemberId>,
     statuses: PerTask<TaskStatus>,
     /// The tasks that are waited for: checkpoints, and those of the phase.
@@ -55,9 +55,8 @@ impl State {
         }
     }
 
-    /// What follows from an event. Total: every event is allowed in every state; once the exit is over, none
-    /// changes anything. An answer costs the logarithm of the tasks waited for, so that ten thousand callbacks cost
-    /// in proportion to their number.
+    /// Takes an event. Total: every event is allowed in every state; once the exit is over, none changes anything. A
+    /// task's answer takes time logarithmic in the number of pending tasks, so that ten thousand callbacks stay cheap.
     pub fn step(mut self, plan: &Plan, event: Event) -> Step {
         let effects = self.apply(plan, event);
         Step { state: self, effects }
@@ -231,7 +230,7 @@ impl State {
         self.stage == Stage::InPhase(phase) && !after.is_zero() && plan.phases()[phase].delay == after
     }
 
-    /// A task is over: asks those that waited for it, and leaves the phase if it was the last one.
+    /// A task is over: asks the tasks that waited for it, and leaves the phase if nothing is pending any more.
     fn go_on(&mut self, plan: &Plan, by: EndedBy, effects: &mut Vec<Effect>) {
         let Stage::InPhase(phase) = self.stage else { return };
         if self.statuses.phases[phase].first() == Some(&TaskStatus::NotStarted) {
@@ -247,7 +246,7 @@ impl State {
         self.enter(plan, phase + 1, effects);
     }
 
-    /// Ends at once. The deadline names every task that it cuts off; a second signal only ends.
+    /// Ends the exit at once. The deadline has an effect for each task that it cuts off; a second signal has none.
     fn end(&mut self, by: EndedBy, outcome: Outcome, effects: &mut Vec<Effect>) {
         let Stage::InPhase(phase) = self.stage else { return };
         for id in std::mem::take(&mut self.pending) {
@@ -261,7 +260,8 @@ impl State {
         effects.push(Effect::Exit(outcome));
     }
 
-    /// True while a phase that has begun is not over. Tasks of phases sort last, so the last one pending tells.
+    /// True if `phase`, which has begun, still waits for something. The tasks of phases sort after the checkpoints, so
+    /// the last pending task is one of a phase if there is any.
     fn is_waiting(&self, plan: &Plan, phase: usize) -> bool {
         let has_tasks = self.pending.last().is_some_and(|id| !id.is_checkpoint());
         has_tasks || !plan.phases()[phase].delay.is_zero() || self.waits_for_checkpoints(plan, phase)

@@ -36,7 +36,7 @@ pub enum Kind {
     ServerFirst,
     /// Drains with all servers, closes at the very end.
     ServerLast,
-    /// Has no server to close, but work in flight to wait for while the servers drain.
+    /// Finishes its work in flight while the servers drain.
     BackgroundWorker,
     /// Saves what must not be lost as soon as the exit begins, beside everything else.
     Checkpoint,
@@ -59,7 +59,7 @@ impl Kind {
         }
     }
 
-    /// True for a server, of whichever kind.
+    /// True for both kinds of server.
     #[must_use]
     pub const fn is_server(self) -> bool {
         match self {

@@ -54,7 +54,7 @@ named! {
     pub enum EndedBy {
         /// Nothing was left to wait for.
         Done = "done",
-        /// The timeout of the last task waited for.
+        /// Its last pending task timed out.
         Timeout = "timeout",
         /// The overall deadline.
         Deadline = "deadline",
@@ -66,7 +66,7 @@ named! {
 named! {
     /// Where a task stands, or how it ended.
     pub enum TaskStatus {
-        /// Its phase has not come; in an exit that is over, it never did.
+        /// Its phase has not begun; in an exit that is over, it never did.
         NotStarted = "not_started",
         /// It was asked and is waited for.
         Running = "running",

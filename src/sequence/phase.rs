@@ -25,48 +25,76 @@ impl Phase {
     }
 }
 
-named! {
-    /// What is done in a phase. In the order of an exit.
-    pub enum PhaseKind {
-        /// Not ready, but still serving: time for load balancers to turn away.
-        ReadyDelay = "ready_delay",
-        /// New requests are rejected, those in flight are waited for.
-        Drain = "drain",
-        /// The servers close.
-        CloseServers = "close_servers",
-        /// The checkpoints are waited for, then the callbacks run.
-        Callbacks = "callbacks",
-        /// One resource is released.
-        Release = "release",
-        /// The servers that stayed until the end close.
-        CloseLast = "close_last",
-    }
+/// Each phase with its name in reports, the kinds of members that take part in it, and its timeout.
+macro_rules! phases {
+    ($($(#[$doc:meta])* $Phase:ident = $name:literal, [$($Member:ident),*], $timeout:ident;)+) => {
+        named! {
+            /// What is done in a phase. In the order of an exit.
+            pub enum PhaseKind {
+                $($(#[$doc])* $Phase = $name,)+
+            }
+        }
+
+        impl PhaseKind {
+            /// The kinds of members that take part in it. A phase without any is a delay.
+            #[must_use]
+            pub const fn members(self) -> &'static [Kind] {
+                match self {
+                    $(Self::$Phase => &[$(Kind::$Member),*],)+
+                }
+            }
+
+            /// The timeout of each of its tasks; the length of a delay.
+            #[must_use]
+            pub const fn timeout(self, timeouts: &Timeouts) -> Duration {
+                match self {
+                    $(Self::$Phase => timeouts.$timeout,)+
+                }
+            }
+
+            /// [`PhaseKind::timeout`], to be changed.
+            pub const fn timeout_mut(self, timeouts: &mut Timeouts) -> &mut Duration {
+                match self {
+                    $(Self::$Phase => &mut timeouts.$timeout,)+
+                }
+            }
+
+            /// The setting of [`PhaseKind::timeout`].
+            #[must_use]
+            pub const fn setting(self) -> &'static str {
+                match self {
+                    $(Self::$Phase => concat!("shutdown.", stringify!($timeout)),)+
+                }
+            }
+        }
+    };
+}
+
+phases! {
+    /// Not ready, but still serving: time for load balancers to turn away.
+    ReadyDelay = "ready_delay", [], ready_delay;
+    /// New requests are rejected, those in flight are waited for.
+    Drain = "drain", [ServerFirst, ServerLast, BackgroundWorker], drain_timeout;
+    /// The servers close.
+    CloseServers = "close_servers", [ServerFirst], stop_timeout;
+    /// The checkpoints are waited for, then the callbacks run.
+    Callbacks = "callbacks", [Callback], callback_timeout;
+    /// One resource is released.
+    Release = "release", [Resource], release_timeout;
+    /// The servers that stayed until the end close.
+    CloseLast = "close_last", [ServerLast], stop_timeout;
 }
 
 impl PhaseKind {
-    /// The kinds of members that take part in it. A phase without any is a delay.
-    #[must_use]
-    pub const fn members(self) -> &'static [Kind] {
-        match self {
-            Self::ReadyDelay => &[],
-            Self::Drain => &[Kind::ServerFirst, Kind::ServerLast, Kind::BackgroundWorker],
-            Self::CloseServers => &[Kind::ServerFirst],
-            Self::Callbacks => &[Kind::Callback],
-            Self::Release => &[Kind::Resource],
-            Self::CloseLast => &[Kind::ServerLast],
-        }
+    /// The phases that no member takes part in: they only take time, and are left out when that is zero.
+    pub fn delays() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|phase| phase.is_delay())
     }
 
-    /// The timeout of each of its tasks; the length of a delay.
+    /// True if no member takes part in it.
     #[must_use]
-    pub const fn timeout(self, timeouts: &Timeouts) -> Duration {
-        match self {
-            Self::ReadyDelay => timeouts.ready_delay,
-            Self::Drain => timeouts.drain_timeout,
-            Self::CloseServers | Self::CloseLast => timeouts.stop_timeout,
-            Self::Callbacks => timeouts.callback_timeout,
-            Self::Release => timeouts.release_timeout,
-        }
+    pub const fn is_delay(self) -> bool {
+        self.members().is_empty()
     }
 
     /// True if each of its tasks is a phase of its own, the last registered first.

@@ -154,7 +154,7 @@ fn phases(timeouts: &Timeouts, members: &[Member]) -> Vec<Phase> {
             phases.extend(tasks.into_iter().rev().map(alone));
             continue;
         }
-        let delay = if kind.members().is_empty() { timeout } else { Duration::ZERO };
+        let delay = if kind.is_delay() { timeout } else { Duration::ZERO };
         let waits = has_checkpoints && kind.waits_for_checkpoints();
         if waits || !tasks.is_empty() || !delay.is_zero() {
             phases.push(Phase { kind, tasks, delay });
@@ -189,7 +189,7 @@ pub enum PlanError {
         /// The name.
         name: String,
     },
-    /// A server has a timeout of its own, which could not say whether it is for draining or for closing.
+    /// A server has a timeout of its own: it could be meant for the drain or for the close.
     ServerTimeout {
         /// The server's name.
         name: String,

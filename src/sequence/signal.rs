@@ -5,13 +5,13 @@ use std::time::Duration;
 /// A signal that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signal {
-    /// When, since an instant that the caller chose once and for all; only differences count.
+    /// The time since a fixed instant of the caller's choice; only differences count.
     pub at: Duration,
-    /// Which sort of signal it is.
+    /// Its kind.
     pub kind: SignalKind,
 }
 
-/// What tells one signal from another here.
+/// The kinds of signals that the rule distinguishes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SignalKind {
     /// Any signal but SIGHUP.
@@ -34,18 +34,17 @@ pub enum Meaning {
     Second,
 }
 
-/// Tells the meaning of each signal. The one rule, for the machine and for the hard stop.
+/// Tells the meaning of each signal. The machine and the hard stop both use this one rule.
 ///
 /// A signal at most `coalesce` after the first one is the same request: service managers and shells send two at once.
-/// Two that two threads caught at once may come with the later one first.
-/// When a terminal goes away, its shell sends a SIGHUP whenever it gets to it, and the kernel sends one when the shell has
-/// ended, or before. They are one request in either order: of two SIGHUPs, one of them the kernel's, the second never
-/// forces, however late it comes.
+/// Signals that two threads caught at the same time may arrive in reverse order. When a terminal goes away, the kernel
+/// and the shell both send a SIGHUP, in either order and possibly seconds apart. These are one request: of two SIGHUPs,
+/// one of them the kernel's, the second never forces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SignalRule {
     coalesce: Duration,
     first: Option<Duration>,
-    /// The last kind of SIGHUP that was received, of which [`SignalKind::TerminalGone`] stays; `Other` is none.
+    /// The kind of the last SIGHUP; `Other` before any. [`SignalKind::TerminalGone`] is never replaced.
     last_sighup: SignalKind,
 }
 

@@ -1,4 +1,4 @@
-//! Tasks: what one member does at one time of the exit.
+//! Tasks: what one member does in one phase, or as a checkpoint.
 
 use std::{
     ops::{Index, IndexMut},

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 macro_rules! timeouts {
-    ($($(#[doc = $doc:literal])+ $name:ident = $default:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $default:literal, from $least:literal $(to $most:literal)?;)+) => {
         /// How long each part of an exit may take. The names are those of the settings.
         ///
         /// ```
@@ -22,7 +22,7 @@ macro_rules! timeouts {
         impl Default for Timeouts {
             /// The defaults of `config/default.toml`.
             fn default() -> Self {
-                Self { $($name: $default,)+ }
+                Self { $($name: Duration::from_millis($default),)+ }
             }
         }
 
@@ -38,31 +38,32 @@ macro_rules! timeouts {
     };
 }
 
-/// Calls a macro with every timeout: its documentation, its name and its default. The one list of them.
+/// Calls a macro with every timeout: its documentation, its name, its default, and the values that its setting may
+/// have, in milliseconds. The one list of them.
 macro_rules! for_each_timeout {
     ($make:ident) => {
         $make! {
             /// A signal at most this long after the first one is the same request. 50 ms by default.
-            coalesce = Duration::from_millis(50);
+            coalesce = 50, from 0 to 10_000;
             /// How long the service is not ready but still serves, with `Connection: close` on each answer: time for load
             /// balancers to turn away. Zero, the default, leaves the phase out.
-            ready_delay = Duration::ZERO;
+            ready_delay = 0, from 0;
             /// The limit of each checkpoint, from the first request to stop. 2 s by default.
-            checkpoint_timeout = Duration::from_secs(2);
+            checkpoint_timeout = 2_000, from 1;
             /// How long requests in flight are waited for. 10 s by default.
-            drain_timeout = Duration::from_secs(10);
+            drain_timeout = 10_000, from 0;
             /// How long a closing server keeps a connection open that was opened or used within the last second, because a
             /// request may be on its way. Ends early when each such connection has had its last response. 50 ms by default.
-            keep_alive_grace = Duration::from_millis(50);
+            keep_alive_grace = 50, from 0 to 60_000;
             /// How long the servers may take to close, the keep-alive grace included. 1 s by default.
-            stop_timeout = Duration::from_secs(1);
+            stop_timeout = 1_000, from 0;
             /// The timeout of each callback that has none of its own. 3 s by default.
-            callback_timeout = Duration::from_secs(3);
+            callback_timeout = 3_000, from 1;
             /// The timeout of each resource that has none of its own. 1 s by default.
-            release_timeout = Duration::from_secs(1);
+            release_timeout = 1_000, from 1;
             /// The overall deadline, from the first request to stop until the exit is forced. 25 s by default, because
             /// Kubernetes kills after 30 s.
-            timeout = Duration::from_secs(25);
+            timeout = 25_000, from 1;
         }
     };
 }

@@ -1,7 +1,5 @@
 //! The one list of keys: each is spelled once, as the field that it sets, beside what it takes.
 
-use std::time::Duration;
-
 use log::LevelFilter;
 use serde_json::Value as Shown;
 use toml::de::DeValue;
@@ -14,6 +12,7 @@ use super::signals::Signals;
 use super::texts::{File, OptionalFile, Store, Text, Token};
 use crate::locale::Language;
 use crate::logging::{Color, Format};
+use crate::sequence::for_each_timeout;
 use crate::server::Stop;
 
 /// One setting.
@@ -52,10 +51,14 @@ macro_rules! key {
     };
 }
 
-/// The key of one of the [`Timeouts`](crate::sequence::Timeouts).
-macro_rules! timeout {
-    ($field:ident, $kind:expr) => {
-        key!(@ concat!("shutdown.", stringify!($field)), [shutdown.timeouts.$field], $kind)
+/// The keys of the [`Timeouts`](crate::sequence::Timeouts).
+macro_rules! timeouts {
+    ($($(#[doc = $doc:literal])+ $field:ident = $default:literal, from $least:literal $(to $most:literal)?;)+) => {
+        [$(key!(
+            @ concat!("shutdown.", stringify!($field)),
+            [shutdown.timeouts.$field],
+            Span::from_millis($least)$(.to_millis($most))?
+        ),)+]
     };
 }
 
@@ -82,19 +85,9 @@ macro_rules! server {
 
 /// Every key, in the order of `config/default.toml`.
 static SECTIONS: &[&[Key]] = &[
-    &[
-        key!(shutdown.signals, Signals),
-        timeout!(coalesce, Span::up_to(Duration::from_secs(10))),
-        timeout!(ready_delay, Span::ANY),
-        timeout!(checkpoint_timeout, Span::SOME),
-        timeout!(drain_timeout, Span::ANY),
-        timeout!(keep_alive_grace, Span::up_to(Duration::from_secs(60))),
-        timeout!(stop_timeout, Span::ANY),
-        timeout!(callback_timeout, Span::SOME),
-        timeout!(release_timeout, Span::SOME),
-        timeout!(timeout, Span::SOME),
-        key!(shutdown.progress_interval, Span::REPEATED),
-    ],
+    &[key!(shutdown.signals, Signals)],
+    &for_each_timeout!(timeouts),
+    &[key!(shutdown.progress_interval, Span::REPEATED)],
     &[
         key!(reject.status, Integer { least: 400, most: 599 }),
         key!(reject.body, Text),

@@ -59,23 +59,31 @@ proptest! {
         prop_assert_eq!(plan.checkpoints(), &checkpoints[..]);
 
         let mut expected = Vec::new();
-        if !timeouts.ready_delay.is_zero() {
-            expected.push((PhaseKind::ReadyDelay, timeouts.ready_delay, Vec::new()));
-        }
-        let mut expect = |kind, bound: Duration, takes_part: &[Kind]| {
+        for &kind in PhaseKind::ALL {
+            let (timeout, takes_part): (_, &[_]) = match kind {
+                PhaseKind::Drain => {
+                    (timeouts.drain_timeout, &[Kind::ServerFirst, Kind::ServerLast, Kind::BackgroundWorker])
+                }
+                PhaseKind::CloseServers => (timeouts.stop_timeout, &[Kind::ServerFirst]),
+                PhaseKind::Callbacks => (timeouts.callback_timeout, &[Kind::Callback]),
+                PhaseKind::Release => (timeouts.release_timeout, &[Kind::Resource]),
+                PhaseKind::CloseLast => (timeouts.stop_timeout, &[Kind::ServerLast]),
+                // No member takes part: it is a delay, whose length is the setting of its name.
+                delay => {
+                    prop_assert_eq!(delay.setting(), format!("shutdown.{}", delay.name()));
+                    let length = delay.timeout(&timeouts);
+                    expected.extend((!length.is_zero()).then(|| (delay, length, Vec::new())));
+                    continue;
+                }
+            };
             let ids = (0..members.len()).filter(|&id| takes_part.contains(&members[id].kind));
-            let tasks: Vec<_> = ids.map(|id| (id, members[id].timeout.unwrap_or(bound))).collect();
+            let tasks: Vec<_> = ids.map(|id| (id, members[id].timeout.unwrap_or(timeout))).collect();
             if kind == PhaseKind::Release {
                 expected.extend(tasks.into_iter().rev().map(|task| (kind, Duration::ZERO, vec![task])));
             } else if !tasks.is_empty() || (kind == PhaseKind::Callbacks && !checkpoints.is_empty()) {
                 expected.push((kind, Duration::ZERO, tasks));
             }
-        };
-        expect(PhaseKind::Drain, timeouts.drain_timeout, &[Kind::ServerFirst, Kind::ServerLast, Kind::BackgroundWorker]);
-        expect(PhaseKind::CloseServers, timeouts.stop_timeout, &[Kind::ServerFirst]);
-        expect(PhaseKind::Callbacks, timeouts.callback_timeout, &[Kind::Callback]);
-        expect(PhaseKind::Release, timeouts.release_timeout, &[Kind::Resource]);
-        expect(PhaseKind::CloseLast, timeouts.stop_timeout, &[Kind::ServerLast]);
+        }
 
         let tasks = |phase: &graceful_exit::sequence::Phase| -> Vec<_> {
             phase.tasks.iter().map(|task| (task.member.0, task.timeout)).collect()
@@ -253,19 +261,15 @@ fn any_plan() -> impl Strategy<Value = Plan> {
 
 fn any_timeouts() -> impl Strategy<Value = Timeouts> {
     let millis = |of: &'static [u64]| select(of).prop_map(Duration::from_millis);
-    let of =
-        (millis(&[0, 50, 150]), any_bound(), any_bound(), any_bound(), any_bound(), any_bound(), any_bound());
-    (of, millis(&[1, 1_000, 25_000])).prop_map(
-        |((coalesce, ready_delay, checkpoint, drain, stop, callback, release), deadline)| {
-            Timeouts::default()
-                .coalesce(coalesce)
-                .ready_delay(ready_delay)
-                .checkpoint_timeout(checkpoint)
-                .drain_timeout(drain)
-                .stop_timeout(stop)
-                .callback_timeout(callback)
-                .release_timeout(release)
-                .timeout(deadline)
+    let of_phases = prop::collection::vec(any_bound(), PhaseKind::ALL.len());
+    (millis(&[0, 50, 150]), any_bound(), of_phases, millis(&[1, 1_000, 25_000])).prop_map(
+        |(coalesce, checkpoint, of_phases, deadline)| {
+            let others = Timeouts::default().coalesce(coalesce).checkpoint_timeout(checkpoint);
+            let mut timeouts = others.timeout(deadline);
+            for (phase, timeout) in PhaseKind::ALL.iter().zip(of_phases) {
+                *phase.timeout_mut(&mut timeouts) = timeout;
+            }
+            timeouts
         },
     )
 }

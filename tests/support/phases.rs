@@ -1,4 +1,4 @@
-//! The phases of an exit, as the application's settings reach them. A phase without an entry does not compile.
+//! The phases of an exit, as the application's settings reach them.
 
 use std::net::SocketAddr;
 
@@ -6,25 +6,9 @@ use graceful_exit::sequence::PhaseKind;
 
 use super::{client::Client, process::App};
 
-/// The setting that limits each phase, or says how long it lasts.
-pub(crate) fn setting_of(phase: PhaseKind) -> &'static str {
-    match phase {
-        PhaseKind::ReadyDelay => "shutdown.ready_delay",
-        PhaseKind::Drain => "shutdown.drain_timeout",
-        PhaseKind::CloseServers | PhaseKind::CloseLast => "shutdown.stop_timeout",
-        PhaseKind::Callbacks => "shutdown.callback_timeout",
-        PhaseKind::Release => "shutdown.release_timeout",
-    }
-}
-
-/// The phases that are delays, which are left out unless they are set.
-pub(crate) fn delays() -> impl Iterator<Item = PhaseKind> {
-    PhaseKind::ALL.iter().copied().filter(|phase| phase.members().is_empty())
-}
-
 /// The settings that give each delay this length: an exit of the application then has every phase.
 pub(crate) fn delays_of(length: &str) -> Vec<String> {
-    delays().map(|phase| format!("{}={length}", setting_of(phase))).collect()
+    PhaseKind::delays().map(|phase| format!("{}={length}", phase.setting())).collect()
 }
 
 /// An application whose exit stays in a phase, and what it waits for there.
@@ -37,7 +21,7 @@ impl Held {
     /// Starts the application. Its exit begins with the caller's request to stop, and stays in the phase for a minute, the
     /// limits of the exit being two.
     pub(crate) fn in_phase(phase: PhaseKind) -> Self {
-        let limit = format!("{}=60s", setting_of(phase));
+        let limit = format!("{}=60s", phase.setting());
         let cause: &[&str] = match phase {
             PhaseKind::CloseServers | PhaseKind::CloseLast => &["shutdown.keep_alive_grace=60s"],
             PhaseKind::Callbacks => &["demo.flush_delay=60s"],

@@ -5,17 +5,23 @@ use std::time::Duration;
 use super::rig::{Exit, Lines, MS, Rig, SECOND, member, never, pass};
 use crate::{
     actors::Job,
+    locale::Language,
     report::{MemberReport, Report},
     sequence::{EndedBy, Kind, Outcome, PhaseKind, TaskStatus},
     server::Lifecycle,
     virtual_time::assert_virtual_time,
 };
 
+/// Longer than any deadline here.
+const LONG: Duration = Duration::from_hours(1);
+/// The length of a phase that only takes time.
+const DELAY: Duration = Duration::from_millis(10);
+
 /// An exit with every phase, of which this one hangs for longer than the deadline.
 fn hangs_in(phase: PhaseKind) -> Rig {
     let mut rig = Rig::new();
-    let long = Duration::from_hours(1);
-    rig.timeouts.ready_delay = 10 * MS;
+    rig.delay_for(DELAY);
+    *phase.timeout_mut(&mut rig.timeouts) = LONG;
     let web = rig.server("web", Kind::ServerFirst);
     let admin = rig.server("admin", Kind::ServerLast);
     let work =
@@ -23,22 +29,12 @@ fn hangs_in(phase: PhaseKind) -> Rig {
     rig.job(Job::callback("flush", work(PhaseKind::Callbacks).recipient()));
     rig.job(Job::resource("pool", work(PhaseKind::Release).recipient()));
     match phase {
-        PhaseKind::ReadyDelay => rig.timeouts.ready_delay = long,
-        PhaseKind::Drain => {
-            web.drain().gate.admit(0).expect("it is open");
-            rig.timeouts.drain_timeout = long;
-        }
+        PhaseKind::Drain => web.drain().gate.admit(0).expect("it is open"),
         // Connections that no task serves never close.
-        PhaseKind::CloseServers => {
-            std::mem::forget(web.drain().connections.register(0));
-            rig.timeouts.stop_timeout = long;
-        }
-        PhaseKind::CloseLast => {
-            std::mem::forget(admin.drain().connections.register(0));
-            rig.timeouts.stop_timeout = long;
-        }
-        PhaseKind::Callbacks => rig.timeouts.callback_timeout = long,
-        PhaseKind::Release => rig.timeouts.release_timeout = long,
+        PhaseKind::CloseServers => std::mem::forget(web.drain().connections.register(0)),
+        PhaseKind::CloseLast => std::mem::forget(admin.drain().connections.register(0)),
+        // A job that is never done, or a delay.
+        _ => {}
     }
     rig
 }
@@ -171,12 +167,12 @@ async fn the_deadline_ends_every_phase_and_names_whom_it_cuts_off() {
         assert_ended_in(&report, phase, EndedBy::Deadline);
         assert_virtual_time(report.duration, 8 * SECOND);
         let cut_off = match phase {
-            // The server is not named: its requests are, one by one.
-            PhaseKind::ReadyDelay | PhaseKind::Drain => None,
             PhaseKind::CloseServers => Some("server web: timed out"),
             PhaseKind::Callbacks => Some("flush: timed out"),
             PhaseKind::Release => Some("releasing pool: timed out"),
             PhaseKind::CloseLast => Some("server admin: timed out"),
+            // A server that drains is not named: its requests are, one by one. A delay has no member.
+            _ => None,
         };
         assert_eq!(lines.all()[before..], expected_log(phase, cut_off), "{phase:?}");
     }
@@ -186,22 +182,15 @@ async fn the_deadline_ends_every_phase_and_names_whom_it_cuts_off() {
 fn expected_log(hangs: PhaseKind, cut_off: Option<&str>) -> Vec<String> {
     let mut log = vec!["shutting down: no new requests from here on".to_owned()];
     for &phase in PhaseKind::ALL.iter().take_while(|&&phase| phase <= hangs) {
-        let (begins, ends): (&[&str], &[&str]) = match phase {
-            PhaseKind::ReadyDelay if hangs == phase => (&["not ready, but serving for another 60m00s"], &[]),
-            PhaseKind::ReadyDelay => (&["not ready, but serving for another 10ms"], &[]),
-            PhaseKind::Drain => (&["waiting for the requests in flight"], &[]),
-            PhaseKind::CloseServers => {
-                (&["closing the servers", "server web is closing"], &["server web is closed"])
-            }
-            PhaseKind::Callbacks => (&["running the callbacks"], &[]),
-            PhaseKind::Release => (&["releasing resources"], &[]),
-            PhaseKind::CloseLast => {
-                (&["closing the last servers", "server admin is closing"], &["server admin is closed"])
-            }
+        log.push(Language::En.phase(phase, if phase == hangs { LONG } else { DELAY }));
+        let server = match phase {
+            PhaseKind::CloseServers => "web",
+            PhaseKind::CloseLast => "admin",
+            _ => continue,
         };
-        log.extend(begins.iter().map(|&line| line.to_owned()));
+        log.push(format!("server {server} is closing"));
         if phase != hangs {
-            log.extend(ends.iter().map(|&line| line.to_owned()));
+            log.push(format!("server {server} is closed"));
         }
     }
     log.extend(cut_off.map(str::to_owned));

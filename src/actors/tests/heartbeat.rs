@@ -44,7 +44,7 @@ async fn each_phase_and_each_second_is_told_with_what_is_left_of_the_deadline() 
     assert_eq!(left.first(), Some(&(25 * SECOND)));
 }
 
-/// On the real clock: a blocked thread is what holds the supervisor up.
+/// On the real clock: a blocked thread delays the supervisor.
 #[actix_rt::test]
 async fn a_supervisor_that_is_stuck_misses_its_heartbeat() {
     let beats = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! Who is asked when.
+//! The order in which the members are asked.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ async fn phases_follow_the_plan() {
     tokio::time::pause();
     let mut rig = Rig::new();
     let diary = Diary::new();
-    rig.timeouts.ready_delay = 2 * SECOND;
+    rig.delay_for(2 * SECOND);
     rig.timeouts.release_timeout = 2 * SECOND;
     let web = rig.server("web", Kind::ServerFirst);
     let admin = rig.server("admin", Kind::ServerLast);

@@ -72,6 +72,13 @@ impl Rig {
         handle
     }
 
+    /// Gives each phase that only takes time this length.
+    pub(super) fn delay_for(&mut self, length: Duration) {
+        for phase in PhaseKind::delays() {
+            *phase.timeout_mut(&mut self.timeouts) = length;
+        }
+    }
+
     pub(super) fn job(&mut self, job: Job) {
         self.jobs.push(job);
     }

@@ -198,12 +198,12 @@ fn no_page_whose_name_was_rebound_to_this_address_may_read() {
         ("sec-fetch-site", "same-origin"),
     ] {
         assert_eq!(read(&access, far(), &[host, browser]), Err(Refusal::ForeignHost), "{browser:?}");
-        // By the server's address, or a name that no stranger can own, a browser may.
+        // A browser may use the server's address, or a name that no stranger can own.
         for host in ["10.0.0.7:8081", "app:8081", "app.internal"] {
             assert_eq!(read(&access, far(), &[("host", host), browser]), Ok(()), "{host}");
         }
     }
-    // To a server on loopback nothing comes by a foreign name.
+    // A server on loopback admits no foreign name.
     assert_eq!(read(&access, local(), &[host]), Err(Refusal::ForeignHost));
     assert_eq!(read(&access, local(), &[("host", "a@localhost")]), Err(Refusal::ForeignHost));
 

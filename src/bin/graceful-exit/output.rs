@@ -1,4 +1,4 @@
-//! What the commands print, and the exit codes that are no outcome of an exit.
+//! What the commands print, and the exit codes that are not those of an exit.
 
 use std::{
     fmt::Display,
@@ -8,7 +8,7 @@ use std::{
 
 use graceful_exit::locale::escaped;
 
-/// The exit codes that are no outcome of an exit.
+/// The exit codes that are not those of an exit.
 pub(crate) mod exit_code {
     /// Standard output cannot be written.
     pub(crate) const OUTPUT: u8 = 1;
@@ -22,7 +22,7 @@ pub(crate) mod exit_code {
     pub(crate) const NO_ANSWER: u8 = 4;
 }
 
-/// Prints to standard output. A reader that has closed it has read enough.
+/// Prints to standard output. That the reader has closed it is no error.
 pub(crate) fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,8 +37,8 @@ pub(crate) fn fail(code: u8, error: &dyn Display) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Prints a message to standard error, each line with the program's name, and what a reader cannot see as its escape.
-/// Nothing can be done where that fails.
+/// Prints a message to standard error, each line after the program's name, with invisible characters escaped. A failure
+/// of that is ignored.
 pub(crate) fn warn(message: &dyn Display) {
     for line in message.to_string().lines() {
         let _ = writeln!(io::stderr(), "graceful-exit: {}", escaped(line));

@@ -16,8 +16,8 @@ use crate::view::View;
 #[derive(Clone, Debug)]
 pub(crate) struct Bar(ProgressBar);
 
-/// The bar of the own exit, under the log. Nothing waits for the terminal but the thread that draws and the log's own writer: one that hangs
-/// (Ctrl-S) holds up no exit.
+/// The bar of this process's exit, under the log. Only the drawing thread and the log's writer wait for the terminal:
+/// one that hangs (Ctrl-S) delays no exit.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     bar: Bar,

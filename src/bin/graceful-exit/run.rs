@@ -40,7 +40,7 @@ const ERROR_FLUSH: Duration = Duration::from_secs(5);
 /// file takes milliseconds; a database server that does not answer is not worth more.
 const FINISH_OPENING: Duration = Duration::from_millis(400);
 
-/// How many descriptors tokio's first runtime takes, and some more: two for signals, and three for what it waits for.
+/// How many descriptors tokio's first runtime takes (two for signals and three for its poll), and some more.
 #[cfg(unix)]
 const RUNTIME_DESCRIPTORS: usize = 8;
 
@@ -61,7 +61,7 @@ pub(crate) fn main(loaded: Loaded, guard: StartGuard) -> ExitCode {
     os::hard_stop::exit(run(loaded, |exit| exit.exits_at_once().start_guard(guard)))
 }
 
-/// The same without ending the process, which has to end soon: the exit code. `adopt` is given the exit before it
+/// As [`main`], but returns the exit code; the process has to end soon after. `adopt` may change the exit before it
 /// catches signals.
 pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulExit) -> u8 {
     let Loaded { settings, files, unused, .. } = loaded;
@@ -80,7 +80,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     }
     let progress = Progress::on_terminal();
     let options = logging::Options {
-        // It names parameters of the store's URL that it does not know, with their values.
+        // This module logs unknown parameters of the store's URL with their values, which may be secret.
         muted: vec!["sqlx_postgres::options".to_owned()],
         ..logging::Options::from(&settings.log)
     };
@@ -96,7 +96,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     for warning in unused.iter().map(|unused| unused.message(language)).chain(exposed(&settings)) {
         log::warn!("{warning}");
     }
-    // A panic is said in the log: the default hook writes to standard error itself, and can hang there.
+    // Panics go into the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
     let mut exit = adopt(exit(&settings, language, &logging, progress.clone()));
     if let Err(error) = exit.arm() {
@@ -112,7 +112,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     if let Err(error) = os::limits::has_descriptors(RUNTIME_DESCRIPTORS) {
         return give_up(&format!("no descriptors are left for the runtime: {error}"));
     }
-    // It is never dropped: that would wait for whatever still blocks one of its threads.
+    // Never dropped: that would wait for blocked threads.
     let system = ManuallyDrop::new(System::new());
     if let Some(progress) = progress.filter(|_| !settings.shutdown.progress_interval.is_zero()) {
         let handle = exit.handle();
@@ -268,7 +268,7 @@ async fn open(settings: &Settings, language: Language) -> Result<Cache, OpenErro
     Ok(cache)
 }
 
-/// Says why it cannot start, whatever the log leaves out.
+/// Logs why the application cannot start; prints it if the log's level leaves errors out.
 fn complain(error: &dyn std::fmt::Display) -> u8 {
     if log::log_enabled!(log::Level::Error) {
         log::error!("{error}");
@@ -307,7 +307,7 @@ fn exit(
     exit
 }
 
-/// A line an event says everything in its fields; a person reads a summary, or at least the verdict.
+/// JSON has everything in the fields of its events; text has a summary, or at least the verdict.
 fn log_detail(log: &settings::Log) -> LogDetail {
     if log.format == Format::Json {
         LogDetail::Course

@@ -39,7 +39,7 @@ pub(crate) fn configured(
     if settings.h2c { server.with_h2c() } else { server }
 }
 
-/// What a server's certificate makes of it; none, if it has none.
+/// The TLS configuration of a server; none without a certificate.
 ///
 /// # Errors
 /// The certificate or its key cannot be used.

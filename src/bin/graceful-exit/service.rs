@@ -52,7 +52,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The wait hint: how long the manager waits for the next report, beyond what the exit itself may take.
 const EXTRA_WAIT: Duration = Duration::from_secs(5);
 
-/// For the thread that the manager's dispatcher starts, which can be handed nothing.
+/// For the thread that the manager's dispatcher starts, which takes no argument.
 static SETTINGS: Mutex<Option<Loaded>> = Mutex::new(None);
 
 /// Serves until the manager says to stop, or `POST /shutdown` does.
@@ -80,7 +80,7 @@ fn service(_arguments: Vec<OsString>) {
             exit_code::START
         }
     };
-    // The manager knows; whatever still hangs in this process is left behind.
+    // The manager has been told; threads that still hang are left behind.
     hard_stop::exit(code)
 }
 
@@ -170,7 +170,7 @@ struct Manager {
     status: ServiceStatusHandle,
     /// The longest that an exit takes.
     exit_takes: Duration,
-    /// Rises with each word while something goes on: the manager's evidence that it does.
+    /// Increases with each report, which tells the manager that the work goes on.
     checkpoint: u32,
 }
 

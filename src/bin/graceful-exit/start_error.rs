@@ -40,7 +40,7 @@ pub(crate) fn message(error: &StartError, language: Language) -> String {
     }
 }
 
-/// The same of an address space that has not so many bytes left.
+/// The same for an address space with fewer bytes left than are needed.
 #[cfg(unix)]
 pub(crate) fn of_the_address_space(bytes: usize, error: &io::Error, language: Language) -> String {
     let mib = bytes >> 20;
@@ -51,7 +51,7 @@ pub(crate) fn of_the_address_space(bytes: usize, error: &io::Error, language: La
     )
 }
 
-/// The same of the log's start.
+/// The same for the log's start.
 pub(crate) fn of_the_log(error: &LoggingError, language: Language) -> String {
     match error {
         LoggingError::File { path, error } => language.log_unwritable(Some(path), error),

@@ -1,4 +1,4 @@
-//! The status as `/status` tells it: what the commands and the progress bar show of it.
+//! The part of `/status` that the commands and the progress bar show.
 
 use std::time::Duration;
 
@@ -80,12 +80,12 @@ pub(crate) struct Phase {
 }
 
 impl View {
-    /// The same of this process.
+    /// The status of this process.
     pub(crate) fn of(status: &Status) -> Option<Self> {
         serde_json::from_value(serde_json::to_value(status).ok()?).ok()
     }
 
-    /// The same so much later, as long as nothing but the time has changed.
+    /// The status after so much more time, if nothing else has changed.
     pub(crate) fn later(&self, by: Duration) -> Self {
         let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         let mut view = self.clone();

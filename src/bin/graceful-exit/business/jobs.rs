@@ -124,7 +124,7 @@ pub(crate) fn keep_flushed(cache: Cache, interval: Duration, language: Language)
     });
 }
 
-/// Says that the start has brought in what an earlier run left.
+/// Logs that the start has imported what an earlier run left.
 pub(crate) fn tell_recovered(writes: usize, spool: &Path, language: Language) {
     if writes > 0 {
         log::info!("{}", Sentences(language).recovered(writes, spool));

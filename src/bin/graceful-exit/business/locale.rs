@@ -1,4 +1,4 @@
-//! What an operator reads of the cache, in each language. The transcripts fix some Chinese lines.
+//! The cache's sentences for operators, in each language. The transcripts fix some Chinese lines.
 
 use std::fmt::Display;
 use std::path::Path;

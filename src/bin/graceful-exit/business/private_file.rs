@@ -31,12 +31,12 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 ///
-/// Anything is at `path`, be it a link that leads nowhere; or the file system's own.
+/// Something is at `path`, even a dangling link; or the file system's own.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     options().create_new(true).open(path)
 }
 
-/// Refuses what [`open`] would refuse at `path`, if anything is there.
+/// Checks what is at `path`, if anything is, as [`open`] does.
 ///
 /// # Errors
 ///

@@ -71,7 +71,7 @@ fn sentence(error: &Error, language: Language) -> Option<String> {
     })
 }
 
-/// What was probably meant, or what is allowed.
+/// The likely correction, or what is allowed.
 fn hint(error: &Error, language: Language) -> Option<String> {
     let meant = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
     if let Some(meant) = meant.into_iter().find_map(|kind| context(error, kind)) {

@@ -1,4 +1,4 @@
-//! `graceful-exit status`: how the running application stands.
+//! `graceful-exit status`: the state of the running application.
 
 use std::{fmt::Write, process::ExitCode, time::Duration};
 

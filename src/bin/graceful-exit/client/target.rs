@@ -19,7 +19,7 @@ use crate::locale::say;
 pub(crate) struct Target {
     pub(super) transport: Transport,
     pub(super) token: Option<String>,
-    /// What the messages are written in.
+    /// The language of the messages.
     pub(super) language: Language,
 }
 
@@ -122,7 +122,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Why it is not known whom to ask.
+/// Why the admin server's address is not known.
 #[derive(Debug)]
 pub(crate) struct TargetError {
     reason: Reason,
@@ -131,11 +131,11 @@ pub(crate) struct TargetError {
 
 #[derive(Debug)]
 enum Reason {
-    /// This is no address.
+    /// The text of `--url` is no address.
     Url(String),
     /// The settings leave the port to the system.
     Port,
-    /// No certificate is set that a server with TLS is known by.
+    /// The server speaks TLS, and no certificate is set to recognize it by.
     Certificate,
     /// The token's file cannot be used.
     Token(TokenError),

@@ -1,4 +1,4 @@
-//! TLS to the admin server, which is known by its own certificate: the one that the settings name.
+//! TLS to the admin server, which is recognized by its own certificate: the one that the settings name.
 
 use std::{error::Error, fmt, path::Path, sync::Arc};
 
@@ -41,7 +41,7 @@ pub(super) async fn connect(
     Ok(TlsConnector::from(Arc::new(config)).connect(name, socket).await?)
 }
 
-/// Takes one certificate and no other. Its names and its dates do not matter: the file says that it is the server's.
+/// Accepts exactly one certificate. Its names and its dates do not matter: the file says that it is the server's.
 struct Pinned {
     certificate: CertificateDer<'static>,
     algorithms: WebPkiSupportedAlgorithms,

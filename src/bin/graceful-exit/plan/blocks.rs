@@ -93,7 +93,7 @@ spec:
         grace = platform::grace_period_seconds(plan, grace),
         business = port(&business),
         admin = port(&admin),
-        // As many looks as fit into the delay, the time that the last one takes included.
+        // As many probes as fit into the delay, the last one's time included.
         failures = plan.timeouts().ready_delay.as_secs().saturating_sub(1).clamp(1, 3),
     );
     text

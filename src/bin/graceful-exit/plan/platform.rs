@@ -71,7 +71,7 @@ pub(super) fn warnings(plan: &Plan, loaded: &Loaded, grace: GracePeriod) -> Vec<
     warnings
 }
 
-/// Where the plan does not fit into its deadline. The same on whatever system it is planned.
+/// Where the plan does not fit into its deadline. The same on every system.
 pub(super) fn misfits(plan: &Plan, language: Language) -> Vec<String> {
     let mut warnings = Vec::new();
     if !plan.overrun().is_zero() {
@@ -102,7 +102,7 @@ fn never_used_up(plan: &Plan, language: Language) -> Vec<String> {
                 zh_hant: "{name}：{timeout} 的時限不可能用滿，shutdown.timeout 最多留下 {left}",
             ));
         }
-        // Only this is spent in any case.
+        // A delay is always spent; the other phases may end at once.
         left = left.saturating_sub(phase.delay);
     }
     warnings

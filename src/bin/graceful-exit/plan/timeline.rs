@@ -1,4 +1,4 @@
-//! The plan as a person sees it on a terminal: the timeline of an exit in which every phase takes all its time.
+//! The plan on a terminal: the timeline of an exit in which every phase takes all its time.
 
 use std::{env, fmt::Write, io, io::IsTerminal, time::Duration};
 

@@ -14,7 +14,7 @@ const MARGIN: u64 = 24;
 const BARS: u64 = 190;
 /// How long the longest bar is.
 const LENGTH: u64 = 370;
-/// The room on the right at the least: how long each phase took, and what ended it.
+/// The least width on the right, for how long each phase took and what ended it.
 const RIGHT: u64 = 186;
 const ROW: u64 = 30;
 const LINE: u64 = 20;
@@ -121,7 +121,7 @@ impl Row {
             let share = at.as_millis().min(span) * u128::from(LENGTH) / span;
             u64::try_from(share).unwrap_or(0)
         };
-        // However short it is, it is seen.
+        // Even the shortest bar is visible.
         let begin = place(phase.start).min(LENGTH - 3);
         let width = place(phase.start.saturating_add(phase.duration)).max(begin + 3) - begin;
         let failed = has_failed(report, index, phase.kind);
@@ -148,7 +148,7 @@ impl Row {
         }
     }
 
-    /// Draws it at `y`; the answer is where the next one comes.
+    /// Draws it at `y`. Returns the `y` of the next row.
     fn draw(&self, text: &mut String, y: u64, bars: u64) -> u64 {
         let (top, base) = (y - 2, y + 9);
         for (line, base) in self.name.iter().zip((base..).step_by(18)) {

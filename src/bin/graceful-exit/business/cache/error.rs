@@ -1,4 +1,4 @@
-//! What can go wrong with the cache, in words that say where the writes are.
+//! The cache's errors. Their messages say where the writes are.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub(crate) const MAX_KEY_BYTES: usize = 1024;
 pub(crate) enum PutError {
     /// The exit's flush has begun.
     Closed,
-    /// Twice as much waits for the store as the settings say.
+    /// Twice as many entries or bytes as the settings' limit wait for the store.
     Full,
     /// The key is longer than [`MAX_KEY_BYTES`] or has a NUL.
     Key,
@@ -55,7 +55,7 @@ pub(crate) enum OpenError {
     Thread(io::Error),
     Spool(SpoolError),
     Store(StoreError),
-    /// What an earlier run left in the spool cannot be brought in, and is still there.
+    /// The writes that an earlier run left in the spool cannot be imported. They are still there.
     NotRecovered {
         writes: usize,
         spool: PathBuf,
@@ -109,10 +109,10 @@ pub(crate) enum FlushError {
     /// Spooled; the store failed. Whether it has them is unknown only if its connection was lost
     /// during the commit.
     NotStored { writes: usize, spool: PathBuf, source: StoreError },
-    /// Spooled; it was told to stop before the store reported them.
+    /// Spooled; the flush was cancelled before the store confirmed them.
     Cancelled { writes: usize, spool: PathBuf },
-    /// Neither spooled nor stored: these would be lost with the process. `store` is what the store
-    /// said, where it was tried.
+    /// Neither spooled nor stored: these would be lost with the process. `store` is the store's
+    /// error, if it was tried.
     NotSpooled { writes: usize, source: Arc<SpoolError>, store: Option<StoreError> },
     /// Stored; the spool is still there, and the next start writes the same once more.
     NotRemoved { writes: usize, source: SpoolError },
@@ -174,7 +174,7 @@ impl Error for FlushError {
     }
 }
 
-/// Where the writes are that the store does not have.
+/// Says where the writes are that are not in the store.
 fn safe(writes: usize, spool: &Path, language: Language) -> String {
     let (those, spool) = (count(writes, "are"), spool.display());
     let them = if writes == 1 { "it" } else { "them" };

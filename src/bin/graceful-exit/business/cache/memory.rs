@@ -25,22 +25,22 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
 }
 
-/// What a write is acknowledged by.
+/// When a write is acknowledged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Mode {
-    /// By memory.
+    /// Once it is in memory.
     #[default]
     WriteBehind,
-    /// By the spool: the exit has begun.
+    /// Once it is in the spool: the exit has begun.
     WriteThrough,
-    /// Writes are refused: the exit's flush has begun, and would not take them along.
+    /// Never: the exit's flush has begun, and would not have it.
     Closed,
 }
 
-/// A write that was taken in.
+/// A write that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Accepted {
-    /// It is to be acknowledged only when it is in the spool.
+    /// It may be acknowledged only once it is in the spool.
     pub(super) needs_spool: bool,
     /// More waits for the store than the limits say.
     pub(super) is_flush_due: bool,
@@ -75,7 +75,7 @@ pub(super) struct Generation {
 }
 
 impl Memory {
-    /// Takes a write.
+    /// Accepts a write.
     pub(super) fn put(&mut self, key: String, value: Bytes, limits: Limits) -> Result<Accepted, PutError> {
         if self.mode == Mode::Closed {
             return Err(PutError::Closed);
@@ -99,14 +99,14 @@ impl Memory {
         generations.into_iter().find_map(|generation| generation.writes.get(key))
     }
 
-    /// From here on a write is to be acknowledged by the spool.
+    /// From now on a write is acknowledged once it is in the spool.
     pub(super) fn write_through(&mut self) {
         if self.mode == Mode::WriteBehind {
             self.mode = Mode::WriteThrough;
         }
     }
 
-    /// From here on writes are refused.
+    /// From now on writes are refused.
     pub(super) fn close(&mut self) {
         self.mode = Mode::Closed;
     }
@@ -163,7 +163,7 @@ impl Memory {
         self.spooled.overlay(newer);
     }
 
-    /// What is dirty, to be stored past a spool that cannot be written.
+    /// What is dirty, to be stored although the spool cannot be written.
     pub(super) fn copy_of_dirty(&self) -> Writes {
         self.dirty.writes.clone()
     }
@@ -215,7 +215,7 @@ impl Generation {
         }
     }
 
-    /// Lays newer writes over these.
+    /// Merges newer writes into these.
     fn overlay(&mut self, newer: Self) {
         if self.writes.is_empty() {
             *self = newer;
@@ -252,7 +252,7 @@ impl SharedMemory {
         result
     }
 
-    /// Looks at the memory.
+    /// Locks the memory, to read it.
     pub(super) fn lock(&self) -> MutexGuard<'_, Memory> {
         // A panic leaves no step of the memory half done.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)

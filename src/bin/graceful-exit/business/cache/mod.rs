@@ -1,4 +1,4 @@
-//! The write-behind cache: a `PUT` is answered from memory, a flush makes it last.
+//! The write-behind cache: a `PUT` is answered once it is in memory, and a later flush stores it.
 //!
 //! # A flush
 //!
@@ -7,31 +7,30 @@
 //! 2. Store: one transaction with everything that is in the spool and was not stored.
 //! 3. The spool is removed.
 //!
-//! Flushes take turns at the store, and the spool is written whatever the store does.
+//! One flush at a time writes to the store. The spool is written independently of the store.
 //!
 //! # The checkpoint
 //!
-//! The first request to stop spools what is dirty at once. From then on a `PUT` is answered when it is
-//! in the spool, by one sync for all that wait. So what a kill can lose ends with the checkpoint, not
-//! with the flush, which has to wait for the drain.
+//! The first request to stop spools what is dirty at once. From then on a `PUT` is answered when it is in the spool, by
+//! one sync for all that wait. So a kill can lose writes only until the checkpoint, not until the flush, which has to
+//! wait for the drain.
 //!
 //! # Exactly once
 //!
-//! A process that ends between the steps 2 and 3, or during the commit, leaves a spool whose writes may
-//! already be stored. The next start writes them again *before* it serves: each sets a key to a value,
-//! and nothing newer can be in the store, since what is newer is in the same spool, behind them. So
-//! writing them twice leaves what writing them once does. This is not promised for keys that another
-//! program writes into the same table.
+//! A process that ends between the steps 2 and 3, or during the commit, leaves a spool whose writes may already be
+//! stored. The next start writes them again *before* it serves. Each sets a key to a value, and the store has no newer
+//! value of it: a newer one would be in the same spool, behind the older one. So writing them twice has the same result
+//! as writing them once. This is not promised for keys that another program writes into the same table.
 //!
 //! # Memory
 //!
-//! It holds what is not stored and nothing else; what is stored is read from the store. A flush is due
-//! above `cache.max_dirty` and `cache.max_dirty_bytes`, and above twice of either a `PUT` is refused.
+//! It holds only what is not stored; what is stored is read from the store. A flush is due above `cache.max_dirty` and
+//! `cache.max_dirty_bytes`, and above twice of either a `PUT` is refused.
 //!
 //! # In hand before ready
 //!
-//! The spooler's thread, the spool's files and the store's connection for the flush are there before
-//! the service is. A system that has run out of threads or descriptors does not fail the exit.
+//! The spooler's thread, the spool's files and the store's connection for the flush exist before the service is ready.
+//! So the exit works on a system that has run out of threads or descriptors.
 
 mod error;
 mod memory;

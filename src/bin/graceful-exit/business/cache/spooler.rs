@@ -16,7 +16,7 @@ use super::memory::{Memory, SharedMemory};
 use crate::business::spool::{Spool, SpoolError};
 use crate::business::store::Store;
 
-/// What the spooler is asked for. The sender of an answer may be gone: a client has left.
+/// A request to the spooler. The receiver of its answer may be gone, because a client has gone.
 #[derive(Debug)]
 enum Request {
     /// Spool what is dirty.
@@ -35,7 +35,7 @@ pub(super) struct NotSaved {
     pub(super) has_older_spool: bool,
 }
 
-/// Asks the spooler, which ends when the last clone is gone.
+/// A handle to the spooler's thread, which ends when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Spooler {
     requests: mpsc::UnboundedSender<Request>,
@@ -49,12 +49,12 @@ pub(super) struct Opened {
     pub(super) spooler: Spooler,
     pub(super) memory: Arc<SharedMemory>,
     pub(super) store: Store,
-    /// How many writes of an earlier run were brought in.
+    /// How many writes of an earlier run were imported.
     pub(super) recovered: usize,
 }
 
 impl Spooler {
-    /// Starts the thread, which opens the spool and the store and brings in what is spooled.
+    /// Starts the thread, which opens the spool and the store and imports what is spooled.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! [`Cache`]: what the routes and the exit ask.
+//! [`Cache`]: what the routes and the exit call.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) struct Cache {
     shared: Arc<Shared>,
 }
 
-/// Where the cache keeps what, and how much.
+/// Where the cache keeps its writes, and how many.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options<'a> {
     /// The store's URL.
@@ -37,14 +37,14 @@ pub(crate) struct Options<'a> {
 pub(crate) struct Flushed {
     /// How many keys are in the store that were not there before.
     pub(crate) writes: usize,
-    /// Why they went into the store without having been in the spool. Nothing is lost, but the next
-    /// flush may lose something: this is for the log.
+    /// The spool's error, if they went into the store without having been in the spool. Nothing is
+    /// lost, but a later flush may lose something: this is for the log.
     pub(crate) unspooled: Option<Arc<SpoolError>>,
 }
 
 impl Cache {
-    /// Takes the spool, opens the store and brings in what an earlier run left in the spool. Serve
-    /// only after this. The number is how many keys were brought in.
+    /// Locks the spool, opens the store and imports what an earlier run left in the spool. Serve
+    /// only after this. The number is how many keys were imported.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl Shared {
     async fn flush(&self, cancelled: &CancellationToken) -> Result<Flushed, FlushError> {
         match self.spooler.save().await {
             Ok(()) => self.store_what_is_spooled(cancelled).await,
-            // The next start would bring the older spool in over what was stored past it.
+            // The next start would import the older spool over the newer values.
             Err(not_saved) if not_saved.has_older_spool => Err(self.not_spooled(not_saved.error, None)),
             Err(not_saved) => self.store_what_is_dirty(not_saved.error, cancelled).await,
         }
@@ -230,7 +230,7 @@ impl Shared {
         }
     }
 
-    /// The store is the only place that is left.
+    /// Stores what is dirty although the spool cannot be written.
     async fn store_what_is_dirty(
         &self,
         spool: Arc<SpoolError>,
@@ -261,7 +261,7 @@ fn is_key(key: &str) -> bool {
     key.len() <= MAX_KEY_BYTES && !key.contains('\0')
 }
 
-/// Waits for a task as if it ran here, its panic included.
+/// Awaits a task; its panic goes on here.
 async fn joined<T>(task: JoinHandle<T>) -> T {
     match task.await {
         Ok(result) => result,

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::state::Business;
 use crate::business::cache::PutError;
 
-/// After what time a write that was refused may be tried again, in seconds.
+/// How many seconds after a refused write the client may try again.
 const RETRY_AFTER: &str = "1";
 
 pub(super) async fn get(request: HttpRequest, business: web::Data<Business>) -> HttpResponse {
@@ -39,8 +39,8 @@ pub(super) async fn put(
     }
 }
 
-/// The key in the path; none if it is not UTF-8. What actix-web decodes has other characters in the
-/// place of wrong ones: two keys could become one.
+/// The key in the path; none if it is not UTF-8. actix-web replaces invalid characters when it
+/// decodes a path, so two keys could become one.
 fn key(request: &HttpRequest) -> Option<String> {
     let segment = request.uri().path().rsplit('/').next()?;
     percent_decode_str(segment).decode_utf8().ok().map(String::from)

@@ -30,7 +30,7 @@ impl Business {
         }
     }
 
-    /// What every answer has: a browser takes it for nothing but what it says it is.
+    /// The headers of every answer: a browser must not guess another content type.
     pub(crate) fn headers() -> DefaultHeaders {
         DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
     }

@@ -13,7 +13,7 @@ pub(super) async fn index() -> HttpResponse {
     HttpResponse::Ok().content_type(TEXT).body("graceful-exit: the business server\n")
 }
 
-/// Takes its time, and holds no thread meanwhile.
+/// Answers after the time that is asked for, without holding a thread.
 pub(super) async fn slow(query: Query) -> Result<HttpResponse, BadQuery> {
     let ms = number(&query, "ms", MILLISECONDS)?;
     sleep(Duration::from_millis(ms)).await;

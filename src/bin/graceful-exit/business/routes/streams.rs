@@ -56,8 +56,8 @@ pub(super) async fn events(request: HttpRequest, business: web::Data<Business>) 
     }))
 }
 
-/// Sends back what it is sent, until the exit starts. A page of another origin is refused: browsers let
-/// it open WebSockets to any host.
+/// Echoes each message, until the exit starts. A page of another origin is refused: browsers let it
+/// open WebSockets to any host.
 pub(super) async fn echo(
     request: HttpRequest,
     body: web::Payload,
@@ -71,7 +71,7 @@ pub(super) async fn echo(
     let (response, session, messages) = actix_ws::handle(&request, body)?;
     let over = business.exit.streams();
     actix_web::rt::spawn(async move {
-        // A client that does not read keeps it waiting as well.
+        // The exit also ends the wait for a client that does not read.
         let messages = messages.aggregate_continuations();
         let echoing = over.run_until_cancelled(send_back(session.clone(), messages)).await;
         let reason = match echoing {
@@ -79,7 +79,7 @@ pub(super) async fn echo(
             Some(Ok(reason)) => reason,
             Some(Err(_)) => return,
         };
-        // A client that has gone is told nothing.
+        // The client may have gone.
         let _ = session.close(reason).await;
     });
     Ok(response)
@@ -102,8 +102,8 @@ async fn send_back(
     Ok(None)
 }
 
-/// True if no `Origin` is given, or the one that the request went to: a program sends none, a browser
-/// always does.
+/// True if there is no `Origin`, or it is the host that the request went to. Programs send none,
+/// browsers always do.
 fn is_same_origin(headers: &HeaderMap, target: &Uri) -> bool {
     let mut origins = headers.get_all(header::ORIGIN);
     let Some(origin) = origins.next() else { return true };

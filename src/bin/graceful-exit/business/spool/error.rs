@@ -15,7 +15,7 @@ use crate::locale::say;
 pub(crate) enum SpoolError {
     /// Another process has it.
     Held { path: PathBuf },
-    /// What it holds cannot be trusted. It is left as it is, to be looked at.
+    /// Its content is damaged. The file stays as it is, so that it can be examined.
     Damaged { path: PathBuf, damage: Damage },
     /// The disk failed.
     Io { path: PathBuf, attempt: Attempt, source: io::Error },

@@ -1,4 +1,4 @@
-//! The spool's file: what is open, what is appended, what replaces what.
+//! [`Spool`]: the spool's file. Writes are appended to it, or replace it as a whole.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -15,9 +15,10 @@ use crate::business::store::Writes;
 /// How long the lock of a process that has just ended is waited for: Windows releases it some time
 /// after the end, and on Unix a child of that process holds a copy until it has executed its program.
 const LOCK_WAIT: Duration = Duration::from_millis(250);
+/// How often the lock is tried meanwhile.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
-/// How much longer a spool may grow than what it has to hold: writing it anew costs more than
-/// appending until then.
+/// How many bytes of outdated entries a spool may have: up to then, appending costs less than writing it anew.
 const MAX_OUTDATED_BYTES: u64 = 4 << 20;
 
 /// An open spool, locked for as long as it lives. Every method blocks on the disk.
@@ -38,8 +39,7 @@ pub(crate) struct Spool {
 struct Current {
     file: File,
     end: End,
-    /// A part of a group that could not be appended may lie behind `end`: it is cut off before
-    /// anything else is appended.
+    /// Part of a group, whose append failed or was killed, may lie behind `end`: it is cut off before the next append.
     is_cut: bool,
 }
 
@@ -116,7 +116,7 @@ impl Spool {
         let end = match write_synced(&mut file, writes) {
             Ok(end) => end,
             Err(source) => {
-                // What it takes up may be needed elsewhere on a full disk.
+                // On a full disk its space may be needed elsewhere.
                 self.spare = file.set_len(0).is_ok().then_some(file);
                 return Err(self.failed(Attempt::Write, source));
             }
@@ -262,7 +262,7 @@ fn try_lock_for(wait: Duration, lock: &File) -> Result<(), TryLockError> {
     loop {
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) if began.elapsed() < wait => {
-                thread::sleep(Duration::from_millis(10));
+                thread::sleep(LOCK_RETRY);
             }
             result => return result,
         }

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A checksum is a CRC-32 that continues the one of the group before, so that a group counts in its
-//! own place only. It finds every change within four bytes in a row, and any other damage but for one
-//! case in four thousand million. It is no protection against a forger.
+//! own place only. It detects every change within four consecutive bytes, and all but 1 in 2³²
+//! cases of other damage. It does not protect against deliberate changes.
 //!
 //! The first group is put in place whole, by a rename: a file that ends within it is damaged. The
 //! later ones are appended: a file that ends within its last group was cut off by a kill before that
@@ -140,7 +140,7 @@ fn check(file: &mut Bytes, sum: &crc32fast::Hasher) -> Result<u32, Damage> {
     if found[..] == expected.to_le_bytes() { Ok(expected) } else { Err(Damage::WrongChecksum) }
 }
 
-/// Sums up what passes through it, but for the checksums themselves.
+/// Passes bytes on, and computes their checksum.
 struct Summing<'a, W> {
     out: &'a mut W,
     sum: crc32fast::Hasher,

@@ -1,4 +1,4 @@
-//! [`Store`]: either of the two.
+//! [`Store`]: SQLite or PostgreSQL.
 
 use bytes::Bytes;
 use graceful_exit::settings::address_without_secrets;
@@ -11,7 +11,7 @@ use super::{postgres, sqlite};
 /// An open store. It is read by any number of tasks, and written by one at a time.
 #[derive(Debug)]
 pub(crate) struct Store {
-    /// How errors call it: without what may be secret in its URL.
+    /// Its name in errors: its URL without what may be secret.
     name: String,
     reader: Reader,
     writer: Mutex<Writer>,
@@ -81,7 +81,7 @@ impl Store {
         Ok(value.map(Bytes::from))
     }
 
-    /// Waits until nothing else writes.
+    /// Waits for the right to write, which one task has at a time.
     pub(crate) async fn turn(&self) -> Turn<'_> {
         Turn { name: &self.name, writer: self.writer.lock().await }
     }
@@ -113,7 +113,8 @@ impl Turn<'_> {
         if writes.is_empty() {
             return Ok(());
         }
-        // Each future is tens of kilobytes large, which a flush of nothing would clear on its stack.
+        // Boxed: each future takes tens of kilobytes, which even a flush of nothing would
+        // initialize on its stack.
         match &mut *self.writer {
             Writer::Sqlite(store) => Box::pin(store.write_all(writes)).await,
             Writer::Postgres(store) => Box::pin(store.write_all(writes)).await,

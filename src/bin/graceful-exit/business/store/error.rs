@@ -1,4 +1,4 @@
-//! What can go wrong with the store: [`StoreError`].
+//! [`StoreError`]: what can go wrong with the store.
 
 use std::error::Error;
 use std::fmt;
@@ -133,7 +133,7 @@ impl fmt::Display for StoreError {
 }
 
 impl Error for StoreError {
-    /// What is behind the cause that the text tells: told once more, it would stand in every chain of causes twice.
+    /// The cause of the error that the text already has: that error itself would appear twice in every chain of causes.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.why {
             Why::Sql(sqlx::Error::Database(error)) => error.source(),

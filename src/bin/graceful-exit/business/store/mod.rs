@@ -1,7 +1,7 @@
 //! The store: the table `cache (key, value)` in SQLite or PostgreSQL.
 //!
-//! What is written together is written in one transaction, durable when it is reported: the spool is
-//! removed on the strength of it.
+//! Writes go in together in one transaction. It is durable once it is reported, because the spool
+//! is removed then.
 
 mod any;
 mod error;

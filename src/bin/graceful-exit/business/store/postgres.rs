@@ -86,7 +86,7 @@ impl Writer {
 
     pub(super) async fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
-            // The server notices a connection that is gone.
+            // If this fails, the server notices that the connection has gone.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
         }
     }
@@ -122,7 +122,7 @@ async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
             _ => return options.connect().await,
         };
         match options.clone().ssl_mode(first).connect().await {
-            // The server is there, and does not want it this way.
+            // The server answered, and refused this mode.
             Err(error @ (sqlx::Error::Tls(_) | sqlx::Error::Database(_))) => {
                 options.clone().ssl_mode(second).connect().await.map_err(|_| error)
             }
@@ -174,11 +174,11 @@ async fn prepared(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
     Ok(connection)
 }
 
-/// Creates the table where it is missing, and finds out now what a flush would fail of.
+/// Creates the table where it is missing, and detects now what would make a flush fail.
 async fn prepare(connection: &mut PgConnection) -> sqlx::Result<()> {
     let encoding: String = sqlx::query_scalar("SHOW server_encoding").fetch_one(&mut *connection).await?;
     if !matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
-        // One key that it has no characters for would make every flush fail from then on.
+        // A key with a character that the encoding lacks would make every later flush fail.
         let why = format!("the database's encoding is {encoding}, and keys need UTF8");
         return Err(sqlx::Error::Configuration(why.into()));
     }

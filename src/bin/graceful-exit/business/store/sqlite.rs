@@ -11,8 +11,8 @@
 //! - `EXTRA` syncs the folder after the journal is deleted. With `FULL`, a power cut may bring the
 //!   journal back, and the next opening would roll back what was already reported as committed.
 //!
-//! The price: a process that reads the file for longer than a second can make a flush fail; its writes
-//! wait in the spool then.
+//! The cost: a process that reads the file for longer than a second can make a flush fail. The writes then wait in the
+//! spool.
 //!
 //! # Descriptors
 //!
@@ -79,8 +79,8 @@ pub(super) async fn open(url: &str, shown: &str) -> Result<(Reader, Writer), Sto
     create(&file).map_err(|source| failed(Attempt::Open)(source.into()))?;
     let connection = prepare(&options).await.map_err(failed(Attempt::Open))?;
     let reserve = Reserve::take().map_err(|source| failed(Attempt::Open)(source.into()))?;
-    // A connection for each use is opened when the first comes. None creates the file: it would
-    // replace a deleted one by an empty one without an error.
+    // Connections are opened on first use. None creates the file: that would replace a deleted file by an empty one
+    // without an error.
     let pool = SqlitePoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(CONNECT_TIMEOUT)
@@ -148,7 +148,7 @@ async fn transact(connection: &mut SqliteConnection, writes: &Writes) -> sqlx::R
     transaction.commit().await
 }
 
-/// Says so by that name if the file is gone, whether a connection was open when it went or not.
+/// Makes the error name a missing file, whether or not a connection was open when the file was removed.
 fn named(error: sqlx::Error, file: &Path) -> sqlx::Error {
     if is_gone(&error, file) {
         io::Error::other("its file was moved or deleted while in use").into()
@@ -176,7 +176,7 @@ fn create(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Creates what is missing and finds out now, not at the exit, what a flush would fail of.
+/// Creates what is missing, and detects now, not at the exit, what would make a flush fail.
 async fn prepare(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnection> {
     let mut connection = options.connect().await?;
     sqlx::query("CREATE TABLE IF NOT EXISTS cache (key TEXT PRIMARY KEY, value BLOB NOT NULL)")
@@ -194,7 +194,7 @@ async fn prepare(options: &SqliteConnectOptions) -> sqlx::Result<SqliteConnectio
     Ok(connection)
 }
 
-/// Open descriptors of no use but to be closed when a transaction needs descriptors.
+/// Reserved descriptors, which are closed when a transaction needs some.
 #[derive(Debug)]
 struct Reserve(Vec<File>);
 
@@ -212,7 +212,7 @@ impl Reserve {
         self.0.clear();
     }
 
-    /// As far as the system has any; the next time is another chance.
+    /// Opens as many as the system has left; the next call tries again.
     fn refill(&mut self) {
         let _ = self.fill();
     }
