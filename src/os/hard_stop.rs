@@ -221,9 +221,9 @@ mod platform {
             return;
         }
         let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
-        // SAFETY: one valid entry; no waiting.
-        let ready = unsafe { libc::poll(&raw mut stderr, 1, 0) };
-        if ready == 1 && stderr.revents == libc::POLLOUT {
+        // SAFETY: one valid entry; no waiting. If it fails, no event is returned.
+        unsafe { libc::poll(&raw mut stderr, 1, 0) };
+        if stderr.revents == libc::POLLOUT {
             // SAFETY: `line` is valid for its length.
             unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
         }

@@ -113,4 +113,5 @@ async fn streams_count_as_in_flight_though_they_end_when_they_are_told() {
     });
     let report = rig.run().await;
     assert_eq!((report.servers[0].in_flight_at_start, report.servers[0].completed), (1, 1));
+    assert_eq!(report.outcome, Outcome::Clean, "they are told when rejecting begins");
 }

@@ -139,6 +139,19 @@ mod tests {
     }
 
     #[test]
+    fn what_would_not_be_opened_is_refused_in_advance_and_what_is_missing_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        check(&file).unwrap();
+        open_or_create(&file).unwrap();
+        check(&file).unwrap();
+        for path in [folder.path(), &file.join("below")] {
+            let refused = check(path).unwrap_err();
+            assert_eq!(refused.to_string(), open(path).unwrap_err().to_string(), "{}", path.display());
+        }
+    }
+
+    #[test]
     fn links_are_followed_when_they_are_our_own_and_never_where_a_file_is_to_be_new() {
         let folder = tempfile::tempdir().unwrap();
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
