@@ -1,7 +1,5 @@
 //! [`CallbackActor`]: runs one job for the supervisor.
 
-use std::fmt;
-
 use actix::prelude::*;
 use futures_core::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -57,12 +55,6 @@ impl Handler<Cancel> for CallbackActor {
             cancelled.cancel();
             ctx.cancel_future(handle);
         }
-    }
-}
-
-impl fmt::Debug for CallbackActor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallbackActor").field("running", &self.running).finish_non_exhaustive()
     }
 }
 

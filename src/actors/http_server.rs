@@ -11,7 +11,6 @@ use crate::{
 };
 
 /// One server. It never touches a request: it accepts connections, sets the gate, and waits.
-#[derive(Debug)]
 pub struct HttpServerActor {
     server: Rc<RunningServer>,
     timeouts: Timeouts,

@@ -262,9 +262,3 @@ impl Handler<TaskFinished> for ShutdownSupervisor {
         self.finished(finished, ctx);
     }
 }
-
-impl std::fmt::Debug for ShutdownSupervisor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ShutdownSupervisor").field("monitor", &self.monitor).finish_non_exhaustive()
-    }
-}

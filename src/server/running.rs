@@ -1,6 +1,6 @@
 //! A server at work: [`RunningServer`] accepts, and closes without losing a request.
 
-use std::{cell::RefCell, fmt, future::poll_fn, io, pin::pin, rc::Rc, time::Duration};
+use std::{cell::RefCell, future::poll_fn, io, pin::pin, rc::Rc, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -223,12 +223,6 @@ impl RunningServer {
 fn in_future(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(1 << 30))
-}
-
-impl fmt::Debug for RunningServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningServer").field("name", self.handle.name()).finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

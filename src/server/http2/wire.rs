@@ -13,7 +13,6 @@
 //! the client repeats elsewhere.
 
 use std::{
-    fmt,
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
@@ -90,6 +89,7 @@ pub(in crate::server) struct Wire {
     close: Close,
 }
 
+#[derive(Debug)]
 enum State {
     /// The server's SETTINGS have not been written.
     Opening,
@@ -100,18 +100,6 @@ enum State {
     Acknowledged,
     /// It has been.
     Ending,
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Opening => "Opening",
-            Self::Serving => "Serving",
-            Self::Announced(_) => "Announced",
-            Self::Acknowledged => "Acknowledged",
-            Self::Ending => "Ending",
-        })
-    }
 }
 
 /// How the connection closes.
