@@ -173,9 +173,22 @@ mod tests {
         }
         scanner.feed(&[0x82]);
         assert!(scanner.is_too_large());
+        scanner.begin();
+        assert!(scanner.is_too_large(), "its connection ends");
         let mut scanner = FieldScanner::default();
-        scanner.feed(&[0x00, 0x01, b'a', 0x7f, 0xff, 0xff, 0x7f]);
-        scanner.feed(&vec![b'b'; MAX_LENGTH]);
+        let begin = [0x00, 0x01, b'a', 0x7f, 0xff, 0xff, 0x7f];
+        scanner.feed(&begin);
+        scanner.feed(&vec![b'b'; MAX_LENGTH - begin.len()]);
+        assert!(!scanner.is_too_large());
+        scanner.feed(b"b");
         assert!(scanner.is_too_large());
+    }
+
+    #[test]
+    fn a_table_of_no_size_is_no_field_and_has_no_strings() {
+        let mut scanner = FieldScanner::default();
+        scanner.feed(&[0x20, 0x82]);
+        assert_eq!(scanner.fields, 1);
+        assert!(matches!(scanner.next, Next::Field), "{:?}", scanner.next);
     }
 }

@@ -333,6 +333,41 @@ mod tests {
         assert_eq!(ended[0].ended_stream(), Some(5));
     }
 
+    /// Each byte is a field, wherever one is taken for a part of the block.
+    #[test]
+    fn a_clients_head_is_its_header_blocks_and_nothing_around_them() {
+        const FIELD: u8 = 0x82;
+        const PADDING: u8 = 7;
+        for (flags, excess, cut) in
+            (0..4).flat_map(|flags| (0..2).flat_map(move |n| (1..40).map(move |cut| (flags, n, cut))))
+        {
+            let (padded, priority) = (flags & 1 != 0, flags & 2 != 0);
+            let mut payload = Vec::new();
+            payload.extend(padded.then_some(PADDING));
+            payload.extend(priority.then_some([FIELD; 5]).into_iter().flatten());
+            payload.extend([FIELD; 40]);
+            payload.extend(padded.then_some([FIELD; PADDING as usize]).into_iter().flatten());
+            let flags = if padded { code::PADDED } else { 0 } | if priority { code::PRIORITY } else { 0 };
+            let bytes = [
+                frame(code::HEADERS, flags, 1, &payload),
+                // A flag that a CONTINUATION does not have.
+                frame(
+                    code::CONTINUATION,
+                    code::END_HEADERS | code::PADDED,
+                    1,
+                    &vec![FIELD; fields::MAX_FIELDS - 40 + excess],
+                ),
+                frame(code::DATA, code::PADDED, 1, &[FIELD; 20]),
+                frame(code::PING, 0, 0, &[FIELD; 8]),
+            ]
+            .concat();
+            let mut scanner = FrameScanner::of_client();
+            scan(&mut scanner, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+            bytes.chunks(cut).for_each(|chunk| drop(scan(&mut scanner, chunk)));
+            assert_eq!(scanner.head_is_too_large(), excess > 0, "{padded} {priority} {cut}");
+        }
+    }
+
     #[test]
     fn a_long_frame_ends_where_each_byte_of_its_length_says() {
         for length in [0x0001_0000, 0x0002_0304] {
