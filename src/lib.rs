@@ -63,6 +63,7 @@
 //! | `addrs_with_scheme` | [`ExitHandle::addrs`] |
 //! | `run()` | [`GracefulExit::server`]`(server)`, then [`GracefulExit::run`] |
 //! | `ServerHandle::stop` | [`ExitHandle::stop`] |
+//! | `ServerHandle::pause`, `ServerHandle::resume` | nothing: a server accepts until the exit |
 //! | `shutdown_timeout(seconds)` | [`GracefulExit::drain_timeout`] |
 //! | `shutdown_signal(future)` | a task that awaits the future and calls [`ExitHandle::stop`] |
 //! | `disable_signals()` | [`GracefulExit::signals`]`(vec![])` |

@@ -39,8 +39,12 @@ fn it_passes_whatever_hangs() {
         let ended = app.wait();
         assert!(ended.at >= signalled + DEADLINE, "{what}: {}", ended.text());
         assert_eq!(ended.code(), Some(1), "{what}: {}", ended.text());
-        assert_eq!(ended.report()["outcome"], "timed_out", "{what}");
         assert!(ended.has("out of time"), "{what}: {}", ended.text());
+        // On a busy machine the hard stop may come first. It writes no report, and its line says so.
+        if ended.has("(by the hard stop)") {
+            return;
+        }
+        assert_eq!(ended.report()["outcome"], "timed_out", "{what}");
         names_what_was_cut_off(what, &ended);
     });
 }

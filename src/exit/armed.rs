@@ -41,7 +41,7 @@ pub(super) fn signal(caught: ReceivedSignal) -> Signal {
         (SignalName::Hup, _) => SignalKind::Sighup,
         _ => SignalKind::Other,
     };
-    Signal { at: caught.time(), kind }
+    Signal::new(caught.time(), kind)
 }
 
 /// How a signal arms the hard stop of a process that starts: the cause, the time that is left, and the exit code. `age`

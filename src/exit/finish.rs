@@ -55,7 +55,7 @@ impl GracefulExit {
         let rules =
             ArmingRules { timeout: self.timeouts.timeout, codes: self.codes, on_finish: self.on_finish };
         let shared = Arc::clone(&self.shared);
-        let mut rule = SignalRule::new(self.timeouts.coalesce);
+        let mut rule = SignalRule::new(&self.timeouts);
         move |caught| {
             let meaning = rule.receive(signal(caught));
             let (is_starting, settled) = (is_starting(&shared), shared.settled.get().copied());

@@ -92,7 +92,7 @@ impl Drop for StartGuard {
 }
 
 fn on_signal(hard_stop: HardStop) -> impl FnMut(ReceivedSignal) + Send {
-    let mut rule = SignalRule::new(Timeouts::default().coalesce);
+    let mut rule = SignalRule::new(&Timeouts::default());
     let forced = ExitCodes::default().forced;
     move |caught| {
         let meaning = rule.receive(signal(caught));

@@ -47,7 +47,7 @@ impl State {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
         Self {
-            signals: SignalRule::new(plan.timeouts().coalesce),
+            signals: SignalRule::new(plan.timeouts()),
             dead: BTreeSet::new(),
             statuses: plan.per_task(&TaskStatus::NotStarted),
             pending: BTreeSet::new(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::timeouts::Timeouts;
+
 /// A signal that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signal {
@@ -9,6 +11,14 @@ pub struct Signal {
     pub at: Duration,
     /// Its kind.
     pub kind: SignalKind,
+}
+
+impl Signal {
+    /// A signal of this kind, at this time.
+    #[must_use]
+    pub const fn new(at: Duration, kind: SignalKind) -> Self {
+        Self { at, kind }
+    }
 }
 
 /// The kinds of signals that the rule distinguishes.
@@ -51,8 +61,8 @@ pub struct SignalRule {
 impl SignalRule {
     /// Before any signal.
     #[must_use]
-    pub const fn new(coalesce: Duration) -> Self {
-        Self { coalesce, first: None, last_sighup: SignalKind::Other }
+    pub const fn new(timeouts: &Timeouts) -> Self {
+        Self { coalesce: timeouts.coalesce, first: None, last_sighup: SignalKind::Other }
     }
 
     /// The meaning of the next signal.
@@ -84,8 +94,8 @@ mod tests {
     const COALESCE: Duration = Duration::from_millis(50);
 
     fn meanings(signals: &[(u64, SignalKind)]) -> Vec<Meaning> {
-        let mut rule = SignalRule::new(COALESCE);
-        let signal = |&(ms, kind)| Signal { at: Duration::from_millis(ms), kind };
+        let mut rule = SignalRule::new(&Timeouts::default().coalesce(COALESCE));
+        let signal = |&(ms, kind)| Signal::new(Duration::from_millis(ms), kind);
         signals.iter().map(signal).map(|signal| rule.receive(signal)).collect()
     }
 
@@ -99,9 +109,8 @@ mod tests {
     #[test]
     fn without_a_coalescing_time_each_is_a_request_of_its_own_in_whatever_order_they_were_read() {
         for second in [1_001, 999] {
-            let mut rule = SignalRule::new(Duration::ZERO);
-            let mut receive =
-                |ms| rule.receive(Signal { at: Duration::from_millis(ms), kind: SignalKind::Other });
+            let mut rule = SignalRule::new(&Timeouts::default().coalesce(Duration::ZERO));
+            let mut receive = |ms| rule.receive(Signal::new(Duration::from_millis(ms), SignalKind::Other));
             assert_eq!([receive(1_000), receive(second)], [Meaning::First, Meaning::Second]);
         }
     }

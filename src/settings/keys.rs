@@ -57,7 +57,7 @@ macro_rules! timeouts {
         [$(key!(
             @ concat!("shutdown.", stringify!($field)),
             [shutdown.timeouts.$field],
-            Span::from_millis($least)$(.to_millis($most))?
+            Span::at_least_millis($least)$(.at_most_millis($most))?
         ),)+]
     };
 }

@@ -30,19 +30,19 @@ enum Zero {
 
 impl Span {
     /// For what may be left out by `0s`.
-    pub(super) const ANY: Self = Self::from_millis(0);
+    pub(super) const ANY: Self = Self::at_least_millis(0);
     /// For what has to be given some time.
-    pub(super) const SOME: Self = Self::from_millis(1);
+    pub(super) const SOME: Self = Self::at_least_millis(1);
     /// For what repeats: less than 10 ms would be a busy loop.
     pub(super) const REPEATED: Self = Self { least: Duration::from_millis(10), most: DAY, zero: Zero::Never };
 
     /// At least this long, and at most a day.
-    pub(super) const fn from_millis(least: u64) -> Self {
+    pub(super) const fn at_least_millis(least: u64) -> Self {
         Self { least: Duration::from_millis(least), most: DAY, zero: Zero::Plain }
     }
 
     /// At most this long.
-    pub(super) const fn to_millis(self, most: u64) -> Self {
+    pub(super) const fn at_most_millis(self, most: u64) -> Self {
         Self { most: Duration::from_millis(most), ..self }
     }
 }

@@ -10,7 +10,7 @@ impl Ledger {
             return Meaning::Nothing(Promise::NothingAfterTheExit);
         }
         match event {
-            Event::Signal(Signal { at, kind }) => match self.first_signal {
+            Event::Signal(Signal { at, kind, .. }) => match self.first_signal {
                 None if self.begun => Meaning::Remembered,
                 None => Meaning::Begin,
                 Some(first) => {
@@ -63,7 +63,7 @@ impl Ledger {
             return;
         }
         match event {
-            Event::Signal(Signal { at, kind }) => {
+            Event::Signal(Signal { at, kind, .. }) => {
                 self.first_signal = self.first_signal.or(Some(at));
                 self.terminal_is_gone |= kind == SignalKind::TerminalGone;
                 self.has_sighup_of_process |= kind == SignalKind::Sighup;

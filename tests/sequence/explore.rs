@@ -44,7 +44,7 @@ impl Model for AnyOrder {
         }
         let coalesce = self.plan.timeouts().coalesce;
         let mut signal = |at| {
-            events.extend(self.signals.iter().map(|&kind| Event::Signal(Signal { at, kind })));
+            events.extend(self.signals.iter().map(|&kind| Event::Signal(Signal::new(at, kind))));
         };
         signal(FIRST_SIGNAL);
         if seen.ledger.first_signal().is_some() {

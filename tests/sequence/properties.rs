@@ -58,26 +58,25 @@ proptest! {
             saves.map(|id| Task { member: MemberId(id), timeout: timeout(id) }).collect();
         prop_assert_eq!(plan.checkpoints(), &checkpoints[..]);
 
+        let drained = [Kind::ServerFirst, Kind::ServerLast, Kind::BackgroundWorker];
+        let with_members: [(_, _, &[_]); 5] = [
+            (PhaseKind::Drain, timeouts.drain_timeout, &drained),
+            (PhaseKind::CloseServers, timeouts.stop_timeout, &[Kind::ServerFirst]),
+            (PhaseKind::Callbacks, timeouts.callback_timeout, &[Kind::Callback]),
+            (PhaseKind::Release, timeouts.release_timeout, &[Kind::Resource]),
+            (PhaseKind::CloseLast, timeouts.stop_timeout, &[Kind::ServerLast]),
+        ];
         let mut expected = Vec::new();
         for &kind in PhaseKind::ALL {
-            let (timeout, takes_part): (_, &[_]) = match kind {
-                PhaseKind::Drain => {
-                    (timeouts.drain_timeout, &[Kind::ServerFirst, Kind::ServerLast, Kind::BackgroundWorker])
-                }
-                PhaseKind::CloseServers => (timeouts.stop_timeout, &[Kind::ServerFirst]),
-                PhaseKind::Callbacks => (timeouts.callback_timeout, &[Kind::Callback]),
-                PhaseKind::Release => (timeouts.release_timeout, &[Kind::Resource]),
-                PhaseKind::CloseLast => (timeouts.stop_timeout, &[Kind::ServerLast]),
-                // No member takes part: it is a delay, whose length is the setting of its name.
-                delay => {
-                    prop_assert_eq!(delay.setting(), format!("shutdown.{}", delay.name()));
-                    let length = delay.timeout(&timeouts);
-                    expected.extend((!length.is_zero()).then(|| (delay, length, Vec::new())));
-                    continue;
-                }
+            // A phase that is not here is a delay, of the length of the setting of its name.
+            let Some((_, timeout, takes_part)) = with_members.iter().find(|(with, ..)| *with == kind) else {
+                prop_assert_eq!(kind.setting(), format!("shutdown.{}", kind.name()));
+                let length = kind.timeout(&timeouts);
+                expected.extend((!length.is_zero()).then(|| (kind, length, Vec::new())));
+                continue;
             };
             let ids = (0..members.len()).filter(|&id| takes_part.contains(&members[id].kind));
-            let tasks: Vec<_> = ids.map(|id| (id, members[id].timeout.unwrap_or(timeout))).collect();
+            let tasks: Vec<_> = ids.map(|id| (id, members[id].timeout.unwrap_or(*timeout))).collect();
             if kind == PhaseKind::Release {
                 expected.extend(tasks.into_iter().rev().map(|task| (kind, Duration::ZERO, vec![task])));
             } else if !tasks.is_empty() || (kind == PhaseKind::Callbacks && !checkpoints.is_empty()) {
@@ -238,7 +237,7 @@ fn any_choice() -> impl Strategy<Value = Choice> {
     let kind =
         select(&[SignalKind::Other, SignalKind::Other, SignalKind::Sighup, SignalKind::TerminalGone][..]);
     let at = (0..=30_u64).prop_map(|tick| Duration::from_millis(1_000 + tick * 10));
-    let signal = (at, kind).prop_map(|(at, kind)| Signal { at, kind });
+    let signal = (at, kind).prop_map(|(at, kind)| Signal::new(at, kind));
     prop_oneof![
         4 => (any::<Index>(), any_over()).prop_map(|(index, result)| Choice::Answer(index, result)),
         2 => (task, any_over()).prop_map(|(task, result)| Choice::StrayAnswer(task, result)),

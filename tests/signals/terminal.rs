@@ -59,7 +59,13 @@ fn the_shells_sighup_and_the_kernels_are_one_request_however_long_the_shell_take
             "servers.admin.bind=127.0.0.1:0",
             "servers.business.bind=127.0.0.1:0",
             "report.path=report.json",
-            "shutdown.drain_timeout=20s",
+            // None of these is reached, however slow the machine is.
+            "shutdown.checkpoint_timeout=60s",
+            "shutdown.drain_timeout=60s",
+            "shutdown.stop_timeout=60s",
+            "shutdown.callback_timeout=60s",
+            "shutdown.release_timeout=60s",
+            "shutdown.timeout=1h",
         ] {
             application.arg("-s").arg(setting);
         }

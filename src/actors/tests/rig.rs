@@ -135,7 +135,7 @@ impl Exit {
 
     /// A signal at this instant of the test's clock.
     pub(super) fn signal(&self, name: &str) {
-        let signal = Signal { at: self.clock.elapsed(), kind: SignalKind::Other };
+        let signal = Signal::new(self.clock.elapsed(), SignalKind::Other);
         self.supervisor.do_send(SignalReceived { name: name.to_owned(), signal });
     }
 

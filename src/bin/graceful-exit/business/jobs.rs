@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use actix_web::rt::time::sleep;
+use graceful_exit::sequence::{Kind, Member};
 use graceful_exit::settings::Settings;
 use graceful_exit::{Checkpoint, Job, JobError, Language, ReleaseResource, RunCallback};
 
@@ -13,11 +14,11 @@ use super::cache::{Cache, Flushed};
 use super::locale::Sentences;
 
 /// The checkpoint's name in reports.
-pub(crate) const CHECKPOINT: &str = "spool-cache";
+const CHECKPOINT: &str = "spool-cache";
 /// The flush's name in reports.
 pub(crate) const FLUSH: &str = "flush-cache";
 /// The store's name in reports.
-pub(crate) const STORE: &str = "store";
+const STORE: &str = "store";
 
 /// How long a flush that is due is put off after one that failed: the store may be down for long.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -78,6 +79,13 @@ impl Handler<ReleaseResource> for CacheActor {
             Ok(())
         })
     }
+}
+
+/// The members that [`start`] makes jobs for, under these settings.
+pub(crate) fn members(settings: &Settings) -> Vec<Member> {
+    let checkpoint = settings.cache.checkpoint.then(|| Member::new(Kind::Checkpoint, CHECKPOINT));
+    let others = [Member::new(Kind::Callback, FLUSH), Member::new(Kind::Resource, STORE)];
+    others.into_iter().chain(checkpoint).collect()
 }
 
 /// Starts the actor on the calling arbiter, which it never blocks. Returns its jobs, in any order: their

@@ -25,10 +25,10 @@ const ABOUT: Text = Text(
 const AFTER: Text = Text(
     "\
 Servers:
-  business  http://127.0.0.1:8080  what the application is for (servers.business.bind)
+  business  http://127.0.0.1:8080  the application's own routes (servers.business.bind)
   admin     http://127.0.0.1:8081  page, probes, metrics, POST /shutdown (servers.admin.bind)
 
-Settings, each layer over the one before:
+Settings, where each layer wins over the one before:
   the defaults (graceful-exit config default), -c FILE, GRACEFUL_EXIT__SHUTDOWN__TIMEOUT=8s, -s KEY=VALUE
 
 Exit codes:
@@ -141,7 +141,7 @@ const COMMANDS: &[(&str, Text)] = &[
     (
         "status",
         Text(
-            "Print how the running application stands; exit code 0 when it serves, 3 when it is exiting, 4 when nothing answers",
+            "Print the state of the running application; exit code 0 when it serves, 3 when it is exiting, 4 when nothing answers",
             "打印运行中的应用的状态；退出码：服务中为 0，正在退出为 3，没有应答为 4",
             "列印執行中的應用程式的狀態；結束碼：服務中為 0，正在關閉為 3，沒有應答為 4",
         ),
@@ -158,7 +158,7 @@ const ARGUMENTS: &[(&str, Text)] = &[
     (
         "config",
         Text(
-            "Lay FILE over the defaults; may be repeated, later ones win",
+            "Apply FILE over the defaults; may be repeated, later ones win",
             "以 FILE 覆盖默认值；可重复，后者优先",
             "以 FILE 覆蓋預設值；可重複，後者優先",
         ),
@@ -171,7 +171,7 @@ const ARGUMENTS: &[(&str, Text)] = &[
             "設定一個鍵，例如 shutdown.timeout=8s；可重複，後者優先；優先於檔案和環境變數",
         ),
     ),
-    ("format", Text("How to print it", "打印格式", "列印格式")),
+    ("format", Text("The output format", "打印格式", "列印格式")),
     (
         "grace_period",
         Text(
@@ -196,7 +196,10 @@ const ARGUMENTS: &[(&str, Text)] = &[
             "report.path 所指的檔案；- 為標準輸入",
         ),
     ),
-    ("svg", Text("Draw its timeline to OUT as well", "另将其时间线绘制到 OUT", "另將其時間線繪製到 OUT")),
+    (
+        "svg",
+        Text("Also draw its timeline to the file OUT", "另将其时间线绘制到 OUT", "另將其時間線繪製到 OUT"),
+    ),
     (
         "url",
         Text(

@@ -17,15 +17,9 @@ pub(super) fn plan(settings: &Settings) -> Result<Plan, PlanError> {
         };
         Member::new(kind, name)
     };
-    let mut members = vec![
-        server("admin", &settings.servers.admin),
-        server("business", &settings.servers.business),
-        Member::new(Kind::Callback, business::jobs::FLUSH),
-        Member::new(Kind::Resource, business::jobs::STORE),
-    ];
-    if settings.cache.checkpoint {
-        members.push(Member::new(Kind::Checkpoint, business::jobs::CHECKPOINT));
-    }
+    let mut members =
+        vec![server("admin", &settings.servers.admin), server("business", &settings.servers.business)];
+    members.extend(business::jobs::members(settings));
     Plan::new(settings.shutdown.timeouts, members)
 }
 
