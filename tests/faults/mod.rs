@@ -73,7 +73,7 @@
 //! | **Paths** | | |
 //! | report and log on a device, a symbolic link, a file mounted into a read-only folder | [`paths::a_device_stays_one`], [`paths::a_symbolic_link_is_followed_and_stays_one`], [`paths::a_file_that_is_mounted_into_a_read_only_folder_is_written_in_place`] | 0, written, and it stays what it is |
 //! | **Kernel** | | |
-//! | no option by which a listening socket turns connections away: unknown, forbidden, pretended ∞ | [`kernel::no_request_is_lost_where_the_kernel_does_not_help_to_close_a_listening_socket`] | 0, no request lost: busy, held, on a long wire, new connections |
+//! | no option by which a listening socket turns connections away: unknown, forbidden, pretended ∞ | [`kernel::no_request_is_lost_where_the_kernel_does_not_help_to_close_a_listening_socket`] | 0, no request lost of which the kernel took a byte: busy, held, on a long wire, new connections |
 //! | **Kills** | | |
 //! | SIGKILL 100 ms after the signal, with 10,000 writes | [`kills::ten_thousand_writes_are_safe_a_tenth_of_a_second_after_the_signal`] | none lost |
 //! | SIGKILL at 300 random instants from the checkpoint on, with a request that hangs, writes in flight and a locked store ∞ | [`kills::at_random_instants_from_the_checkpoint_on`] | no acknowledged write lost, each brought in exactly once |

@@ -119,6 +119,21 @@ pub(super) fn answers_socket_options(command: &mut Command, options: [c_int; 2],
     unsafe { command.pre_exec(install) };
 }
 
+/// True if the peer's kernel has acknowledged a byte of what was sent on this TCP connection, which may be over.
+pub(super) fn is_acknowledged(socket: &impl AsRawFd) -> bool {
+    // Where `struct tcp_info` has `tcpi_bytes_acked`, which begins at 1: the handshake's first segment counts.
+    const BYTES_ACKED: usize = 120;
+    let mut info = [0_u8; BYTES_ACKED + 8];
+    let mut length = libc::socklen_t::try_from(info.len()).expect("a short length");
+    // SAFETY: the kernel writes at most `length` bytes.
+    let done = unsafe {
+        let place = info.as_mut_ptr().cast();
+        libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length)
+    };
+    assert_eq!((done, usize::try_from(length)), (0, Ok(info.len())), "{}", io::Error::last_os_error());
+    u64::from_ne_bytes(info[BYTES_ACKED..].try_into().expect("eight bytes")) > 1
+}
+
 /// Raises the descriptor limit of this process and its children as far as the system allows, and returns it.
 pub(super) fn raise_descriptors() -> usize {
     let mut limit = rlimit { rlim_cur: 0, rlim_max: 0 };
