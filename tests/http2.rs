@@ -76,7 +76,7 @@ impl Drop for Handler {
     }
 }
 
-/// A service with a route `/hang` besides, that never answers.
+/// A service with a route `/hang` besides, that never answers, and `/stall`, whose answer does not end.
 fn service_with(
     exit: impl FnOnce(GracefulExit) -> GracefulExit,
     server: impl FnOnce(Server) -> Server,
@@ -84,7 +84,7 @@ fn service_with(
     let at_work = AtWork::default();
     let handlers = at_work.clone();
     let web = Server::new("web", move || {
-        let handlers = handlers.clone();
+        let (handlers, bodies) = (handlers.clone(), handlers.clone());
         let hang = move || {
             let handlers = handlers.clone();
             async move {
@@ -92,7 +92,15 @@ fn service_with(
                 std::future::pending::<HttpResponse>().await
             }
         };
-        App::new().route("/hang", web::get().to(hang)).configure(routes)
+        let stall = move || {
+            let at_work = bodies.begin();
+            let begun = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"begun"))]);
+            let body = begun.chain(stream::pending()).inspect(move |_| {
+                let _held = &at_work;
+            });
+            async { HttpResponse::Ok().streaming(body) }
+        };
+        App::new().route("/hang", web::get().to(hang)).route("/stall", web::get().to(stall)).configure(routes)
     });
     let web = server(web.workers(2)).bind_auto_h2c("127.0.0.1:0");
     (InProcess::start(exit(GracefulExit::for_tests()).server(web)), at_work)
@@ -250,18 +258,27 @@ async fn streams_are_named_like_requests_and_abandoned_ones_are_cancelled_with_t
 
 #[tokio::test]
 async fn a_stream_that_its_client_resets_cancels_its_own_handler_and_holds_no_drain() {
+    reset_one_of_three("/hang").await;
+}
+
+#[tokio::test]
+async fn a_stream_that_its_client_resets_cancels_its_own_body_and_holds_no_drain() {
+    reset_one_of_three("/stall").await;
+}
+
+async fn reset_one_of_three(path: &str) {
     let (service, at_work) = service_with(|exit| exit, |server| server);
     let client = connect(service.address).await.expect("it is open");
     let mut streams = Vec::new();
     for _ in 0..3 {
         let mut client = client.clone().ready().await.expect("it is open");
-        let request = Request::get("http://localhost/hang").body(()).expect("a request");
+        let request = Request::get(format!("http://localhost{path}")).body(()).expect("a request");
         streams.push(client.send_request(request, true).expect("it is sent"));
     }
     wait_until("all three hang", || at_work.count() == 3).await;
     let (_, mut second) = streams.remove(1);
     second.send_reset(h2::Reason::CANCEL);
-    wait_until("the handler is dropped", || at_work.count() == 2).await;
+    wait_until("it is dropped", || at_work.count() == 2).await;
     wait_until("it is not in flight", || service.in_flight() == 2).await;
     for (_, mut stream) in streams {
         stream.send_reset(h2::Reason::CANCEL);

@@ -162,7 +162,7 @@ fn resident(app: &crate::support::App) -> u64 {
 /// As many streams as may be open, each with as large a head as may be, or with an answer that its client does not read.
 #[cfg(all(target_os = "linux", feature = "app"))]
 #[test]
-fn a_stream_costs_no_more_than_a_connection_of_http_1_may() {
+fn a_stream_costs_its_head_or_little_and_far_less_than_a_connection_of_http_1_may() {
     use crate::{
         http2_protocol::frames::{WINDOW_UPDATE, setting},
         support::{App, stop},
@@ -173,7 +173,8 @@ fn a_stream_costs_no_more_than_a_connection_of_http_1_may() {
     // 90 fields of 128 bytes.
     let fields = [&[0x00, 1, b'x', 0x7f, 0x00][..], &[b'y'; 127]].concat().repeat(90);
     let head = [&large[..], &fields].concat();
-    for (name, block) in [("heads", head), ("answers", at("/stream?n=1000000&ms=0", GET))] {
+    let answers = at("/stream?n=1000000&ms=0", GET);
+    for (name, block, most) in [("heads", head, 64), ("answers", answers, 16)] {
         let app = App::start(&["servers.business.h2c=true", "shutdown.drain_timeout=100ms"]);
         let before = resident(&app);
         let mut sockets = Vec::new();
@@ -197,7 +198,7 @@ fn a_stream_costs_no_more_than_a_connection_of_http_1_may() {
         });
         let each = last.saturating_sub(before) / (CONNECTIONS * STREAMS);
         println!("{name}: {each} KiB a stream, {} KiB a connection", each * STREAMS);
-        assert!(each < 256, "{name}: {each} KiB a stream");
+        assert!(each <= most, "{name}: {each} KiB a stream");
         drop(sockets);
         assert!(stop(app).code().is_some());
     }

@@ -39,6 +39,9 @@ pub(super) struct InFlightGuard {
     /// The client has asked for `Connection: close`: no other request follows.
     last: bool,
     answered: bool,
+    /// What its stream said last of the answer's body. While that goes on, it is not asked again.
+    #[cfg(feature = "http2")]
+    body_turn: Turn,
 }
 
 impl InFlightGuard {
@@ -54,6 +57,8 @@ impl InFlightGuard {
             counted,
             last,
             answered: false,
+            #[cfg(feature = "http2")]
+            body_turn: Turn::GoOn,
         }
     }
 
@@ -83,15 +88,19 @@ impl InFlightGuard {
     /// The same of the answer's body.
     #[cfg(feature = "http2")]
     #[inline]
-    fn body_turn(&self, cx: &Context<'_>) -> Turn {
-        self.stream().map_or(Turn::GoOn, |stream| self.connection.body_turn(stream, cx.waker()))
+    fn ask(&mut self, cx: &Context<'_>) -> Turn {
+        if let Some(stream) = self.stream() {
+            self.body_turn = self.connection.body_turn(stream, cx.waker());
+        }
+        self.body_turn
     }
 
     /// So many bytes of the body are handed on.
     #[cfg(feature = "http2")]
-    fn hand_on(&self, length: usize) {
+    #[inline]
+    fn hand_on(&mut self, length: usize) {
         if let Some(stream) = self.stream() {
-            self.connection.hand_on_data(stream, length);
+            self.body_turn = self.connection.hand_on_data(stream, length);
         }
     }
 
@@ -159,7 +168,7 @@ pin_project! {
     enum Answer<F> {
         App { #[pin] app: F },
         Rejected,
-        Never,
+        None,
     }
 }
 
@@ -176,8 +185,18 @@ impl<F, B> GuardedFuture<F, B> {
 
     /// Never resolves: the request was sent behind one whose answer says that the connection closes.
     pub(super) fn never() -> Self {
-        Self { answer: Answer::Never, policy: None, guard: None, body: PhantomData }
+        Self { answer: Answer::None, policy: None, guard: None, body: PhantomData }
     }
+
+    /// No client waits for it: its stream was reset before the application was called.
+    pub(super) fn unwanted(guard: InFlightGuard) -> Self {
+        Self { answer: Answer::None, policy: None, guard: Some(guard), body: PhantomData }
+    }
+}
+
+/// What a stream is answered that its client has reset.
+fn unwanted() -> Response<BoxBody> {
+    Response::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE)
 }
 
 impl<F, R, E, B> Future for GuardedFuture<F, B>
@@ -190,16 +209,11 @@ where
     type Output = Result<Response<GuardedBody<B>>, Response<BoxBody>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/1 drops what it cancels"))]
         let mut this = self.project();
-        #[cfg(feature = "http2")]
-        if this.guard.as_ref().is_some_and(|guard| guard.turn(cx) == Turn::Cancelled) {
-            this.answer.set(Answer::Never);
-            *this.guard = None;
-            return Poll::Ready(Err(Response::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE)));
-        }
-        let result = match this.answer.project() {
-            AnswerProjection::Never => return Poll::Pending,
+        let result = match this.answer.as_mut().project() {
+            AnswerProjection::None => {
+                return this.guard.take().map_or(Poll::Pending, |_| Poll::Ready(Err(unwanted())));
+            }
             AnswerProjection::Rejected => {
                 let (Some(policy), Some(guard)) = (this.policy, this.guard.take()) else {
                     return Poll::Pending;
@@ -209,8 +223,13 @@ where
             AnswerProjection::App { app } => app.poll(cx),
         };
         let Poll::Ready(result) = result else {
-            if let Some(guard) = this.guard {
-                guard.connection.waits();
+            let Some(guard) = &this.guard else { return Poll::Pending };
+            guard.connection.waits();
+            #[cfg(feature = "http2")]
+            if guard.turn(cx) == Turn::Cancelled {
+                this.answer.set(Answer::None);
+                *this.guard = None;
+                return Poll::Ready(Err(unwanted()));
             }
             return Poll::Pending;
         };
@@ -274,6 +293,15 @@ impl<B> GuardedBody<B> {
         guard.answered = true;
         Self { source, guard: Some(guard) }
     }
+
+    /// Ends the body, and drops the application's.
+    #[cfg(feature = "http2")]
+    fn cancel<R>(self: Pin<&mut Self>) -> Poll<Option<R>> {
+        let mut this = self.project();
+        this.source.set(Source::Bytes { bytes: None });
+        *this.guard = None;
+        Poll::Ready(None)
+    }
 }
 
 impl<B: MessageBody> MessageBody for GuardedBody<B> {
@@ -290,17 +318,14 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
 
     #[expect(clippy::inline_always, reason = "it is polled twice a request, from one place")]
     #[inline(always)]
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/1 drops what it cancels"))]
-        let mut this = self.project();
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.as_mut().project();
         #[cfg(feature = "http2")]
-        match this.guard.as_ref().map_or(Turn::GoOn, |guard| guard.body_turn(cx)) {
-            Turn::GoOn => {}
-            Turn::Wait => return Poll::Pending,
-            Turn::Cancelled => {
-                this.source.set(Source::Bytes { bytes: None });
-                *this.guard = None;
-                return Poll::Ready(None);
+        if let Some(guard) = this.guard.as_mut().filter(|guard| guard.body_turn != Turn::GoOn) {
+            match guard.ask(cx) {
+                Turn::GoOn => {}
+                Turn::Wait => return Poll::Pending,
+                Turn::Cancelled => return self.cancel(),
             }
         }
         let next = match this.source.project() {
@@ -321,6 +346,10 @@ impl<B: MessageBody> MessageBody for GuardedBody<B> {
             }
             if next.is_pending() {
                 guard.connection.waits();
+                #[cfg(feature = "http2")]
+                if guard.ask(cx) == Turn::Cancelled {
+                    return self.cancel();
+                }
             }
         }
         next

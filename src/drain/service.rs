@@ -112,6 +112,9 @@ where
         let stream = called.map(|called| called.stream);
         let last = http1 && head.connection_type() == ConnectionType::Close;
         let guard = InFlightGuard::new(connection, stream, counted, last);
+        if called.is_some_and(|called| !called.is_wanted) {
+            return GuardedFuture::unwanted(guard);
+        }
         if !admitted {
             return GuardedFuture::rejected(Rc::clone(&self.policy), guard);
         }

@@ -89,12 +89,12 @@ impl Connection {
         self.leave(left.unwrap_or_default());
     }
 
-    /// Returns whether a request's handler goes on. The waker is woken when that changes.
+    /// Returns whether a request's handler goes on, that waits. The waker is woken when that changes.
     pub(in crate::drain) fn turn(&self, stream: u32, waker: &Waker) -> Turn {
         self.with(|streams| streams.turn(stream, waker)).unwrap_or(Turn::GoOn)
     }
 
-    /// The same of an answer's body, whose head has been handed on.
+    /// The same of an answer's body, whose head has been handed on: it has to wait, or has nothing to hand on.
     pub(in crate::drain) fn body_turn(&self, stream: u32, waker: &Waker) -> Turn {
         self.with(|streams| streams.body_turn(stream, waker)).unwrap_or(Turn::GoOn)
     }
@@ -109,9 +109,9 @@ impl Connection {
         self.with(|streams| streams.has_begun_answer(stream)).unwrap_or_default()
     }
 
-    /// So many bytes of the answer's body have been handed on.
-    pub(in crate::drain) fn hand_on_data(&self, stream: u32, length: usize) {
-        self.with(|streams| streams.hand_on_data(stream, length));
+    /// So many bytes of the answer's body have been handed on. Returns whether it goes on without being asked.
+    pub(in crate::drain) fn hand_on_data(&self, stream: u32, length: usize) -> Turn {
+        self.with(|streams| streams.hand_on_data(stream, length)).unwrap_or(Turn::GoOn)
     }
 
     /// A request's answer has been handed on whole (`answered`), or was given up.
@@ -137,7 +137,14 @@ impl Connection {
         }
     }
 
+    #[inline]
     fn leave(&self, left: Left) {
+        if left != Left::default() {
+            self.take_leave(left);
+        }
+    }
+
+    fn take_leave(&self, left: Left) {
         let Left { answered, given_up } = left;
         for (requests, counted) in [(given_up.counted, true), (given_up.uncounted, false)] {
             for _ in 0..requests {

@@ -65,6 +65,8 @@ pub(crate) struct Called {
     pub(in crate::drain) stream: u32,
     /// A body may follow the request's head.
     pub(in crate::drain) has_body: bool,
+    /// The client has not reset it yet.
+    pub(in crate::drain) is_wanted: bool,
 }
 
 impl Requests {
@@ -89,7 +91,7 @@ impl Requests {
                 let mut name = Name::none();
                 name.set(method, path);
                 let called = streams.call(Begun { at: self.began, name }, counted);
-                called.map(|(stream, has_body)| Called { stream, has_body })
+                called.map(|(stream, has_body, is_wanted)| Called { stream, has_body, is_wanted })
             }
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct StreamTable<R> {
     written: Vec<u32>,
     /// At most so many pieces of bodies wait for the application.
     unread: usize,
+    /// The memory of answers that have been handed on and not written.
+    unwritten: usize,
     /// Reads on when fewer wait.
     reader: Option<Waker>,
     /// The highest identifier that has been seen.
@@ -46,7 +48,8 @@ struct Stream<R> {
     /// Bytes of the answer's body that have been handed on and not written, and in how many pieces at least.
     unwritten: usize,
     unwritten_pieces: usize,
-    waker: Option<Waker>,
+    /// Wakes what is at work on the answer, and what that was told last.
+    waker: Option<(Turn, Waker)>,
 }
 
 /// Whether an answer goes on.
@@ -59,10 +62,12 @@ pub(in crate::drain) enum Turn {
     Cancelled,
 }
 
-/// How much of an answer is handed on before some of it is written; HTTP/1 buffers as much.
+/// How much memory of an answer is handed on before some of it is written; HTTP/1 buffers as much.
 const UNWRITTEN: usize = 32 << 10;
-/// In how many pieces: a small one takes some hundred bytes more.
-const UNWRITTEN_PIECES: usize = 64;
+/// How much of all answers of a connection is, before each of them hands on no more than a piece at a time.
+const UNWRITTEN_OF_ALL: usize = 256 << 10;
+/// What a piece takes beside its bytes.
+const PIECE: usize = 512;
 /// How many pieces of requests' bodies wait on one connection before nothing is read on: the window bounds their bytes,
 /// but an empty one takes memory as well.
 const UNREAD: usize = 1024;
@@ -130,6 +135,7 @@ impl<R> Default for StreamTable<R> {
             waiting: VecDeque::new(),
             written: Vec::new(),
             unread: 0,
+            unwritten: 0,
             reader: None,
             highest: 0,
             limit: None,
@@ -197,43 +203,49 @@ impl<R> StreamTable<R> {
         self.streams.get(&id).is_some_and(|stream| stream.has_begun_answer)
     }
 
-    /// So many bytes of the answer's body have been handed on.
-    pub(super) fn hand_on_data(&mut self, id: u32, length: usize) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.unwritten += length;
-            stream.unwritten_pieces += 1;
-        }
+    /// So many bytes of the answer's body have been handed on. Returns whether it goes on.
+    pub(super) fn hand_on_data(&mut self, id: u32, length: usize) -> Turn {
+        let Some(stream) = self.streams.get_mut(&id) else { return Turn::GoOn };
+        stream.has_begun_answer = true;
+        stream.unwritten += length;
+        stream.unwritten_pieces += 1;
+        self.unwritten += length + PIECE;
+        stream.next_turn(self.unwritten)
     }
 
     /// So many bytes of the answer's body have been written. What waits for that has to be woken.
     pub(super) fn write_data(&mut self, id: u32, length: usize) -> Option<Waker> {
         let stream = self.streams.get_mut(&id)?;
-        let waited = stream.waits();
+        let before = stream.memory();
         stream.unwritten = stream.unwritten.saturating_sub(length);
         stream.unwritten_pieces = stream.unwritten_pieces.saturating_sub(1);
-        if waited && !stream.waits() { stream.waker.take() } else { None }
+        self.unwritten -= before - stream.memory();
+        let goes_on = stream.next_turn(self.unwritten) != Turn::Wait;
+        if goes_on && matches!(stream.waker, Some((Turn::Wait, _))) { stream.take_waker() } else { None }
     }
 
-    /// The application is called with the next request. Returns its stream, and whether a body may follow the head.
-    pub(super) fn call(&mut self, request: R, counted: bool) -> Option<(u32, bool)> {
+    /// The application is called with the next request. Returns its stream, whether a body may follow the head, and
+    /// whether the client still wants it.
+    pub(super) fn call(&mut self, request: R, counted: bool) -> Option<(u32, bool, bool)> {
         let id = self.waiting.pop_front()?;
         let stream = self.streams.get_mut(&id)?;
         let is_wanted = stream.state == State::Begun;
         stream.state = if is_wanted { State::Running } else { State::Cancelled };
         stream.request = Some((counted, request));
-        Some((id, stream.has_body))
+        Some((id, stream.has_body, is_wanted))
     }
 
     /// Returns whether the handler goes on. The waker is woken when that changes.
     pub(super) fn turn(&mut self, id: u32, waker: &Waker) -> Turn {
-        self.streams.get_mut(&id).map_or(Turn::GoOn, |stream| stream.turn(waker))
+        let unwritten = self.unwritten;
+        self.streams.get_mut(&id).map_or(Turn::GoOn, |stream| stream.turn(waker, unwritten))
     }
 
     /// The same of the answer's body, whose head has been handed on.
     pub(super) fn body_turn(&mut self, id: u32, waker: &Waker) -> Turn {
         let Some(stream) = self.streams.get_mut(&id) else { return Turn::GoOn };
         stream.has_begun_answer = true;
-        stream.turn(waker)
+        stream.turn(waker, self.unwritten)
     }
 
     /// The answer has been handed over to its end (`answered`), or given up. What reads on is to be woken.
@@ -252,7 +264,7 @@ impl<R> StreamTable<R> {
             }
             State::Cancelled | State::Detached => {
                 let left = stream.give_up();
-                self.streams.remove(&id);
+                self.remove(id);
                 left
             }
             State::Begun | State::Unwanted | State::Answered | State::Written => Left::default(),
@@ -267,11 +279,11 @@ impl<R> StreamTable<R> {
             // The dispatcher's own work: its request was malformed, or came too many at once.
             State::Begun | State::Unwanted => {
                 self.waiting.retain(|&waiting| waiting != id);
-                self.streams.remove(&id);
+                self.remove(id);
             }
             State::Running => {
                 stream.state = State::Detached;
-                return stream.waker.take();
+                return stream.take_waker();
             }
             State::Answered => {
                 stream.state = State::Written;
@@ -286,12 +298,19 @@ impl<R> StreamTable<R> {
     #[inline]
     pub(super) fn flush(&mut self) -> Left {
         let mut left = Left::default();
-        for id in self.written.drain(..) {
-            if let Some((counted, _)) = self.streams.remove(&id).and_then(|stream| stream.request) {
+        while let Some(id) = self.written.pop() {
+            if let Some((counted, _)) = self.remove(id).and_then(|stream| stream.request) {
                 left.answered.add(counted);
             }
         }
         left
+    }
+
+    /// What was handed on of it and not written never will be.
+    fn remove(&mut self, id: u32) -> Option<Stream<R>> {
+        let stream = self.streams.remove(&id)?;
+        self.unwritten -= stream.memory();
+        Some(stream)
     }
 
     /// The client has reset a stream. What is at work on its answer has to be woken.
@@ -301,11 +320,11 @@ impl<R> StreamTable<R> {
             State::Begun => stream.state = State::Unwanted,
             State::Running => {
                 stream.state = State::Cancelled;
-                return (Left::default(), stream.waker.take());
+                return (Left::default(), stream.take_waker());
             }
             State::Answered => {
                 let left = stream.give_up();
-                self.streams.remove(&id);
+                self.remove(id);
                 return (left, None);
             }
             State::Unwanted | State::Written | State::Cancelled | State::Detached => {}
@@ -347,13 +366,14 @@ impl<R> StreamTable<R> {
         self.streams.retain(|_, stream| match stream.state {
             State::Running | State::Cancelled | State::Detached => {
                 stream.state = State::Cancelled;
-                wakers.extend(stream.waker.take());
+                wakers.extend(stream.take_waker());
                 true
             }
             State::Begun | State::Unwanted | State::Answered | State::Written => {
                 if let Some((counted, _)) = stream.request {
                     left.given_up.add(counted);
                 }
+                self.unwritten -= stream.memory();
                 false
             }
         });
@@ -375,21 +395,36 @@ impl<R> StreamTable<R> {
 }
 
 impl<R> Stream<R> {
-    fn turn(&mut self, waker: &Waker) -> Turn {
-        if self.state == State::Cancelled {
-            return Turn::Cancelled;
-        }
+    fn turn(&mut self, waker: &Waker, unwritten_of_all: usize) -> Turn {
+        let turn = self.next_turn(unwritten_of_all);
         match &mut self.waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
+            Some((told, known)) => {
+                *told = turn;
+                known.clone_from(waker);
+            }
+            none => *none = Some((turn, waker.clone())),
         }
-        if self.waits() { Turn::Wait } else { Turn::GoOn }
+        turn
     }
 
-    /// True if so much of the answer waits to be written that no more is taken of it.
-    fn waits(&self) -> bool {
-        let is_full = self.unwritten >= UNWRITTEN || self.unwritten_pieces >= UNWRITTEN_PIECES;
-        self.state == State::Running && is_full
+    fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take().map(|(_, waker)| waker)
+    }
+
+    /// Whether the answer goes on. It does when all of it is written, however much waits of others.
+    fn next_turn(&self, unwritten_of_all: usize) -> Turn {
+        let is_full = self.memory() >= UNWRITTEN;
+        let all_are_full = unwritten_of_all >= UNWRITTEN_OF_ALL && self.memory() > 0;
+        match self.state {
+            State::Cancelled => Turn::Cancelled,
+            State::Running if is_full || all_are_full => Turn::Wait,
+            _ => Turn::GoOn,
+        }
+    }
+
+    /// What of the answer has been handed on and not written takes so much.
+    fn memory(&self) -> usize {
+        self.unwritten + PIECE * self.unwritten_pieces
     }
 
     fn give_up(&mut self) -> Left {

@@ -17,24 +17,61 @@ fn running() -> Table {
 
 /// The stream that the application is called with.
 fn call<R>(table: &mut StreamTable<R>, request: R, counted: bool) -> Option<u32> {
-    table.call(request, counted).map(|(stream, _)| stream)
+    table.call(request, counted).map(|(stream, ..)| stream)
 }
 
 #[test]
 fn an_answer_waits_while_32_kib_of_it_are_not_written_and_goes_on_when_its_stream_is_reset() {
     let mut table = running();
     let waker = noop_waker();
-    table.hand_on_data(1, UNWRITTEN - 1);
+    assert_eq!(table.hand_on_data(1, UNWRITTEN - PIECE - 1), Turn::GoOn);
     assert_eq!(table.turn(1, &waker), Turn::GoOn);
-    table.hand_on_data(1, 1000);
+    assert_eq!(table.hand_on_data(1, 2 * PIECE), Turn::Wait);
     assert_eq!(table.turn(1, &waker), Turn::Wait);
-    assert!(table.write_data(1, 999).is_none(), "there is still as much as may wait");
+    assert!(table.write_data(1, 2 * PIECE - 1).is_none(), "there is still as much as may wait");
     assert!(table.write_data(1, 1).is_some(), "it is woken");
     assert_eq!(table.turn(1, &waker), Turn::GoOn);
-    (0..UNWRITTEN_PIECES).for_each(|_| table.hand_on_data(1, 1));
+    assert!(table.write_data(1, UNWRITTEN).is_none(), "it did not wait");
+    let turns: Vec<_> = (0..UNWRITTEN / PIECE).map(|_| table.hand_on_data(1, 0)).collect();
+    assert_eq!(turns.iter().filter(|&&turn| turn == Turn::Wait).count(), 1, "only the last one");
     assert_eq!(table.turn(1, &waker), Turn::Wait, "in many small pieces");
     assert!(table.write_end(1).is_some(), "what was not written never will be");
     assert_eq!(table.turn(1, &waker), Turn::GoOn);
+}
+
+/// A stream that does not move holds up no other one.
+#[test]
+fn answers_wait_after_a_piece_each_while_256_kib_of_all_are_not_written() {
+    let mut table = Table::default();
+    let ids: Vec<u32> = (0..=10).map(|index| 2 * index + 1).collect();
+    for &id in &ids {
+        table.begin(id, false);
+        assert_eq!(call(&mut table, id, true), Some(id));
+    }
+    let (one, two, still) = (ids[0], ids[1], &ids[2..]);
+    let waker = noop_waker();
+    let turns: Vec<_> = still.iter().map(|&id| table.hand_on_data(id, UNWRITTEN - PIECE - 1)).collect();
+    assert_eq!(turns, [&[Turn::GoOn; 8][..], &[Turn::Wait]].concat());
+    assert_eq!(table.hand_on_data(one, 1), Turn::Wait);
+    assert_eq!(table.turn(two, &waker), Turn::GoOn, "nothing of it waits");
+    assert_eq!(table.hand_on_data(two, 2), Turn::Wait);
+    assert!(table.turn(one, &waker) == Turn::Wait && table.turn(two, &waker) == Turn::Wait);
+    assert!(table.write_data(two, 1).is_none());
+    assert!(table.write_data(one, 1).is_some(), "it is written");
+    assert_eq!(table.turn(one, &waker), Turn::GoOn);
+    // There is room again, by what others have written: one that waits goes on with its own next byte.
+    assert!(table.write_data(still[0], UNWRITTEN).is_none());
+    assert_eq!(table.turn(still[1], &waker), Turn::GoOn);
+    table.hand_on_data(two, 1);
+    assert!(table.write_data(two, 1).is_some());
+    // What is gone does not wait.
+    for &id in still {
+        let _ = (table.reset(id), table.finish(id, false));
+    }
+    assert_eq!(table.unwritten, 1);
+    let _ = table.close();
+    let _ = (table.finish(one, false), table.finish(two, false));
+    assert_eq!((table.unwritten, table.len()), (0, 0));
 }
 
 #[test]
@@ -94,6 +131,7 @@ fn a_reset_by_the_client_cancels_its_own_request_alone() {
         assert_eq!(call(&mut table, request, true), Some(id));
     }
     assert!(table.turn(5, &waker) == Turn::Cancelled, "it was reset before the application was called");
+    assert_eq!(table.hand_on_data(5, 1), Turn::Cancelled);
     assert!(table.turn(1, &waker) != Turn::Cancelled && table.turn(3, &waker) != Turn::Cancelled);
     assert!(table.reset(3).1.is_some());
     assert!(table.turn(3, &waker) == Turn::Cancelled && table.turn(1, &waker) != Turn::Cancelled);
