@@ -1,5 +1,5 @@
-//! The atomics, locks and waits that the drain and the acceptor are made of, under one name: `.ci/loom` compiles the
-//! same files with loom's in their place, and tries every order in which threads can meet.
+//! Atomics, locks and waits under one name: `.ci/loom` compiles the drain and the acceptor with loom's in their place,
+//! and tries every order in which threads can meet.
 
 pub(crate) use std::sync::{
     Arc, Mutex, MutexGuard,
@@ -10,7 +10,7 @@ use std::{pin::pin, sync::PoisonError};
 
 pub(crate) use tokio::sync::Notify;
 
-/// Locks. What a thread that panicked has left behind is whole all the same: each write is made in one go.
+/// Locks a mutex, also one that is poisoned: no panic in this crate leaves what a mutex holds half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

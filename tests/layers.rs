@@ -33,7 +33,7 @@ const ORDER: [&str; 13] = [
 const ONLY: [(&str, &[&str]); 3] = [
     ("sequence", &[]),
     ("drain", &["sync", "virtual_time"]),
-    ("actors", &["virtual_time", "os", "sequence", "locale", "report", "drain", "server"]),
+    ("actors", &["virtual_time", "sync", "os", "sequence", "locale", "report", "drain", "server"]),
 ];
 
 /// State machines, which import nothing but `std` and files beside them: no clock, thread, log or socket.

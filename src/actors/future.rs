@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use actix::prelude::*;
@@ -13,6 +13,7 @@ use super::{
     job_error::JobError,
     job_messages::{JobContext, RunCallback},
 };
+use crate::sync::lock;
 
 /// Runs a future, once.
 pub(super) struct FutureActor<F> {
@@ -31,7 +32,7 @@ where
     type Result = ResponseFuture<Result<(), JobError>>;
 
     fn handle(&mut self, RunCallback(context): RunCallback, _: &mut Self::Context) -> Self::Result {
-        let Some(work) = self.work.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some(work) = lock(&self.work).take() else {
             return Box::pin(async { Err(JobError::new("it was asked a second time")) });
         };
         let work = AssertUnwindSafe(async move { work(context).await });

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::Future,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     os::arbiters::Arbiters,
     sequence::{Kind, Member},
+    sync::lock,
 };
 
 /// Something to do at the exit: a checkpoint, a callback, a resource to release, or a background worker to wait
@@ -169,7 +170,7 @@ impl Job {
                 Box::pin(async move {
                     let result = ask(actor, context.clone()).await;
                     // The program may have stopped its `System`, and the arbiter with it, before the work began.
-                    let has_begun = work.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+                    let has_begun = lock(&work).is_none();
                     if has_begun {
                         return result;
                     }

@@ -1,6 +1,6 @@
 //! [`Monitor`]: the state of the exit for any thread, even while other threads hang.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
@@ -9,6 +9,7 @@ use crate::{
     report::{PreviousExit, Status},
     sequence::Plan,
     server::Handle,
+    sync::lock,
 };
 
 /// What the supervisor writes and every thread may read.
@@ -79,7 +80,7 @@ impl Monitor {
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorder> {
-        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.recorder)
     }
 }
 

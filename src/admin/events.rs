@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::status::StatusSource;
-use crate::{exit::ExitHandle, report::Status, sequence::PhaseKind};
+use crate::{exit::ExitHandle, report::Status, sequence::PhaseKind, sync::lock};
 
 /// What all event streams share: the latest status, and the number of streams that may be open.
 ///
@@ -140,7 +140,7 @@ impl Feed {
 
     /// The status, taken now or at most [`FRESH`] ago; with `newest` it is taken now.
     fn snapshot(&self, source: &StatusSource, newest: bool) -> Option<Snapshot> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = lock(&self.latest);
         let stale = |snapshot: &Snapshot| newest || snapshot.taken.elapsed() > FRESH;
         if latest.as_ref().is_none_or(stale) {
             *latest = Snapshot::take(source);

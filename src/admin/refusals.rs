@@ -2,13 +2,14 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use super::access::Refusal;
+use crate::sync::lock;
 
 /// The refusals of one admin server, or of one application that mounts the routes.
 #[derive(Debug, Default)]
@@ -78,7 +79,7 @@ impl Refusals {
 
     /// Returns how many refusals were not logged since the last line, if one may be logged now.
     pub(super) fn may_log(&self, now: Instant) -> Option<u64> {
-        let mut last = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.log);
         match &mut *last {
             Some(line) if now.saturating_duration_since(line.at) < LINE_EACH => {
                 line.untold += 1;
@@ -90,7 +91,7 @@ impl Refusals {
 
     /// How long the answer to one more wrong token is to be delayed. The right one is never delayed.
     pub(super) fn wrong_token_delay(&self, now: Instant) -> Duration {
-        let mut next = self.next_wrong_token.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = lock(&self.next_wrong_token);
         let due = next.map_or(now, |next| next.max(now)) + WRONG_TOKEN_EACH;
         let due = due.min(now + LONGEST_DELAY);
         *next = Some(due);

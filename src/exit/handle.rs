@@ -1,6 +1,6 @@
 //! [`ExitHandle`], and the state that the builder, the supervisor and every handle share.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use actix::prelude::*;
 use tokio::sync::{Notify, watch as channel};
@@ -10,6 +10,7 @@ use crate::{
     actors::{Monitor, ShutdownSupervisor, StopRequested},
     report::{Report, Status},
     server::Address,
+    sync::lock,
 };
 
 /// Starts and watches the exit from anywhere in the program. Cheap to clone.
@@ -79,7 +80,7 @@ impl Shared {
     }
 
     pub(super) fn hand_over(&self, address: Addr<ShutdownSupervisor>) {
-        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut supervisor = lock(&self.supervisor);
         if let Supervisor::NotYet(Some(reason)) = &*supervisor {
             address.do_send(StopRequested { reason: reason.clone() });
         }
@@ -103,7 +104,7 @@ impl ExitHandle {
     pub fn stop(&self, reason: impl Into<String>) {
         let reason = reason.into();
         self.shared.request(&reason);
-        let mut supervisor = self.shared.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut supervisor = lock(&self.shared.supervisor);
         match &mut *supervisor {
             Supervisor::NotYet(kept) => {
                 kept.get_or_insert(reason);

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use log::{Level, Log, Metadata, Record};
 
 use super::options::Options;
+use crate::sync::lock;
 
 /// A line that was written stands for those like it for so long.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -108,8 +109,7 @@ impl Limit {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Likeness, Seen>> {
-        // Nothing panics while it is held.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 }
 

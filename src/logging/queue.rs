@@ -6,6 +6,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::sync::lock;
+
 /// How many lines may wait for an output, and how many bytes they may have in all: an output that hangs must not
 /// use up the memory. As many again may be in the writer's hands.
 pub(super) const MOST_LINES: usize = 4096;
@@ -102,8 +104,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it is held, so the state is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

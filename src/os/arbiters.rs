@@ -3,12 +3,14 @@
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     thread,
 };
 
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use tokio::{runtime::Builder, sync::watch};
+
+use crate::sync::lock;
 
 /// The threads that an exit has started for its servers and jobs, each with an event loop of its own.
 #[derive(Debug)]
@@ -49,14 +51,14 @@ impl Arbiters {
             let _alive = alive;
             std::future::pending::<()>().await;
         });
-        self.started.lock().unwrap_or_else(PoisonError::into_inner).push(arbiter.clone());
+        lock(&self.started).push(arbiter.clone());
         Ok(arbiter)
     }
 
     /// Asks every arbiter to end its event loop; what still runs on it is dropped. None is joined: a thread that is
     /// blocked would block the caller.
     pub(crate) fn stop(&self) {
-        for arbiter in self.started.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for arbiter in lock(&self.started).drain(..) {
             arbiter.stop();
         }
     }

@@ -9,6 +9,7 @@ mod business;
 mod cli;
 mod client;
 mod config;
+mod exit;
 mod holder;
 mod inherited;
 mod locale;

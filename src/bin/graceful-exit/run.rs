@@ -4,20 +4,17 @@ use std::{mem::ManuallyDrop, path::PathBuf, pin::pin, process::ExitCode, thread,
 
 use actix_web::{
     App,
-    http::StatusCode,
     rt::{System, time::timeout},
-    web::Bytes,
 };
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
 use graceful_exit::{
-    GracefulExit, Language, LogDetail, Rejection, Server, StartGuard,
+    GracefulExit, Language, Server, StartGuard,
     admin::Admin,
-    logging::{self, Format, Logging},
+    logging::{self, Logging},
     os,
     settings::{self, Loaded, Settings, TokenError},
 };
-
 use tokio::sync::oneshot;
 
 use crate::{
@@ -25,6 +22,7 @@ use crate::{
         self, Business,
         cache::{Cache, Limits, OpenError, Options},
     },
+    exit,
     inherited::Inherited,
     locale::say,
     output::{exit_code, fail},
@@ -98,7 +96,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     }
     // Panics go into the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
-    let mut exit = adopt(exit(&settings, language, &logging, progress.clone()));
+    let mut exit = adopt(exit::configured(&settings, language, &logging, progress.clone()));
     if let Err(error) = exit.arm() {
         return give_up(&start_error::message(&error, language));
     }
@@ -106,11 +104,11 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     match Systemd::from_environment() {
         Ok(Some(systemd)) => exit = exit.systemd(systemd),
         Ok(None) => {}
-        Err(error) => return give_up(&format!("the thread for systemd cannot be started: {error}")),
+        Err(error) => return give_up(&start_error::of_systemd(&error, language)),
     }
     #[cfg(unix)]
     if let Err(error) = os::limits::has_descriptors(RUNTIME_DESCRIPTORS) {
-        return give_up(&format!("no descriptors are left for the runtime: {error}"));
+        return give_up(&start_error::of_the_runtime(&error, language));
     }
     // Never dropped: that would wait for blocked threads.
     let system = ManuallyDrop::new(System::new());
@@ -246,9 +244,17 @@ async fn read_token(admin: settings::Admin, language: Language) -> Result<Option
     match thread::Builder::new().spawn(read) {
         Ok(_) => match token.await {
             Ok(token) => token.map_err(said),
-            Err(_) => Err("the thread that reads admin.token_file has ended".to_owned()),
+            Err(_) => Err(say!(language,
+                en: "the thread that reads admin.token_file has ended",
+                zh: "读取 admin.token_file 的线程已结束",
+                zh_hant: "讀取 admin.token_file 的執行緒已結束",
+            )),
         },
-        Err(error) => Err(format!("the thread that reads admin.token_file cannot be started: {error}")),
+        Err(error) => Err(say!(language,
+            en: "the thread that reads admin.token_file cannot be started: {error}",
+            zh: "无法启动读取 admin.token_file 的线程：{error}",
+            zh_hant: "無法啟動讀取 admin.token_file 的執行緒：{error}",
+        )),
     }
 }
 
@@ -276,57 +282,4 @@ fn complain(error: &dyn std::fmt::Display) -> u8 {
         let _ = fail(exit_code::START, error);
     }
     exit_code::START
-}
-
-/// The exit that the settings ask for, without its members.
-fn exit(
-    settings: &Settings,
-    language: Language,
-    logging: &Logging,
-    progress: Option<Progress>,
-) -> GracefulExit {
-    let shutdown = &settings.shutdown;
-    let logging = logging.clone();
-    let mut exit = GracefulExit::builder()
-        .timeouts(shutdown.timeouts)
-        .progress_interval(shutdown.progress_interval)
-        .exit_codes(settings.exit_codes)
-        .language(language)
-        .log_detail(log_detail(&settings.log))
-        .rejection(rejection(settings, language))
-        .signals(shutdown.signals.clone())
-        .flush_log(move |timeout| {
-            if let Some(progress) = &progress {
-                progress.clear(timeout);
-            }
-            logging.flush(timeout);
-        });
-    if let Some(path) = &settings.report.path {
-        exit = exit.report_to(path).report_keep(settings.report.keep);
-    }
-    exit
-}
-
-/// JSON has everything in the fields of its events; text has a summary, or at least the verdict.
-fn log_detail(log: &settings::Log) -> LogDetail {
-    if log.format == Format::Json {
-        LogDetail::Course
-    } else if log.summary {
-        LogDetail::Summary
-    } else if log.failures {
-        LogDetail::Verdict
-    } else {
-        LogDetail::Course
-    }
-}
-
-fn rejection(settings: &Settings, language: Language) -> Rejection {
-    let reject = &settings.reject;
-    let body = reject.body.clone().unwrap_or_else(|| language.rejection().to_owned());
-    Rejection {
-        // The settings allow 400 to 599 alone.
-        status: StatusCode::from_u16(reject.status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
-        body: Bytes::from(body),
-        retry_after_seconds: reject.retry_after.as_secs() + u64::from(reject.retry_after.subsec_nanos() > 0),
-    }
 }

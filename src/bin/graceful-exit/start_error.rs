@@ -51,6 +51,26 @@ pub(crate) fn of_the_address_space(bytes: usize, error: &io::Error, language: La
     )
 }
 
+/// The same for the thread that reports to systemd.
+#[cfg(unix)]
+pub(crate) fn of_systemd(error: &io::Error, language: Language) -> String {
+    say!(language,
+        en: "the thread for systemd cannot be started: {error}",
+        zh: "无法启动 systemd 线程：{error}",
+        zh_hant: "無法啟動 systemd 執行緒：{error}",
+    )
+}
+
+/// The same for a runtime without descriptors.
+#[cfg(unix)]
+pub(crate) fn of_the_runtime(error: &io::Error, language: Language) -> String {
+    say!(language,
+        en: "no descriptors are left for the runtime: {error}",
+        zh: "没有可供运行时使用的文件描述符：{error}",
+        zh_hant: "沒有可供執行階段使用的檔案描述元：{error}",
+    )
+}
+
 /// The same for the log's start.
 pub(crate) fn of_the_log(error: &LoggingError, language: Language) -> String {
     match error {

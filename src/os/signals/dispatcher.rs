@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 #[cfg(unix)]
 use super::unix as platform;
@@ -14,6 +14,7 @@ use super::{
     name::SignalName,
     received::{ReceivedSignal, epoch},
 };
+use crate::sync::lock;
 
 /// The signals that this process has caught, in the order in which they came.
 ///
@@ -151,6 +152,6 @@ impl Dispatcher {
 
     /// A function that panicked has left nothing half done here.
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     io,
     os::unix::net::UnixStream,
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering::SeqCst},
+    sync::{Mutex, MutexGuard, atomic::Ordering::SeqCst},
     thread,
 };
 
@@ -17,6 +17,7 @@ use super::{
     number::number,
     reader::read_all,
 };
+use crate::sync;
 
 /// The handlers that are installed; `None` where no signal is caught.
 static INSTALLED: Mutex<Option<Vec<Installed>>> = Mutex::new(None);
@@ -85,7 +86,7 @@ fn is_caught(signal: c_int) -> bool {
 }
 
 fn installed() -> MutexGuard<'static, Option<Vec<Installed>>> {
-    INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
+    sync::lock(&INSTALLED)
 }
 
 /// On an error the list is as it was before.
