@@ -156,9 +156,8 @@ impl ShutdownSupervisor {
             if status == TaskStatus::CutOff {
                 self.members.cancel(self.plan.task(id).member, id);
             }
-            // A server that failed was not waited for: what it still has in flight is cut off, too.
-            let was_asked = matches!(status, TaskStatus::CutOff | TaskStatus::Unreachable);
-            if was_asked && self.plan.drains_a_server(id) {
+            // Also where a server has failed, or a sudden end comes before requests are waited for.
+            if self.plan.drains_a_server(id) {
                 self.abandon(&self.plan.member_of(id).name);
             }
             if let Some(lost) = self.members.unsaved(self.plan.task(id).member) {

@@ -86,3 +86,26 @@ impl Stream for TimedBody {
         next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::Method;
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+    use crate::drain::Drain;
+
+    #[tokio::test]
+    async fn a_body_is_awaited_until_its_end_was_read() {
+        let guard = Drain::new(1).connections.register(0);
+        let connection = Arc::clone(guard.connection());
+        connection.begin(&Method::POST, "/", true, true);
+        let pieces = ["one", "two"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
+        let inner = Payload::from(stream::iter(pieces).boxed_local());
+        let mut body = TimedBody { inner, connection, stream: None, timeout: None, timer: None };
+        while let Some(piece) = body.next().await {
+            assert!(guard.connection().awaits_body(), "after {piece:?}");
+        }
+        assert!(!guard.connection().awaits_body());
+    }
+}

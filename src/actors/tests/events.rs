@@ -1,9 +1,11 @@
 //! What the log says in fields, for machines.
 
+use actix_web::http::Method;
+
 use super::rig::{Lines, MS, Rig, SECOND, answer, member};
 use crate::{
     actors::{Job, JobError, LogDetail},
-    sequence::Kind,
+    sequence::{Kind, PhaseKind},
 };
 
 /// The values of these fields, of each event that has this name.
@@ -46,6 +48,37 @@ async fn every_event_of_an_exit_has_its_fields() {
     let ended = of(&lines, "exit_ended", &["outcome", "exit_code", "reason", "verdict"]);
     assert_eq!(ended, [["incomplete", "103", "asked", report.verdict.as_str()]]);
     assert!(of(&lines, "exit_ended", &["report"])[0][0].contains("Incomplete"));
+}
+
+/// Before requests are rejected, and while those in flight are waited for.
+#[actix_rt::test]
+async fn a_forced_exit_names_the_requests_that_it_cuts_off_in_whatever_phase() {
+    tokio::time::pause();
+    let lines = Lines::keep();
+    for phase in [PhaseKind::ReadyDelay, PhaseKind::Drain] {
+        let mut rig = Rig::new();
+        if phase == PhaseKind::ReadyDelay {
+            rig.delay_for(SECOND);
+        }
+        let web = rig.server("web", Kind::ServerFirst);
+        let connections = [0; 2].map(|shard| web.drain().connections.register(shard));
+        for connection in &connections {
+            web.drain().gate.admit(0).expect("it is open");
+            connection.connection().begin(&Method::GET, "/slow", true, false);
+        }
+        let exit = rig.start();
+        exit.signal("SIGTERM");
+        exit.reach(phase).await;
+        tokio::time::sleep(100 * MS).await;
+        exit.signal("SIGTERM");
+        let report = exit.report().await;
+        let abandoned: Vec<_> =
+            report.servers[0].abandoned.iter().map(|it| (it.method.as_str(), it.path.as_str())).collect();
+        assert_eq!(abandoned, [("GET", "/slow"); 2], "{phase:?}");
+    }
+    let of_one_exit = ["web", "GET", "/slow", "2"].map(str::to_owned).to_vec();
+    let named = of(&lines, "request_abandoned", &["server", "method", "path", "count"]);
+    assert_eq!(named, [of_one_exit.clone(), of_one_exit]);
 }
 
 #[actix_rt::test]

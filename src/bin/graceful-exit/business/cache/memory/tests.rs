@@ -89,6 +89,14 @@ fn above_its_limits_a_flush_is_due_and_above_twice_of_them_a_write_is_refused() 
     }
 }
 
+#[test]
+fn the_bytes_of_a_write_are_those_of_its_key_and_its_value() {
+    let limits = Limits { entries: usize::MAX, bytes: 10 };
+    let mut memory = Memory::default();
+    assert!(!memory.put("abc".into(), Bytes::from("1234567"), limits).unwrap().is_flush_due);
+    assert!(memory.put("d".into(), Bytes::new(), limits).unwrap().is_flush_due);
+}
+
 /// What may happen to the memory, in any order that the spooler and the flush keep.
 #[derive(Clone, Copy, Debug)]
 enum Step {
