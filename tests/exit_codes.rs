@@ -315,5 +315,6 @@ fn the_run_before_is_told_by_its_report_and_a_killed_one_is_called_killed() {
     assert!(ended.has("the previous run was killed"), "{}", ended.text());
     let app = App::start_in(ended.folder, &[]);
     assert_eq!(previous(&app)["outcome"], "clean");
-    stop(app);
+    let ended = stop(app);
+    assert!(ended.has("the previous exit: ") && !ended.has("was killed"), "{}", ended.text());
 }

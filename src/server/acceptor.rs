@@ -297,12 +297,38 @@ impl Warnings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::{drain::Drain, server::transport::Transport};
 
     #[test]
     fn a_failure_of_one_connection_is_told_from_one_of_the_machine() {
         let failed = |code| is_the_clients(&io::Error::from(code));
         assert!(failed(io::ErrorKind::ConnectionAborted) && failed(io::ErrorKind::Interrupted));
         assert!(!failed(io::ErrorKind::OutOfMemory) && !failed(io::ErrorKind::InvalidInput));
+    }
+
+    /// A shared socket, for example, that another process has shut.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_socket_that_does_not_listen_any_more_is_closed_without_a_pause() -> io::Result<()> {
+        let socket = listener::bind(([127, 0, 0, 1], 0).into(), 1)?;
+        socket.listen(1)?;
+        let shared = socket.try_clone()?;
+        let listener = Listener {
+            address: Address::Tcp(([127, 0, 0, 1], 0).into()),
+            socket,
+            policy: ListenerPolicy::Close,
+            transport: Transport::Plain,
+            file: None,
+        };
+        let mut acceptor = Acceptor::new("web".into(), vec![listener], Workers::new(Drain::new(1), None))?;
+        shared.shutdown(std::net::Shutdown::Both)?;
+        std::future::poll_fn(|cx| {
+            assert!(acceptor.poll(cx).is_pending() && acceptor.pause.is_none());
+            if acceptor.listeners[0].is_none() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        Ok(())
     }
 
     #[tokio::test(start_paused = true)]

@@ -148,4 +148,12 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn a_plain_socket_is_reached_by_http() -> io::Result<()> {
+        let server = Server::new("web", App::new).bind("127.0.0.1:0");
+        let bound = BoundServer::bind(server).map_err(io::Error::other)?;
+        assert_eq!(bound.urls(), [format!("http://{}", bound.addresses[0])]);
+        Ok(())
+    }
 }

@@ -198,6 +198,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_without_an_address_is_an_error_that_calls_it_by_its_name() {
+        let (named, error) = bind_tcp(&[] as &[SocketAddr], "nowhere:80", 1).expect_err("it has no address");
+        assert_eq!((named.as_str(), error.kind()), ("nowhere:80", io::ErrorKind::NotFound));
+    }
+
+    #[test]
     fn a_transport_is_set_on_plain_tcp_sockets_and_on_no_others() {
         let socket = |domain| Socket::new(domain, Type::STREAM, None).expect("a socket");
         let tcp = listener::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");

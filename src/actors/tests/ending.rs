@@ -207,8 +207,11 @@ async fn a_server_that_dies_starts_the_exit() {
     rig.server("admin", Kind::ServerLast);
     rig.callback("flush", SECOND);
     let exit = rig.start();
+    let monitor = std::sync::Arc::clone(&exit.monitor);
+    assert!(monitor.is_ready());
     exit.died(0);
     let report = exit.report().await;
+    assert!(!monitor.is_ready());
     assert_eq!(report.reason, "server web failed");
     assert_eq!((report.outcome, report.exit_code), (Outcome::Incomplete, 103));
     assert_virtual_time(report.duration, SECOND);

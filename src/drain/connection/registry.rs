@@ -240,7 +240,12 @@ impl Drop for ConnectionGuard {
 
 #[cfg(test)]
 mod tests {
-    use std::{pin::pin, task::Context};
+    use std::{
+        pin::pin,
+        task::{Context, Poll},
+    };
+
+    use actix_web::http::Method;
 
     use super::{super::request::PATH, *};
 
@@ -281,6 +286,31 @@ mod tests {
             drop(guard);
         }
         assert!(none_awaited.poll(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn an_endless_answer_is_given_up_once_that_is_ordered_and_no_other() {
+        let (_, connections) = connections();
+        let guards = [0, 1].map(|shard| connections.register(shard));
+        for guard in &guards {
+            guard.connection().begin(&Method::GET, "/", true, false);
+        }
+        guards[0].connection().is_endless(None);
+        let given_up = || [0, 1].map(|it: usize| guards[it].connection().gives_up_endless());
+        assert_eq!(given_up(), [false, false]);
+        connections.give_up_endless();
+        assert_eq!(given_up(), [true, false]);
+        assert!(guards.iter().all(|guard| !guard.connection().closes_now()), "its server asks for that");
+    }
+
+    #[test]
+    fn a_pinned_connection_is_not_aborted() {
+        let (_, connections) = connections();
+        let guards = [0, 1].map(|shard| connections.register(shard));
+        guards[0].connection().pin_until_exit();
+        connections.abort(Duration::ZERO, |_| true);
+        let cut = [0, 1].map(|it: usize| guards[it].connection().poll(|| Poll::<()>::Pending).is_ready());
+        assert_eq!(cut, [false, true]);
     }
 
     /// What there is of a connection besides what serves it: its record, which is the request's as well, the record's

@@ -41,7 +41,8 @@ impl HeadScanner {
         } else {
             heads = most - self.heads;
             taken = end_of(bytes, heads - split);
-            self.after_feed = bytes[taken - 1] == b'\n';
+            // What follows belongs to another head.
+            self.after_feed = false;
         }
         self.heads += heads;
         self.bytes += taken;
@@ -66,10 +67,11 @@ fn heads_in(bytes: &[u8]) -> usize {
     pieces.map(count).sum()
 }
 
-/// Where the `nth` head ends, of those that begin to end in `bytes`.
+/// Where the `nth` head ends, of those that begin to end in `bytes`; the one before them, if `nth` is zero, with the
+/// first byte.
 fn end_of(bytes: &[u8], nth: usize) -> usize {
-    let ends = (1..bytes.len()).filter(|&at| ends_head(bytes[at - 1], bytes[at]));
-    let at = nth.checked_sub(1).map_or(Some(0), |nth| ends.clone().nth(nth)).unwrap_or(bytes.len() - 1);
+    let mut ends = (1..bytes.len()).filter(|&at| ends_head(bytes[at - 1], bytes[at]));
+    let at = nth.checked_sub(1).and_then(|nth| ends.nth(nth)).unwrap_or(0);
     // With the line feed behind a carriage return.
     at + 1 + usize::from(bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n'))
 }
@@ -98,6 +100,22 @@ mod tests {
             bytes += piece;
             assert!(scanner.is_full(usize::MAX, bytes) && !scanner.is_full(usize::MAX, bytes + 1), "{bytes}");
         }
+    }
+
+    #[test]
+    fn a_piece_ends_with_the_last_head_that_it_may_have() {
+        let head = HEADS[0];
+        let mut scanner = HeadScanner::default();
+        let heads = [&head.repeat(MOST)[..], b"A"].concat();
+        assert_eq!(scanner.scan(&heads, MOST), (MOST, MOST * head.len()));
+        // A head may end across two readings, of which the first is not looked at and counts as one.
+        let mut scanner = HeadScanner::default();
+        assert_eq!(scanner.scan(&head[..head.len() - 1], MOST), (1, head.len() - 1));
+        let rest = [&head[head.len() - 1..], &head.repeat(MOST)].concat();
+        assert_eq!(scanner.scan(&rest, MOST), (MOST - 1, 1 + (MOST - 2) * head.len()));
+        // Each byte for itself may be the last one of a head.
+        let mut scanner = HeadScanner::default();
+        assert!((0..MOST).all(|_| scanner.scan(b"\n", MOST) == (1, 1)) && scanner.is_full(MOST, usize::MAX));
     }
 
     proptest! {

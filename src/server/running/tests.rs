@@ -126,6 +126,11 @@ async fn connections_are_asked_to_close_after_the_grace_but_for_those_in_their_h
     Ok(())
 }
 
+#[tokio::test]
+async fn a_time_without_end_ends_in_years() {
+    assert!(in_future(Duration::MAX) > Instant::now() + Duration::from_secs(86_400 * 365));
+}
+
 #[test]
 fn the_grace_is_a_third_of_the_timeout_at_most() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -111,6 +111,21 @@ fn a_file_that_is_not_there_is_named_with_the_systems_reason() -> TestResult {
     Ok(())
 }
 
+#[test]
+fn a_file_is_read_up_to_a_mebibyte_and_a_larger_one_refused() -> TestResult {
+    const LARGEST: usize = 1 << 20;
+    let ours = certificate()?;
+    for (length, is_read) in [(LARGEST, true), (LARGEST + 1, false), (LARGEST + 1000, false)] {
+        let filled = ours.certificate.clone() + &"\n".repeat(length - ours.certificate.len());
+        let files = Files::new(&filled, &ours.key)?;
+        match files.error() {
+            Ok(error) => assert!(!is_read && error.to_string().contains("larger than"), "{length}: {error}"),
+            Err(_) => assert!(is_read, "{length}"),
+        }
+    }
+    Ok(())
+}
+
 /// Makes a handshake with a client that trusts one certificate alone.
 async fn handshake(
     config: &Arc<ServerConfig>,

@@ -66,6 +66,7 @@ async fn a_write_that_cannot_be_spooled_is_not_acknowledged_and_may_be_tried_aga
     assert!(matches!(error, FlushError::NotSpooled { writes: 1, .. }), "{error}");
     let error = cache.put("b".into(), b"1").await.unwrap_err();
     assert!(matches!(error, PutError::NotSpooled(_)), "{error}");
+    assert!(std::error::Error::source(&error).is_some(), "it keeps its cause");
     place.mend_spool();
     put(&cache, "b", "2").await;
     assert_eq!(place.spooled(), writes([("a", "1"), ("b", "2")]), "the ones before are spooled as well");
