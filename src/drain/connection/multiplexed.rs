@@ -156,9 +156,7 @@ impl Connection {
                 self.apply(Event::Answered { counted });
             }
         }
-        if answered.counted + answered.uncounted > 0 {
-            self.apply(Event::Flushed);
-        }
+        self.flushed();
     }
 }
 
@@ -185,6 +183,23 @@ mod tests {
         connection.streams_limited(3);
         connection.stream_begun(7, false);
         assert_eq!(connection.open_streams(), 2);
+    }
+
+    #[test]
+    fn a_request_leaves_the_gate_when_the_end_of_its_answer_is_with_the_kernel() {
+        let gate = Arc::new(Gate::new(1));
+        let connection = Connection::unregistered(Arc::clone(&gate), 0);
+        connection.speaks_http2();
+        connection.stream_begun(1, false);
+        gate.admit(0).expect("it is open");
+        connection.begin(&actix_web::http::Method::GET, "/", true, false);
+        connection.finish_stream(1, true);
+        connection.streams_flushed();
+        assert_eq!((gate.in_flight(), gate.completed()), (1, 0), "its end is not written");
+        connection.stream_written(1);
+        assert_eq!((gate.in_flight(), gate.completed()), (1, 0), "it is not flushed");
+        connection.streams_flushed();
+        assert_eq!((gate.in_flight(), gate.completed()), (0, 1));
     }
 
     /// Counts how often a task is woken.

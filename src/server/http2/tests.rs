@@ -185,6 +185,35 @@ async fn the_client_is_told_how_many_streams_are_served_at_a_time() -> TestResul
 }
 
 #[tokio::test]
+async fn what_a_client_sends_is_told_of_each_stream() -> TestResult {
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).expect("a short one");
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let sent = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(1, END_HEADERS | END_STREAM, 1, &[0x82]),
+        frame(1, END_HEADERS, 3, &[0x82]),
+        frame(0, 0, 3, b"one"),
+        frame(0, END_STREAM, 3, b"two"),
+        frame(3, 0, 1, &[0, 0, 0, 8]),
+    ]
+    .concat();
+    let (mut near, far) = duplex(1024);
+    let (mut wired, shared) = Wired::new(far);
+    near.write_all(&sent).await?;
+    drop(near);
+    let mut read = Vec::new();
+    wired.read_to_end(&mut read).await?;
+    assert_eq!(read, sent, "the dispatcher has all of it");
+    assert!(shared.begun.borrow().iter().eq(&[1, 3]) && shared.ended.borrow().iter().eq(&[1]));
+    assert_eq!((&**shared.bodies.borrow(), &**shared.pieces.borrow()), (&[3][..], &[3, 3][..]));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_client_that_opens_streams_without_end_is_cut_off() -> TestResult {
     let tasks = LocalSet::new();
     let (near, far) = duplex(1 << 20);

@@ -68,5 +68,11 @@ async fn the_record_follows_the_frames() -> io::Result<()> {
     events.limit(3);
     events.begin(7, false);
     assert_eq!(events.len(), 2);
+    // The dispatcher's own answer.
+    events.write_end(3);
+    assert_eq!(events.len(), 1);
+    let has_room = || events.has_room(Waker::noop());
+    let pieces = (0..100_000).take_while(|_| has_room()).inspect(|_| events.read_data(1)).count();
+    assert!((1..100_000).contains(&pieces), "{pieces} pieces of a body wait for the application");
     Ok(())
 }

@@ -32,6 +32,9 @@ pub(super) struct Shared {
     pub(super) written: RefCell<BTreeSet<u32>>,
     pub(super) ended: RefCell<BTreeSet<u32>>,
     pub(super) limits: RefCell<Vec<u32>>,
+    /// The streams whose request has a body, and each piece of one by its stream.
+    pub(super) bodies: RefCell<Vec<u32>>,
+    pub(super) pieces: RefCell<Vec<u32>>,
 }
 
 impl Shared {
@@ -44,10 +47,13 @@ impl Shared {
 }
 
 impl StreamEvents for Shared {
-    fn begin(&self, stream: u32, _: bool) {
+    fn begin(&self, stream: u32, body: bool) {
         self.begun.borrow_mut().insert(stream);
+        self.bodies.borrow_mut().extend(body.then_some(stream));
     }
-    fn read_data(&self, _: u32) {}
+    fn read_data(&self, stream: u32) {
+        self.pieces.borrow_mut().push(stream);
+    }
     fn has_room(&self, _: &Waker) -> bool {
         true
     }
