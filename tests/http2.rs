@@ -53,26 +53,30 @@ fn routes(config: &mut web::ServiceConfig) {
         .app_data(web::PayloadConfig::new(4 << 20));
 }
 
-/// Counts how many handlers are at work, also of those that are dropped.
+/// Counts the handlers that are at work, and all that have begun.
 #[derive(Clone, Default)]
-struct AtWork(Arc<AtomicUsize>);
+struct AtWork {
+    now: Arc<AtomicUsize>,
+    begun: Arc<AtomicUsize>,
+}
 
 struct Handler(AtWork);
 
 impl AtWork {
     fn begin(&self) -> Handler {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.now.fetch_add(1, Ordering::SeqCst);
+        self.begun.fetch_add(1, Ordering::SeqCst);
         Handler(self.clone())
     }
 
     fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
+        self.now.load(Ordering::SeqCst)
     }
 }
 
 impl Drop for Handler {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Clients that do what no well-behaved one does.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::atomic::Ordering, time::Duration};
 
 use graceful_exit::Outcome;
 use tokio::net::TcpStream;
@@ -73,6 +73,21 @@ async fn a_header_block_without_end_is_cut_off() {
         _ => vec![0, 0, 5, 9, 0, 0, 0, 0, 1, 0x00, 1, b'a', 1, b'b'],
     };
     assert!(is_cut_off(socket, flood).await);
+    service.ask_to_stop();
+    assert_eq!(ended(service).await.outcome, Outcome::Clean);
+}
+
+/// Reset by the segment that opens it.
+#[tokio::test]
+async fn the_application_is_not_called_for_a_stream_that_is_reset_by_then() {
+    use tokio::io::AsyncWriteExt;
+    let (service, at_work) = service_with(|exit| exit, |server| server);
+    let mut socket = raw(service.address).await;
+    let head = |stream| headers(stream, END_STREAM | END_HEADERS, "/stall");
+    socket.write_all(&[head(1), reset(1), head(3)].concat()).await.expect("sent");
+    wait_until("the other one is at work", || at_work.count() == 1).await;
+    assert_eq!(at_work.begun.load(Ordering::SeqCst), 1);
+    drop(socket);
     service.ask_to_stop();
     assert_eq!(ended(service).await.outcome, Outcome::Clean);
 }
