@@ -1,4 +1,4 @@
-//! [`reap_orphans`]: a process that is PID 1 has the duties of one.
+//! [`reap_orphans`]: the duties of a process that is PID 1.
 //!
 //! A process whose parent ends becomes a child of PID 1 of its namespace, and stays there as a zombie once it has ended,
 //! until PID 1 waits for it. In a container the program is PID 1. It cannot wait for every child: that would take the
@@ -10,9 +10,8 @@ mod linux;
 
 use std::io;
 
-/// If this process is PID 1, goes on as a child of it, and leaves PID 1 to reap orphans: for a program in a container,
-/// which then needs no init. Does nothing in any other process, and
-/// nothing on systems other than Linux.
+/// If this process is PID 1, the program goes on in a child process, and PID 1 reaps orphans. A container then needs no
+/// init. Does nothing in any other process, and nothing on systems other than Linux.
 ///
 /// To be called first in `main`, before any thread starts and anything is opened. What stays behind passes each signal
 /// on, with its sender, and ends as the program does: with its exit code, or 128 and the signal's number.

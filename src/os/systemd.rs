@@ -34,7 +34,7 @@ const EXTENSION: Duration = Duration::from_secs(5);
 const WAITING: usize = 16;
 
 impl Systemd {
-    /// By `NOTIFY_SOCKET` and `WATCHDOG_USEC`; nothing where no service manager listens.
+    /// Reads `NOTIFY_SOCKET` and `WATCHDOG_USEC`. `None` if no service manager listens.
     ///
     /// A socket in the abstract namespace (`@…`), which containers' managers use, is not supported: each message
     /// fails then, and the log says so once.
@@ -57,13 +57,13 @@ impl Systemd {
         self.watchdog.map_or(HEARTBEAT, |timeout| HEARTBEAT.min(timeout / 2)).max(Duration::from_millis(1))
     }
 
-    /// Everything is up.
+    /// Tells the manager that everything is up.
     pub fn ready(&self, status: &str) {
         self.tell(&[NotifyState::Ready, NotifyState::Status(status)]);
     }
 
-    /// The process lives, and this is what it is doing. Once the exit has begun, the time that it has left is asked
-    /// for, in small pieces, and never past the end of `deadline_left`.
+    /// Tells the manager that the process lives, and what it is doing. Once the exit has begun, it also asks for more
+    /// time, in small pieces, and never past the end of `deadline_left`.
     pub fn alive(&mut self, status: &str, deadline_left: Option<Duration>) {
         let mut message = Vec::new();
         if self.watchdog.is_some() {

@@ -82,7 +82,7 @@ impl Report {
         Self::read_from(file, path)
     }
 
-    /// Reads a report; at most 8 MiB are read. `name` is what an error calls it.
+    /// Reads a report; at most 8 MiB are read. `name` is its name in errors.
     ///
     /// # Errors
     /// When it cannot be read, is larger, or is not a report.

@@ -14,20 +14,10 @@ use super::{
 use crate::drain::AlwaysAnswer;
 
 /// An actix-web application and where it listens. What `HttpServer::new(factory)` is to actix-web,
-/// `Server::new(name, factory)` is here: the same methods under the same names, with the same defaults. An address
-/// that cannot be used is an error of [`GracefulExit::run`](crate::GracefulExit::run).
-///
-/// | `HttpServer` | here |
-/// |---|---|
-/// | `bind`, `listen` and their kin return a `Result` | they return the server; errors come from `run` |
-/// | `run` | [`GracefulExit::server`](crate::GracefulExit::server), then `run` |
-/// | `shutdown_timeout` | [`Timeouts::drain_timeout`](crate::Timeouts::drain_timeout) |
-/// | `shutdown_signal` | [`ExitHandle::stop`](crate::ExitHandle::stop) |
-/// | `disable_signals` | [`GracefulExit::signals`](crate::GracefulExit::signals) with none; the server itself never handles any |
-/// | `system_exit` | the exit always ends the `System`, unless [`ends_process`](crate::GracefulExit::ends_process) says no |
-/// | `addrs_with_scheme` | [`addrs`](Server::addrs) |
-/// | `client_timeout`, `client_shutdown` (deprecated there) | [`client_request_timeout`](Server::client_request_timeout), [`client_disconnect_timeout`](Server::client_disconnect_timeout) |
-/// | `bind_rustls`, `bind_rustls_021`, `bind_rustls_0_22` | `bind_rustls_0_23`, feature `rustls-0_23` |
+/// `Server::new(name, factory)` is here: the same methods under the same names, with the same defaults, except for the
+/// windows of HTTP/2. An address that cannot be used is an error of [`GracefulExit::run`](crate::GracefulExit::run).
+/// The [crate's documentation](crate#from-httpserver-to-server) lists every method of `HttpServer`, and what replaces
+/// those that are not here.
 #[must_use = "a server serves nothing until the builder has run"]
 pub struct Server {
     pub(super) name: String,
@@ -52,7 +42,7 @@ pub enum Stop {
 }
 
 impl Server {
-    /// Will serve what `factory` makes, which is called once for each worker and listening socket.
+    /// A server of the application that `factory` makes. It is called once for each worker and listening socket.
     pub fn new<F, I, S, B>(name: impl Into<String>, factory: F) -> Self
     where
         F: Fn() -> I + Send + Clone + 'static,
@@ -137,7 +127,7 @@ impl Server {
         self
     }
 
-    /// Whether a client that has closed its sending side still gets its answer: yes by default.
+    /// Whether a client that has closed its sending side still gets its answer: true by default.
     pub fn h1_allow_half_closed(mut self, allow: bool) -> Self {
         self.options.h1_allow_half_closed = allow;
         self

@@ -27,7 +27,7 @@ pub(super) enum ListenerPolicy {
 
 /// A listening socket that a program asks for.
 pub(super) enum ListenerSpec {
-    /// It is there.
+    /// A socket that is bound already.
     Socket {
         socket: Socket,
         policy: ListenerPolicy,
@@ -38,7 +38,7 @@ pub(super) enum ListenerSpec {
     /// A Unix socket, bound by `run`: its permissions may still be set.
     #[cfg(unix)]
     Uds(PathBuf),
-    /// It cannot be had.
+    /// An address that could not be used.
     Failed { address: String, error: io::Error, transport: Transport },
 }
 
@@ -62,7 +62,7 @@ impl ListenerSpec {
         Self::Socket { socket, policy: ListenerPolicy::Close, transport, ours: false }
     }
 
-    /// One that another process keeps open.
+    /// A socket that another process keeps open.
     pub(super) fn inherited(socket: Socket) -> Self {
         let policy = ListenerPolicy::LeaveWhenRejecting;
         Self::Socket { socket, policy, transport: Transport::Plain, ours: false }

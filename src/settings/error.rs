@@ -18,7 +18,7 @@ pub struct SettingsError {
     /// Environment variables that were probably meant to set something, and do not. They are no mistakes, and not in
     /// the `Display`.
     pub unused: Vec<UnusedVariable>,
-    /// What the messages are written in: `log.language` as far as it could be read.
+    /// The language of the messages: `log.language` as far as it could be read.
     pub language: Language,
 }
 

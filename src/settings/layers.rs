@@ -1,4 +1,4 @@
-//! The layers: what is laid over the defaults, and from where.
+//! The layers that are merged over the defaults, and where they come from.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::merge::Merge;
 use super::model::Settings;
 use super::variables;
 
-/// What is laid over the defaults, from the weakest to the strongest.
+/// The layers that are merged over the defaults, from the weakest to the strongest.
 ///
 /// Not `Debug`: the environment and the pairs may hold the token.
 #[derive(Clone, Default)]
@@ -31,7 +31,7 @@ pub struct Layers {
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
-    /// The files that were laid, in their order.
+    /// The files that were read, in their order.
     pub files: Vec<PathBuf>,
     /// Environment variables that were probably meant to set something, and do not.
     pub unused: Vec<UnusedVariable>,
@@ -51,7 +51,7 @@ pub struct Entry {
 }
 
 impl Settings {
-    /// Lays the layers over the defaults. Reads the named files, and nothing else.
+    /// Merges the layers over the defaults. Reads the named files, and nothing else.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Settings {
 }
 
 impl Layers {
-    /// Lays the layers over the defaults. Reads the named files, and nothing else.
+    /// Merges the layers over the defaults. Reads the named files, and nothing else.
     ///
     /// # Errors
     ///

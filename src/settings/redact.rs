@@ -1,4 +1,4 @@
-//! What of a value may be shown: tokens never, and of an address that may hold a password its scheme and host.
+//! What may be shown of a value: nothing of a token, and only scheme and host of an address that may hold a password.
 
 /// What is shown in place of a secret.
 pub(super) const HIDDEN: &str = "***";
@@ -23,9 +23,9 @@ pub(super) fn sounds_secret(key: &str) -> bool {
 
 /// An address without what may be a secret in it: an account, a path, a parameter.
 ///
-/// Text that is no address is returned as it is, and so is an address in which nothing can be secret: one without
-/// `@`, `?` and `#`. Of any other, the scheme and the host are left; not even the host where an `@` after it says
-/// that it may be a part of a password.
+/// Text that is no address is returned as it is, and so is an address in which nothing can be secret: one without `@`,
+/// `?` and `#`. Of any other, the scheme and the host are left. Where an `@` follows the host, that may be a part of a
+/// password, and only the scheme is left.
 #[must_use]
 pub fn address_without_secrets(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once(':') else { return text.to_owned() };

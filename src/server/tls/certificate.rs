@@ -39,8 +39,8 @@ pub struct CertificateFiles {
 }
 
 impl CertificateFiles {
-    /// Takes the path of the certificate, which intermediate ones may follow in the same file, and that of its
-    /// private key: PKCS #8, PKCS #1 or SEC 1, not encrypted. Nothing is read yet.
+    /// Takes the paths of the certificate, with intermediate ones after it in the same file, and of its private key:
+    /// PKCS #8, PKCS #1 or SEC 1, not encrypted. Nothing is read yet.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self { certificate: certificate.into(), key: key.into(), language: Language::En }
     }
