@@ -139,7 +139,7 @@ fn log_previous(previous: Option<&PreviousExit>, language: Language) {
     }
 }
 
-/// Checks that the report can be written, and finds out how the run before ended.
+/// Checks that the report can be written, and reads how the previous run ended.
 fn report_file(
     path: Option<PathBuf>,
     keep: u32,

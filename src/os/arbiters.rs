@@ -36,7 +36,7 @@ impl Arbiters {
         if System::try_current().is_none() {
             return Err(io::Error::other("the calling thread belongs to no actix System"));
         }
-        // `Arbiter::with_tokio_rt` panics where there is no thread to be had, so whether there is one is tried before.
+        // `Arbiter::with_tokio_rt` panics if no thread can be started, so that is tried before.
         // (`Arbiter::try_with_tokio_rt` would tell, but needs actix-rt 2.13.)
         let _ = thread::Builder::new().spawn(|| ())?.join();
         // After that: an asynchronous context may not drop a runtime, not even on an error's way.

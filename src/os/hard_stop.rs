@@ -84,7 +84,7 @@ impl HardStop {
         self.thread.unpark();
     }
 
-    /// Waking it takes time from the exit: once it was armed, it looks in time by itself.
+    /// Waking it would delay the exit: once it is armed, it checks in time without being woken.
     fn wake(&self, before: u64, after: Duration) {
         if before == DISARMED || after < LOOK {
             self.thread.unpark();
@@ -92,7 +92,7 @@ impl HardStop {
     }
 }
 
-/// Ends the process at once: no destructor, no `atexit` handler and no lock of standard output can hold it up.
+/// Ends the process at once: no destructor, no `atexit` handler and no lock of standard output can delay it.
 pub fn exit_immediately(code: u8) -> ! {
     platform::end(code)
 }

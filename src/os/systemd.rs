@@ -1,7 +1,7 @@
 //! systemd: readiness, progress and the watchdog, and the sockets that it passes in.
 //!
-//! Nothing here blocks its caller: messages leave by a thread of their own, and one that does not get rid of them
-//! drops the next ones.
+//! Nothing here blocks its caller: a thread of its own sends the messages, and while it is blocked, further messages
+//! are dropped.
 
 use std::{
     env,

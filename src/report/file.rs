@@ -53,8 +53,8 @@ enum Target {
 }
 
 impl ReportFile {
-    /// Checks that a report can be written to `path`, and finds out how the run before ended. Missing parent folders
-    /// are made. `keep` earlier reports are kept beside it: `report.1.json` is the last one of `report.json`.
+    /// Checks that a report can be written to `path`, and reads how the previous run ended. Missing parent folders are
+    /// made. `keep` earlier reports are kept beside it: `report.1.json` is the last one of `report.json`.
     ///
     /// # Errors
     /// When nothing can be written there.

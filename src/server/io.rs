@@ -1,4 +1,4 @@
-//! A connection's bytes, whatever carries them: [`Io`].
+//! [`Io`]: a connection's bytes over TCP, a Unix socket or TLS.
 
 use std::{
     any::Any,

@@ -77,7 +77,8 @@ impl Connection {
         self.socket.store(socket, Ordering::Release);
     }
 
-    /// Forgets the socket's number. A connection that has to say goodbye, by TLS or HTTP/2, is never closed without that.
+    /// Forgets the socket's number. A connection that has to send `close_notify` or GOAWAY is never closed without
+    /// that.
     #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     pub(crate) fn forget_socket(&self) {
         self.socket.store(NO_SOCKET, Ordering::Release);

@@ -58,7 +58,7 @@ enum Kind {
     Ended,
     WebSocket(MessageScanner),
     /// The close frame is to be sent.
-    SayGoodbye,
+    SendClose,
     /// The close frame is sent, the server's or the application's. What the application still sends is dropped, until it
     /// ends, as it does when it gets the client's close frame.
     AwaitClose(Pin<Box<Sleep>>),
@@ -90,8 +90,8 @@ impl EndingBody {
         Some(Self { server: std::sync::Arc::clone(server), told, is_told: false, kind })
     }
 
-    /// Polls the application's body, and ends it once that was told. The application comes first: it may have last words
-    /// of its own.
+    /// Polls the application's body, and ends it once that was told. The application comes first: it may have a last
+    /// message of its own.
     pub(in crate::drain) fn poll_next<B: MessageBody>(
         &mut self,
         mut body: Pin<&mut B>,
@@ -119,18 +119,18 @@ impl EndingBody {
                             self.kind = self.await_close();
                         } else if let Some(end) = first {
                             chunk.truncate(end);
-                            self.kind = Kind::SayGoodbye;
+                            self.kind = Kind::SendClose;
                         }
                     }
                     Poll::Ready(Some(Ok(chunk)))
                 }
                 Poll::Pending if self.is_told && scanner.at_boundary() => {
-                    self.kind = if scanner.has_closed() { self.await_close() } else { Kind::SayGoodbye };
+                    self.kind = if scanner.has_closed() { self.await_close() } else { Kind::SendClose };
                     self.poll_next(body, cx)
                 }
                 other => other,
             },
-            Kind::SayGoodbye => {
+            Kind::SendClose => {
                 self.kind = self.await_close();
                 Poll::Ready(Some(Ok(Bytes::from_static(&GOING_AWAY))))
             }

@@ -75,7 +75,7 @@ const REQUEST_TIMEOUT: &[u8] =
 
 impl Wire {
     pub(in crate::server) fn new(io: Io, connection: Arc<Connection>) -> Self {
-        // One that says goodbye to its client is never closed unasked, and so cannot be looked up by its number.
+        // A connection that has to send `close_notify` is never closed unasked, and so not looked up by its number.
         if let Some(number) = io.number().filter(|_| !io.is_secure()) {
             connection.set_socket(number);
         }

@@ -6,7 +6,7 @@ use graceful_exit::{Language, locale::escaped};
 use crate::locale::say;
 
 /// A line that says what is wrong and one with the usage. `None` if it is no mistake, as with `--help`, or one that
-/// clap says by itself.
+/// clap reports itself.
 pub(super) fn message(error: &Error, language: Language) -> Option<String> {
     let what = sentence(error, language)?;
     let hint = hint(error, language).unwrap_or_default();

@@ -65,7 +65,7 @@ async fn a_store_that_is_down_for_some_flushes_loses_none_of_their_writes() {
     let all = [("a", "new"), ("b", "old"), ("c", "new")];
     assert_eq!(place.spooled(), writes(all));
     drop(lock);
-    // Nothing is dirty, and there is something to bring in all the same.
+    // Nothing is dirty, and yet there is something to import.
     assert_eq!(cache.flush().await.unwrap().writes, 3);
     assert!(!place.is_spooled());
     assert_eq!(place.stored().await, pairs(all));

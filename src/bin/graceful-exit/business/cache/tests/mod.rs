@@ -94,7 +94,7 @@ impl Place {
         fs::remove_dir(self.path("cache.spool.tmp")).unwrap();
     }
 
-    /// What the next start would bring in.
+    /// What the next start would import.
     fn spooled(&self) -> Writes {
         let copy = self.path("copy.spool");
         fs::copy(self.path("cache.spool"), &copy).unwrap();
