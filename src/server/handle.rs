@@ -106,6 +106,12 @@ impl Handle {
         self.drain.gate.reject();
     }
 
+    /// As when a worker is lost.
+    #[cfg(test)]
+    pub(crate) fn fail(&self) {
+        self.change(Change::WorkerLost);
+    }
+
     /// Disposes of a closed server, for which nothing waits any more: its listening sockets are closed, its
     /// workers drop the application, and the connections that were left open close.
     pub fn dispose(&self) {

@@ -204,7 +204,8 @@ impl Ledger {
             .iter()
             .all(|(task, status)| status == self.statuses.get(&task).unwrap_or(&TaskStatus::NotStarted));
         let agree = statuses
-            && state.pending().eq(waiting)
+            && state.pending().eq(waiting.iter().copied())
+            && state.statuses().iter().all(|(task, _)| state.is_waited_for(task) == waiting.contains(&task))
             && state.phase() == self.phase
             && state.is_serving() != self.begun
             && state.is_over() == self.is_over();

@@ -232,6 +232,21 @@ async fn a_server_that_dies_starts_the_exit() {
 }
 
 #[actix_rt::test]
+async fn a_server_that_fails_answers_what_is_in_flight_and_stops_beside_the_exit() {
+    tokio::time::pause();
+    let mut rig = Rig::new();
+    let web = rig.server("web", Kind::ServerFirst);
+    rig.callback("flush", SECOND);
+    web.drain().gate.admit(0).expect("it is open");
+    let exit = rig.start();
+    web.fail();
+    assert_eq!(exit.report().await.reason, "server web failed");
+    assert_eq!(web.lifecycle(), Lifecycle::Failed, "it waits for its request");
+    web.drain().gate.leave(0, 1, true);
+    tokio::time::timeout(LONG, web.stopped()).await.expect("it stops");
+}
+
+#[actix_rt::test]
 async fn waiting_is_reported_each_interval_and_only_while_something_is_waited_for() {
     tokio::time::pause();
     let lines = Lines::keep();

@@ -165,7 +165,7 @@ mod tests {
     use std::task::Wake;
 
     use super::{
-        super::{super::gate::Gate, registry::Connections},
+        super::{super::gate::Gate, registry::Connections, state::Order},
         *,
     };
     use crate::sync::{Arc, AtomicUsize, Ordering};
@@ -200,6 +200,24 @@ mod tests {
         assert_eq!((gate.in_flight(), gate.completed()), (1, 0), "it is not flushed");
         connection.streams_flushed();
         assert_eq!((gate.in_flight(), gate.completed()), (0, 1));
+    }
+
+    #[test]
+    fn an_endless_answer_that_is_given_up_leaves_the_gate() {
+        let gate = Arc::new(Gate::new(1));
+        let connection = Connection::unregistered(Arc::clone(&gate), 0);
+        connection.speaks_http2();
+        for stream in [1, 3] {
+            connection.stream_begun(stream, false);
+            gate.admit(0).expect("it is open");
+            connection.begin(&actix_web::http::Method::GET, "/", true, false);
+        }
+        connection.is_endless(Some(3));
+        connection.gives_up_endless();
+        assert_eq!(gate.in_flight(), 2, "it was not ordered");
+        connection.order(Order::GiveUpEndless);
+        assert!(!connection.gives_up_endless(), "the other one is served on");
+        assert_eq!((gate.in_flight(), gate.completed()), (1, 0));
     }
 
     /// Counts how often a task is woken.

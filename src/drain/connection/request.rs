@@ -174,6 +174,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_connection_was_last_used_when_its_request_began_or_was_answered() {
+        /// Waits until the clock, which is read in milliseconds, has gone on.
+        fn later() -> Instant {
+            let (begun, step) = (Instant::now(), Duration::from_millis(2));
+            while begun.elapsed() < step {
+                std::thread::yield_now();
+            }
+            begun + step / 2
+        }
+        let mut requests = Requests::none();
+        let opened = requests.last_used();
+        let after_opening = later();
+        requests.begin(&Method::GET, "/", true);
+        assert!(opened < after_opening && requests.last_used() >= after_opening);
+        let after_beginning = later();
+        assert!(requests.last_used() < after_beginning);
+        requests.mark_end();
+        assert!(requests.last_used() >= after_beginning);
+    }
+
+    #[test]
     fn a_long_path_is_cut_after_a_whole_character_and_a_shorter_one_behind_it_is_whole() {
         let mut name = Name::none();
         for (path, kept) in [("a".to_owned() + &"é".repeat(60), 95), ("é".repeat(60), 96), ("/é".into(), 3)]

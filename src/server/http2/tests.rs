@@ -166,6 +166,21 @@ async fn a_connection_that_is_to_finish_waits_for_no_acknowledgement() -> TestRe
     Ok(())
 }
 
+/// What its client sends of the preface, or nothing, is no request.
+#[tokio::test]
+async fn a_connection_that_has_not_begun_to_speak_ends_at_once_when_it_is_to_finish() -> TestResult {
+    for sent in [&b""[..], b"PRI * HTTP/2.0"] {
+        let (mut near, far) = duplex(1024);
+        let (mut wired, shared) = Wired::new(far);
+        near.write_all(sent).await?;
+        shared.end(Ending::Finish);
+        let mut read = Vec::new();
+        wired.read_to_end(&mut read).await?;
+        assert_eq!(read, sent);
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_client_is_told_how_many_streams_are_served_at_a_time() -> TestResult {
     let tasks = LocalSet::new();

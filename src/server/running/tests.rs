@@ -107,6 +107,8 @@ async fn connections_are_asked_to_close_after_the_grace_but_for_those_in_their_h
     let mut close = pin!(server.close(TIMEOUT));
     assert!(timeout(PAST_GRACE, &mut close).await.is_err());
     assert!(recent.connection().closes_now());
+    drop(recent);
+    assert!(timeout(RECHECK_INTERVAL, &mut close).await.is_err());
     for guard in &handshakes {
         guard.connection().end_handshake();
     }
@@ -121,7 +123,7 @@ async fn connections_are_asked_to_close_after_the_grace_but_for_those_in_their_h
         std::thread::sleep(RECHECK_INTERVAL);
     }
     assert!(asked());
-    drop((handshakes, recent));
+    drop(handshakes);
     close.await;
     Ok(())
 }
