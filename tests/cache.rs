@@ -262,6 +262,19 @@ fn a_store_that_is_locked_is_3_and_the_next_start_has_the_writes() {
     assert!(!again.log_text().contains("brought in"), "once");
 }
 
+/// Its folder is gone.
+#[cfg(not(windows))]
+#[test]
+fn without_a_spool_the_writes_go_straight_to_the_store_and_the_log_says_so() {
+    let app = App::start(&["cache.spool=spool/cache.spool", "cache.checkpoint=false"]);
+    put(&app, 5);
+    let store = app.path("data/cache.db");
+    fs::remove_dir_all(app.path("spool")).expect("it is there");
+    let ended = stop(app);
+    assert!(ended.has("5 writes went straight to the store"), "{}", ended.text());
+    assert_eq!((ended.code(), rows(&store)), (Some(0), 5), "{}", ended.text());
+}
+
 #[test]
 fn a_verdict_in_chinese_says_in_chinese_where_the_writes_are() {
     for (language, part) in [

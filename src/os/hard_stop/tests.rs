@@ -218,7 +218,7 @@ fn has_room(pipe: &io::PipeWriter) -> bool {
 
 #[test]
 fn an_order_survives_packing_and_the_earlier_one_is_the_smaller_number() {
-    for cause in [Cause::Deadline, Cause::Forced, Cause::Finished] {
+    for cause in [Cause::Deadline, Cause::Forced, Cause::Finished, Cause::AfterRun] {
         for code in [0, 1, 255] {
             for at in [Duration::from_micros(1), Duration::from_micros(2), LATER] {
                 let packed = Deadline { at, cause, code }.pack();
