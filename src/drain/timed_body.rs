@@ -93,7 +93,7 @@ mod tests {
     use futures_util::{StreamExt, stream};
 
     use super::*;
-    use crate::drain::Drain;
+    use crate::drain::server::Drain;
 
     #[tokio::test]
     async fn a_body_is_awaited_until_its_end_was_read() {
