@@ -101,3 +101,33 @@ fn on_signal(hard_stop: HardStop) -> impl FnMut(ReceivedSignal) + Send {
         }
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{os::unix::process::ExitStatusExt, process::Command, thread};
+
+    use super::*;
+    use crate::os::process::{Process, TestResult, part, say};
+
+    const CHILD: &str = "exit::start_guard::tests::child";
+    const SIGTERM: i32 = 15;
+
+    #[test]
+    fn child() -> TestResult {
+        let Some(_) = part() else { return Ok(()) };
+        drop(StartGuard::new()?);
+        say("dropped");
+        loop {
+            thread::park();
+        }
+    }
+
+    #[test]
+    fn when_it_is_dropped_signals_have_their_default_effect_again() -> TestResult {
+        let mut process = Process::start(CHILD, "dropped", |_| {})?;
+        assert_eq!(process.line()?, "dropped");
+        assert!(Command::new("sh").args(["-c", &format!("kill -TERM {}", process.id())]).status()?.success());
+        assert_eq!(process.wait()?.signal(), Some(SIGTERM));
+        Ok(())
+    }
+}

@@ -297,7 +297,7 @@ impl Warnings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[cfg(target_os = "linux")]
+    #[cfg(unix)]
     use crate::{drain::Drain, server::transport::Transport};
 
     #[test]
@@ -329,6 +329,41 @@ mod tests {
         })
         .await;
         Ok(())
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn held_connections_are_accepted_and_a_socket_is_quiet_when_none_comes() -> io::Result<()> {
+        let socket = listener::bind(([127, 0, 0, 1], 0).into(), 1)?;
+        socket.listen(1)?;
+        let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+        let listener = Listener {
+            address: Address::Tcp(address),
+            socket,
+            policy: ListenerPolicy::Close,
+            transport: Transport::Plain,
+            file: None,
+        };
+        let mut acceptor = Acceptor::new("web".into(), vec![listener], Workers::new(Drain::new(1), None))?;
+        assert!(acceptor.is_quiet(Duration::MAX), "none has come");
+        acceptor.hold();
+        let _client = std::net::TcpStream::connect(address)?;
+        // The kernel may put it into the queue a moment later.
+        while acceptor.held.as_ref().is_some_and(Vec::is_empty) {
+            acceptor.accept_backlog();
+        }
+        assert_eq!(acceptor.held.as_ref().map(Vec::len), Some(1));
+        assert!(!acceptor.is_quiet(Duration::MAX) && acceptor.is_quiet(Duration::ZERO));
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn connections_leave_half_of_the_descriptors_or_128() {
+        let Some(limit) = descriptors::limit() else { return };
+        assert_eq!(descriptors_for_connections(None), None);
+        assert_eq!(descriptors_for_connections(Some(limit - 10)), Some(limit - 5));
+        assert_eq!(descriptors_for_connections(Some(limit.saturating_sub(1000))), Some(limit - 128));
     }
 
     #[tokio::test(start_paused = true)]

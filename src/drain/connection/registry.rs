@@ -304,6 +304,22 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_was_just_used_when_a_request_that_took_long_is_answered() {
+        let (_, connections) = connections();
+        let guard = connections.register(0);
+        let connection = guard.connection();
+        connection.begin(&Method::GET, "/", false, false);
+        let (begun, step) = (Instant::now(), Duration::from_millis(2));
+        while begun.elapsed() < step {
+            std::thread::yield_now();
+        }
+        connection.waits();
+        connection.answered(false);
+        connection.flushed();
+        assert_eq!(connection.class(begun + step / 2, Duration::ZERO), ConnectionClass::Recent);
+    }
+
+    #[test]
     fn a_pinned_connection_is_not_aborted() {
         let (_, connections) = connections();
         let guards = [0, 1].map(|shard| connections.register(shard));

@@ -204,6 +204,24 @@ mod tests {
         [before, next().await]
     }
 
+    #[test]
+    fn an_endless_answer_is_an_event_stream_whose_events_can_be_read() {
+        let server = Arc::new(StreamsEnd::default());
+        for (size, kind, encoding, is_endless) in [
+            (BodySize::Stream, "text/event-stream", None, true),
+            (BodySize::Stream, "text/event-stream; charset=utf-8", Some("identity"), true),
+            (BodySize::Stream, "text/event-stream", Some("br"), false),
+            (BodySize::Sized(10), "text/event-stream", None, false),
+            (BodySize::Stream, "text/plain", None, false),
+        ] {
+            let mut answer = Response::build(StatusCode::OK);
+            answer.insert_header((CONTENT_TYPE, kind));
+            encoding.map(|encoding| answer.insert_header((CONTENT_ENCODING, encoding)));
+            let found = EndingBody::of(answer.finish().head(), size, &server);
+            assert_eq!(found.is_some(), is_endless, "{size:?} {kind} {encoding:?}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_sends_nothing_ends_when_it_is_told_but_in_no_event_and_no_frame() {
         let mut events = Response::build(StatusCode::OK);

@@ -74,5 +74,9 @@ async fn the_record_follows_the_frames() -> io::Result<()> {
     let has_room = || events.has_room(Waker::noop());
     let pieces = (0..100_000).take_while(|_| has_room()).inspect(|_| events.read_data(1)).count();
     assert!((1..100_000).contains(&pieces), "{pieces} pieces of a body wait for the application");
+    events.read_data(1);
+    assert!(!has_room());
+    drop(stream);
+    assert_eq!(guard.connection().open_streams(), 0);
     Ok(())
 }
