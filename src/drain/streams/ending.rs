@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_answer_is_an_event_stream_whose_events_can_be_read() {
+    fn an_endless_answer_is_a_websocket_or_an_event_stream_whose_events_can_be_read() {
         let server = Arc::new(StreamsEnd::default());
         for (size, kind, encoding, is_endless) in [
             (BodySize::Stream, "text/event-stream", None, true),
@@ -219,6 +219,15 @@ mod tests {
             encoding.map(|encoding| answer.insert_header((CONTENT_ENCODING, encoding)));
             let found = EndingBody::of(answer.finish().head(), size, &server);
             assert_eq!(found.is_some(), is_endless, "{size:?} {kind} {encoding:?}");
+        }
+        for (status, protocol, is_endless) in [
+            (StatusCode::SWITCHING_PROTOCOLS, "websocket", true),
+            (StatusCode::SWITCHING_PROTOCOLS, "another", false),
+            (StatusCode::UPGRADE_REQUIRED, "websocket", false),
+        ] {
+            let answer = Response::build(status).insert_header((UPGRADE, protocol)).finish();
+            let found = EndingBody::of(answer.head(), BodySize::Stream, &server);
+            assert_eq!(found.is_some(), is_endless, "{status} {protocol}");
         }
     }
 
