@@ -114,6 +114,8 @@ fn a_request_that_is_cut_off_at_the_drain_timeout_is_3() {
         "shutdown.drain_timeout=300ms",
         "shutdown.keep_alive_grace=60s",
         "shutdown.stop_timeout=1h",
+        "shutdown.callback_timeout=1m",
+        "shutdown.release_timeout=1m",
         "shutdown.timeout=3h",
     ]);
     let mut cut = app.in_flight("/slow?ms=60000&secret=1");
