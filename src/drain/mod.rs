@@ -14,6 +14,8 @@ mod streams;
 mod timed_body;
 
 pub use answer::{GuardedBody, GuardedFuture};
+#[cfg(test)]
+pub(crate) use connection::RequestName;
 pub use connection::{Connection, ConnectionClass, ConnectionGuard, Connections, InFlight};
 pub use gate::{Gate, Rejected};
 pub use policy::{AlwaysAnswer, Policy, Rejection};

@@ -19,7 +19,7 @@ use futures_core::future::LocalBoxFuture;
 
 use super::{
     answer::{GuardedBody, GuardedFuture, InFlightGuard},
-    connection::Connection,
+    connection::{Connection, RequestName},
     gate::Gate,
     policy::Policy,
     timed_body::TimedBody,
@@ -108,7 +108,7 @@ where
         let counted = !self.policy.always_answers(head);
         let admitted = !counted || self.gate.admit(self.shard).is_ok();
         let counted = counted && admitted;
-        let called = connection.begin(&head.method, head.uri.path(), counted, has_body);
+        let called = connection.begin(RequestName::of(head), counted, has_body);
         let stream = called.map(|called| called.stream);
         let last = http1 && head.connection_type() == ConnectionType::Close;
         let guard = InFlightGuard::new(connection, stream, counted, last);
@@ -159,7 +159,7 @@ impl ExpectGuard {
             return Ok(request);
         }
         let connection = connection_of(&request, &self.gate, self.shard);
-        let called = connection.begin(&head.method, head.uri.path(), false, true);
+        let called = connection.begin(RequestName::of(head), false, true);
         let stream = called.map(|called| called.stream);
         let guard = InFlightGuard::new(connection, stream, false, true);
         Err(self.policy.rejection.response::<BoxBody>(guard).map_into_boxed_body())

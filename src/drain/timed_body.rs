@@ -89,17 +89,16 @@ impl Stream for TimedBody {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::Method;
     use futures_util::{StreamExt, stream};
 
-    use super::*;
+    use super::{super::connection::RequestName, *};
     use crate::drain::server::Drain;
 
     #[tokio::test]
     async fn a_body_is_awaited_until_its_end_was_read() {
         let guard = Drain::new(1).connections.register(0);
         let connection = Arc::clone(guard.connection());
-        connection.begin(&Method::POST, "/", true, true);
+        connection.begin(RequestName::GET, true, true);
         let pieces = ["one", "two"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
         let inner = Payload::from(stream::iter(pieces).boxed_local());
         let mut body = TimedBody { inner, connection, stream: None, timeout: None, timer: None };

@@ -1,10 +1,9 @@
 //! What the log says in fields, for machines.
 
-use actix_web::http::Method;
-
 use super::rig::{Lines, MS, Rig, SECOND, answer, member};
 use crate::{
     actors::{Job, JobError, LogDetail},
+    drain::RequestName,
     sequence::{Kind, PhaseKind},
 };
 
@@ -64,7 +63,7 @@ async fn a_forced_exit_names_the_requests_that_it_cuts_off_in_whatever_phase() {
         let connections = [0; 2].map(|shard| web.drain().connections.register(shard));
         for connection in &connections {
             web.drain().gate.admit(0).expect("it is open");
-            connection.connection().begin(&Method::GET, "/slow", true, false);
+            connection.connection().begin(RequestName::get("/slow"), true, false);
         }
         let exit = rig.start();
         exit.signal("SIGTERM");

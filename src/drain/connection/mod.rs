@@ -13,6 +13,7 @@ mod streams;
 pub use record::Connection;
 pub use registry::{ConnectionGuard, Connections};
 pub use request::InFlight;
+pub(crate) use request::RequestName;
 pub use state::ConnectionClass;
 #[cfg(feature = "http2")]
 pub(in crate::drain) use streams::Turn;

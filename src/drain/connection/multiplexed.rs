@@ -165,7 +165,7 @@ mod tests {
     use std::task::Wake;
 
     use super::{
-        super::{super::gate::Gate, registry::Connections, state::Order},
+        super::{super::gate::Gate, registry::Connections, request::RequestName, state::Order},
         *,
     };
     use crate::sync::{Arc, AtomicUsize, Ordering};
@@ -192,7 +192,7 @@ mod tests {
         connection.speaks_http2();
         connection.stream_begun(1, false);
         gate.admit(0).expect("it is open");
-        connection.begin(&actix_web::http::Method::GET, "/", true, false);
+        connection.begin(RequestName::GET, true, false);
         connection.finish_stream(1, true);
         connection.streams_flushed();
         assert_eq!((gate.in_flight(), gate.completed()), (1, 0), "its end is not written");
@@ -210,7 +210,7 @@ mod tests {
         for stream in [1, 3] {
             connection.stream_begun(stream, false);
             gate.admit(0).expect("it is open");
-            connection.begin(&actix_web::http::Method::GET, "/", true, false);
+            connection.begin(RequestName::GET, true, false);
         }
         connection.is_endless(Some(3));
         connection.gives_up_endless();

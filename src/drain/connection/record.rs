@@ -5,12 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::http::Method;
-
 use super::{
     super::gate::Gate,
     open::OpenCount,
-    request::{Called, InFlight, Requests},
+    request::{Called, InFlight, RequestName, Requests},
     state::{ConnectionClass, Effect, Event, Order, Orders, State},
 };
 use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
@@ -155,8 +153,8 @@ impl Connection {
 
     /// A request begins on it. Returns its stream, if the connection speaks HTTP/2.
     #[inline]
-    pub(crate) fn begin(&self, method: &Method, path: &str, counted: bool, body: bool) -> Option<Called> {
-        let called = lock(&self.requests).begin(method, path, counted);
+    pub(crate) fn begin(&self, request: RequestName<'_>, counted: bool, body: bool) -> Option<Called> {
+        let called = lock(&self.requests).begin(request, counted);
         self.apply(Event::Begin { counted, body });
         called
     }

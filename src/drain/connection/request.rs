@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use actix_http::RequestHead;
 use actix_web::http::Method;
 
 #[cfg(feature = "http2")]
@@ -59,6 +60,30 @@ pub struct InFlight {
     pub age: Duration,
 }
 
+/// What a request is known by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestName<'a> {
+    method: &'a Method,
+    path: &'a str,
+}
+
+impl<'a> RequestName<'a> {
+    /// By its head.
+    #[inline]
+    pub(in crate::drain) fn of(head: &'a RequestHead) -> Self {
+        Self { method: &head.method, path: head.uri.path() }
+    }
+}
+
+#[cfg(test)]
+impl RequestName<'static> {
+    pub(crate) const GET: Self = Self::get("/");
+
+    pub(crate) const fn get(path: &'static str) -> Self {
+        Self { method: &Method::GET, path }
+    }
+}
+
 /// The stream that the application is called with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Called {
@@ -76,20 +101,20 @@ impl Requests {
 
     /// A request begins. Returns its stream, if the connection speaks HTTP/2.
     #[inline]
-    pub(super) fn begin(&mut self, method: &Method, path: &str, counted: bool) -> Option<Called> {
+    pub(super) fn begin(&mut self, request: RequestName<'_>, counted: bool) -> Option<Called> {
         #[cfg(not(feature = "http2"))]
         let _ = counted;
         self.touch();
         self.is_endless = false;
         match &mut self.named {
             Named::Single(name) => {
-                name.set(method, path);
+                name.set(request);
                 None
             }
             #[cfg(feature = "http2")]
             Named::Streams(streams) => {
                 let mut name = Name::none();
-                name.set(method, path);
+                name.set(request);
                 let called = streams.call(Begun { at: self.began, name }, counted);
                 called.map(|(stream, has_body, is_wanted)| Called { stream, has_body, is_wanted })
             }
@@ -150,7 +175,7 @@ impl Name {
     }
 
     #[inline]
-    fn set(&mut self, method: &Method, path: &str) {
+    fn set(&mut self, RequestName { method, path }: RequestName<'_>) {
         if self.method != *method {
             self.method.clone_from(method);
         }
@@ -186,7 +211,7 @@ mod tests {
         let mut requests = Requests::none();
         let opened = requests.last_used();
         let after_opening = later();
-        requests.begin(&Method::GET, "/", true);
+        requests.begin(RequestName::GET, true);
         assert!(opened < after_opening && requests.last_used() >= after_opening);
         let after_beginning = later();
         assert!(requests.last_used() < after_beginning);
@@ -199,7 +224,7 @@ mod tests {
         let mut name = Name::none();
         for (path, kept) in [("a".to_owned() + &"é".repeat(60), 95), ("é".repeat(60), 96), ("/é".into(), 3)]
         {
-            name.set(&Method::PUT, &path);
+            name.set(RequestName { method: &Method::PUT, path: &path });
             let found = name.in_flight(Duration::ZERO);
             assert_eq!((found.method.as_str(), found.path.as_str()), ("PUT", &path[..kept]));
         }

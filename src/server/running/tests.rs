@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use super::{super::workers::Workers, *};
-use crate::drain::{Connection, ConnectionGuard};
+use crate::drain::{Connection, ConnectionGuard, RequestName};
 #[cfg(unix)]
 use crate::os::socket;
 
@@ -51,7 +51,7 @@ async fn while_connections_are_in_use_a_handshake_has_time_to_end() -> io::Resul
 async fn connections_are_cut_when_nothing_more_is_to_be_expected_of_them() -> io::Result<()> {
     let server = server()?;
     let (active, recent, closing) = (open(&server), open(&server), open(&server));
-    active.connection().begin(&actix_web::http::Method::GET, "/", true, false);
+    active.connection().begin(RequestName::GET, true, false);
     closing.connection().finish();
     let cut = || [&active, &recent, &closing].map(|guard| is_cut(guard.connection()));
     let mut close = pin!(server.close(TIMEOUT));
@@ -80,7 +80,7 @@ async fn an_idle_connection_that_was_being_polled_is_asked_again_and_no_other() 
     for (guard, (socket, _)) in [&unused, &used].into_iter().zip(&sockets) {
         guard.connection().set_socket(socket::number(socket).expect("it has one"));
     }
-    used.connection().begin(&actix_web::http::Method::GET, "/", false, false);
+    used.connection().begin(RequestName::GET, false, false);
     // The time since its last use is the machine's, which does not stand still.
     std::thread::sleep(RECENT + RECHECK_INTERVAL);
     let awaited = || server.handle.drain().connections.awaited();

@@ -5,9 +5,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_web::http::Method;
-
-use super::{super::request::PATH, *};
+use super::{
+    super::request::{PATH, RequestName},
+    *,
+};
 
 fn connections() -> (Arc<Gate>, Arc<Connections>) {
     let gate = Arc::new(Gate::new(2));
@@ -53,7 +54,7 @@ fn an_endless_answer_is_given_up_once_that_is_ordered_and_no_other() {
     let (_, connections) = connections();
     let guards = [0, 1].map(|shard| connections.register(shard));
     for guard in &guards {
-        guard.connection().begin(&Method::GET, "/", true, false);
+        guard.connection().begin(RequestName::GET, true, false);
     }
     guards[0].connection().is_endless(None);
     let given_up = || [0, 1].map(|it: usize| guards[it].connection().gives_up_endless());
@@ -68,7 +69,7 @@ fn a_connection_was_just_used_when_a_request_that_took_long_is_answered() {
     let (_, connections) = connections();
     let guard = connections.register(0);
     let connection = guard.connection();
-    connection.begin(&Method::GET, "/", false, false);
+    connection.begin(RequestName::GET, false, false);
     let (begun, step) = (Instant::now(), Duration::from_millis(2));
     while begun.elapsed() < step {
         std::thread::yield_now();

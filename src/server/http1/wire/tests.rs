@@ -8,11 +8,10 @@ use std::{
     task::{Wake, Waker},
 };
 
-use actix_web::http::Method;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::drain::{ConnectionGuard, Connections, Drain};
+use crate::drain::{ConnectionGuard, Connections, Drain, RequestName};
 
 /// A drain, a client's end of its only connection, and the server's, with its guard.
 async fn connected() -> io::Result<(Drain, net::TcpStream, Wire, ConnectionGuard)> {
@@ -168,7 +167,7 @@ async fn behind_a_request_without_a_body_only_so_much_is_read_until_the_connecti
         let (_drain, mut client, mut wire, guard) = connected().await?;
         client.write_all(HEAD)?;
         assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
-        guard.connection().begin(&Method::GET, "/", false, false);
+        guard.connection().begin(RequestName::GET, false, false);
         client.write_all(&ahead)?;
         let read = read_on(&mut wire, 1).await.len();
         assert!((1..=most).contains(&read), "{read}");
@@ -248,7 +247,7 @@ async fn a_client_that_closes_its_side_before_its_answer_has_gone_where_that_is_
         client.write_all(HEAD)?;
         assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
         if waits {
-            guard.connection().begin(&Method::GET, "/", false, false);
+            guard.connection().begin(RequestName::GET, false, false);
         }
         client.shutdown(net::Shutdown::Write)?;
         let mut bytes = [0; 64];
@@ -265,7 +264,7 @@ async fn refused_upload(disconnect_timeout: Duration) -> io::Result<(net::TcpStr
     let (_, client, mut wire, guard) = connected().await?;
     client.set_read_timeout(Some(Duration::from_secs(60)))?;
     wire.set_limits(Limits { disconnect_timeout, ..Limits::default() });
-    guard.connection().begin(&Method::PUT, "/", false, true);
+    guard.connection().begin(RequestName::GET, false, true);
     Ok((client, wire, guard))
 }
 
@@ -330,7 +329,7 @@ async fn reading_that_was_put_off_goes_on_when_the_connection_is_idle_or_its_wri
     let (_drain, mut client, mut wire, guard) = connected().await?;
     client.write_all(HEAD)?;
     assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
-    guard.connection().begin(&Method::GET, "/", false, false);
+    guard.connection().begin(RequestName::GET, false, false);
     client.write_all(&vec![b'x'; 200 << 10])?;
     let mut ahead = 0;
     while ahead < BYTES_AHEAD {
@@ -345,7 +344,7 @@ async fn reading_that_was_put_off_goes_on_when_the_connection_is_idle_or_its_wri
     let (_drain, mut client, mut wire, guard) = connected().await?;
     client.write_all(HEAD)?;
     assert_eq!(read_on(&mut wire, HEAD.len()).await, HEAD);
-    guard.connection().begin(&Method::GET, "/", false, false);
+    guard.connection().begin(RequestName::GET, false, false);
     let answer = vec![b'x'; 1 << 20];
     poll_fn(|cx| {
         while wire.poll_write(cx, &answer).is_ready() {}
