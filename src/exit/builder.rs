@@ -239,3 +239,13 @@ impl fmt::Debug for GracefulExit {
         debug.finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_for_tests_takes_free_ports_and_no_other_does() {
+        assert!(GracefulExit::for_tests().free_ports && !GracefulExit::builder().free_ports);
+    }
+}

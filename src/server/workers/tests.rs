@@ -127,6 +127,14 @@ async fn a_worker_that_has_ended_gets_none_and_what_it_had_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_a_worker_does_not_take_is_counted_on_the_one_that_does() {
+    let mut rig = Rig::new(2, None);
+    rig.inboxes[0].abandon();
+    rig.burst(2);
+    assert_eq!(rig.open(), [0, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn they_are_full_when_each_has_its_limit_and_one_more_belongs_to_the_fewest() {
     let mut rig = Rig::new(2, Some(2));
     rig.burst(3);
