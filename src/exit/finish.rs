@@ -1,4 +1,4 @@
-//! How the process ends: what arms the hard stop, what happens once the outcome is settled, and the end itself.
+//! How the process ends: what happens once the outcome is settled, and the end itself.
 
 use std::{
     sync::Arc,
@@ -12,8 +12,8 @@ use tokio::{
 };
 
 use super::{
-    GracefulExit,
-    armed::{Armed, arming_during_start, signal},
+    armed::Armed,
+    arming::{HARD_STOP_AFTER_DEADLINE, arm},
     builder::OnFinish,
     handle::{RunState, Shared},
 };
@@ -22,21 +22,14 @@ use crate::{
     locale::Language,
     os::{
         arbiters::Arbiters,
-        hard_stop::{self, Cause, HardStop},
-        signals::ReceivedSignal,
+        hard_stop::{self, Cause},
     },
     report::{Report, ReportFile},
-    sequence::{ExitCodes, Meaning, Outcome, SignalRule},
+    sequence::{ExitCodes, Outcome},
 };
 
-/// How much later than the deadline the hard stop ends a process that did not end by itself.
-const HARD_STOP_AFTER_DEADLINE: Duration = Duration::from_millis(250);
-/// The same after a second signal.
-const HARD_STOP_AFTER_SECOND_SIGNAL: Duration = Duration::from_millis(100);
-/// The same once the exit is over and the process has only to end.
+/// How much later than the end of an exit the hard stop ends a process that has only to end.
 const HARD_STOP_AFTER_FINISH: Duration = Duration::from_millis(250);
-/// How long an exit may take that the program has begun by `System::stop()`: the process is gone within 5 s.
-const SYSTEM_STOP_TIMEOUT: Duration = Duration::from_millis(4500);
 /// The least time that the program has for its own work after `run`.
 const AFTER_RUN: Duration = Duration::from_secs(5);
 /// How long the end waits for responses that are still to be sent: to status streams, and to connections that were
@@ -48,108 +41,6 @@ const FINAL_RESPONSE_CHECK: Duration = Duration::from_millis(1);
 const LOG_FLUSH: Duration = Duration::from_millis(150);
 /// How long the threads of an exit that is over are waited for. One that is blocked is left behind.
 const ARBITERS_END: Duration = Duration::from_millis(200);
-
-impl GracefulExit {
-    /// Returns what the signals' own thread does at each signal, whatever hangs elsewhere.
-    pub(super) fn on_signal(&self, hard_stop: Option<HardStop>) -> impl FnMut(ReceivedSignal) + Send + use<> {
-        let rules =
-            ArmingRules { timeout: self.timeouts.timeout, codes: self.codes, on_finish: self.on_finish };
-        let shared = Arc::clone(&self.shared);
-        let mut rule = SignalRule::new(&self.timeouts);
-        move |caught| {
-            let meaning = rule.receive(signal(caught));
-            let (is_starting, settled) = (is_starting(&shared), shared.settled.get().copied());
-            if let Some((cause, after, code)) =
-                rules.arming(meaning, is_starting, caught.at.elapsed(), settled)
-            {
-                arm(hard_stop.as_ref(), cause, after, code);
-            }
-            // Only now: it allocates, and reads a file.
-            shared.request(&caught.describe());
-        }
-    }
-}
-
-/// What decides how a signal arms the hard stop.
-#[derive(Clone, Copy)]
-struct ArmingRules {
-    timeout: Duration,
-    codes: ExitCodes,
-    on_finish: OnFinish,
-}
-
-impl ArmingRules {
-    /// How a signal arms the hard stop: the cause, the time that is left, and the exit code. `age` is the time since
-    /// the signal, and `settled` the exit code once it is final. `None` for a signal that repeats a request.
-    fn arming(
-        self,
-        meaning: Meaning,
-        is_starting: bool,
-        age: Duration,
-        settled: Option<u8>,
-    ) -> Option<(Cause, Duration, u8)> {
-        match meaning {
-            _ if is_starting => arming_during_start(meaning, age, self.codes.forced),
-            Meaning::First => {
-                let after = self.timeout.saturating_add(HARD_STOP_AFTER_DEADLINE);
-                Some((Cause::Deadline, after, self.codes.timed_out))
-            }
-            Meaning::Repeated => None,
-            Meaning::Second => {
-                let (cause, code) = forced_end(settled, self.on_finish, self.codes.forced);
-                Some((cause, HARD_STOP_AFTER_SECOND_SIGNAL, code))
-            }
-        }
-    }
-}
-
-/// The cause and the exit code of a second signal. Where the process ends with the exit, a signal does not change an
-/// outcome that is settled: that may have been reported already. Where the program does work of its own after `run`, a
-/// signal forces that.
-fn forced_end(settled: Option<u8>, on_finish: OnFinish, forced: u8) -> (Cause, u8) {
-    match (settled, on_finish) {
-        (Some(code), OnFinish::Exit) => (Cause::Finished, code),
-        _ => (Cause::Forced, forced),
-    }
-}
-
-fn is_starting(shared: &Shared) -> bool {
-    matches!(*shared.run.borrow(), RunState::Starting)
-}
-
-/// Returns what is called when the exit begins: it arms the hard stop for the deadline.
-pub(super) fn at_begin(hard_stop: Option<HardStop>, deadline: Duration, code: u8) -> impl FnMut() + Send {
-    move || {
-        if let Some(hard_stop) = &hard_stop {
-            // In place of the one for a signal during the start.
-            hard_stop.rearm(Cause::Deadline, deadline.saturating_add(HARD_STOP_AFTER_DEADLINE), code);
-        }
-    }
-}
-
-/// Returns what tells how long the exit may take if the program has stopped its `System`; it arms the hard stop for
-/// that.
-pub(super) fn system_stopped(
-    system: System,
-    hard_stop: Option<HardStop>,
-    code: u8,
-) -> impl FnMut() -> Option<Duration> + Send {
-    move || {
-        // The event loop of a `System` that was stopped takes no work.
-        let is_stopped = !system.arbiter().spawn_fn(|| ());
-        is_stopped.then(|| {
-            let after = SYSTEM_STOP_TIMEOUT.saturating_add(HARD_STOP_AFTER_DEADLINE);
-            arm(hard_stop.as_ref(), Cause::Deadline, after, code);
-            SYSTEM_STOP_TIMEOUT
-        })
-    }
-}
-
-fn arm(hard_stop: Option<&HardStop>, cause: Cause, after: Duration, code: u8) {
-    if let Some(hard_stop) = hard_stop {
-        hard_stop.arm(cause, after, code);
-    }
-}
 
 /// The end of an exit: what is left to do once the supervisor has settled the outcome.
 pub(super) struct Finish {
@@ -262,37 +153,6 @@ mod tests {
         sequence::{Plan, Timeouts},
         server::Handle,
     };
-
-    #[test]
-    fn a_signal_ends_a_start_in_half_a_second_and_an_exit_by_its_deadline_and_a_second_one_either_at_once() {
-        let codes = ExitCodes { timed_out: 11, forced: 12, ..ExitCodes::default() };
-        let timeout = Duration::from_secs(25);
-        let rules = ArmingRules { timeout, codes, on_finish: OnFinish::Exit };
-        let age = Duration::from_millis(100);
-        let arming = |meaning, is_starting| rules.arming(meaning, is_starting, age, None);
-        let start = Duration::from_millis(400);
-        assert_eq!(arming(Meaning::First, true), Some((Cause::Finished, start, 0)));
-        let deadline = timeout + HARD_STOP_AFTER_DEADLINE;
-        assert_eq!(arming(Meaning::First, false), Some((Cause::Deadline, deadline, 11)));
-        assert_eq!(arming(Meaning::Second, true), Some((Cause::Forced, Duration::ZERO, 12)));
-        let after = HARD_STOP_AFTER_SECOND_SIGNAL;
-        assert_eq!(arming(Meaning::Second, false), Some((Cause::Forced, after, 12)));
-        assert_eq!(rules.arming(Meaning::Second, false, age, Some(3)), Some((Cause::Finished, after, 3)));
-        assert_eq!((arming(Meaning::Repeated, true), arming(Meaning::Repeated, false)), (None, None));
-    }
-
-    #[test]
-    fn a_second_signal_keeps_the_code_of_an_outcome_that_is_settled_and_forces_what_is_not() {
-        assert_eq!(forced_end(None, OnFinish::Exit, 1), (Cause::Forced, 1));
-        assert_eq!(forced_end(Some(3), OnFinish::Exit, 1), (Cause::Finished, 3));
-        for runs_on in [OnFinish::Continue, OnFinish::Return] {
-            assert_eq!(
-                forced_end(Some(3), runs_on, 1),
-                (Cause::Forced, 1),
-                "the program's own work may hang"
-            );
-        }
-    }
 
     #[test]
     fn a_connection_of_the_last_moment_is_waited_for_unless_the_end_is_sudden() {

@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 use super::{
     GracefulExit, StartError,
     armed::{Armed, signal},
-    finish::{Finish, at_begin, system_stopped},
+    arming::{at_begin, system_stopped},
+    finish::Finish,
     handle::RunState,
     thread::ExitThread,
 };

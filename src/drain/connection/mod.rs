@@ -8,6 +8,8 @@ mod registry;
 mod request;
 mod state;
 #[cfg(feature = "http2")]
+mod stream;
+#[cfg(feature = "http2")]
 mod streams;
 
 pub use record::Connection;
@@ -16,4 +18,4 @@ pub use request::InFlight;
 pub(crate) use request::RequestName;
 pub use state::ConnectionClass;
 #[cfg(feature = "http2")]
-pub(in crate::drain) use streams::Turn;
+pub(in crate::drain) use stream::Turn;

@@ -6,7 +6,8 @@ use super::{
     record::Connection,
     request::{Begun, Named},
     state::Event,
-    streams::{Left, StreamTable, Turn},
+    stream::{Left, Turn},
+    streams::StreamTable,
 };
 use crate::sync::lock;
 

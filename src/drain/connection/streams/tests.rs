@@ -3,7 +3,10 @@
 use futures_util::task::noop_waker;
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{
+    super::stream::{Requests, UNWRITTEN},
+    *,
+};
 
 type Table = StreamTable<u32>;
 
