@@ -17,7 +17,8 @@ mod drain {
     }
 
     pub fn begin(connection: &connection::Connection) {
-        connection.begin(&actix_web::http::Method::GET, "/", true, false);
+        let head = actix_web::dev::RequestHead::default();
+        connection.begin(connection::RequestName::of(&head), true, false);
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use actix_http::RequestHead;
-use actix_web::http::Method;
+use actix_web::{dev::RequestHead, http::Method};
 
 #[cfg(feature = "http2")]
 use super::streams::StreamTable;
