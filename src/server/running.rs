@@ -120,8 +120,8 @@ impl RunningServer {
     /// 3. Connections whose request was abandoned are cut.
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
     ///    the keep-alive grace has passed since the beginning. Then they are not waited for any more, and a request
-    ///    that was sent up to this instant is still answered, within the keep-alive grace once more. A handshake that is
-    ///    in progress may take until two thirds of the timeout have passed, and its client has the keep-alive grace for
+    ///    that was sent up to this instant is still answered, within the keep-alive grace once more, or for as long as
+    ///    connections close in each such time. A handshake that is in progress may take until two thirds of the timeout have passed, and its client has the keep-alive grace for
     ///    its first request.
     /// 5. Refused uploads are read on, at most until two thirds of the timeout have passed: a connection that is closed
     ///    with unread data in it is reset, and its client may never see the answer.
@@ -161,7 +161,14 @@ impl RunningServer {
                 self.acceptor.borrow_mut().close();
             }
             let mut detached = pin!(self.detach_all(keep_alive_grace));
-            if timeout_at(in_future(keep_alive_grace), &mut detached).await.is_err() {
+            let mut is_over = timeout_at(Instant::now(), &mut detached).await.is_ok();
+            let mut left = usize::MAX;
+            // While they get fewer, the others are closed as well: ten thousand of TLS take workers longer than the grace.
+            while !is_over && connections.awaited() < left && Instant::now() < ends {
+                left = connections.awaited();
+                is_over = timeout_at(in_future(keep_alive_grace).min(ends), &mut detached).await.is_ok();
+            }
+            if !is_over {
                 connections.abort(RECENT, |class| {
                     !matches!(class, ConnectionClass::Closing | ConnectionClass::Handshake)
                 });

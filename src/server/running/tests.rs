@@ -72,6 +72,24 @@ async fn connections_are_cut_when_nothing_more_is_to_be_expected_of_them() -> io
     Ok(())
 }
 
+#[tokio::test(start_paused = true)]
+async fn connections_that_are_asked_to_close_are_not_cut_while_others_close() -> io::Result<()> {
+    let server = server()?;
+    let mut open: Vec<_> = (0..3).map(|_| open(&server)).collect();
+    let mut close = pin!(server.close(TIMEOUT));
+    assert!(timeout(PAST_GRACE, &mut close).await.is_err());
+    for left in [2, 1] {
+        open.truncate(left);
+        assert!(timeout(PAST_GRACE, &mut close).await.is_err());
+        assert!(!is_cut(open[0].connection()), "{left} left");
+    }
+    assert!(timeout(PAST_GRACE, &mut close).await.is_err());
+    assert!(is_cut(open[0].connection()), "none has closed for as long as the grace");
+    drop(open);
+    close.await;
+    Ok(())
+}
+
 /// One that was being polled may have had bytes that were not parsed yet.
 #[cfg(unix)]
 #[tokio::test(start_paused = true)]
