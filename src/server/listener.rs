@@ -53,6 +53,21 @@ pub(super) struct Listener {
     pub(super) file: Option<std::sync::Arc<SocketFile>>,
 }
 
+#[cfg(all(test, unix))]
+impl Listener {
+    /// On a free port, whatever address it says.
+    pub(super) fn for_tests() -> io::Result<Self> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Ok(Self {
+            socket: listener::bind(any, 1)?,
+            address: Address::Tcp(any),
+            policy: ListenerPolicy::Close,
+            transport: Transport::Plain,
+            file: None,
+        })
+    }
+}
+
 impl ListenerSpec {
     pub(super) fn bound(socket: Socket, transport: Transport) -> Self {
         Self::Socket { socket, policy: ListenerPolicy::Close, transport, ours: true }

@@ -121,8 +121,8 @@ impl RunningServer {
     /// 4. The others stay open until each has had its last answer, which says `Connection: close`; at most until
     ///    the keep-alive grace has passed since the beginning. Then they are not waited for any more, and a request
     ///    that was sent up to this instant is still answered, within the keep-alive grace once more, or for as long as
-    ///    connections close in each such time. A handshake that is in progress may take until two thirds of the timeout have passed, and its client has the keep-alive grace for
-    ///    its first request.
+    ///    connections close in each such time. A handshake that is in progress may take until two thirds of the timeout
+    ///    have passed, and its client has the keep-alive grace for its first request.
     /// 5. Refused uploads are read on, at most until two thirds of the timeout have passed: a connection that is closed
     ///    with unread data in it is reset, and its client may never see the answer.
     ///
@@ -183,7 +183,7 @@ impl RunningServer {
         Closed
     }
 
-    /// It is waited out twice at most: the rest of the timeout is left for closing.
+    /// It is waited out twice, or while connections close: a third of the timeout is left to those that are cut.
     fn keep_alive_grace(&self, timeout: Duration) -> Duration {
         self.timeouts.keep_alive_grace.min(timeout / 3)
     }

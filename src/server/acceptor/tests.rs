@@ -15,16 +15,8 @@ fn a_failure_of_one_connection_is_told_from_one_of_the_machine() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_socket_that_does_not_listen_any_more_is_closed_without_a_pause() -> io::Result<()> {
-    let socket = listener::bind(([127, 0, 0, 1], 0).into(), 1)?;
-    socket.listen(1)?;
-    let shared = socket.try_clone()?;
-    let listener = Listener {
-        address: Address::Tcp(([127, 0, 0, 1], 0).into()),
-        socket,
-        policy: ListenerPolicy::Close,
-        transport: Transport::Plain,
-        file: None,
-    };
+    let listener = Listener::for_tests()?;
+    let shared = listener.socket.try_clone()?;
     let mut acceptor = Acceptor::new("web".into(), vec![listener], Workers::new(Drain::new(1), None))?;
     shared.shutdown(std::net::Shutdown::Both)?;
     std::future::poll_fn(|cx| {

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 #[cfg(unix)]
-use super::super::{address::Address, listener::Listener, transport::Transport};
+use super::super::listener::Listener;
 use super::{super::workers::Workers, *};
 use crate::drain::{Connection, ConnectionGuard, RequestName};
 #[cfg(unix)]
@@ -151,15 +151,7 @@ async fn connections_are_asked_to_close_after_the_grace_but_for_those_in_their_h
 #[cfg(unix)]
 #[tokio::test]
 async fn where_the_kernel_refuses_no_client_the_sockets_are_closed_when_none_comes() -> io::Result<()> {
-    let socket = crate::os::listener::bind(([127, 0, 0, 1], 0).into(), 1)?;
-    socket.listen(1)?;
-    let listener = Listener {
-        address: Address::Tcp(([127, 0, 0, 1], 0).into()),
-        socket,
-        policy: ListenerPolicy::Close,
-        transport: Transport::Plain,
-        file: None,
-    };
+    let listener = Listener::for_tests()?;
     let handle = Handle::new("web".into(), Drain::new(1));
     let workers = Workers::new(handle.drain().clone(), None);
     let started = StartedServer { handle, listeners: vec![listener], workers };
