@@ -207,7 +207,8 @@ enum Stopper {
     Pm2,
 }
 
-/// With the application's own defaults and theirs, and one client that has given up: its request is waited for.
+/// With the application's own defaults and theirs, and one client that has given up: its request is waited for. The
+/// store is locked: they kill about when the drain times out, so the flush may have begun, and must not be over by then.
 #[test]
 fn by_programs_that_kill_before_the_plan_is_over() {
     side_by_side(&[Stopper::Docker, Stopper::Supervisord, Stopper::Pm2], |&stopper| {
@@ -216,7 +217,8 @@ fn by_programs_that_kill_before_the_plan_is_over() {
         let mut command = App::command(folder.path());
         command.args(["-s", "log.file=log.txt"]);
         let Some(running) = Running::start(stopper, folder.path(), command) else { return };
-        let (business, id) = Running::wait_until_it_serves(folder.path());
+        let (admin, business, id) = Running::wait_until_it_serves(folder.path());
+        let lock = Lock::of(&folder.path().join("data/cache.db"));
         let mut values = BTreeMap::new();
         for key in 0..5 {
             put(business, &format!("key-{key}"), "value");
@@ -224,13 +226,17 @@ fn by_programs_that_kill_before_the_plan_is_over() {
         }
         let mut hanging = Client::connect(business);
         hanging.send("GET", "/slow?ms=60000", &[]).expect("it is sent");
-        thread::sleep(Duration::from_millis(300));
+        wait_until("the request is in flight", || {
+            let status: serde_json::Value =
+                serde_json::from_slice(&Client::get(admin, "/status").body).expect("JSON");
+            status["servers"][1]["in_flight"] == 1
+        });
         let stopped = Instant::now();
         running.stop();
         wait_until("it has ended", || !Path::new(&format!("/proc/{id}/exe")).exists());
         let took = stopped.elapsed();
         let log = fs::read_to_string(folder.path().join("log.txt")).expect("a log");
-        assert!(!log.contains("flushing the cache…"), "{row}: it got as far as its flush: {log}");
+        drop(lock);
         assert!(!folder.path().join("report.json").exists(), "{row}: it was killed, after {took:?}: {log}");
         assert!(stage::has_all(&folder, &[], &values), "{row}: brought in");
         assert!(!stage::has_all(&folder, &[], &values), "{row}: once");
@@ -294,15 +300,20 @@ impl Running {
         Some(Self { stopper, control, folder: folder.to_owned(), child: Mutex::new(child) })
     }
 
-    /// Returns the address of the business server, and the application's process.
-    fn wait_until_it_serves(folder: &Path) -> (SocketAddr, u32) {
+    /// Returns the addresses of the admin and the business server, and the application's process.
+    fn wait_until_it_serves(folder: &Path) -> (SocketAddr, SocketAddr, u32) {
         let log = folder.join("log.txt");
         let mut found = None;
         wait_until("the application serves", || {
             let text = fs::read_to_string(&log).unwrap_or_default();
-            let line = text.lines().find(|line| line.contains("server business listens"));
-            let address = line.and_then(|line| line.rsplit("http://").next()?.trim().parse().ok());
-            found = address.filter(|_| text.contains("server started")).zip(runs_in(folder));
+            let address_of = |server: &str| {
+                let line = text.lines().find(|line| line.contains(&format!("server {server} listens")))?;
+                line.rsplit("http://").next()?.trim().parse().ok()
+            };
+            found = (|| {
+                let (admin, business) = (address_of("admin")?, address_of("business")?);
+                Some((admin, business, runs_in(folder).filter(|_| text.contains("server started"))?))
+            })();
             found.is_some()
         });
         found.expect("it was found")
