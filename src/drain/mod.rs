@@ -14,6 +14,8 @@ mod streams;
 mod timed_body;
 
 pub use answer::{GuardedBody, GuardedFuture};
+#[cfg(feature = "http2")]
+pub(crate) use connection::FrameReport;
 #[cfg(test)]
 pub(crate) use connection::RequestName;
 pub use connection::{Connection, ConnectionClass, ConnectionGuard, Connections, InFlight};

@@ -16,9 +16,11 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 #[cfg(feature = "http2")]
-use super::http2::{self, Ending, StreamEvents};
+use super::http2::{self, Ending, Frame, FrameEvents, StreamEvents};
 use super::{http1, io::Io};
 use crate::drain::Connection;
+#[cfg(feature = "http2")]
+use crate::drain::FrameReport;
 
 /// A connection's bytes.
 #[derive(Debug)]
@@ -173,40 +175,45 @@ fn ending(connection: &Connection) -> Ending {
 
 #[cfg(feature = "http2")]
 impl StreamEvents for Connection {
-    fn begin(&self, stream: u32, body: bool) {
-        self.stream_begun(stream, body);
-    }
-
-    fn read_data(&self, stream: u32) {
-        self.stream_data_read(stream);
+    fn frames(&self) -> impl FrameEvents {
+        self.report_frames()
     }
 
     fn has_room(&self, waker: &Waker) -> bool {
         self.streams_have_room(waker)
     }
 
-    fn write_data(&self, stream: u32, length: usize, ends: bool) {
-        self.stream_data_written(stream, length, ends);
-    }
-
-    fn write_end(&self, stream: u32) {
-        self.stream_written(stream);
-    }
-
     fn flush(&self) {
         self.streams_flushed();
     }
 
-    fn reset(&self, stream: u32) {
-        self.stream_reset(stream);
-    }
-
-    fn limit(&self, last: u32) {
-        self.streams_limited(last);
-    }
-
     fn len(&self) -> usize {
         self.open_streams()
+    }
+}
+
+#[cfg(feature = "http2")]
+impl FrameEvents for FrameReport<'_> {
+    fn read(&mut self, frame: Frame) {
+        match frame {
+            Frame::Headers { stream, ends_stream } => self.begin(stream, !ends_stream),
+            Frame::Data { stream, .. } => self.read_data(stream),
+            Frame::Reset { stream } => self.reset(stream),
+            Frame::Ping { .. } | Frame::GoAway { .. } | Frame::Other => {}
+        }
+    }
+
+    fn written(&mut self, frame: Frame) {
+        match frame {
+            // The dispatcher's own end of a body is no piece of it.
+            Frame::Data { length: 0, ends_stream: true, .. } => {}
+            Frame::Data { stream, length, .. } => self.write_data(stream, length),
+            Frame::GoAway { last_stream, .. } => self.limit(last_stream),
+            _ => {}
+        }
+        if let Some(stream) = frame.ended_stream() {
+            self.write_end(stream);
+        }
     }
 }
 

@@ -12,6 +12,8 @@ mod stream;
 #[cfg(feature = "http2")]
 mod streams;
 
+#[cfg(feature = "http2")]
+pub(crate) use multiplexed::FrameReport;
 pub use record::Connection;
 pub use registry::{ConnectionGuard, Connections};
 pub use request::InFlight;

@@ -4,12 +4,12 @@ use std::task::Waker;
 
 use super::{
     record::Connection,
-    request::{Begun, Named},
+    request::{Begun, Named, Requests},
     state::Event,
     stream::{Left, Turn},
     streams::StreamTable,
 };
-use crate::sync::lock;
+use crate::sync::{MutexGuard, lock};
 
 impl Connection {
     /// The connection speaks HTTP/2: its requests are streams.
@@ -21,14 +21,9 @@ impl Connection {
         matches!(lock(self.requests()).named, Named::Streams(_))
     }
 
-    /// A request's head has been read, or trailers; a body may follow.
-    pub(crate) fn stream_begun(&self, stream: u32, body: bool) {
-        self.with(|streams| streams.begin(stream, body));
-    }
-
-    /// A piece of a request's body has been read.
-    pub(crate) fn stream_data_read(&self, stream: u32) {
-        self.with(|streams| streams.read_data(stream));
+    /// Reports frames that have been read or written.
+    pub(crate) fn report_frames(&self) -> FrameReport<'_> {
+        FrameReport { connection: self, requests: None, left: Left::default(), wakers: Vec::new() }
     }
 
     /// Returns false if so many of them wait for the application that nothing is read on. The waker is woken then, when
@@ -37,38 +32,10 @@ impl Connection {
         self.with(|streams| streams.has_room(waker)).unwrap_or(true)
     }
 
-    /// So many bytes of an answer's body have been written, and possibly its `END_STREAM`.
-    pub(crate) fn stream_data_written(&self, stream: u32, length: usize, ends: bool) {
-        self.wake(|streams| {
-            let waker = streams.write_data(stream, length);
-            if ends { streams.write_end(stream).or(waker) } else { waker }
-        });
-    }
-
-    /// `END_STREAM` or `RST_STREAM` has been written.
-    pub(crate) fn stream_written(&self, stream: u32) {
-        self.wake(|streams| streams.write_end(stream));
-    }
-
     /// All that was written is with the kernel.
     pub(crate) fn streams_flushed(&self) {
         let left = self.with(StreamTable::flush);
         self.leave(left.unwrap_or_default());
-    }
-
-    /// The client has reset a stream: what is at work on its answer is cancelled.
-    pub(crate) fn stream_reset(&self, stream: u32) {
-        if let Some((left, waker)) = self.with(|streams| streams.reset(stream)) {
-            self.leave(left);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
-
-    /// The client has been told that no stream above this one is served.
-    pub(crate) fn streams_limited(&self, last: u32) {
-        self.with(|streams| streams.limit(last));
     }
 
     /// Returns how many streams have a frame to be written, or a handler that runs.
@@ -161,6 +128,75 @@ impl Connection {
     }
 }
 
+/// Reports frames, as many as there are at a time: the record is locked from the first one on until this is dropped, which
+/// wakes what has to be woken.
+#[derive(Debug)]
+pub(crate) struct FrameReport<'a> {
+    connection: &'a Connection,
+    requests: Option<MutexGuard<'a, Requests>>,
+    left: Left,
+    wakers: Vec<Waker>,
+}
+
+impl FrameReport<'_> {
+    /// A request's head has been read, or trailers; a body may follow.
+    #[inline]
+    pub(crate) fn begin(&mut self, stream: u32, body: bool) {
+        self.with((), |streams| streams.begin(stream, body));
+    }
+
+    /// A piece of a request's body has been read.
+    #[inline]
+    pub(crate) fn read_data(&mut self, stream: u32) {
+        self.with((), |streams| streams.read_data(stream));
+    }
+
+    /// The client has reset a stream: what is at work on its answer is cancelled.
+    pub(crate) fn reset(&mut self, stream: u32) {
+        let (left, waker) = self.with(Default::default(), |streams| streams.reset(stream));
+        self.left.add(left);
+        self.wakers.extend(waker);
+    }
+
+    /// So many bytes of an answer's body have been written.
+    #[inline]
+    pub(crate) fn write_data(&mut self, stream: u32, length: usize) {
+        let waker = self.with(None, |streams| streams.write_data(stream, length));
+        self.wakers.extend(waker);
+    }
+
+    /// `END_STREAM` or `RST_STREAM` has been written.
+    #[inline]
+    pub(crate) fn write_end(&mut self, stream: u32) {
+        let waker = self.with(None, |streams| streams.write_end(stream));
+        self.wakers.extend(waker);
+    }
+
+    /// The client has been told that no stream above this one is served.
+    pub(crate) fn limit(&mut self, last: u32) {
+        self.with((), |streams| streams.limit(last));
+    }
+
+    #[inline]
+    fn with<T>(&mut self, none: T, change: impl FnOnce(&mut StreamTable<Begun>) -> T) -> T {
+        let requests = self.requests.get_or_insert_with(|| lock(self.connection.requests()));
+        match &mut requests.named {
+            Named::Streams(streams) => change(streams),
+            Named::Single(_) => none,
+        }
+    }
+}
+
+impl Drop for FrameReport<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.requests.take().is_some() {
+            self.connection.leave(self.left);
+            std::mem::take(&mut self.wakers).into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::task::Wake;
@@ -178,11 +214,11 @@ mod tests {
         connection.speaks_http2();
         assert!(connection.is_multiplexed());
         for stream in [1, 3, 5] {
-            connection.stream_begun(stream, false);
+            connection.report_frames().begin(stream, false);
         }
         assert_eq!(connection.open_streams(), 3);
-        connection.streams_limited(3);
-        connection.stream_begun(7, false);
+        connection.report_frames().limit(3);
+        connection.report_frames().begin(7, false);
         assert_eq!(connection.open_streams(), 2);
     }
 
@@ -191,16 +227,33 @@ mod tests {
         let gate = Arc::new(Gate::new(1));
         let connection = Connection::unregistered(Arc::clone(&gate), 0);
         connection.speaks_http2();
-        connection.stream_begun(1, false);
+        connection.report_frames().begin(1, false);
         gate.admit(0).expect("it is open");
         connection.begin(RequestName::GET, true, false);
         connection.finish_stream(1, true);
         connection.streams_flushed();
         assert_eq!((gate.in_flight(), gate.completed()), (1, 0), "its end is not written");
-        connection.stream_written(1);
+        connection.report_frames().write_end(1);
         assert_eq!((gate.in_flight(), gate.completed()), (1, 0), "it is not flushed");
         connection.streams_flushed();
         assert_eq!((gate.in_flight(), gate.completed()), (0, 1));
+    }
+
+    #[test]
+    fn a_request_whose_answer_waits_to_be_written_leaves_the_gate_when_its_client_resets_the_stream() {
+        let gate = Arc::new(Gate::new(1));
+        let connection = Connection::unregistered(Arc::clone(&gate), 0);
+        connection.speaks_http2();
+        connection.report_frames().begin(1, false);
+        gate.admit(0).expect("it is open");
+        connection.begin(RequestName::GET, true, false);
+        connection.finish_stream(1, true);
+        let mut frames = connection.report_frames();
+        frames.reset(1);
+        frames.reset(1);
+        assert_eq!(gate.in_flight(), 1, "its frames are still being reported");
+        drop(frames);
+        assert_eq!((gate.in_flight(), gate.completed()), (0, 0));
     }
 
     #[test]
@@ -209,7 +262,7 @@ mod tests {
         let connection = Connection::unregistered(Arc::clone(&gate), 0);
         connection.speaks_http2();
         for stream in [1, 3] {
-            connection.stream_begun(stream, false);
+            connection.report_frames().begin(stream, false);
             gate.admit(0).expect("it is open");
             connection.begin(RequestName::GET, true, false);
         }

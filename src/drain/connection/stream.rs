@@ -92,6 +92,13 @@ impl Requests {
 }
 
 impl Left {
+    pub(super) fn add(&mut self, other: Self) {
+        for (all, more) in [(&mut self.answered, other.answered), (&mut self.given_up, other.given_up)] {
+            all.counted += more.counted;
+            all.uncounted += more.uncounted;
+        }
+    }
+
     pub(super) fn given_up(counted: bool) -> Self {
         Self { given_up: Requests::one(counted), ..Self::default() }
     }

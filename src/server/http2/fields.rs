@@ -47,10 +47,15 @@ impl FieldScanner {
     /// Takes the next bytes of the block.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
         self.length += bytes.len();
+        let (mut next, mut fields) = (self.next, self.fields);
         while let Some((&byte, rest)) = bytes.split_first() {
             bytes = rest;
-            self.next = match self.next {
-                Next::Field => self.begin_field(byte),
+            next = match next {
+                Next::Field => {
+                    // A change of the table's size is none.
+                    fields += usize::from(byte & 0xe0 != 0x20);
+                    Next::in_field(byte)
+                }
                 Next::Number { strings } if byte & 0x80 != 0 => Next::Number { strings },
                 Next::Number { strings } => Next::of(strings),
                 Next::Length { strings } => match usize::from(byte & 0x7f) {
@@ -72,10 +77,14 @@ impl FieldScanner {
                 }
             };
         }
-        self.is_too_large |= self.fields > MAX_FIELDS || self.length > MAX_LENGTH;
+        (self.next, self.fields) = (next, fields);
+        self.is_too_large |= fields > MAX_FIELDS || self.length > MAX_LENGTH;
     }
+}
 
-    fn begin_field(&mut self, byte: u8) -> Next {
+impl Next {
+    /// What follows the first byte of a field, or of a change of the table's size.
+    fn in_field(byte: u8) -> Self {
         // The largest number that fits here, and the strings behind one that is not zero.
         let (most, strings) = match byte {
             0x80.. => (0x7f, 0),
@@ -83,16 +92,13 @@ impl FieldScanner {
             0x20..=0x3f => (0x1f, 0),
             0..=0x1f => (0x0f, 1),
         };
-        self.fields += usize::from(!(0x20..=0x3f).contains(&byte));
         match byte & most {
-            number if number == most => Next::Number { strings },
-            0 if strings == 1 => Next::of(2),
-            _ => Next::of(strings),
+            number if number == most => Self::Number { strings },
+            0 if strings == 1 => Self::of(2),
+            _ => Self::of(strings),
         }
     }
-}
 
-impl Next {
     fn of(strings: u8) -> Self {
         if strings == 0 { Self::Field } else { Self::Length { strings } }
     }

@@ -38,7 +38,7 @@ mod code {
 
 /// A whole frame; a header block counts as one, however many CONTINUATION frames it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Frame {
+pub(in crate::server) enum Frame {
     /// DATA, padding included.
     Data { stream: u32, length: usize, ends_stream: bool },
     /// HEADERS and all of its CONTINUATION frames: a request's, a response's or trailers.
@@ -55,7 +55,7 @@ pub(super) enum Frame {
 
 impl Frame {
     /// Returns the stream that this frame ends, in the direction that it is sent in.
-    pub(super) fn ended_stream(self) -> Option<u32> {
+    pub(in crate::server) fn ended_stream(self) -> Option<u32> {
         match self {
             Self::Data { stream, ends_stream: true, .. }
             | Self::Headers { stream, ends_stream: true }
@@ -137,6 +137,11 @@ impl FrameScanner {
     pub(super) fn feed(&mut self, fed: &[u8], mut found: impl FnMut(Frame, usize)) {
         let mut bytes = fed;
         while !bytes.is_empty() {
+            if let Some((frame, rest)) = self.take_whole(bytes) {
+                bytes = rest;
+                found(frame, fed.len() - bytes.len());
+                continue;
+            }
             if self.preface_left > 0 {
                 let skipped = bytes.len().min(self.preface_left.into());
                 self.preface_left -= u8::try_from(skipped).unwrap_or(self.preface_left);
@@ -152,6 +157,33 @@ impl FrameScanner {
                     found(frame, fed.len() - bytes.len());
                 }
             }
+        }
+    }
+
+    /// Takes a frame that is there as a whole, if it is of a kind that most are of. That is faster, and nothing else.
+    #[inline]
+    fn take_whole<'a>(&mut self, bytes: &'a [u8]) -> Option<(Frame, &'a [u8])> {
+        let (&[high, middle, low, kind, flags, ref id @ ..], rest) =
+            bytes.split_first_chunk::<HEADER_LENGTH>()?;
+        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        if length > rest.len() || !self.at_boundary() {
+            return None;
+        }
+        let (payload, rest) = rest.split_at(length);
+        let stream = u32::from_be_bytes(*id) & MAX_STREAM;
+        let ends_stream = flags & code::END_STREAM != 0;
+        match kind {
+            code::DATA => Some((Frame::Data { stream, length, ends_stream }, rest)),
+            code::HEADERS if flags & (code::END_HEADERS | code::PADDED) == code::END_HEADERS => {
+                // A field takes a byte at least.
+                if let Some(fields) = self.fields.as_mut().filter(|_| length > fields::MAX_FIELDS) {
+                    let priority = if flags & code::PRIORITY != 0 { 5 } else { 0 };
+                    fields.begin();
+                    fields.feed(payload.get(priority..).unwrap_or_default());
+                }
+                Some((Frame::Headers { stream, ends_stream }, rest))
+            }
+            _ => None,
         }
     }
 

@@ -9,4 +9,5 @@ mod reader;
 mod tests;
 mod wire;
 
-pub(super) use wire::{Ending, StreamEvents, Wire};
+pub(super) use frames::Frame;
+pub(super) use wire::{Ending, FrameEvents, StreamEvents, Wire};

@@ -67,15 +67,17 @@ impl Reader {
         mut found: impl FnMut(Frame),
     ) -> Poll<io::Result<Read>> {
         let before = buf.filled().len();
-        if !self.held.is_empty() && buf.remaining() <= self.held.len() {
-            // No room to look for it: the dispatcher gets what is there.
-            let rest = self.held.split_off(buf.remaining().min(self.held.len()));
-            let part = std::mem::replace(&mut self.held, rest);
-            buf.put_slice(&part);
-            self.scanner.feed(&part, |frame, _| found(frame));
-            return Poll::Ready(Ok(Read::Bytes));
+        if !self.held.is_empty() {
+            if buf.remaining() <= self.held.len() {
+                // No room to look for it: the dispatcher gets what is there.
+                let rest = self.held.split_off(buf.remaining().min(self.held.len()));
+                let part = std::mem::replace(&mut self.held, rest);
+                buf.put_slice(&part);
+                self.scanner.feed(&part, |frame, _| found(frame));
+                return Poll::Ready(Ok(Read::Bytes));
+            }
+            buf.put_slice(&self.held);
         }
-        buf.put_slice(&self.held);
         let with_held = buf.filled().len();
         if Pin::new(io).poll_read(cx, buf)?.is_pending() {
             buf.set_filled(before);

@@ -39,27 +39,25 @@ pub(in crate::server) enum Ending {
     Finish,
 }
 
-/// What is told of each stream.
+/// What is told of a connection's streams.
 pub(in crate::server) trait StreamEvents {
-    /// A request's head has been read, or trailers; a body may follow.
-    fn begin(&self, stream: u32, body: bool);
-    /// A piece of a request's body has been read.
-    fn read_data(&self, stream: u32);
-    /// Returns false if so many of them wait for the application that nothing is read on. The waker is woken then, when
-    /// that changes.
+    /// Reports frames, until that is dropped; nothing else may be called meanwhile.
+    fn frames(&self) -> impl FrameEvents;
+    /// Returns false if so many pieces of bodies wait for the application that nothing is read on. The waker is woken
+    /// then, when that changes.
     fn has_room(&self, waker: &Waker) -> bool;
-    /// So many bytes of an answer's body have been written, and possibly its `END_STREAM`.
-    fn write_data(&self, stream: u32, length: usize, ends: bool);
-    /// `END_STREAM` has been written with a head, or `RST_STREAM`.
-    fn write_end(&self, stream: u32);
     /// All that was written is with the kernel.
     fn flush(&self);
-    /// The client has reset it.
-    fn reset(&self, stream: u32);
-    /// A GOAWAY has been written that says that no stream above this one is served.
-    fn limit(&self, last: u32);
     /// Returns how many there are that hold anything.
     fn len(&self) -> usize;
+}
+
+/// What is told of frames.
+pub(in crate::server) trait FrameEvents {
+    /// This one has been read.
+    fn read(&mut self, frame: Frame);
+    /// This one has been written.
+    fn written(&mut self, frame: Frame);
 }
 
 /// How many streams of one connection are served at a time, as the client is told.
@@ -82,6 +80,10 @@ pub(in crate::server) struct Wire {
     state: State,
     /// A request's head has been read.
     is_used: bool,
+    /// A piece of a request's body has been read since there was room for more.
+    may_be_full: bool,
+    /// Something has been written since the last flush.
+    is_unflushed: bool,
     /// What is to be written where a frame may begin, and how much of it has been.
     own: Vec<u8>,
     own_written: usize,
@@ -120,6 +122,8 @@ impl Wire {
             written: FrameScanner::of_server(),
             state: State::Opening,
             is_used: false,
+            may_be_full: false,
+            is_unflushed: false,
             own: Vec::new(),
             own_written: 0,
             disconnect_timeout,
@@ -151,20 +155,21 @@ impl Wire {
                 return Poll::Ready(Ok(()));
             }
             let is_awaited = matches!(self.state, State::Announced(_));
-            if !streams.has_room(cx.waker()) {
-                return Poll::Pending;
-            }
-            let mut head = false;
-            let read = self.reader.poll_read(io, cx, buf, is_awaited, |frame| match frame {
-                Frame::Headers { stream, ends_stream } => {
-                    head = true;
-                    streams.begin(stream, !ends_stream);
+            if self.may_be_full {
+                if !streams.has_room(cx.waker()) {
+                    return Poll::Pending;
                 }
-                Frame::Data { stream, .. } => streams.read_data(stream),
-                Frame::Reset { stream } => streams.reset(stream),
-                _ => {}
+                self.may_be_full = false;
+            }
+            let (mut frames, mut head, mut data) = (streams.frames(), false, false);
+            let read = self.reader.poll_read(io, cx, buf, is_awaited, |frame| {
+                head |= matches!(frame, Frame::Headers { .. });
+                data |= matches!(frame, Frame::Data { .. });
+                frames.read(frame);
             });
+            drop(frames);
             self.is_used |= head;
+            self.may_be_full = data;
             // One that has not begun to speak has nothing to lose: to the dispatcher its client has closed.
             if read.is_pending() && ending == Ending::Finish && !self.reader.is_past_preface() {
                 return Poll::Ready(Ok(()));
@@ -209,21 +214,12 @@ impl Wire {
             ready!(self.write_own_frames(io, cx))?;
         }
         let length = ready!(Pin::new(io).poll_write_vectored(cx, bufs))?;
-        let mut left = length;
+        self.is_unflushed = true;
+        let (mut left, mut frames) = (length, streams.frames());
         for buf in bufs {
             let part = &buf[..buf.len().min(left)];
             left -= part.len();
-            self.written.feed(part, |frame, _| match frame {
-                Frame::GoAway { last_stream, .. } => streams.limit(last_stream),
-                Frame::Data { stream, length, ends_stream } => {
-                    streams.write_data(stream, length, ends_stream);
-                }
-                frame => {
-                    if let Some(stream) = frame.ended_stream() {
-                        streams.write_end(stream);
-                    }
-                }
-            });
+            self.written.feed(part, |frame, _| frames.written(frame));
         }
         Poll::Ready(Ok(length))
     }
@@ -239,7 +235,9 @@ impl Wire {
             ready!(self.write_own_frames(io, cx))?;
         }
         ready!(Pin::new(io).poll_flush(cx))?;
-        streams.flush();
+        if std::mem::take(&mut self.is_unflushed) {
+            streams.flush();
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -336,9 +334,11 @@ impl Wire {
 
     /// Hands the dispatcher a GOAWAY as if the client had sent it, if it is time for that and a frame may begin here.
     fn hand_over_goaway(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        if !matches!(self.state, State::Acknowledged) || !self.reader.at_boundary() {
+            return false;
+        }
         let frame = frames::go_away(MAX_STREAM);
-        let is_time = matches!(self.state, State::Acknowledged) && self.reader.at_boundary();
-        if !is_time || buf.remaining() < frame.len() {
+        if buf.remaining() < frame.len() {
             return false;
         }
         buf.put_slice(&frame);

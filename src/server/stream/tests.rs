@@ -60,21 +60,22 @@ async fn http2_writes_parts_whole_and_tells_its_client_the_end_before_it_is_drop
 async fn the_record_follows_the_frames() -> io::Result<()> {
     let (_client, io, guard) = connected().await?;
     let stream = Stream::http2(io, Arc::clone(guard.connection()), Duration::ZERO);
-    let events: &dyn StreamEvents = &**stream.connection();
-    for number in [1, 3, 5] {
-        events.begin(number, false);
+    let events = &**stream.connection();
+    for stream in [1, 3, 5] {
+        events.frames().read(Frame::Headers { stream, ends_stream: true });
     }
     assert_eq!(events.len(), 3);
-    events.limit(3);
-    events.begin(7, false);
+    events.frames().written(Frame::GoAway { last_stream: 3, error: 0 });
+    events.frames().read(Frame::Headers { stream: 7, ends_stream: true });
     assert_eq!(events.len(), 2);
     // The dispatcher's own answer.
-    events.write_end(3);
+    events.frames().written(Frame::Headers { stream: 3, ends_stream: true });
     assert_eq!(events.len(), 1);
     let has_room = || events.has_room(Waker::noop());
-    let pieces = (0..100_000).take_while(|_| has_room()).inspect(|_| events.read_data(1)).count();
+    let read = || events.frames().read(Frame::Data { stream: 1, length: 1, ends_stream: false });
+    let pieces = (0..100_000).take_while(|_| has_room()).inspect(|_| read()).count();
     assert!((1..100_000).contains(&pieces), "{pieces} pieces of a body wait for the application");
-    events.read_data(1);
+    read();
     assert!(!has_room());
     drop(stream);
     assert_eq!(guard.connection().open_streams(), 0);

@@ -45,33 +45,40 @@ fn a_header_block_is_one_frame_and_no_boundary_before_its_end() {
 fn a_clients_head_is_its_header_blocks_and_nothing_around_them() {
     const FIELD: u8 = 0x82;
     const PADDING: u8 = 7;
-    for (flags, excess, cut) in
-        (0..4).flat_map(|flags| (0..2).flat_map(move |n| (1..40).map(move |cut| (flags, n, cut))))
-    {
-        let (padded, priority) = (flags & 1 != 0, flags & 2 != 0);
+    let is_too_large = |(padded, priority): (bool, bool), in_headers: usize, excess: usize, cut: usize| {
         let mut payload = Vec::new();
         payload.extend(padded.then_some(PADDING));
         payload.extend(priority.then_some([FIELD; 5]).into_iter().flatten());
-        payload.extend([FIELD; 40]);
+        payload.extend(vec![FIELD; in_headers]);
         payload.extend(padded.then_some([FIELD; PADDING as usize]).into_iter().flatten());
+        let rest = vec![FIELD; fields::MAX_FIELDS + excess - in_headers];
         let flags = if padded { code::PADDED } else { 0 } | if priority { code::PRIORITY } else { 0 };
         let bytes = [
-            frame(code::HEADERS, flags, 1, &payload),
-            // A flag that a CONTINUATION does not have.
-            frame(
-                code::CONTINUATION,
-                code::END_HEADERS | code::PADDED,
-                1,
-                &vec![FIELD; fields::MAX_FIELDS - 40 + excess],
-            ),
-            frame(code::DATA, code::PADDED, 1, &[FIELD; 20]),
+            // Another head, which does not count for this one.
+            frame(code::HEADERS, code::END_HEADERS, 1, &[FIELD; 10]),
+            if rest.is_empty() {
+                frame(code::HEADERS, flags | code::END_HEADERS, 3, &payload)
+            } else {
+                // With a flag that a CONTINUATION does not have.
+                let continuation = frame(code::CONTINUATION, code::END_HEADERS | code::PADDED, 3, &rest);
+                [frame(code::HEADERS, flags, 3, &payload), continuation].concat()
+            },
+            frame(code::DATA, code::PADDED, 3, &[FIELD; 20]),
             frame(code::PING, 0, 0, &[FIELD; 8]),
         ]
         .concat();
         let mut scanner = FrameScanner::of_client();
         scan(&mut scanner, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         bytes.chunks(cut).for_each(|chunk| drop(scan(&mut scanner, chunk)));
-        assert_eq!(scanner.head_is_too_large(), excess > 0, "{padded} {priority} {cut}");
+        scanner.head_is_too_large()
+    };
+    for flags in [(false, false), (false, true), (true, false), (true, true)] {
+        for (excess, cut) in (0..2).flat_map(|excess| (1..40).chain([1_000]).map(move |cut| (excess, cut))) {
+            for in_headers in [40, fields::MAX_FIELDS + excess] {
+                let found = is_too_large(flags, in_headers, excess, cut);
+                assert_eq!(found, excess > 0, "{flags:?} {in_headers} {excess} {cut}");
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::super::{
-    Ending, StreamEvents, Wire,
+    Ending, FrameEvents, StreamEvents, Wire,
     frames::{Frame, FrameScanner, MAX_STREAM},
 };
 
@@ -47,35 +47,37 @@ impl Shared {
 }
 
 impl StreamEvents for Shared {
-    fn begin(&self, stream: u32, body: bool) {
-        self.begun.borrow_mut().insert(stream);
-        self.bodies.borrow_mut().extend(body.then_some(stream));
-    }
-    fn read_data(&self, stream: u32) {
-        self.pieces.borrow_mut().push(stream);
+    fn frames(&self) -> impl FrameEvents {
+        self
     }
     fn has_room(&self, _: &Waker) -> bool {
         true
     }
-    fn write_data(&self, stream: u32, _: usize, ends: bool) {
-        if ends {
-            self.write_end(stream);
-        }
-    }
-    fn write_end(&self, stream: u32) {
-        self.written.borrow_mut().insert(stream);
-    }
     fn flush(&self) {
         self.ended.borrow_mut().append(&mut self.written.borrow_mut());
     }
-    fn reset(&self, stream: u32) {
-        self.ended.borrow_mut().insert(stream);
-    }
-    fn limit(&self, last: u32) {
-        self.limits.borrow_mut().push(last);
-    }
     fn len(&self) -> usize {
         self.begun.borrow().len() - self.ended.borrow().len()
+    }
+}
+
+impl FrameEvents for &Shared {
+    fn read(&mut self, frame: Frame) {
+        match frame {
+            Frame::Headers { stream, ends_stream } => {
+                self.begun.borrow_mut().insert(stream);
+                self.bodies.borrow_mut().extend((!ends_stream).then_some(stream));
+            }
+            Frame::Data { stream, .. } => self.pieces.borrow_mut().push(stream),
+            Frame::Reset { stream } => drop(self.ended.borrow_mut().insert(stream)),
+            _ => {}
+        }
+    }
+    fn written(&mut self, frame: Frame) {
+        if let Frame::GoAway { last_stream, .. } = frame {
+            self.limits.borrow_mut().push(last_stream);
+        }
+        self.written.borrow_mut().extend(frame.ended_stream());
     }
 }
 
