@@ -44,6 +44,13 @@ struct State {
     settled: u64,
 }
 
+impl State {
+    /// Returns true if the writer has nothing to take.
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.turned_away == 0
+    }
+}
+
 /// Whose line it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -61,6 +68,8 @@ impl Queue {
             Origin::Foreign => 2,
         };
         let mut state = self.lock();
+        // Otherwise the writer is at work, or has been woken.
+        let is_first = state.is_empty();
         if state.lines.len() >= MOST_LINES / share || state.bytes + line.len() > MOST_BYTES / share {
             state.turned_away += 1;
             state.dropped += 1;
@@ -70,7 +79,9 @@ impl Queue {
             state.lines.push(line);
         }
         drop(state);
-        self.filled.notify_one();
+        if is_first {
+            self.filled.notify_one();
+        }
     }
 
     /// Waits until all that has been let in has left, `timeout` at most. Returns whether it has.
@@ -87,8 +98,7 @@ impl Queue {
 
     /// Waits for something to write, and takes all of it: the lines, and how many were turned away after them.
     fn take(&self) -> (Vec<String>, u64) {
-        let nothing = |state: &mut State| state.lines.is_empty() && state.turned_away == 0;
-        let state = self.filled.wait_while(self.lock(), nothing);
+        let state = self.filled.wait_while(self.lock(), |state| state.is_empty());
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         state.bytes = 0;
         (mem::take(&mut state.lines), mem::take(&mut state.turned_away))

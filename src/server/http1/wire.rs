@@ -162,10 +162,10 @@ impl Wire {
             buf.put_slice(&self.read_ahead[..fits]);
             self.read_ahead.drain(..fits);
         }
-        let (heads, taken) = self.scanner.scan(&buf.filled()[before..], HEADS_AHEAD);
-        let rest = &buf.filled()[before + taken..];
-        if !rest.is_empty() {
-            self.read_ahead.splice(..0, rest.iter().copied());
+        let new = &buf.filled()[before..];
+        let (heads, taken) = self.scanner.scan(new, HEADS_AHEAD);
+        if taken < new.len() {
+            self.read_ahead.splice(..0, new[taken..].iter().copied());
             buf.set_filled(before + taken);
         }
         self.heads += heads;

@@ -132,6 +132,7 @@ impl Wire {
     }
 
     /// Reads for the dispatcher.
+    #[inline(never)]
     pub(in crate::server) fn poll_read<T: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
@@ -196,6 +197,7 @@ impl Wire {
     }
 
     /// Writes for the dispatcher.
+    #[inline(never)]
     pub(in crate::server) fn poll_write<T: AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
@@ -225,6 +227,7 @@ impl Wire {
     }
 
     /// Flushes for the dispatcher.
+    #[inline(never)]
     pub(in crate::server) fn poll_flush<T: AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
