@@ -195,7 +195,7 @@ impl<F, B> GuardedFuture<F, B> {
 }
 
 /// What a stream is answered that its client has reset.
-fn unwanted() -> Response<BoxBody> {
+fn to_reset_stream() -> Response<BoxBody> {
     Response::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE)
 }
 
@@ -212,7 +212,7 @@ where
         let mut this = self.project();
         let result = match this.answer.as_mut().project() {
             AnswerProjection::None => {
-                return this.guard.take().map_or(Poll::Pending, |_| Poll::Ready(Err(unwanted())));
+                return this.guard.take().map_or(Poll::Pending, |_| Poll::Ready(Err(to_reset_stream())));
             }
             AnswerProjection::Rejected => {
                 let (Some(policy), Some(guard)) = (this.policy, this.guard.take()) else {
@@ -229,7 +229,7 @@ where
             if guard.turn(cx) == Turn::Cancelled {
                 this.answer.set(Answer::None);
                 *this.guard = None;
-                return Poll::Ready(Err(unwanted()));
+                return Poll::Ready(Err(to_reset_stream()));
             }
             return Poll::Pending;
         };

@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, thread, time::Duration};
 
 use actix_web::{HttpResponse, web};
+use bytes::Bytes;
 use serde::Deserialize;
 
 pub(super) const TEXT: &str = "graceful-exit: the business server\n";
@@ -43,8 +44,11 @@ pub(super) fn worker() -> String {
     format!("{:?}", thread::current().id())
 }
 
-pub(super) fn bytes(length: usize) -> Vec<u8> {
-    vec![b'.'; length]
+/// One piece of memory for all answers: hundreds of megabytes of them, which the allocator may keep, take the system
+/// tens of milliseconds to give back when the process ends.
+pub(super) fn bytes(length: usize) -> Bytes {
+    static LONGEST: [u8; 512 << 10] = [b'.'; 512 << 10];
+    Bytes::from_static(&LONGEST[..length])
 }
 
 /// Prints the line that the benchmark waits for.
