@@ -179,7 +179,11 @@ impl FrameReport<'_> {
 
     #[inline]
     fn with<T>(&mut self, none: T, change: impl FnOnce(&mut StreamTable<Begun>) -> T) -> T {
-        let requests = self.requests.get_or_insert_with(|| lock(self.connection.requests()));
+        let requests = self.requests.get_or_insert_with(|| {
+            let mut requests = lock(self.connection.requests());
+            requests.touch();
+            requests
+        });
         match &mut requests.named {
             Named::Streams(streams) => change(streams),
             Named::Single(_) => none,

@@ -13,7 +13,8 @@ pub(super) const PATH: usize = 96;
 /// The requests of a connection, and when it was last used.
 #[derive(Debug)]
 pub(super) struct Requests {
-    /// When the last one began; before the first one, when the connection was opened.
+    /// When the last one began; before the first one, when the connection was opened. Of HTTP/2: when frames were read
+    /// or written last.
     began: Instant,
     /// How long it took, in milliseconds; 0 until it is answered.
     took_ms: u32,
@@ -103,17 +104,18 @@ impl Requests {
     pub(super) fn begin(&mut self, request: RequestName<'_>, counted: bool) -> Option<Called> {
         #[cfg(not(feature = "http2"))]
         let _ = counted;
-        self.touch();
-        self.is_endless = false;
         match &mut self.named {
             Named::Single(name) => {
                 name.set(request);
+                self.is_endless = false;
+                self.touch();
                 None
             }
             #[cfg(feature = "http2")]
             Named::Streams(streams) => {
                 let mut name = Name::none();
                 name.set(request);
+                // Its frames were read just now, in one go with others: the clock costs as much as the rest of this.
                 let called = streams.call(Begun { at: self.began, name }, counted);
                 called.map(|(stream, has_body, is_wanted)| Called { stream, has_body, is_wanted })
             }
