@@ -130,11 +130,11 @@ impl Narrator {
     /// for people.
     pub(super) fn requests_abandoned(&self, server: &str, requests: &[Request]) {
         for (request, count) in report::grouped(requests) {
-            let (method, path) = (request.method.as_str(), request.path.as_str());
-            let sentence = self.language.abandoned(server, &format!("{method} {path}"), request.age);
+            let sentence = self.language.abandoned(server, &request.name(), request.age);
             log::warn!(
                 target: EVENTS,
-                event = "request_abandoned", server = server, method = method, path = path,
+                event = "request_abandoned", server = server,
+                method = request.method.as_str(), path = request.path.as_str(),
                 age_ms = report::millis_of(request.age), count = count;
                 "{}", escaped(&sentence)
             );

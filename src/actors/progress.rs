@@ -25,9 +25,7 @@ pub(super) fn progress<'l>(
         recorder.state().pending().partition(|&id| plan.drains_a_server(id));
     if !servers.is_empty() {
         let count = recorder.servers().map(|server| server.drain().gate.in_flight()).sum();
-        let all = recorder.servers().flat_map(|server| server.drain().connections.in_flight());
-        let oldest = all.max_by_key(|request| request.age);
-        let oldest = oldest.as_ref().map(|it| (it.method.as_str(), it.path.as_str(), it.age));
+        let oldest = recorder.oldest_request().map(|request| (request.name(), request.age));
         lines.push(language.still_waiting(&language.waited_requests(count, oldest), left));
     }
     if !others.is_empty() {

@@ -220,6 +220,11 @@ impl Recorder {
         self.servers.iter().map(|run| &run.server)
     }
 
+    /// The request that has been in flight longest, of all servers.
+    pub(super) fn oldest_request(&self) -> Option<Request> {
+        self.servers.iter().flat_map(|run| run.oldest(1)).max_by_key(|request| request.age)
+    }
+
     /// What is left of the deadline, once the exit has begun.
     pub(super) fn deadline_left(&self) -> Option<Duration> {
         let timeout = self.plan.timeouts().timeout;

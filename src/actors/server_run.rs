@@ -42,9 +42,14 @@ impl ServerRun {
         if self.abandoned.is_some() {
             return None;
         }
-        let requests = self.server.drain().connections.in_flight().into_iter();
-        let named = requests.map(|it| Request::new(it.method, it.path, it.age)).collect();
+        let named = self.oldest(usize::MAX);
         Some(self.abandoned.insert(named))
+    }
+
+    /// The requests in flight, so many of them at the most, the oldest first.
+    pub(super) fn oldest(&self, most: usize) -> Vec<Request> {
+        let requests = self.server.drain().connections.in_flight().into_iter().take(most);
+        requests.map(|it| Request::new(it.method, it.path, it.age)).collect()
     }
 
     pub(super) fn report(&self) -> ServerReport {
@@ -61,14 +66,13 @@ impl ServerRun {
     pub(super) fn status(&self) -> ServerStatus {
         let abandoned = self.abandoned.as_deref().unwrap_or_default();
         let gate = &self.server.drain().gate;
-        let oldest = self.server.drain().connections.in_flight().into_iter().take(NAMED);
         ServerStatus {
             name: self.server.name().to_string(),
             in_flight: gate.in_flight(),
             completed: gate.completed(),
             rejected: gate.rejected(),
             abandoned: abandoned.len() as u64,
-            oldest: oldest.map(|it| Request::new(it.method, it.path, it.age)).collect(),
+            oldest: self.oldest(NAMED),
             cut_off: abandoned.iter().take(NAMED).cloned().collect(),
         }
     }

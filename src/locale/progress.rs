@@ -29,24 +29,24 @@ sentences! {
     /// The end of a list: so many more are not named.
     pub more(more: usize) { en: "and {more} more", zh: "另有 {more} 个", zh_hant: "另有 {more} 個" }
 
-    oldest(method: &str, path: &str, age: Duration => rounded) {
-        en: ", the oldest {method} {path} ({age})",
-        zh: "，最早的是 {method} {path}（{age}）",
-        zh_hant: "，最早的是 {method} {path}（{age}）",
+    oldest(request: &str, age: Duration => rounded) {
+        en: ", the oldest {request} ({age})",
+        zh: "，最早的是 {request}（{age}）",
+        zh_hant: "，最早的是 {request}（{age}）",
     }
 
     requests(count: u64) { en: "{count} requests", zh: "{count} 个请求", zh_hant: "{count} 個請求" }
 }
 
 impl Language {
-    /// How many requests are waited for, and the oldest (method, path and age).
+    /// How many requests are waited for, and the oldest: its name and its age.
     #[must_use]
-    pub fn waited_requests(self, count: u64, oldest: Option<(&str, &str, Duration)>) -> String {
+    pub fn waited_requests(self, count: u64, oldest: Option<(String, Duration)>) -> String {
         let requests = match self {
             Self::En if count == 1 => "1 request".to_owned(),
             Self::En | Self::Zh | Self::ZhHant => self.requests(count),
         };
-        let oldest = oldest.map(|(method, path, age)| self.oldest(method, path, age)).unwrap_or_default();
+        let oldest = oldest.map(|(name, age)| self.oldest(&name, age)).unwrap_or_default();
         format!("{requests}{oldest}")
     }
 

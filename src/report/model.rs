@@ -114,6 +114,12 @@ impl Request {
         let age = Duration::from_millis(millis_of(age));
         Self { method: method.into(), path: path.into(), age }
     }
+
+    /// What it is called in sentences, as in `GET /slow`; requests of the same name are counted as one.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
 }
 
 impl Report {

@@ -45,7 +45,7 @@ pub fn grouped(requests: &[Request]) -> Vec<(&Request, usize)> {
     let mut groups: Vec<(&Request, usize)> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for request in requests {
-        let place = *places.entry((&request.method, &request.path)).or_insert(groups.len());
+        let place = *places.entry(request.name()).or_insert(groups.len());
         match groups.get_mut(place) {
             Some((oldest, count)) => {
                 *count += 1;
@@ -62,7 +62,7 @@ pub fn grouped(requests: &[Request]) -> Vec<(&Request, usize)> {
 /// `GET /slow`, or `GET /slow ×7`.
 pub(super) fn group_name((request, count): (&Request, usize)) -> String {
     let times = if count > 1 { format!(" ×{count}") } else { String::new() };
-    format!("{} {}{times}", request.method, request.path)
+    format!("{}{times}", request.name())
 }
 
 fn sudden_end(report: &Report, language: Language) -> Option<String> {

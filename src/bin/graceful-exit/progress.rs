@@ -185,10 +185,8 @@ impl Moment {
         let what = if phase.name == "drain" {
             let count = status.servers.iter().map(|server| server.in_flight).sum();
             let oldest =
-                status.servers.iter().flat_map(|server| &server.oldest).max_by_key(|request| request.age_ms);
-            let oldest =
-                oldest.map(|it| (it.method.as_str(), it.path.as_str(), Duration::from_millis(it.age_ms)));
-            language.waited_requests(count, oldest)
+                status.servers.iter().flat_map(|server| &server.oldest).max_by_key(|request| request.age);
+            language.waited_requests(count, oldest.map(|request| (request.name(), request.age)))
         } else {
             let jobs = status.callbacks.iter().chain(&status.resources).chain(&status.workers);
             let running: Vec<_> =

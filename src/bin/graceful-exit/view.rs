@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graceful_exit::Status;
+use graceful_exit::{Status, report::Request};
 use serde::Deserialize;
 
 /// A status. Fields that an older application does not tell are empty.
@@ -54,13 +54,6 @@ pub(crate) struct Server {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) age_ms: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) state: String,
@@ -91,7 +84,7 @@ impl View {
         let mut view = self.clone();
         view.deadline_left_ms = view.deadline_left_ms.map(|left| left.saturating_sub(by));
         for request in view.servers.iter_mut().flat_map(|server| &mut server.oldest) {
-            request.age_ms = request.age_ms.saturating_add(by);
+            request.age = request.age.saturating_add(Duration::from_millis(by));
         }
         view
     }

@@ -80,8 +80,7 @@ fn text(view: &View, language: Language) -> String {
         );
         let _ = writeln!(text, "{line}");
         for request in &server.oldest {
-            let age = rounded(Duration::from_millis(request.age_ms));
-            let _ = writeln!(text, "  {} {}  {age}", escaped(&request.method), escaped(&request.path));
+            let _ = writeln!(text, "  {}  {}", escaped(&request.name()), rounded(request.age));
         }
     }
     if !view.is_running() {
