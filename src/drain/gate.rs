@@ -51,12 +51,18 @@ impl Gate {
     ///
     /// # Errors
     /// [`Rejected`] once [`Gate::reject`] was called; the request is counted as rejected then.
+    #[inline]
     pub fn admit(&self, shard: usize) -> Result<(), Rejected> {
         let shard = &self.shards[shard];
         // Acquire: a request that is rejected sees all that was done before rejecting began.
         if shard.state.fetch_add(ONE, Ordering::Acquire) & REJECTING == 0 {
             return Ok(());
         }
+        self.refuse(shard)
+    }
+
+    #[cold]
+    fn refuse(&self, shard: &Shard) -> Result<(), Rejected> {
         shard.rejected.fetch_add(1, Ordering::Relaxed);
         self.count_out(shard, 1);
         Err(Rejected)
@@ -98,6 +104,7 @@ impl Gate {
 
     /// Returns true if each answer has to say `Connection: close`.
     #[must_use]
+    #[inline]
     pub fn is_closing(&self, shard: usize) -> bool {
         self.shards[shard].state.load(Ordering::Relaxed) & CLOSING != 0
     }

@@ -25,6 +25,7 @@ pub struct Policy {
 pub type AlwaysAnswer = Arc<dyn Fn(&RequestHead) -> bool + Send + Sync>;
 
 impl Policy {
+    #[inline]
     pub(super) fn always_answers(&self, head: &RequestHead) -> bool {
         self.always_answer.as_ref().is_some_and(|always| always(head))
     }

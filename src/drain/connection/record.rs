@@ -62,10 +62,12 @@ impl Connection {
         self.order(Order::Pin);
     }
 
+    #[inline]
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
     }
 
+    #[inline]
     pub(crate) fn shard(&self) -> usize {
         usize::from(self.shard)
     }
@@ -136,6 +138,7 @@ impl Connection {
     }
 
     /// True if an answer has said that it closes: no further request is served.
+    #[inline]
     pub(in crate::drain) fn has_had_last_answer(&self) -> bool {
         self.state().has_had_last_answer()
     }
@@ -174,6 +177,7 @@ impl Connection {
     }
 
     /// The request's answer has been handed on whole; it leaves the gate when that has been flushed.
+    #[inline]
     pub(in crate::drain) fn answered(&self, counted: bool) {
         self.apply(Event::Answered { counted });
     }

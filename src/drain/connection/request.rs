@@ -140,6 +140,7 @@ impl Requests {
     }
 
     /// The connection is used at this moment.
+    #[inline]
     pub(super) fn touch(&mut self) {
         self.began = Instant::now();
         self.took_ms = 0;

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -46,7 +46,7 @@ impl StreamsEnd {
 
 /// What an endless answer's body passes through.
 pub(in crate::drain) struct EndingBody {
-    server: std::sync::Arc<StreamsEnd>,
+    server: Arc<StreamsEnd>,
     told: Pin<Box<WaitForCancellationFutureOwned>>,
     is_told: bool,
     kind: Kind,
@@ -67,11 +67,18 @@ enum Kind {
 impl EndingBody {
     /// Of an answer of `text/event-stream` and of a WebSocket. Nothing of other answers, and nothing of events that are
     /// compressed, whose ends cannot be seen.
+    #[inline]
     pub(in crate::drain) fn of(
         head: &ResponseHead,
         size: BodySize,
-        server: &std::sync::Arc<StreamsEnd>,
+        server: &Arc<StreamsEnd>,
     ) -> Option<Self> {
+        // Most answers have neither.
+        let may_be_endless = size == BodySize::Stream || head.status == StatusCode::SWITCHING_PROTOCOLS;
+        if may_be_endless { Self::of_endless(head, size, server) } else { None }
+    }
+
+    fn of_endless(head: &ResponseHead, size: BodySize, server: &Arc<StreamsEnd>) -> Option<Self> {
         let is = |name, value: &str| {
             let given = head.headers.get(name).and_then(|given| given.to_str().ok()).unwrap_or_default();
             given.get(..value.len()).is_some_and(|start| start.eq_ignore_ascii_case(value))
@@ -87,7 +94,7 @@ impl EndingBody {
             return None;
         };
         let told = Box::pin(server.told.clone().cancelled_owned());
-        Some(Self { server: std::sync::Arc::clone(server), told, is_told: false, kind })
+        Some(Self { server: Arc::clone(server), told, is_told: false, kind })
     }
 
     /// Polls the application's body, and ends it once that was told. The application comes first: it may have a last
