@@ -45,7 +45,7 @@ impl Signals {
         on_signal: impl FnMut(ReceivedSignal) + Send + 'static,
     ) -> Result<Self, InstallError> {
         epoch();
-        let dispatcher = Arc::new(Dispatcher::new(on_signal));
+        let dispatcher = Arc::new(Dispatcher::new(names, on_signal));
         let inner = Arc::clone(&dispatcher);
         platform::start(names, move |caught| inner.receive(caught))?;
         Ok(Self { dispatcher })
@@ -65,8 +65,9 @@ impl Signals {
         names: &[SignalName],
         mut on_signal: impl FnMut(ReceivedSignal) + Send + 'static,
     ) -> Result<(), InstallError> {
-        platform::change(names)?;
         let mut inner = self.dispatcher.inner();
+        platform::change(names)?;
+        inner.names = names.to_vec();
         if let Sink::Keeping(kept) = &mut inner.sink {
             let (wanted, unwanted) =
                 mem::take(kept).into_iter().partition(|caught: &ReceivedSignal| names.contains(&caught.name));
@@ -120,6 +121,8 @@ struct Dispatcher {
 }
 
 struct Inner {
+    /// What is caught. One that was caught before it was left out may be read after that.
+    names: Vec<SignalName>,
     on_signal: Box<dyn FnMut(ReceivedSignal) + Send>,
     sink: Sink,
 }
@@ -132,14 +135,19 @@ enum Sink {
 }
 
 impl Dispatcher {
-    fn new(on_signal: impl FnMut(ReceivedSignal) + Send + 'static) -> Self {
-        let inner = Inner { on_signal: Box::new(on_signal), sink: Sink::Keeping(Vec::new()) };
+    fn new(names: &[SignalName], on_signal: impl FnMut(ReceivedSignal) + Send + 'static) -> Self {
+        let sink = Sink::Keeping(Vec::new());
+        let inner = Inner { names: names.to_vec(), on_signal: Box::new(on_signal), sink };
         Self { first: OnceLock::new(), inner: Mutex::new(inner) }
     }
 
     fn receive(&self, caught: ReceivedSignal) {
-        let _ = self.first.set(caught); // only the first one stays
         let mut inner = self.inner();
+        if !inner.names.contains(&caught.name) {
+            drop(inner);
+            return platform::raise(caught.name);
+        }
+        let _ = self.first.set(caught); // only the first one stays
         // A panic must not take the thread along: the signal that forces the exit comes through it too.
         let _ = catch_unwind(AssertUnwindSafe(|| (inner.on_signal)(caught)));
         match &mut inner.sink {
@@ -153,5 +161,39 @@ impl Dispatcher {
     /// A function that panicked has left nothing half done here.
     fn inner(&self) -> MutexGuard<'_, Inner> {
         lock(&self.inner)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{os::unix::process::ExitStatusExt, thread, time::Instant};
+
+    use super::{super::received::Sender, *};
+    use crate::os::process::{Process, TestResult, part, say};
+
+    const CHILD: &str = "os::signals::dispatcher::tests::child";
+    const SIGHUP: i32 = 1;
+
+    #[test]
+    fn child() -> TestResult {
+        let Some(_) = part() else { return Ok(()) };
+        let signals = Signals::install(&[SignalName::Hup, SignalName::Term], |_| ())?;
+        signals.replace(&[SignalName::Term], |_| say("caught"))?;
+        signals.dispatcher.receive(ReceivedSignal {
+            name: SignalName::Hup,
+            at: Instant::now(),
+            sender: Sender::Unknown,
+        });
+        say("alive");
+        loop {
+            thread::park();
+        }
+    }
+
+    #[test]
+    fn what_was_caught_and_is_read_after_it_was_left_out_takes_its_default_effect() -> TestResult {
+        let mut process = Process::start(CHILD, "late", |_| {})?;
+        assert_eq!(process.wait()?.signal(), Some(SIGHUP));
+        Ok(())
     }
 }

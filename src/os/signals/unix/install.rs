@@ -47,7 +47,7 @@ pub(in crate::os::signals) fn start(
     let (reader, writer) = pair.map_err(InstallError::Pipe)?;
     thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || read_all(reader, is_caught, on_caught))
+        .spawn(move || read_all(reader, is_installed, on_caught))
         .map_err(InstallError::Thread)?;
 
     open_pipe(writer);
@@ -81,8 +81,20 @@ pub(in crate::os::signals) fn stop() {
     }
 }
 
-fn is_caught(signal: c_int) -> bool {
-    installed().iter().flatten().any(|installed| installed.signal == signal)
+/// Sends a signal to this process, which has its default effect once it is not caught. Nothing, where a handler that was
+/// installed later still calls ours: that has had it.
+pub(in crate::os::signals) fn raise(name: SignalName) {
+    let Some(signal) = number(name) else { return };
+    if previous(signal).is_some_and(|previous| previous.still_called.load(SeqCst)) {
+        return;
+    }
+    // To the process: the calling thread may block it.
+    // SAFETY: it only sends.
+    unsafe { libc::kill(libc::getpid(), signal) };
+}
+
+fn is_installed() -> bool {
+    installed().is_some()
 }
 
 fn installed() -> MutexGuard<'static, Option<Vec<Installed>>> {

@@ -12,8 +12,8 @@ mod number;
 mod reader;
 mod record;
 
-pub(super) use install::{change, start, stop};
+pub(super) use install::{change, raise, start, stop};
 pub use mask::{block, unblock};
+pub(super) use number::grace_period;
 #[cfg(test)]
 pub(super) use number::number;
-pub(super) use number::{grace_period, raise};

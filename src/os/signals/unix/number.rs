@@ -37,11 +37,3 @@ pub(in crate::os::signals) fn number(name: SignalName) -> Option<c_int> {
 pub(in crate::os::signals) const fn grace_period(_name: SignalName) -> Option<Duration> {
     None
 }
-
-/// Sends a signal to this process, which has its default effect once it is not caught.
-pub(in crate::os::signals) fn raise(name: SignalName) {
-    if let Some(signal) = number(name) {
-        // SAFETY: it only sends.
-        unsafe { libc::raise(signal) };
-    }
-}
