@@ -166,34 +166,81 @@ impl Dispatcher {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::{os::unix::process::ExitStatusExt, thread, time::Instant};
+    use std::{
+        os::unix::process::ExitStatusExt,
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+        thread,
+        time::Instant,
+    };
 
     use super::{super::received::Sender, *};
-    use crate::os::process::{Process, TestResult, part, say};
+    use crate::os::process::{Process, TestResult, part, say, wait_for_order};
 
     const CHILD: &str = "os::signals::dispatcher::tests::child";
-    const SIGHUP: i32 = 1;
 
     #[test]
     fn child() -> TestResult {
-        let Some(_) = part() else { return Ok(()) };
+        let Some(part) = part() else { return Ok(()) };
         let signals = Signals::install(&[SignalName::Hup, SignalName::Term], |_| ())?;
-        signals.replace(&[SignalName::Term], |_| say("caught"))?;
-        signals.dispatcher.receive(ReceivedSignal {
-            name: SignalName::Hup,
-            at: Instant::now(),
-            sender: Sender::Unknown,
-        });
-        say("alive");
+        if part == "chained" {
+            install_on_top(libc::SIGHUP);
+        }
+        signals.replace(&[SignalName::Term], |_| say(CALLS.load(SeqCst)))?;
+        if part == "chained" {
+            // What our handler writes is read in this order. One that was sent again would be sent without end.
+            for signal in [libc::SIGHUP, libc::SIGTERM, libc::SIGTERM] {
+                // SAFETY: it only sends.
+                unsafe { libc::raise(signal) };
+                wait_for_order();
+            }
+        } else {
+            let (name, at) = (SignalName::Hup, Instant::now());
+            signals.dispatcher.receive(ReceivedSignal { name, at, sender: Sender::Unknown });
+            say("alive");
+        }
         loop {
             thread::park();
         }
     }
 
+    /// How often [`on_top`] was called, and what it calls.
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    static BELOW: AtomicUsize = AtomicUsize::new(0);
+
+    /// Installs a handler as a program may do it that keeps what was there.
+    fn install_on_top(signal: libc::c_int) {
+        // SAFETY: plain C data, for which all zeroes is valid; both are ours.
+        unsafe {
+            let (mut ours, mut before) = (std::mem::zeroed::<libc::sigaction>(), std::mem::zeroed());
+            ours.sa_sigaction = on_top as *const () as libc::sighandler_t;
+            ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+            assert_eq!(libc::sigaction(signal, &raw const ours, &raw mut before), 0);
+            BELOW.store(before.sa_sigaction, SeqCst);
+        }
+    }
+
+    extern "C" fn on_top(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        CALLS.fetch_add(1, SeqCst);
+        // SAFETY: it was installed with SA_SIGINFO.
+        let below: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+            unsafe { std::mem::transmute(BELOW.load(SeqCst)) };
+        below(signal, info, context);
+    }
+
+    #[test]
+    fn a_handler_on_top_of_ours_hears_a_signal_once_that_is_not_caught_any_more() -> TestResult {
+        let mut process = Process::start(CHILD, "chained", |_| {})?;
+        for _ in 0..2 {
+            process.order()?;
+            assert_eq!(process.line()?, "1");
+        }
+        Ok(())
+    }
+
     #[test]
     fn what_was_caught_and_is_read_after_it_was_left_out_takes_its_default_effect() -> TestResult {
         let mut process = Process::start(CHILD, "late", |_| {})?;
-        assert_eq!(process.wait()?.signal(), Some(SIGHUP));
+        assert_eq!(process.wait()?.signal(), Some(libc::SIGHUP));
         Ok(())
     }
 }
