@@ -226,8 +226,8 @@ mod tests {
         assert_eq!(connection.open_streams(), 2);
     }
 
-    #[test]
-    fn a_request_leaves_the_gate_when_the_end_of_its_answer_is_with_the_kernel() {
+    /// A connection with a stream whose answer has been handed on whole, and none of it written.
+    fn answered() -> (Arc<Gate>, Connection) {
         let gate = Arc::new(Gate::new(1));
         let connection = Connection::unregistered(Arc::clone(&gate), 0);
         connection.speaks_http2();
@@ -235,6 +235,12 @@ mod tests {
         gate.admit(0).expect("it is open");
         connection.begin(RequestName::GET, true, false);
         connection.finish_stream(1, true);
+        (gate, connection)
+    }
+
+    #[test]
+    fn a_request_leaves_the_gate_when_the_end_of_its_answer_is_with_the_kernel() {
+        let (gate, connection) = answered();
         connection.streams_flushed();
         assert_eq!((gate.in_flight(), gate.completed()), (1, 0), "its end is not written");
         connection.report_frames().write_end(1);
@@ -245,13 +251,7 @@ mod tests {
 
     #[test]
     fn a_request_whose_answer_waits_to_be_written_leaves_the_gate_when_its_client_resets_the_stream() {
-        let gate = Arc::new(Gate::new(1));
-        let connection = Connection::unregistered(Arc::clone(&gate), 0);
-        connection.speaks_http2();
-        connection.report_frames().begin(1, false);
-        gate.admit(0).expect("it is open");
-        connection.begin(RequestName::GET, true, false);
-        connection.finish_stream(1, true);
+        let (gate, connection) = answered();
         let mut frames = connection.report_frames();
         frames.reset(1);
         frames.reset(1);

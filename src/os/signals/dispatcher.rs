@@ -55,7 +55,7 @@ impl Signals {
     /// of the function that was given before: for everything caught so far, on the calling thread, and then for each
     /// signal as it comes.
     ///
-    /// A signal that was caught so far and is not among `names` takes its default effect now.
+    /// A signal that was caught so far and is not among `names` takes its default effect: now, or as soon as it is read.
     ///
     /// # Errors
     ///

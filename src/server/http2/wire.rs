@@ -132,7 +132,7 @@ impl Wire {
     }
 
     /// Reads for the dispatcher.
-    #[inline(never)]
+    #[inline(never)] // its caller is the one of HTTP/1 as well, and would save its registers for both
     pub(in crate::server) fn poll_read<T: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
@@ -197,7 +197,7 @@ impl Wire {
     }
 
     /// Writes for the dispatcher.
-    #[inline(never)]
+    #[inline(never)] // its caller is the one of HTTP/1 as well, and would save its registers for both
     pub(in crate::server) fn poll_write<T: AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
@@ -227,7 +227,7 @@ impl Wire {
     }
 
     /// Flushes for the dispatcher.
-    #[inline(never)]
+    #[inline(never)] // its caller is the one of HTTP/1 as well, and would save its registers for both
     pub(in crate::server) fn poll_flush<T: AsyncWrite + Unpin>(
         &mut self,
         io: &mut T,
