@@ -80,7 +80,8 @@ impl Gate {
     pub fn leave(&self, shard: usize, requests: u32, answered: bool) {
         let (shard, requests) = (&self.shards[shard], u64::from(requests));
         if answered {
-            shard.completed.fetch_add(requests, Ordering::Relaxed);
+            // Answers leave on the worker's thread alone, so that no addition can be lost.
+            shard.completed.store(shard.completed.load(Ordering::Relaxed) + requests, Ordering::Relaxed);
         }
         self.count_out(shard, requests);
     }

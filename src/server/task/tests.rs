@@ -4,6 +4,7 @@ use std::{
     future::{pending, poll_fn, ready},
     io::{self, Write},
     net,
+    sync::Arc,
 };
 
 use tokio::net::TcpListener;
