@@ -39,6 +39,34 @@ fn the_help_describes_the_application() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_cannot_be_written_is_exit_code_1() {
+    for arguments in [&["--help"][..], &["--version"], &["run", "--help"], &["config", "default"], &["plan"]]
+    {
+        let folder = folder();
+        let mut command = bare(folder.path());
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("the device");
+        let got = command.args(arguments).stdout(full).output().expect("the binary starts");
+        assert_eq!(got.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&got.stderr).contains("No space left"), "{arguments:?}: {}", text(&got.stderr));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_without_descriptors_is_told_so_and_does_not_panic() {
+    let folder = folder();
+    let mut command = std::process::Command::new("sh");
+    let ours = bare(folder.path());
+    command
+        .args(["-c", "ulimit -n 7 && exec \"$0\" status --url http://127.0.0.1:1"])
+        .arg(ours.get_program());
+    let got = output(command);
+    assert_eq!(got.status.code(), Some(4), "{}", text(&got.stderr));
+    assert!(text(&got.stderr).contains("no descriptors are left"), "{}", text(&got.stderr));
+}
+
 #[test]
 fn every_command_and_argument_is_described_in_every_language() {
     let commands: [&[&str]; 11] = [

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::settings::run;
+use crate::{
+    settings::run,
+    support::{bare, folder, output},
+};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 
@@ -58,6 +61,46 @@ fn every_key_is_shown_with_its_value_and_its_source() {
     let again: Value = serde_json::from_str(&again).expect("JSON");
     for (key, entry) in json.as_object().expect("an object") {
         assert_eq!(entry["value"], again[key]["value"], "{key}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_shown_as_toml_is_toml_whatever_a_value_or_a_file_name_holds() {
+    let body = "DEL \u{7f}, a tag \u{e0041}, \u{202e} and \"quotes\" \u{1f600}";
+    let text = format!("[reject]\nbody = {}\n", toml::Value::from(body));
+    let files = [("own\n[log] #.toml", text.replace('\u{7f}', "\\u007F"))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let shown = printed(&files, &[], &["config", "show", "-c", files[0].0]);
+    let table: toml::Table = shown.parse().unwrap_or_else(|error| panic!("{error}\n{shown}"));
+    assert_eq!(table["reject"]["body"].as_str(), Some(body), "{shown}");
+    assert!(!shown.contains(['\u{7f}', '\u{202e}', '\u{e0041}']), "{shown:?}");
+}
+
+#[test]
+fn the_source_of_a_default_is_the_same_word_in_every_language() {
+    for language in ["en", "zh", "zh-Hant"] {
+        let shown = printed(&[], &[], &["config", "show", "-s", &format!("log.language={language}")]);
+        let line = shown.lines().find(|line| line.starts_with("keep = 0")).expect("a line");
+        assert!(line.ends_with("# default"), "{line}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_settings_file_whose_name_is_not_unicode_is_shown() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = folder();
+    let name = std::ffi::OsStr::from_bytes(b"\xff.toml");
+    std::fs::write(folder.path().join(name), "log.level = \"warn\"\n").expect("a file");
+    for format in ["json", "toml"] {
+        let mut command = bare(folder.path());
+        command.arg("-c").arg(name).args(["config", "show", "--format", format]);
+        let got = output(command);
+        let shown = String::from_utf8(got.stdout).expect("text");
+        assert_eq!(got.status.code(), Some(0), "{}", String::from_utf8_lossy(&got.stderr));
+        assert!(shown.contains("\u{fffd}.toml"), "{shown}");
     }
 }
 
@@ -122,6 +165,23 @@ fn settings_that_are_right_pass_the_check_and_an_unused_variable_is_a_warning() 
     let meant = "did you mean GRACEFUL_EXIT__SHUTDOWN__TIMEOUT?";
     assert!(stderr.contains("warning: the variable GRACEFUL_EXIT_SHUTDOWN_TIMEOUT sets nothing"), "{stderr}");
     assert!(stderr.contains(meant), "{stderr}");
+}
+
+#[test]
+fn every_command_with_settings_warns_of_a_variable_that_sets_nothing() {
+    for (arguments, code) in [
+        (&["config", "show"][..], 0),
+        (&["plan"], 0),
+        (&["plan", "--format", "json"], 0),
+        (&["run", "-s", "shutdown.timeout=0"], 2),
+        (&["status", "-s", "servers.admin.bind=127.0.0.1:0"], 2),
+        (&["stop", "-s", "servers.admin.bind=127.0.0.1:0"], 2),
+    ] {
+        let got = run(&[], &[("GRACEFUL_EXIT_SHUTDOWN_TIMEOUT", "8s")], arguments);
+        let printed = String::from_utf8([got.stdout, got.stderr].concat()).expect("text");
+        assert_eq!(got.status.code(), Some(code), "{arguments:?}: {printed}");
+        assert!(printed.contains("GRACEFUL_EXIT_SHUTDOWN_TIMEOUT sets nothing"), "{arguments:?}: {printed}");
+    }
 }
 
 #[test]

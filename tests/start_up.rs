@@ -6,6 +6,8 @@ use crate::support::{App, folder, stop};
 
 #[cfg(target_os = "linux")]
 mod blocked;
+#[cfg(target_os = "linux")]
+mod failing;
 #[cfg(unix)]
 mod signals;
 

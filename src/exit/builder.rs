@@ -194,6 +194,9 @@ impl GracefulExit {
 
     /// Ends the process from the exit's own thread at the end of the exit, as [`Report::exit`](crate::Report::exit)
     /// would. This saves the time to wake the task that awaits [`GracefulExit::run`], which never resolves then.
+    ///
+    /// If the start fails, `run` returns the error, and the process is to end soon with it: signals stay caught, one
+    /// ends the process within half a second, with the exit code 0, and a second one at once.
     pub fn exits_at_once(mut self) -> Self {
         self.on_finish = OnFinish::Exit;
         self

@@ -69,20 +69,24 @@ impl GracefulExit {
     /// With [`ends_process(false)`](GracefulExit::ends_process) it may take as long as it likes.
     ///
     /// # Errors
-    /// When it cannot be started: what was begun has been taken back then, and another exit can be started.
+    /// When it cannot be started: what was begun has been taken back then, and another exit can be started. Signals
+    /// stay caught after [`exits_at_once`](GracefulExit::exits_at_once): the process is to end then.
     pub async fn run(mut self) -> Result<Report, StartError> {
         self.arm()?;
-        let (armed, shared) = (self.armed.clone(), Arc::clone(&self.shared));
+        let (armed, shared, on_finish) = (self.armed.clone(), Arc::clone(&self.shared), self.on_finish);
         let started = match (ExitThread::start().await, System::try_current()) {
             (Err(error), _) => Err(StartError::Thread(error)),
             (Ok(thread), Some(system)) => self.start(thread, system).await,
             (Ok(thread), None) => start_without_system(self, thread).await,
         };
         if let Err(error) = started {
-            if let Some(armed) = armed {
-                armed.retire();
+            // Where the process is to end now, a signal still ends it as during the start, whatever its end waits for.
+            if on_finish != OnFinish::Exit {
+                if let Some(armed) = armed {
+                    armed.retire();
+                }
+                shared.run.send_replace(RunState::Over(None));
             }
-            shared.run.send_replace(RunState::Over(None));
             return Err(error);
         }
         let report = shared.over().await;
@@ -123,4 +127,37 @@ async fn start_without_system(exit: GracefulExit, thread: ExitThread) -> Result<
         });
     });
     started.await.unwrap_or(Err(StartError::Supervisor))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{net::TcpListener, process::Command};
+
+    use super::*;
+    use crate::{
+        os::process::{Process, TestResult, part, say, wait_for_order},
+        server::Server,
+    };
+
+    const CHILD: &str = "exit::run::tests::child";
+
+    #[test]
+    fn child() -> TestResult {
+        let Some(_) = part() else { return Ok(()) };
+        let taken = TcpListener::bind("127.0.0.1:0")?;
+        let server = Server::new("web", actix_web::App::new).bind(taken.local_addr()?);
+        let exit = GracefulExit::builder().server(server).exits_at_once();
+        say(exit.run_blocking().is_err());
+        wait_for_order();
+        Ok(())
+    }
+
+    #[test]
+    fn a_signal_after_a_failed_start_of_a_process_that_is_to_end_ends_it_as_during_the_start() -> TestResult {
+        let mut process = Process::start(CHILD, "failed", |_| {})?;
+        assert_eq!(process.line()?, "true");
+        assert!(Command::new("sh").args(["-c", &format!("kill -TERM {}", process.id())]).status()?.success());
+        assert_eq!(process.wait()?.code(), Some(0));
+        Ok(())
+    }
 }

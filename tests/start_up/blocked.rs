@@ -72,7 +72,7 @@ fn blocked(by: &str) -> Option<(App, Held)> {
     Some((app, held))
 }
 
-fn fifo(folder: &TempDir) -> std::path::PathBuf {
+pub(super) fn fifo(folder: &TempDir) -> std::path::PathBuf {
     let path = folder.path().join("fifo");
     let made = Command::new("mkfifo").arg(&path).status().expect("mkfifo");
     assert!(made.success());
@@ -104,7 +104,7 @@ fn with_name_server(folder: &Arc<TempDir>, command: &Command) -> Command {
     inside
 }
 
-fn has_thread(process: u32, name: &str) -> bool {
+pub(super) fn has_thread(process: u32, name: &str) -> bool {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     tasks.into_iter().any(|task| {
         fs::read_to_string(task.path().join("comm")).is_ok_and(|command| command.trim_end() == name)

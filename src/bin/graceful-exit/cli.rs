@@ -3,9 +3,8 @@
 mod help;
 mod mistake;
 
-use std::{env, future::Future, path::PathBuf, process::ExitCode};
+use std::{env, future::Future, mem::ManuallyDrop, path::PathBuf, process::ExitCode};
 
-use actix_web::rt::System;
 use clap::{Args, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use graceful_exit::{
@@ -17,7 +16,7 @@ use graceful_exit::{
 use crate::{
     client::{self, Target},
     config,
-    output::{exit_code, fail, print},
+    output::{exit_code, fail, print, printed},
     plan, report, run,
 };
 
@@ -114,12 +113,17 @@ pub(crate) fn main() -> ExitCode {
     let Arguments { layers, command } = match matches.and_then(|found| Arguments::from_arg_matches(&found)) {
         Ok(arguments) => arguments,
         Err(error) => {
+            // What is printed here may block.
+            signals::unblock();
             if let Some(message) = mistake::message(&error, language) {
                 return fail(exit_code::USAGE, &message);
             }
-            // Help and version are no errors. Nothing can be done about an output that is closed.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit_code::USAGE } else { 0 });
+            // Help and version are no errors.
+            if !error.use_stderr() {
+                return printed(error.print());
+            }
+            let _ = error.print(); // nothing can be done about standard error
+            return ExitCode::from(exit_code::USAGE);
         }
     };
     let command = command.unwrap_or(Command::Run { layers: LayerArguments::default() });
@@ -129,7 +133,11 @@ pub(crate) fn main() -> ExitCode {
     match command {
         // Before anything that can block is read or opened.
         Command::Run { layers: more } => match StartGuard::new() {
-            Ok(guard) => with_settings(layers.and(more), |loaded| run::main(loaded, guard)),
+            Ok(guard) => {
+                // Never dropped: a start that failed ends with its own code, whatever signal comes meanwhile.
+                let guard = ManuallyDrop::new(guard);
+                with_settings(layers.and(more), |loaded| run::main(loaded, guard))
+            }
             Err(error) => fail(exit_code::START, &error),
         },
         #[cfg(windows)]
@@ -201,7 +209,7 @@ impl LayerArguments {
 fn with_settings(layers: LayerArguments, go: impl FnOnce(Loaded) -> ExitCode) -> ExitCode {
     match layers.layers().load() {
         Ok(loaded) => go(loaded),
-        Err(error) => fail(exit_code::USAGE, &error),
+        Err(error) => config::refuse(&error),
     }
 }
 
@@ -210,8 +218,14 @@ fn with_target<F: Future<Output = ExitCode>>(
     url: Option<&str>,
     go: impl FnOnce(Target) -> F,
 ) -> ExitCode {
-    with_settings(layers, |loaded| match Target::new(&loaded.settings, url) {
-        Ok(target) => System::new().block_on(go(target)),
-        Err(error) => fail(exit_code::USAGE, &error),
+    with_settings(layers, |loaded| {
+        config::warn_of(&loaded.unused, loaded.settings.log.language());
+        match Target::new(&loaded.settings, url) {
+            Ok(target) => match run::system(target.language) {
+                Ok(system) => system.block_on(go(target)),
+                Err(error) => fail(exit_code::NO_ANSWER, &error),
+            },
+            Err(error) => fail(exit_code::USAGE, &error),
+        }
     })
 }

@@ -5,8 +5,8 @@ use std::{fmt::Write, process::ExitCode};
 use clap::ValueEnum;
 use graceful_exit::{
     Language,
-    locale::escaped_json,
-    settings::{DEFAULTS, Entry, Layers, Loaded, Source, UnusedVariable},
+    locale::{escaped, escaped_json, is_misleading},
+    settings::{DEFAULTS, Entry, Layers, Loaded, SettingsError, Source, UnusedVariable},
 };
 use serde_json::{Map, Value, json};
 
@@ -26,11 +26,14 @@ pub(crate) enum Format {
 /// Prints every key with its value and its source.
 pub(crate) fn show(layers: &Layers, format: Format) -> ExitCode {
     match layers.load() {
-        Ok(loaded) => print(&match format {
-            Format::Toml => as_toml(&loaded),
-            Format::Json => as_json(&loaded),
-        }),
-        Err(error) => fail(exit_code::USAGE, &error),
+        Ok(loaded) => {
+            warn_of(&loaded.unused, loaded.settings.log.language());
+            print(&match format {
+                Format::Toml => as_toml(&loaded),
+                Format::Json => as_json(&loaded),
+            })
+        }
+        Err(error) => refuse(&error),
     }
 }
 
@@ -46,14 +49,18 @@ pub(crate) fn check(layers: &Layers) -> ExitCode {
                 zh_hant: "設定正確\n",
             ))
         }
-        Err(error) => {
-            warn_of(&error.unused, error.language);
-            fail(exit_code::USAGE, &error)
-        }
+        Err(error) => refuse(&error),
     }
 }
 
-fn warn_of(unused: &[UnusedVariable], language: Language) {
+/// Prints what is wrong, and the variables that may be the reason.
+pub(crate) fn refuse(error: &SettingsError) -> ExitCode {
+    warn_of(&error.unused, error.language);
+    fail(exit_code::USAGE, error)
+}
+
+/// Warns of variables that set nothing.
+pub(crate) fn warn_of(unused: &[UnusedVariable], language: Language) {
     for unused in unused {
         let message = unused.message(language);
         warn(&say!(language, en: "warning: {message}", zh: "警告：{message}", zh_hant: "警告：{message}"));
@@ -77,7 +84,11 @@ fn as_toml(loaded: &Loaded) -> String {
             let gap = if text.is_empty() { "" } else { "\n" };
             let _ = writeln!(text, "{gap}[{section}]");
         }
-        let source = entry.source.name(language);
+        // The same word as in JSON, in every language.
+        let source = match &entry.source {
+            Source::Default => "default".to_owned(),
+            source => escaped(&source.name(language)).into_owned(),
+        };
         let _ = writeln!(text, "{line:<width$} # {source}", width = width.unwrap_or_default());
     }
     text
@@ -91,14 +102,28 @@ fn line(entry: &Entry) -> (&'static str, String) {
         Some(server) => (server, &entry.key[server.len() + 1..]),
         None => (section, name),
     };
-    (section, format!("{name} = {}", entry.value))
+    (section, format!("{name} = {}", escaped_toml(&entry.value.to_string())))
+}
+
+/// A JSON value as TOML, where what a reader cannot see is escaped: TOML takes no DEL as it is, and no surrogates.
+fn escaped_toml(json: &str) -> String {
+    let mut toml = String::with_capacity(json.len());
+    for c in json.chars() {
+        let _ = match u32::from(c) {
+            _ if !is_misleading(c) => write!(toml, "{c}"),
+            code @ ..=0xffff => write!(toml, "\\u{code:04x}"),
+            code => write!(toml, "\\U{code:08x}"),
+        };
+    }
+    toml
 }
 
 fn as_json(loaded: &Loaded) -> String {
     let entry = |Entry { key, value, source }: Entry| {
         let source = match source {
             Source::Default => json!("default"),
-            Source::File { path, line } => json!({ "file": path, "line": line }),
+            // A path need not be Unicode, which JSON is.
+            Source::File { path, line } => json!({ "file": path.to_string_lossy(), "line": line }),
             Source::Set => json!("--set"),
             Source::Variable(name) => json!({ "variable": name }),
         };

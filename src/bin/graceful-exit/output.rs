@@ -24,7 +24,12 @@ pub(crate) mod exit_code {
 
 /// Prints to standard output. That the reader has closed it is no error.
 pub(crate) fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
+    printed(io::stdout().write_all(text.as_bytes()))
+}
+
+/// The exit code after so much has been printed to standard output.
+pub(crate) fn printed(result: io::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(exit_code::OUTPUT, &error),

@@ -4,7 +4,7 @@ use std::{mem::ManuallyDrop, path::PathBuf, pin::pin, process::ExitCode, thread,
 
 use actix_web::{
     App,
-    rt::{System, time::timeout},
+    rt::{System, SystemRunner, time::timeout},
 };
 #[cfg(unix)]
 use graceful_exit::os::systemd::Systemd;
@@ -55,8 +55,9 @@ const OTHER_THREADS: usize = 10;
 const START_ALLOCATIONS: usize = 16 << 20;
 
 /// Starts, serves, exits.
-pub(crate) fn main(loaded: Loaded, guard: StartGuard) -> ExitCode {
-    os::hard_stop::exit(run(loaded, |exit| exit.exits_at_once().start_guard(guard)))
+pub(crate) fn main(loaded: Loaded, guard: ManuallyDrop<StartGuard>) -> ExitCode {
+    let adopt = |exit: GracefulExit| exit.exits_at_once().start_guard(ManuallyDrop::into_inner(guard));
+    os::hard_stop::exit(run(loaded, adopt))
 }
 
 /// As [`main`], but returns the exit code; the process has to end soon after. `adopt` may change the exit before it
@@ -106,12 +107,10 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
         Ok(None) => {}
         Err(error) => return give_up(&start_error::of_systemd(&error, language)),
     }
-    #[cfg(unix)]
-    if let Err(error) = os::limits::has_descriptors(RUNTIME_DESCRIPTORS) {
-        return give_up(&start_error::of_the_runtime(&error, language));
-    }
-    // Never dropped: that would wait for blocked threads.
-    let system = ManuallyDrop::new(System::new());
+    let system = match system(language) {
+        Ok(system) => system,
+        Err(error) => return give_up(&error),
+    };
     if let Some(progress) = progress.filter(|_| !settings.shutdown.progress_interval.is_zero()) {
         let handle = exit.handle();
         system.block_on(async move { progress.follow(handle, language) });
@@ -119,6 +118,21 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     let code = system.block_on(serve(settings, language, logging.clone(), inherited, exit));
     logging.flush(ERROR_FLUSH);
     code
+}
+
+/// The event loop. Never dropped: that would wait for blocked threads, such as one that asks a name server.
+///
+/// # Errors
+/// What is to be said, when the process has no descriptors for it: without this look, it would panic.
+#[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "it can fail on Unix"))]
+pub(crate) fn system(language: Language) -> Result<ManuallyDrop<SystemRunner>, String> {
+    #[cfg(unix)]
+    if let Err(error) = os::limits::has_descriptors(RUNTIME_DESCRIPTORS) {
+        return Err(start_error::of_the_runtime(&error, language));
+    }
+    #[cfg(not(unix))]
+    let _ = language;
+    Ok(ManuallyDrop::new(System::new()))
 }
 
 /// The address space that the application needs to start.

@@ -20,7 +20,7 @@ pub(crate) struct Target {
     pub(super) transport: Transport,
     pub(super) token: Option<String>,
     /// The language of the messages.
-    pub(super) language: Language,
+    pub(crate) language: Language,
 }
 
 /// How the admin server is reached.
