@@ -169,9 +169,7 @@ mod sync;
 #[cfg(test)]
 mod virtual_time;
 
-pub use actors::{
-    Checkpoint, FinishWork, Job, JobContext, JobError, LogDetail, ReleaseResource, RunCallback,
-};
+pub use actors::{Checkpoint, FinishWork, Job, JobContext, JobError, ReleaseResource, RunCallback};
 pub use drain::Rejection;
 pub use exit::{ExitHandle, GracefulExit, StartError, StartGuard};
 pub use locale::Language;

@@ -50,15 +50,6 @@ fn the_report_command_prints_the_summary_of_the_log() {
     assert_eq!(String::from_utf8(output(piped).stdout).expect("text"), text);
 }
 
-#[test]
-fn without_a_summary_a_log_whose_exit_was_not_clean_ends_with_the_verdict() {
-    let app = App::start(&["log.summary=false", "shutdown.drain_timeout=300ms"]);
-    let _request = app.in_flight("/slow?ms=60000");
-    let ended = stop(app);
-    let verdict = ended.report()["verdict"].as_str().expect("a sentence").to_owned();
-    assert_eq!(ended.log.last().map(|line| line.text.as_str()), Some(verdict.as_str()), "{}", ended.text());
-}
-
 /// What machines read: an event a line, with its fields beside the sentence.
 #[test]
 fn a_json_log_has_an_event_with_fields_for_all_that_happens_in_an_exit() {
@@ -168,9 +159,16 @@ fn a_report_path_that_is_mounted_is_written_in_place() {
 }
 
 #[test]
-fn without_a_summary_the_log_ends_with_its_last_event() {
+fn without_a_summary_the_log_ends_with_its_last_event_and_names_nothing_that_was_abandoned() {
     let ended = stop(App::start(&["log.summary=false"]));
     assert_eq!(ended.log.last().map(|line| line.text.as_str()), Some("shut down"), "{}", ended.text());
+    let app = App::start(&["log.summary=false", "shutdown.drain_timeout=300ms"]);
+    let _request = app.in_flight("/slow?ms=60000");
+    let ended = stop(app);
+    assert_eq!(ended.report()["outcome"], "incomplete");
+    let last = ended.log.last().map(|line| line.text.as_str());
+    assert_eq!(last, Some("shut down, but not everything was finished"), "{}", ended.text());
+    assert!(!ended.lines_from("shutting down: no new").iter().any(|line| line.text.contains("/slow")));
 }
 
 #[test]

@@ -74,7 +74,6 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("admin.token_file", "1", "a path"),
     ("admin.max_streams", "0", "from 1 to"),
     ("shutdown.checkpoint_timeout", "\"0s\"", "1ms"),
-    ("log.failures", "\"no\"", "true or false"),
     ("report.keep", "-1", "from 0 to"),
     ("cache.max_dirty", "0", "from 1 to"),
     ("cache.max_dirty_bytes", "\"64MB\"", "64MiB"),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{heartbeat::Heartbeat, job::JobStart, monitor::Monitor, narrator::LogDetail};
+use super::{heartbeat::Heartbeat, job::JobStart, monitor::Monitor};
 use crate::{
     locale::Language,
     report::Report,
@@ -31,7 +31,8 @@ pub(crate) enum MemberSpec {
 pub(crate) struct Hooks {
     pub(crate) language: Language,
     pub(crate) codes: ExitCodes,
-    pub(crate) detail: LogDetail,
+    /// True if the log ends with a summary.
+    pub(crate) log_summary: bool,
     /// How often waiting is reported; zero is never.
     pub(crate) progress_interval: Duration,
     /// Cancelled when rejecting begins, for the streams.

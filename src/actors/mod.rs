@@ -35,5 +35,5 @@ pub use messages::{
     Cancel, EnterLameDuck, RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished,
 };
 pub use monitor::Monitor;
-pub use narrator::{EVENTS, LogDetail};
+pub use narrator::EVENTS;
 pub use supervisor::ShutdownSupervisor;

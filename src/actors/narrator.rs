@@ -14,23 +14,11 @@ use crate::{
 /// The target of records that only machines need.
 pub const EVENTS: &str = "graceful_exit::events";
 
-/// How much the log says of how an exit ended, after the lines of its course.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum LogDetail {
-    /// Nothing more: the log's reader has the report or the events.
-    Course,
-    /// The verdict, if the exit was not clean.
-    Verdict,
-    /// A summary, which has the verdict.
-    #[default]
-    Summary,
-}
-
 /// Writes the log's lines of one exit.
 pub(super) struct Narrator {
     language: Language,
-    detail: LogDetail,
+    /// True if the log ends with a summary.
+    summary: bool,
     /// True once the release has been logged: each resource has a phase of its own, and all of them share one line.
     has_released: bool,
 }
@@ -44,8 +32,8 @@ pub(super) struct Named<'a> {
 }
 
 impl Narrator {
-    pub(super) fn new(language: Language, detail: LogDetail) -> Self {
-        Self { language, detail, has_released: false }
+    pub(super) fn new(language: Language, summary: bool) -> Self {
+        Self { language, summary, has_released: false }
     }
 
     pub(super) fn begun(&self, reason: &str) {
@@ -164,14 +152,9 @@ impl Narrator {
             duration_ms = report::millis_of(report.duration), report:serde = report;
             "{sentence}"
         );
-        match self.detail {
-            LogDetail::Course => {}
-            LogDetail::Verdict if report.outcome == Outcome::Clean => {}
-            LogDetail::Verdict => log::log!(level, "{}", report.verdict),
-            LogDetail::Summary => {
-                for line in report::lines(report, language) {
-                    log::info!("{line}");
-                }
+        if self.summary {
+            for line in report::lines(report, language) {
+                log::info!("{line}");
             }
         }
     }

@@ -45,7 +45,7 @@ impl ShutdownSupervisor {
             monitor: setup.monitor,
             members,
             timers: Timers::new(Self::timers_due),
-            narrator: Narrator::new(setup.hooks.language, setup.hooks.detail),
+            narrator: Narrator::new(setup.hooks.language, setup.hooks.log_summary),
             hooks: setup.hooks,
         };
         Ok(context.run(supervisor))

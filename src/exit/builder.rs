@@ -8,7 +8,7 @@ use super::{
     start_guard::StartGuard,
 };
 use crate::{
-    actors::{Job, LogDetail},
+    actors::Job,
     drain::Rejection,
     locale::Language,
     os::signals::SignalName,
@@ -26,7 +26,7 @@ pub struct GracefulExit {
     pub(super) progress_interval: Duration,
     pub(super) codes: ExitCodes,
     pub(super) language: Language,
-    pub(super) log_detail: LogDetail,
+    pub(super) log_summary: bool,
     pub(super) rejection: Option<Rejection>,
     pub(super) report_path: Option<PathBuf>,
     pub(super) report_keep: u32,
@@ -78,7 +78,7 @@ impl GracefulExit {
             progress_interval: Duration::from_secs(1),
             codes: ExitCodes::default(),
             language: Language::default(),
-            log_detail: LogDetail::default(),
+            log_summary: true,
             rejection: None,
             report_path: None,
             report_keep: 0,
@@ -146,9 +146,10 @@ impl GracefulExit {
         self
     }
 
-    /// How much the log says at the end: a summary by default.
-    pub fn log_detail(mut self, detail: LogDetail) -> Self {
-        self.log_detail = detail;
+    /// Whether the log names what was abandoned or failed, and ends with a summary: true by default. The events of a
+    /// log for machines have that in any case.
+    pub fn log_summary(mut self, summary: bool) -> Self {
+        self.log_summary = summary;
         self
     }
 

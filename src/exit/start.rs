@@ -74,7 +74,7 @@ impl GracefulExit {
         let hooks = Hooks {
             language,
             codes: self.codes,
-            detail: self.log_detail,
+            log_summary: self.log_summary,
             progress_interval: self.progress_interval,
             streams: self.shared.streams.clone(),
             #[cfg(all(unix, feature = "systemd"))]

@@ -108,7 +108,6 @@ static SECTIONS: &[&[Key]] = &[
         key!(log.color, COLOR),
         key!(log.format, FORMAT),
         key!(log.summary, Flag),
-        key!(log.failures, Flag),
     ],
     &[key!(report.path, OptionalFile), key!(report.keep, Integer { least: 0, most: 1000 })],
     &[

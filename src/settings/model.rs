@@ -138,8 +138,6 @@ pub struct Log {
     pub format: Format,
     /// True if an exit's log names what was abandoned or failed, and ends with a summary.
     pub summary: bool,
-    /// True if an exit that was not clean names what was abandoned or failed, even without a summary.
-    pub failures: bool,
 }
 
 /// The report.
@@ -239,7 +237,6 @@ impl Default for Log {
             color: Color::Auto,
             format: Format::Text,
             summary: true,
-            failures: true,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::rig::{Lines, MS, Rig, SECOND, answer, member};
 use crate::{
-    actors::{Job, JobError, LogDetail},
+    actors::{Job, JobError},
     drain::RequestName,
     sequence::{Kind, PhaseKind},
 };
@@ -78,20 +78,4 @@ async fn a_forced_exit_names_the_requests_that_it_cuts_off_in_whatever_phase() {
     let of_one_exit = ["web", "GET", "/slow", "2"].map(str::to_owned).to_vec();
     let named = of(&lines, "request_abandoned", &["server", "method", "path", "count"]);
     assert_eq!(named, [of_one_exit.clone(), of_one_exit]);
-}
-
-#[actix_rt::test]
-async fn the_verdict_ends_a_log_without_a_summary_where_the_exit_was_not_clean() {
-    tokio::time::pause();
-    let lines = Lines::keep();
-    for (fails, last) in
-        [(false, "shut down"), (true, "Incomplete: no request was in flight; flush failed: no")]
-    {
-        let mut rig = Rig::new();
-        rig.detail = LogDetail::Verdict;
-        let work = member(move |_| answer(async move { if fails { Err("no".into()) } else { Ok(()) } }));
-        rig.job(Job::callback("flush", work.recipient()));
-        let _ = rig.run().await;
-        assert_eq!(lines.all().last().map(String::as_str), Some(last));
-    }
 }

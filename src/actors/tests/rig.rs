@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     actors::{
-        Checkpoint, FinishWork, Heartbeat, Hooks, Job, JobContext, JobError, LogDetail, MemberSpec, Monitor,
+        Checkpoint, FinishWork, Heartbeat, Hooks, Job, JobContext, JobError, MemberSpec, Monitor,
         ReleaseResource, RunCallback, ServerFailed, ShutdownSupervisor, SignalReceived, StopRequested,
         SupervisorConfig,
     },
@@ -37,7 +37,6 @@ pub(super) struct Rig {
     pub(super) timeouts: Timeouts,
     pub(super) progress_interval: Duration,
     pub(super) heartbeat: Option<Heartbeat>,
-    pub(super) detail: LogDetail,
     pub(super) streams: CancellationToken,
     servers: Vec<(Handle, Kind)>,
     jobs: Vec<Job>,
@@ -60,7 +59,6 @@ impl Rig {
             servers: Vec::new(),
             jobs: Vec::new(),
             heartbeat: None,
-            detail: LogDetail::Course,
             streams: CancellationToken::new(),
         }
     }
@@ -101,7 +99,7 @@ impl Rig {
             heartbeat: self.heartbeat,
             language: Language::En,
             codes: ExitCodes { forced: 101, timed_out: 102, incomplete: 103 },
-            detail: self.detail,
+            log_summary: false,
             progress_interval: self.progress_interval,
             streams: self.streams,
             on_begin: Box::new(|| ()),

@@ -2,9 +2,9 @@
 
 use actix_web::{http::StatusCode, web::Bytes};
 use graceful_exit::{
-    GracefulExit, Language, LogDetail, Rejection,
+    GracefulExit, Language, Rejection,
     logging::{Format, Logging},
-    settings::{self, Settings},
+    settings::Settings,
 };
 
 use crate::progress::Progress;
@@ -23,7 +23,8 @@ pub(crate) fn configured(
         .progress_interval(shutdown.progress_interval)
         .exit_codes(settings.exit_codes)
         .language(language)
-        .log_detail(log_detail(&settings.log))
+        // JSON has all of it in the fields of its events.
+        .log_summary(settings.log.summary && settings.log.format == Format::Text)
         .rejection(rejection(settings, language))
         .signals(shutdown.signals.clone())
         .flush_log(move |timeout| {
@@ -36,19 +37,6 @@ pub(crate) fn configured(
         exit = exit.report_to(path).report_keep(settings.report.keep);
     }
     exit
-}
-
-/// JSON has everything in the fields of its events; text has a summary, or at least the verdict.
-fn log_detail(log: &settings::Log) -> LogDetail {
-    if log.format == Format::Json {
-        LogDetail::Course
-    } else if log.summary {
-        LogDetail::Summary
-    } else if log.failures {
-        LogDetail::Verdict
-    } else {
-        LogDetail::Course
-    }
 }
 
 fn rejection(settings: &Settings, language: Language) -> Rejection {

@@ -95,7 +95,6 @@ fn the_scenarios_differ_from_the_defaults_as_the_contract_says() -> Outcome {
         let expected = set(&[
             "log.language=zh",
             "log.summary=false",
-            "log.failures=false",
             &format!("cache.checkpoint={checkpoint}"),
             "shutdown.drain_timeout=5s",
             "shutdown.callback_timeout=3s",
