@@ -251,7 +251,8 @@ fn where_reading_needs_the_token_the_page_asks_for_it_first() {
 fn the_page_shows_why_a_callback_failed_and_its_bar_is_red() {
     let Some(browser) = Browser::start("the page of a failed callback", "en-US") else { return };
     let app = Service::start(|exit, listener| {
-        let server = Admin::new(&exit)
+        let handle = exit.handle();
+        let server = Admin::new(&handle)
             .line("shard", || "<b>7</b> of 9\u{202e}".to_owned())
             .unbound_server()
             .listen(listener);

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use actix::System;
 use tokio_util::sync::CancellationToken;
 
 use super::{heartbeat::Heartbeat, job::JobStart, monitor::Monitor};
@@ -41,8 +42,10 @@ pub(crate) struct Hooks {
     pub(crate) on_begin: Box<dyn FnMut() + Send>,
     /// Reports to a service manager.
     pub(crate) heartbeat: Option<Heartbeat>,
-    /// Called when a server has failed. Returns how long the exit may take if the program has stopped its `System`.
-    pub(crate) system_stopped: Box<dyn FnMut() -> Option<Duration> + Send>,
+    /// The `System` of the program, which it may stop.
+    pub(crate) system: System,
+    /// Called when the program has stopped its `System`. Returns how long the exit may take.
+    pub(crate) on_system_stop: Box<dyn FnMut() -> Duration + Send>,
     /// Called with the report when the outcome is settled. Must not block; the report's file is written later.
     pub(crate) on_exit: Box<dyn FnMut(Report) + Send>,
 }

@@ -92,10 +92,13 @@ impl Handler<RunTask> for HttpServerActor {
             } else {
                 server.drained(task.timeout).await;
             }
+            // Requests that ended with their worker were not answered.
+            let lost = !closes && server.handle().drain().connections.has_cut_off();
+            if lost { TaskResult::Unreachable } else { TaskResult::Done }
         };
-        let handle = ctx.spawn(work.into_actor(self).map(move |(), actor, ctx| {
+        let handle = ctx.spawn(work.into_actor(self).map(move |result, actor, ctx| {
             actor.running.remove(&id);
-            task.reply.do_send(TaskFinished { id, result: TaskResult::Done, error: None });
+            task.reply.do_send(TaskFinished { id, result, error: None });
             if closes {
                 ctx.run_later(DISPOSE_DELAY, |actor, _| actor.server.handle().dispose());
             }

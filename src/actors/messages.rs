@@ -32,6 +32,11 @@ pub struct ServerFailed {
     pub member: MemberId,
 }
 
+/// To the supervisor: the program has stopped its `System`.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct SystemStopped;
+
 /// To the supervisor: a task has ended.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]

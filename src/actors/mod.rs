@@ -5,6 +5,7 @@
 
 mod callback;
 mod config;
+mod failures;
 mod future;
 mod heartbeat;
 mod http_server;
@@ -17,7 +18,6 @@ mod monitor;
 mod narrator;
 mod progress;
 mod recorder;
-mod server_failed;
 mod server_run;
 mod supervisor;
 #[cfg(test)]
@@ -32,7 +32,7 @@ pub use job::Job;
 pub use job_error::JobError;
 pub use job_messages::{Checkpoint, FinishWork, JobContext, ReleaseResource, RunCallback};
 pub use messages::{
-    Cancel, EnterLameDuck, RunTask, ServerFailed, SignalReceived, StopRequested, TaskFinished,
+    Cancel, EnterLameDuck, RunTask, ServerFailed, SignalReceived, StopRequested, SystemStopped, TaskFinished,
 };
 pub use monitor::Monitor;
 pub use narrator::EVENTS;

@@ -1,6 +1,7 @@
 //! [`ServerRun`]: one server's part in the record of an exit.
 
 use crate::{
+    drain::InFlight,
     report::{Request, ServerReport, ServerStatus},
     server::Handle,
 };
@@ -34,7 +35,12 @@ impl ServerRun {
     /// From now on requests are rejected; those in flight are counted in the same step.
     pub(super) fn reject_requests(&mut self) {
         self.server.reject_requests();
-        self.in_flight = self.server.in_flight_at_reject();
+        let connections = &self.server.drain().connections;
+        self.in_flight = if connections.has_cut_off() {
+            connections.unanswered().len() as u64
+        } else {
+            self.server.in_flight_at_reject()
+        };
     }
 
     /// Names the requests that are cut off; `None` if they were named before.
@@ -42,14 +48,14 @@ impl ServerRun {
         if self.abandoned.is_some() {
             return None;
         }
-        let named = self.oldest(usize::MAX);
-        Some(self.abandoned.insert(named))
+        let requests = self.server.drain().connections.unanswered();
+        Some(self.abandoned.insert(requests.into_iter().map(request).collect()))
     }
 
     /// The requests in flight, so many of them at the most, the oldest first.
     pub(super) fn oldest(&self, most: usize) -> Vec<Request> {
         let requests = self.server.drain().connections.in_flight().into_iter().take(most);
-        requests.map(|it| Request::new(it.method, it.path, it.age)).collect()
+        requests.map(request).collect()
     }
 
     pub(super) fn report(&self) -> ServerReport {
@@ -76,4 +82,8 @@ impl ServerRun {
             cut_off: abandoned.iter().take(NAMED).cloned().collect(),
         }
     }
+}
+
+fn request(it: InFlight) -> Request {
+    Request::new(it.method, it.path, it.age)
 }

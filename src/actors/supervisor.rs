@@ -22,7 +22,7 @@ use crate::sequence::{
 /// holds; it keeps no state of its own but what carrying that out takes, never waits, and never blocks its thread.
 pub struct ShutdownSupervisor {
     pub(super) plan: Arc<Plan>,
-    monitor: Arc<Monitor>,
+    pub(super) monitor: Arc<Monitor>,
     members: Members,
     timers: Timers<Self>,
     pub(super) narrator: Narrator,

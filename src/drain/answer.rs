@@ -15,7 +15,10 @@ use std::{
 use actix_http::{ConnectionType, Response};
 use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
-    http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+    http::{
+        Version,
+        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+    },
 };
 use bytes::Bytes;
 use pin_project_lite::pin_project;
@@ -110,6 +113,8 @@ impl InFlightGuard {
         if response.upgrade() {
             return;
         }
+        // A head that had another answer before still has that one's version, and HTTP/1.0 would mean a close.
+        response.head_mut().version = Version::HTTP_11;
         if self.connection.gate().is_closing(self.connection.shard()) {
             response.head_mut().set_connection_type(ConnectionType::Close);
         } else if !self.last && response.head().connection_type() != ConnectionType::Close {

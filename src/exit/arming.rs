@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix::prelude::*;
-
 use super::{
     GracefulExit,
     armed::{arming_during_start, signal},
@@ -103,21 +101,13 @@ pub(super) fn at_begin(hard_stop: Option<HardStop>, deadline: Duration, code: u8
     }
 }
 
-/// Returns what tells how long the exit may take if the program has stopped its `System`; it arms the hard stop for
+/// Returns what tells how long the exit may take once the program has stopped its `System`; it arms the hard stop for
 /// that.
-pub(super) fn system_stopped(
-    system: System,
-    hard_stop: Option<HardStop>,
-    code: u8,
-) -> impl FnMut() -> Option<Duration> + Send {
+pub(super) fn at_system_stop(hard_stop: Option<HardStop>, code: u8) -> impl FnMut() -> Duration + Send {
     move || {
-        // The event loop of a `System` that was stopped takes no work.
-        let is_stopped = !system.arbiter().spawn_fn(|| ());
-        is_stopped.then(|| {
-            let after = SYSTEM_STOP_TIMEOUT.saturating_add(HARD_STOP_AFTER_DEADLINE);
-            arm(hard_stop.as_ref(), Cause::Deadline, after, code);
-            SYSTEM_STOP_TIMEOUT
-        })
+        let after = SYSTEM_STOP_TIMEOUT.saturating_add(HARD_STOP_AFTER_DEADLINE);
+        arm(hard_stop.as_ref(), Cause::Deadline, after, code);
+        SYSTEM_STOP_TIMEOUT
     }
 }
 

@@ -230,6 +230,12 @@ impl GracefulExit {
     }
 }
 
+impl From<&ExitHandle> for ExitHandle {
+    fn from(handle: &ExitHandle) -> Self {
+        handle.clone()
+    }
+}
+
 impl From<&GracefulExit> for ExitHandle {
     fn from(exit: &GracefulExit) -> Self {
         exit.handle()

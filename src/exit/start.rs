@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::{
     GracefulExit, StartError,
     armed::{Armed, signal},
-    arming::{at_begin, system_stopped},
+    arming::{at_begin, at_system_stop},
     finish::Finish,
     handle::RunState,
     thread::ExitThread,
@@ -16,10 +16,14 @@ use super::{
 use crate::{
     actors::{
         Heartbeat, Hooks, Job, MemberSpec, Monitor, ShutdownSupervisor, SignalReceived, SupervisorConfig,
+        SystemStopped,
     },
     drain::Rejection,
     locale::Language,
-    os::{arbiters::Arbiters, signals},
+    os::{
+        arbiters::{Arbiters, is_stopped},
+        signals,
+    },
     report::{PreviousExit, ReportFile},
     sequence::{Kind, Member, Plan, PlanError, Timeouts},
     server::{Address, BoundServer, Server, StartedServer, Stop},
@@ -69,6 +73,7 @@ impl GracefulExit {
         let jobs = self.jobs.into_iter().map(|job| Ok(MemberSpec::Job(Box::new(job.into_start(&arbiters)?))));
         let members = servers.map(Ok).chain(jobs).collect::<std::io::Result<_>>();
         let members = members.map_err(StartError::Thread)?;
+        arbiters.start_one().map_err(StartError::Thread)?;
         let (settled, report) = oneshot::channel();
         let mut settled = Some((settled, Arc::clone(&self.shared)));
         let hooks = Hooks {
@@ -82,7 +87,8 @@ impl GracefulExit {
             #[cfg(not(all(unix, feature = "systemd")))]
             heartbeat: None::<Heartbeat>,
             on_begin: Box::new(at_begin(hard_stop.clone(), self.timeouts.timeout, self.codes.timed_out)),
-            system_stopped: Box::new(system_stopped(system.clone(), hard_stop.clone(), self.codes.timed_out)),
+            system: system.clone(),
+            on_system_stop: Box::new(at_system_stop(hard_stop.clone(), self.codes.timed_out)),
             on_exit: Box::new(move |report| {
                 if let Some((settled, shared)) = settled.take() {
                     let _ = shared.settled.set(report.exit_code); // an exit ends once
@@ -103,6 +109,8 @@ impl GracefulExit {
         }
         self.shared.run.send_replace(RunState::Serving);
         self.shared.hand_over(supervisor.clone());
+        let stopped = system_stopped(system.clone(), Arc::clone(&arbiters), supervisor.clone().recipient());
+        thread.system().arbiter().spawn(stopped);
         if let Some(signals) = &signals {
             let shared = Arc::clone(&self.shared);
             signals.deliver_to(move |caught| {
@@ -127,6 +135,17 @@ impl GracefulExit {
         thread.end_with(move || finish.carry_out(report));
         Ok(())
     }
+}
+
+/// Tells the supervisor that the program has stopped its `System`: before now, or when that ends an arbiter.
+async fn system_stopped(system: System, arbiters: Arc<Arbiters>, supervisor: Recipient<SystemStopped>) {
+    let mut changes = arbiters.changes();
+    while !is_stopped(&system).await {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+    supervisor.do_send(SystemStopped);
 }
 
 /// Logs how the run before ended.

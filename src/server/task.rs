@@ -24,7 +24,15 @@ pub(super) struct ConnectionTask {
     /// Dropped before the guard: the socket is closed when the connection is counted out.
     wire: WireSlot,
     guard: ConnectionGuard,
-    begun: bool,
+    stage: Stage,
+}
+
+/// How far a connection's task has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    Serving,
+    Ended,
 }
 
 /// The wire of HTTP/1; empty until the protocol is known, and for HTTP/2.
@@ -32,7 +40,7 @@ pub(super) type WireSlot = Rc<OnceCell<SharedWire>>;
 
 impl ConnectionTask {
     pub(super) fn new(served: LocalBoxFuture<'static, ()>, wire: WireSlot, guard: ConnectionGuard) -> Self {
-        Self { served: Some(served), wire, guard, begun: false }
+        Self { served: Some(served), wire, guard, stage: Stage::New }
     }
 }
 
@@ -40,12 +48,27 @@ impl Future for ConnectionTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { served, wire, guard, begun } = &mut *self;
-        if !std::mem::replace(begun, true) {
+        let Self { served, wire, guard, stage } = &mut *self;
+        if *stage == Stage::New {
+            *stage = Stage::Serving;
             guard.set_waker(cx.waker().clone());
         }
         let connection = guard.connection();
-        connection.poll(|| poll_served(served, wire, connection, cx)).map(drop)
+        let ended = connection.poll(|| poll_served(served, wire, connection, cx)).map(drop);
+        if ended.is_ready() {
+            *stage = Stage::Ended;
+        }
+        ended
+    }
+}
+
+impl Drop for ConnectionTask {
+    /// A task that has neither ended nor panicked is dropped with its worker. Its requests are named before they are
+    /// counted out.
+    fn drop(&mut self) {
+        if self.stage != Stage::Ended && !std::thread::panicking() {
+            self.guard.cut_off();
+        }
     }
 }
 

@@ -28,6 +28,22 @@ fn a_kept_alive_connection_gets_one_503_and_is_closed() {
     assert_eq!(service.report().outcome, Outcome::Clean);
 }
 
+/// actix-http keeps the head of an answer for a later one.
+#[test]
+fn a_request_of_http_1_0_ends_no_connection_but_its_own() {
+    let service = Service::start();
+    let mut kept: Vec<_> = (0..4).map(|_| service.kept_alive()).collect();
+    for _ in 0..10 {
+        let mut old = service.connect();
+        old.write(b"GET / HTTP/1.0\r\n\r\n").expect("sent");
+        assert_eq!(old.read().expect("answered").status, 200);
+        for client in &mut kept {
+            client.send("GET", "/", &[]).expect("sent");
+            assert_eq!(client.read().expect("answered").header("connection"), None);
+        }
+    }
+}
+
 #[test]
 fn new_connections_get_the_503_while_the_server_drains() {
     let service = Service::start();

@@ -15,7 +15,7 @@ use super::{
     stage::{self, GRACE, put, stored, times},
     system,
 };
-use crate::support::{App, Client, Ended, Watch, folder, wait_until};
+use crate::support::{App, Client, Ended, Watch, folder};
 
 const DRAIN: Duration = Duration::from_millis(500);
 /// The drain timeout, the keep-alive grace and the time that closing takes.
@@ -66,11 +66,8 @@ fn one_that_sends_half_a_head() {
 #[test]
 fn one_whose_body_stops_half_way() {
     let app = start();
-    let mut client = Client::connect(app.business);
-    client
-        .write(b"PUT /cache/half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
-        .expect("it is sent");
-    wait_until("it is in flight", || app.count_in_flight() == 1);
+    let half = b"PUT /cache/half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf";
+    let _client = app.in_flight_by(|client| client.write(half));
     let ended = exits(app, "half a body", 3, CUT);
     let abandoned = &ended.report()["servers"][1]["abandoned"][0];
     assert_eq!((&abandoned["method"], &abandoned["path"]), (&"PUT".into(), &"/cache/half".into()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{App, rt::System, web};
-use graceful_exit::{GracefulExit, Server};
+use graceful_exit::{ExitHandle, GracefulExit, Server};
 
 use crate::support::{
     Client, UNREACHED,
@@ -16,29 +16,42 @@ const PROGRAM: &str = "programs::system_stop::program";
 #[test]
 fn program() {
     let Some(part) = part() else { return };
-    let app = || {
+    let exit = GracefulExit::builder();
+    let handle = exit.handle();
+    let app = move || {
         App::new()
+            .app_data(web::Data::new(handle.clone()))
             .route("/", web::get().to(|| async { "hello\n" }))
             .route("/stop", web::get().to(stop_the_system))
+            .route("/never", web::get().to(stop_the_system_during_the_exit))
     };
     let flush = |_| async {
         say("flushed");
         Ok(())
     };
-    let exit = GracefulExit::builder()
+    let exit = exit
         .signals(Vec::new())
-        .server(Server::new("web", app).bind("127.0.0.1:0").workers(2))
         .callback_fn("flush", flush)
         .callback_fn("hangs", |_| std::future::pending())
         .timeout(UNREACHED)
         .callback_timeout(if part == "hangs" { UNREACHED } else { Duration::from_millis(100) })
         .report_to(std::env::var("REPORT").expect("a path"));
+    let has_server = part != "no server";
+    let exit =
+        if has_server { exit.server(Server::new("web", app).bind("127.0.0.1:0").workers(2)) } else { exit };
     let handle = exit.handle();
-    let told = async move {
+    let told = async {
         handle.ready().await;
-        say(&handle.addrs("web")[0]);
+        if has_server {
+            say(&handle.addrs("web")[0]);
+        } else {
+            System::current().stop();
+        }
     };
     let serve = async {
+        if part == "before" {
+            System::current().stop();
+        }
         let (report, ()) = tokio::join!(exit.run(), told);
         report.expect("it starts").exit()
     };
@@ -53,6 +66,13 @@ fn program() {
 async fn stop_the_system() -> &'static str {
     System::current().stop();
     "stopped\n"
+}
+
+async fn stop_the_system_during_the_exit(exit: web::Data<ExitHandle>) -> &'static str {
+    exit.stop("the program asks for it");
+    exit.streams().cancelled().await;
+    System::current().stop();
+    std::future::pending().await
 }
 
 /// What the report says, and how the program ended.
@@ -87,6 +107,38 @@ fn it_is_an_exit_with_a_report_in_which_callbacks_run() {
 fn it_has_a_deadline_of_its_own_however_long_the_timeout_is() {
     let (report, code) = stopped("hangs");
     assert_eq!((code, &report["outcome"]), (Some(1), &"timed_out".into()));
+}
+
+#[test]
+fn it_is_an_exit_before_the_start_and_where_there_is_no_server() {
+    for part in ["before", "no server"] {
+        let folder = crate::support::folder();
+        let report = folder.path().join("report.json");
+        let program = Program::start_with(PROGRAM, part, |command| {
+            command.env("REPORT", &report);
+        });
+        let (status, _) = program.wait();
+        let report = crate::support::report(&report);
+        assert_eq!(status.code(), Some(3), "{part}: {report}");
+        assert_eq!(report["reason"], "System::stop()", "{part}");
+    }
+}
+
+#[test]
+fn a_request_that_it_cuts_off_during_an_exit_is_named_and_the_exit_is_not_clean() {
+    let folder = crate::support::folder();
+    let report = folder.path().join("report.json");
+    let mut program = Program::start_with(PROGRAM, "actix", |command| {
+        command.env("REPORT", &report);
+    });
+    let mut client = Client::connect(program.address());
+    client.send("GET", "/never", &[]).expect("sent");
+    let (status, _) = program.wait();
+    let report = crate::support::report(&report);
+    assert_eq!(status.code(), Some(3), "{report}");
+    assert_eq!(report["reason"], "the program asks for it");
+    assert_eq!(report["servers"][0]["in_flight_at_start"], 1, "{report}");
+    assert_eq!(report["servers"][0]["abandoned"][0]["path"], "/never", "{report}");
 }
 
 const SPAWNS: &str = "programs::system_stop::program_that_spawns_the_exit";

@@ -173,10 +173,15 @@ impl App {
 
     /// Sends a request, and waits until the business server counts it as in flight.
     pub(crate) fn in_flight(&self, path: &str) -> Client {
+        self.in_flight_by(|client| client.send("GET", path, &[]))
+    }
+
+    /// The same of a request that `send` sends.
+    pub(crate) fn in_flight_by(&self, send: impl FnOnce(&mut Client) -> std::io::Result<()>) -> Client {
         // A request that was just answered may still be counted as in flight.
         let before = (0..3).map(|_| self.count_begun()).min().expect("three counts");
         let mut client = Client::connect(self.business);
-        client.send("GET", path, &[]).expect("the request is sent");
+        send(&mut client).expect("the request is sent");
         wait_until("the request is in flight", || self.count_begun() > before && self.count_begun() > before);
         client
     }

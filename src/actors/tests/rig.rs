@@ -103,7 +103,8 @@ impl Rig {
             progress_interval: self.progress_interval,
             streams: self.streams,
             on_begin: Box::new(|| ()),
-            system_stopped: Box::new(|| None),
+            system: System::current(),
+            on_system_stop: Box::new(|| Duration::from_secs(5)),
             on_exit: Box::new(move |report| {
                 let sender = sender.take().expect("an exit ends once");
                 sender.send(report).expect("the test waits for it");

@@ -28,6 +28,8 @@ pub struct Connections {
 #[derive(Debug, Default)]
 struct Shard {
     entries: Mutex<Slab<Entry>>,
+    /// Requests that ended with their worker. Locked with the entries, if both are.
+    cut_off: Mutex<Vec<InFlight>>,
     open: AtomicUsize,
 }
 
@@ -62,10 +64,10 @@ impl Connections {
     pub fn register(self: &Arc<Self>, shard: usize) -> ConnectionGuard {
         let connection = Arc::new(Connection::new(Arc::clone(&self.gate), Arc::clone(&self.open), shard));
         self.open.opened();
-        let Shard { entries, open } = &self.shards[shard];
+        let Shard { entries, open, .. } = &self.shards[shard];
         open.fetch_add(1, Ordering::AcqRel);
         let slot = lock(entries).insert(Entry { connection: Arc::clone(&connection), waker: None });
-        ConnectionGuard { connections: Arc::clone(self), connection, slot }
+        ConnectionGuard { connections: Arc::clone(self), connection, slot: Some(slot) }
     }
 
     /// How many open connections the server's close waits for: neither pinned nor detached ones.
@@ -89,12 +91,29 @@ impl Connections {
     /// Every request in flight, the oldest first.
     #[must_use]
     pub fn in_flight(&self) -> Vec<InFlight> {
+        self.requests(|_, _| ())
+    }
+
+    /// The same, and every request that ended with its worker.
+    #[must_use]
+    pub fn unanswered(&self) -> Vec<InFlight> {
+        self.requests(|shard, found| found.extend(lock(&shard.cut_off).iter().cloned()))
+    }
+
+    /// True if a request ended with its worker.
+    #[must_use]
+    pub fn has_cut_off(&self) -> bool {
+        self.shards.iter().any(|shard| !lock(&shard.cut_off).is_empty())
+    }
+
+    /// Every request in flight, and what `more` adds of each shard while its connections are locked.
+    fn requests(&self, more: impl Fn(&Shard, &mut Vec<InFlight>)) -> Vec<InFlight> {
         let now = Instant::now();
         let mut found = Vec::new();
         for shard in &self.shards {
-            for (_, entry) in lock(&shard.entries).iter() {
-                entry.connection.add_in_flight(now, &mut found);
-            }
+            let entries = lock(&shard.entries);
+            entries.iter().for_each(|(_, entry)| entry.connection.add_in_flight(now, &mut found));
+            more(shard, &mut found);
         }
         found.sort_by_key(|request| std::cmp::Reverse(request.age));
         found
@@ -196,7 +215,8 @@ impl Connections {
 pub struct ConnectionGuard {
     connections: Arc<Connections>,
     connection: Arc<Connection>,
-    slot: usize,
+    /// None once its requests were cut off.
+    slot: Option<usize>,
 }
 
 impl ConnectionGuard {
@@ -207,9 +227,20 @@ impl ConnectionGuard {
 
     /// Sets the waker of the task that serves it.
     pub(crate) fn set_waker(&self, waker: Waker) {
-        if let Some(entry) = lock(&self.shard().entries).get_mut(self.slot) {
+        let mut entries = lock(&self.shard().entries);
+        if let Some(entry) = self.slot.and_then(|slot| entries.get_mut(slot)) {
             entry.waker = Some(waker);
         }
+    }
+
+    /// Its worker ends, and with it its requests in flight.
+    pub(crate) fn cut_off(&mut self) {
+        let Some(slot) = self.slot.take() else { return };
+        let mut entries = lock(&self.shard().entries);
+        self.connection.add_in_flight(Instant::now(), &mut lock(&self.shard().cut_off));
+        let entry = entries.try_remove(slot);
+        drop(entries);
+        drop(entry);
     }
 
     /// Registers it again, on another worker: before its task has begun.
@@ -228,7 +259,7 @@ impl ConnectionGuard {
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        let entry = lock(&self.shard().entries).try_remove(self.slot);
+        let entry = self.slot.and_then(|slot| lock(&self.shard().entries).try_remove(slot));
         self.shard().open.fetch_sub(1, Ordering::AcqRel);
         drop(entry);
         self.connection.order(Order::Detach);
