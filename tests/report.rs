@@ -50,6 +50,18 @@ fn the_report_command_prints_the_summary_of_the_log() {
     assert_eq!(String::from_utf8(output(piped).stdout).expect("text"), text);
 }
 
+#[test]
+fn a_request_whose_client_goes_away_during_the_drain_is_in_the_verdict() {
+    let app = App::start(&[]);
+    let client = app.in_flight("/slow?ms=60000");
+    app.signal_to_stop();
+    app.wait_for_phase("drain");
+    drop(client);
+    let report = app.wait().report();
+    assert_eq!(report["servers"][1]["in_flight_at_start"], 1, "{report}");
+    assert_eq!(report["verdict"], "Clean: 1 request ended without a full answer");
+}
+
 /// What machines read: an event a line, with its fields beside the sentence.
 #[test]
 fn a_json_log_has_an_event_with_fields_for_all_that_happens_in_an_exit() {

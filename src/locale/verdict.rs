@@ -17,6 +17,11 @@ fixed_sentences! {
     /// What stands between two clauses.
     pub semicolon { en: "; ", zh: "；", zh_hant: "；" }
 
+    one_unanswered {
+        en: "1 request ended without a full answer",
+        zh: "1 个请求未得到完整应答即结束",
+        zh_hant: "1 個請求未得到完整回應即結束"
+    }
     nothing_in_flight { en: "no request was in flight", zh: "没有执行中的请求", zh_hant: "沒有執行中的請求" }
 }
 
@@ -37,6 +42,12 @@ sentences! {
         zh_hant: "（已等待 {time}）",
     }
     in_brackets(names: &str) { en: " ({names})", zh: "（{names}）", zh_hant: "（{names}）" }
+
+    many_unanswered(count: u64) {
+        en: "{count} requests ended without a full answer",
+        zh: "{count} 个请求未得到完整应答即结束",
+        zh_hant: "{count} 個請求未得到完整回應即結束",
+    }
 
     /// How many requests were answered and how many rejected.
     pub answered(answered: u64, rejected: u64) {
@@ -80,6 +91,7 @@ sentences! {
     done_clause(name: &str) { en: "{name} was done", zh: "{name}已完成", zh_hant: "{name}已完成" }
 }
 
+#[doc(hidden)]
 impl Language {
     /// The verdict's first word.
     #[must_use]
@@ -116,9 +128,13 @@ impl Language {
         format!("{clause}{error}")
     }
 
-    /// That no request was in flight when the exit began.
+    /// How many requests were in flight when rejecting began, where none was answered, rejected or cut off.
     #[must_use]
-    pub const fn idle(self) -> &'static str {
-        self.nothing_in_flight()
+    pub fn unanswered(self, in_flight: u64) -> String {
+        match in_flight {
+            0 => self.nothing_in_flight().to_owned(),
+            1 => self.one_unanswered().to_owned(),
+            _ => self.many_unanswered(in_flight),
+        }
     }
 }

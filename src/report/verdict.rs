@@ -99,10 +99,12 @@ fn requests_cut(report: &Report, language: Language) -> Option<String> {
 fn requests_answered(report: &Report, language: Language) -> Option<String> {
     let answered = report.servers.iter().map(|server| server.completed).sum();
     let rejected = report.servers.iter().map(|server| server.rejected).sum();
+    let in_flight: u64 = report.servers.iter().map(|server| server.in_flight_at_start).sum();
     let has_cut = report.servers.iter().any(|server| !server.abandoned.is_empty());
     match (answered, rejected) {
         (0, 0) if has_cut => None,
-        (0, 0) => Some(language.idle().to_owned()),
+        // Their clients went away, or the program stopped its `System`.
+        (0, 0) => Some(language.unanswered(in_flight)),
         (answered, rejected) => Some(language.answered(answered, rejected)),
     }
 }
@@ -120,6 +122,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::report::model::ServerReport;
 
     fn report(outcome: Outcome, ended_by: EndedBy) -> Report {
         let text = format!(
@@ -156,6 +159,23 @@ mod tests {
         );
         let late = report(Outcome::TimedOut, EndedBy::Deadline);
         assert_eq!(verdict(&late, Language::ZhHant), "超時：總時限 2.1s 已到（執行回呼）；沒有執行中的請求");
+    }
+
+    #[test]
+    fn requests_that_ended_unanswered_are_not_denied() {
+        let mut clean = report(Outcome::Clean, EndedBy::Done);
+        let server = |in_flight_at_start| ServerReport { in_flight_at_start, ..ServerReport::default() };
+        clean.servers = vec![server(1), server(0)];
+        assert_eq!(verdict(&clean, Language::En), "Clean: 1 request ended without a full answer");
+        clean.servers = vec![server(2), server(1)];
+        assert_eq!(verdict(&clean, Language::En), "Clean: 3 requests ended without a full answer");
+        assert_eq!(verdict(&clean, Language::Zh), "正常结束：3 个请求未得到完整应答即结束");
+        assert_eq!(verdict(&clean, Language::ZhHant), "正常結束：3 個請求未得到完整回應即結束");
+        clean.servers[0].completed = 3;
+        assert_eq!(verdict(&clean, Language::En), "Clean: 3 answered, 0 rejected");
+        clean.servers[0].completed = 0;
+        clean.servers[0].abandoned = vec![Request::new("GET", "/slow", Duration::ZERO)];
+        assert_eq!(verdict(&clean, Language::En), "Clean: 1 request was cut off (GET /slow)");
     }
 
     #[test]
