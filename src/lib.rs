@@ -157,7 +157,6 @@ pub mod locale;
 pub mod logging;
 #[doc(hidden)]
 pub mod os;
-#[doc(hidden)]
 pub mod report;
 #[doc(hidden)]
 pub mod sequence;

@@ -159,7 +159,14 @@ impl GracefulExit {
         self
     }
 
-    /// Where the report is written at the end, as JSON: nowhere by default.
+    /// Where the report is written at the end, as JSON: nowhere by default. Missing folders are made. A path that cannot be
+    /// written is an error of [`run`](Self::run).
+    ///
+    /// A regular file is replaced whole or not at all. What cannot be replaced is written in place: a device, a pipe, a
+    /// bind mount, a file in a folder without write permission.
+    ///
+    /// On Unix, files are created with the mode 0600 and folders with 0700. A report that replaces another one has its
+    /// mode, and its group if this process may give it. A symbolic link is followed, unless another user has made it.
     pub fn report_to(mut self, path: impl Into<PathBuf>) -> Self {
         self.report_path = Some(path.into());
         self

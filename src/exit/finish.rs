@@ -104,9 +104,8 @@ impl Finish {
 
     fn write_report(&mut self, report: &Report) {
         let Some(file) = self.report_file.take() else { return };
-        let path = file.path().display().to_string();
         if let Err(error) = file.write(report) {
-            log::error!("{}", self.language.report_failed(&path, &error));
+            log::error!("{}", error.message(self.language));
         }
     }
 

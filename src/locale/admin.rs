@@ -96,6 +96,7 @@ fixed_sentences! {
     }
 }
 
+#[doc(hidden)]
 impl Language {
     /// A request was refused, and others before it that were not logged.
     #[must_use]

@@ -115,6 +115,7 @@ sentences! {
     label_of_resource(name: &str) { en: "releasing {name}", zh: "释放资源{name}", zh_hant: "釋放資源{name}" }
 }
 
+#[doc(hidden)]
 impl Language {
     /// What the log calls a member that was given no label.
     #[must_use]

@@ -37,8 +37,23 @@ sentences! {
         zh: "报告无法写入 {path}：{error}",
         zh_hant: "報告無法寫入 {path}：{error}",
     }
+
+    /// The report is written, but an earlier one could not be kept.
+    pub earlier_report_not_kept(path: &dyn Display, error: &dyn Display) {
+        en: "the earlier report cannot be kept as {path}: {error}",
+        zh: "上一份报告无法保留为 {path}：{error}",
+        zh_hant: "上一份報告無法保留為 {path}：{error}",
+    }
+
+    /// The report is written, but the marker of a running process is still there.
+    pub report_marker_stays(path: &dyn Display, error: &dyn Display) {
+        en: "{path} cannot be removed, so the next start will take this run for killed: {error}",
+        zh: "{path} 无法删除，下次启动会认为本次运行是被强行终止的：{error}",
+        zh_hant: "{path} 無法刪除，下次啟動會認為本次執行是被強行終止的：{error}",
+    }
 }
 
+#[doc(hidden)]
 impl Language {
     /// The log could not write some lines, and can again.
     #[must_use]

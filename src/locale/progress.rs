@@ -38,6 +38,7 @@ sentences! {
     requests(count: u64) { en: "{count} requests", zh: "{count} 个请求", zh_hant: "{count} 個請求" }
 }
 
+#[doc(hidden)]
 impl Language {
     /// How many requests are waited for, and the oldest: its name and its age.
     #[must_use]

@@ -64,6 +64,7 @@ sentences! {
     resource_name(name: &str) { en: "resource {name}", zh: "资源{name}", zh_hant: "資源{name}" }
 }
 
+#[doc(hidden)]
 impl Language {
     /// The word for an outcome.
     #[must_use]

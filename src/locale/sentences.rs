@@ -6,6 +6,7 @@
 /// Chinese, for the fixed lines of the transcripts.
 macro_rules! sentences {
     ($($(#[$doc:meta])* $visibility:vis $name:ident($($arg:ident: $type:ty $(=> $convert:path)?),* $(,)?) { $($texts:tt)+ })+) => {
+        #[doc(hidden)]
         impl $crate::locale::Language {
             $($(#[$doc])*
             #[must_use]
@@ -20,6 +21,7 @@ macro_rules! sentences {
 /// Sentences without arguments: a `const` method of [`Language`](super::Language) each, which returns a `&'static str`.
 macro_rules! fixed_sentences {
     ($($(#[$doc:meta])* $visibility:vis $name:ident { $($texts:tt)+ })+) => {
+        #[doc(hidden)]
         impl $crate::locale::Language {
             $($(#[$doc])*
             #[must_use]

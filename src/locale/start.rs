@@ -57,6 +57,7 @@ sentences! {
     }
 }
 
+#[doc(hidden)]
 impl Language {
     /// [`Language::ends_early`] for these signals.
     #[must_use]

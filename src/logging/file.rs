@@ -1,41 +1,24 @@
 //! The log's file: opened without waiting for anything.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
-use std::path::Path;
+use std::{fs::File, io, path::Path};
+
+use crate::os::private_file;
 
 /// Opens a file to append to, and creates it and its folder where missing. Does not wait for the reader of a FIFO; lines
 /// that it has no room for are lost and counted, as with any output that hangs.
+///
+/// The paths of requests are in the log: what is created is for this user alone, and no link of another user is followed.
 pub(super) fn open(path: &Path) -> io::Result<File> {
+    let path = &private_file::resolve(path)?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        create(folder)?;
+        private_file::folder_builder().recursive(true).create(folder)?;
     }
-    let mut options = OpenOptions::new();
+    let mut options = private_file::options(path);
     options.create(true).append(true);
-    #[cfg(unix)]
-    return open_at_once(path, &mut options);
-    #[cfg(not(unix))]
-    return options.open(path);
-}
-
-#[cfg(unix)]
-fn open_at_once(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    // It may be a terminal, which must not become the process's own.
-    options.mode(0o600).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     match options.open(path) {
         // A FIFO without a reader. With both ends in hand it is as if there were one.
+        #[cfg(unix)]
         Err(error) if error.raw_os_error() == Some(libc::ENXIO) => options.read(true).open(path),
         opened => opened,
     }
-}
-
-/// The paths of requests are in the log: the folder is for this user alone.
-fn create(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }

@@ -87,11 +87,3 @@ fn address_space() -> Option<libc::rlim_t> {
     let told = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
     (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
-
-/// The user whose rights the process has.
-#[cfg(unix)]
-#[must_use]
-pub fn effective_user() -> u32 {
-    // SAFETY: it only reads, and cannot fail.
-    unsafe { libc::geteuid() }
-}

@@ -1,6 +1,12 @@
 //! Locks on files, which end with the process.
 
-use std::{fs::File, io};
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    path::Path,
+};
+
+use super::private_file;
 
 /// Locks a file against other openings of it, here and in other processes, until it is closed.
 ///
@@ -19,7 +25,7 @@ pub(crate) fn try_lock(file: &File) -> io::Result<()> {
     if locked == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// On Windows a file that is opened for writing by [`exclusive`] cannot be opened again meanwhile.
+/// On Windows a file that is opened by [`options`] cannot be opened again meanwhile.
 ///
 /// # Errors
 /// None.
@@ -29,16 +35,11 @@ pub(crate) fn try_lock(_: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Options for a file that is to be locked: no link is followed, no pipe is waited for, and only this user may open it.
-pub(crate) fn exclusive(options: &mut std::fs::OpenOptions) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    }
+/// Options for the file at `path` that is to be locked.
+pub(crate) fn options(path: &Path) -> OpenOptions {
+    let mut options = private_file::options(path);
     #[cfg(windows)]
-    {
-        use std::os::windows::fs::OpenOptionsExt;
-        options.share_mode(0);
-    }
+    std::os::windows::fs::OpenOptionsExt::share_mode(&mut options, 0);
+    options.read(true).write(true);
+    options
 }

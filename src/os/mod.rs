@@ -8,9 +8,10 @@
 //! - [`listener`]: accepting connections, and turning new ones away without resetting those in the queue.
 //! - [`socket`]: whether a socket has pending input.
 //! - `socket_file`: a Unix socket's file, which appears whole and goes away with its server.
+//! - [`private_file`]: files and folders for this user alone.
 //! - `orphans`: what PID 1 has to do (on Linux).
 //! - `systemd`: readiness, progress, the watchdog, and inherited sockets (feature `systemd`, on Unix).
-//! - `user`: the user that this process acts as (feature `admin`).
+//! - [`user`]: the user that this process acts as.
 //!
 //! # Where platforms differ
 //!
@@ -44,13 +45,13 @@ pub mod limits;
 pub mod listener;
 pub(crate) mod lock;
 pub(crate) mod orphans;
+pub mod private_file;
 pub mod signals;
 pub mod socket;
 #[cfg(unix)]
 pub mod socket_file;
 #[cfg(all(unix, feature = "systemd"))]
 pub mod systemd;
-#[cfg(feature = "admin")]
 pub mod user;
 
 #[cfg(test)]

@@ -2,34 +2,40 @@
 
 use std::{
     collections::hash_map::RandomState,
+    error::Error,
+    fmt,
     fs::{self, File},
     hash::BuildHasher,
-    io::{self, Seek, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
-    thread,
-    time::{Duration, Instant},
 };
 
 use super::{
+    earlier::keep_earlier,
+    in_place::{open_regular, open_stream, overwrite, write_stream},
     marker::{Marker, beside},
     model::Report,
     previous::PreviousExit,
 };
+use crate::{
+    locale::{Language, escaped},
+    os::private_file::{self, is_a_descriptor},
+};
 
-/// How long a pipe or a device that takes nothing is waited for.
-const IN_PLACE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is tried again meanwhile.
-const IN_PLACE_RETRY: Duration = Duration::from_millis(5);
 /// What Kubernetes keeps of a container's termination log, in bytes.
 const TERMINATION_LOG_BYTES: usize = 4096;
-/// How many symbolic links are followed, as on Linux.
-const MAX_LINKS: usize = 40;
 
 /// Where the report is written. Everything that the end needs is made at the start: folders, file and descriptor.
 ///
 /// A regular file is replaced whole or not at all, by a file that was made beside it, new and under a random name. A
-/// symbolic link is followed. A device, a pipe, or a file that cannot be replaced, such as a bind mount or one in a
-/// read-only folder, is written in place and stays what it is.
+/// symbolic link is followed, unless another user has made it. What cannot be replaced is written in place and stays
+/// what it is: a device, a pipe, a bind mount, a file in a folder without write permission. A regular file among these
+/// keeps its content if the disk or a limit has no room for the report; but who reads it meanwhile, or after a crash in
+/// that moment, may find parts of both.
+///
+/// The paths of requests are in the report: what is created is for this user alone, files with the mode 0600 and folders
+/// with 0700. A report that replaces another one has its mode, and its group if this user may give it; the mode of the
+/// first one is therefore the place to let others read.
 ///
 /// A regular file below `/dev` is a container's termination log: Kubernetes keeps 4 KiB of it, so the report is
 /// shortened to that.
@@ -48,8 +54,10 @@ enum Target {
     /// Becomes the file at the path. It is closed before it is renamed or removed: Windows does neither
     /// to a file that is open.
     Replaced { temporary: PathBuf, file: Option<File>, marker: Option<Marker> },
-    /// `None` is a pipe without a reader: it is opened again at the end.
-    InPlace { file: Option<File>, truncate: bool },
+    /// A regular file in a folder in which nothing can be made.
+    Overwritten(File),
+    /// A device, a pipe or an open file. `None` is a pipe without a reader: it is opened again at the end.
+    Stream(Option<File>),
 }
 
 impl ReportFile {
@@ -59,28 +67,21 @@ impl ReportFile {
     /// # Errors
     /// When nothing can be written there.
     pub fn open(path: &Path, keep: u32) -> io::Result<(Self, Option<PreviousExit>)> {
-        let path = followed(path)?;
-        if path.file_name().is_none() {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
-        }
+        let path = private_file::resolve(path)?;
         let found = fs::metadata(&path);
-        if found.as_ref().is_ok_and(fs::Metadata::is_dir) {
+        if !names_a_file(&path) || found.as_ref().is_ok_and(fs::Metadata::is_dir) {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
-        let is_special = found.as_ref().is_ok_and(|found| !found.is_file()) || is_a_descriptor(&path);
+        let is_special = found.is_ok_and(|found| !found.is_file()) || is_a_descriptor(&path);
         if is_special {
-            let target = Target::InPlace { file: open_in_place(&path, true)?, truncate: false };
+            let target = Target::Stream(open_stream(&path)?);
             return Ok((Self::new(path, keep, target), None));
         }
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            private_file::folder_builder().recursive(true).create(parent)?;
         }
         match create_beside(&path) {
             Ok((temporary, file)) => {
-                if let Ok(found) = found {
-                    // The same users can read it as the last one.
-                    let _ = file.set_permissions(found.permissions());
-                }
                 let (marker, killed) = Marker::leave(&path, &temporary)
                     .map_or((None, false), |(marker, killed)| (Some(marker), killed));
                 let previous = if killed {
@@ -93,9 +94,9 @@ impl ReportFile {
             }
             // Nothing can be made in the folder, but perhaps the file itself can be written.
             Err(error) => {
-                let file = open_in_place(&path, false).map_err(|_| error)?;
+                let file = open_regular(&path).map_err(|_| error)?;
                 let previous = Report::read(&path).ok().map(PreviousExit::from);
-                Ok((Self::new(path, keep, Target::InPlace { file, truncate: true }), previous))
+                Ok((Self::new(path, keep, Target::Overwritten(file)), previous))
             }
         }
     }
@@ -104,51 +105,34 @@ impl ReportFile {
     /// that may block.
     ///
     /// # Errors
-    /// When it cannot be written; what was at the path before is still there then, unless it is written in place.
-    pub fn write(mut self, report: &Report) -> io::Result<()> {
+    /// When it cannot be written: what was at the path before is still there then, unless it is a device or a pipe.
+    /// Or when it is written, but an earlier report could not be kept or the marker not be removed.
+    pub fn write(mut self, report: &Report) -> Result<(), WriteError> {
         self.is_settled = true;
         let text = if is_termination_log(&self.path) {
             report.to_json_within(TERMINATION_LOG_BYTES)
         } else {
             report.to_json()
         };
-        match &mut self.target {
+        let written = match &mut self.target {
             Target::Replaced { temporary, file, marker } => {
-                let kept = keep_earlier(&self.path, self.keep);
-                let written = file
-                    .take()
-                    .map_or(Ok(()), |mut file| file.write_all(text.as_bytes()))
-                    .and_then(|()| fs::rename(&*temporary, &self.path))
-                    .or_else(|error| {
-                        // Nothing more can be done about it than about what went before.
-                        let _ = fs::remove_file(&*temporary);
-                        overwrite(&self.path, &text).map_err(|_| error)
-                    });
-                written?;
-                if let Some(marker) = marker.take() {
-                    marker.remove()?;
+                let replaced = replace(&self.path, self.keep, temporary, file.take(), text.as_bytes());
+                if replaced.is_err() {
+                    // It is gone already, or stays as litter; the error is told in any case.
+                    let _ = fs::remove_file(&*temporary);
                 }
-                kept
+                replaced.map(|kept| (kept, marker.take()))
             }
-            Target::InPlace { file, truncate } => {
-                let opened = match file.take() {
-                    Some(file) => Some(file),
-                    None => open_in_place(&self.path, !*truncate)?,
-                };
-                let mut file = opened.ok_or_else(|| io::Error::other("no process reads the pipe"))?;
-                if *truncate {
-                    file.set_len(0)?;
-                    file.rewind()?;
-                }
-                write_bounded(&mut file, text.as_bytes())
+            Target::Overwritten(file) => overwrite(file, text.as_bytes()).map(|()| (Ok(()), None)),
+            Target::Stream(file) => {
+                write_stream(&self.path, file.take(), text.as_bytes()).map(|()| (Ok(()), None))
             }
+        };
+        let (kept, marker) = written.map_err(|error| WriteError::new(What::Report, &self.path, error))?;
+        if let Some(marker) = marker {
+            marker.remove().map_err(|(path, error)| WriteError::new(What::Marker, &path, error))?;
         }
-    }
-
-    /// Where it is written, at the end of symbolic links.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+        kept.map_err(|(path, error)| WriteError::new(What::Earlier, &path, error))
     }
 
     fn new(path: PathBuf, keep: u32, target: Target) -> Self {
@@ -172,24 +156,100 @@ impl Drop for ReportFile {
     }
 }
 
-/// The path at the end of symbolic links, which may name a file that is not there yet.
-fn followed(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        // What a link of the system leads to, such as `/dev/stdout`, has no path of its own.
-        if is_a_descriptor(&path) || !fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink()) {
-            return Ok(path);
-        }
-        let target = fs::read_link(&path)?;
-        path = path.parent().map(|parent| parent.join(&target)).unwrap_or(target);
-    }
-    Err(io::Error::other("too many symbolic links"))
+/// What did not work when the report was written. The message is one line.
+#[derive(Debug)]
+pub struct WriteError {
+    what: What,
+    path: PathBuf,
+    source: io::Error,
 }
 
-/// True for a path that stands for an open file, and is never replaced.
-fn is_a_descriptor(path: &Path) -> bool {
-    const DESCRIPTORS: [&str; 5] = ["/proc", "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
-    cfg!(unix) && DESCRIPTORS.iter().any(|descriptors| path.starts_with(descriptors))
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// The report is not written.
+    Report,
+    /// The report is written, but the one before it, or an earlier one, is not kept.
+    Earlier,
+    /// The report is written, but the next start will take this run for killed.
+    Marker,
+}
+
+impl WriteError {
+    fn new(what: What, path: &Path, source: io::Error) -> Self {
+        Self { what, path: path.to_owned(), source }
+    }
+
+    /// The error in one line.
+    #[must_use]
+    pub fn message(&self, language: Language) -> String {
+        let path = self.path.to_string_lossy();
+        let path = escaped(&path);
+        match self.what {
+            What::Report => language.report_failed(&path, &self.source),
+            What::Earlier => language.earlier_report_not_kept(&path, &self.source),
+            What::Marker => language.report_marker_stays(&path, &self.source),
+        }
+    }
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message(Language::En))
+    }
+}
+
+impl Error for WriteError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Makes `text` the content of the file at `path`, whole or not at all. An earlier report that could not be kept does not
+/// hinder it: that error is the inner one.
+fn replace(
+    path: &Path,
+    keep: u32,
+    temporary: &mut PathBuf,
+    file: Option<File>,
+    text: &[u8],
+) -> io::Result<Result<(), (PathBuf, io::Error)>> {
+    let file = match file {
+        Some(file) if temporary.exists() => file,
+        // After months something may have tidied up the folder.
+        _ => {
+            let made = create_beside(path)?;
+            *temporary = made.0;
+            made.1
+        }
+    };
+    write_temporary(file, path, text)?;
+    let kept = keep_earlier(path, keep);
+    if let Err(error) = fs::rename(&*temporary, path) {
+        // A file that cannot be replaced, such as a bind mount.
+        let mut file = open_regular(path).map_err(|_| error)?;
+        let kept = kept.and_then(|kept| kept.detach(path));
+        overwrite(&mut file, text)?;
+        // It stays as litter at worst.
+        let _ = fs::remove_file(&*temporary);
+        return Ok(kept);
+    }
+    Ok(kept.map(drop))
+}
+
+/// Fills the file that is to replace the one at `path`, and closes it. It gets the other one's permissions, as they are
+/// at this moment.
+fn write_temporary(mut file: File, path: &Path, text: &[u8]) -> io::Result<()> {
+    file.write_all(text)?;
+    if let Ok(found) = fs::metadata(path) {
+        let _ = private_file::take_permissions(&file, &found); // without them it is for this user alone
+    }
+    Ok(())
+}
+
+/// Returns false for `folder/`, `folder/.` and `..`: the last component of a path with a file's name is that name.
+fn names_a_file(path: &Path) -> bool {
+    let text = path.as_os_str().as_encoded_bytes();
+    path.file_name().is_some_and(|name| text.ends_with(name.as_encoded_bytes()))
 }
 
 fn is_termination_log(path: &Path) -> bool {
@@ -203,81 +263,11 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     loop {
         let random = RandomState::new().hash_one(std::process::id());
         let temporary = beside(path, &format!(".{random:016x}.tmp"));
-        match File::options().write(true).create_new(true).open(&temporary) {
+        match private_file::options(&temporary).write(true).create_new(true).open(&temporary) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             opened => return opened.map(|file| (temporary, file)),
         }
     }
-}
-
-/// Opens a file that stays what it is. `None` is a pipe that no process reads yet.
-fn open_in_place(path: &Path, append: bool) -> io::Result<Option<File>> {
-    let mut options = File::options();
-    options.write(true).append(append);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
-    match options.open(path) {
-        #[cfg(unix)]
-        Err(error) if error.raw_os_error() == Some(libc::ENXIO) && is_pipe(path) => Ok(None),
-        opened => opened.map(Some),
-    }
-}
-
-#[cfg(unix)]
-fn is_pipe(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
-}
-
-/// In place of a file that cannot be replaced.
-fn overwrite(path: &Path, text: &str) -> io::Result<()> {
-    File::options().write(true).truncate(true).open(path)?.write_all(text.as_bytes())
-}
-
-fn write_bounded(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
-    let begun = Instant::now();
-    while !bytes.is_empty() {
-        match file.write(bytes) {
-            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begun.elapsed() < IN_PLACE_TIMEOUT => {
-                thread::sleep(IN_PLACE_RETRY);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Gives each earlier report the next number. The last one gets it as a second name, so that it stays at its path
-/// until it is replaced.
-fn keep_earlier(path: &Path, keep: u32) -> io::Result<()> {
-    if keep == 0 || !path.exists() {
-        return Ok(());
-    }
-    for number in (1..keep).rev() {
-        let earlier = numbered(path, number);
-        if earlier.exists() {
-            fs::rename(&earlier, numbered(path, number + 1))?;
-        }
-    }
-    let last = numbered(path, 1);
-    if fs::symlink_metadata(&last).is_ok() {
-        fs::remove_file(&last)?;
-    }
-    fs::hard_link(path, &last).or_else(|_| fs::copy(path, &last).map(|_| ()))
-}
-
-/// `report.1.json` for `report.json`.
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(format!(".{number}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
 }
 
 #[cfg(test)]

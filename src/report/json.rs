@@ -170,6 +170,19 @@ mod tests {
     }
 
     #[test]
+    fn a_list_without_entries_is_written_and_one_that_is_missing_is_read() {
+        let mut report = report(0);
+        report.callbacks.clear();
+        let text = report.to_json();
+        for list in ["checkpoints", "callbacks", "resources", "workers", "phases"] {
+            assert!(text.contains(&format!("\"{list}\": []")), "{list}: {text}");
+        }
+        let older = text.replace(",\n  \"workers\": []", "");
+        assert_ne!(older, text);
+        assert_eq!(serde_json::from_str::<Report>(&older).expect("a report"), report);
+    }
+
+    #[test]
     fn a_report_is_shortened_to_a_limit_and_is_still_one() {
         let short = report(1);
         assert_eq!(short.to_json_within(4096), short.to_json(), "what fits stays as it is");

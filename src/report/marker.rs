@@ -35,10 +35,7 @@ impl Marker {
     /// When another living process holds it, or it cannot be made: then nothing is known of the run before.
     pub(super) fn leave(report: &Path, temporary: &Path) -> io::Result<(Self, bool)> {
         let path = beside(report, ".running");
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        lock::exclusive(&mut options);
-        let mut file = options.open(&path)?;
+        let mut file = lock::options(&path).create(true).truncate(false).open(&path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
@@ -58,13 +55,16 @@ impl Marker {
     }
 
     /// The run has left its report, or never served.
-    pub(super) fn remove(self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The marker stays; the path is its own.
+    pub(super) fn remove(self) -> Result<(), (PathBuf, io::Error)> {
         let Self { path, file } = self;
         // Windows removes no file that is open; elsewhere the lock is held until the marker is gone.
         let open = (!cfg!(windows)).then_some(file);
-        let removed = fs::remove_file(path);
+        let removed = fs::remove_file(&path);
         drop(open);
-        removed
+        removed.map_err(|error| (path, error))
     }
 }
 

@@ -1,11 +1,29 @@
-//! What an exit came to: one model, which the log, the report file, `/status`, the page and the `report` command share.
+//! What an exit came to, and how one stands: the types of the fields of [`Report`] and [`Status`].
 //!
-//! A [`Report`] is made once, at the end, and a [`Status`] at any instant. Names of outcomes, phases and states are the
-//! ones of [`crate::sequence`]; serde writes and reads them by these names.
+//! It is one model, which the log, the report file, `/status`, the page and the `report` command share. A `Report` is made
+//! once, at the end, and a `Status` at any instant. The names of outcomes, phases and states in JSON are those that
+//! their `name` methods return.
+//!
+//! ```
+//! use graceful_exit::{
+//!     Report,
+//!     report::{EndedBy, MemberReport, PhaseKind, TaskStatus},
+//! };
+//!
+//! fn was_cut_short(report: &Report) -> bool {
+//!     report.phases.iter().any(|phase| phase.kind == PhaseKind::Drain && phase.ended_by == EndedBy::Timeout)
+//! }
+//!
+//! fn undone(report: &Report) -> Vec<&MemberReport> {
+//!     report.callbacks.iter().filter(|callback| callback.status != TaskStatus::Done).collect()
+//! }
+//! ```
 
+mod earlier;
 mod file;
 #[cfg(test)]
 mod fuzz;
+mod in_place;
 mod json;
 mod marker;
 mod model;
@@ -15,11 +33,21 @@ mod status;
 mod summary;
 mod verdict;
 
-pub use file::ReportFile;
-pub use json::ReadError;
-pub use model::{MemberReport, PhaseReport, Report, Request, ServerReport};
+pub use model::{MemberReport, PhaseReport, Request, ServerReport};
+pub use status::{MemberStatus, PhaseStatus, ServerStatus};
+
+pub use crate::sequence::{EndedBy, PhaseKind, TaskStatus};
+
 pub(crate) use names::millis_of;
-pub use previous::PreviousExit;
-pub use status::{MemberStatus, PhaseStatus, ServerStatus, Status};
-pub use summary::{bar, failures, lines, phase_names, span};
-pub use verdict::{grouped, verdict};
+
+// Re-exported at the root, or for the application alone.
+#[doc(hidden)]
+pub use {
+    file::{ReportFile, WriteError},
+    json::ReadError,
+    model::Report,
+    previous::PreviousExit,
+    status::Status,
+    summary::{bar, failures, lines, phase_names, span},
+    verdict::{grouped, verdict},
+};

@@ -40,8 +40,8 @@ pub struct Report {
     pub callbacks: Vec<MemberReport>,
     /// The resources, in the order of registration.
     pub resources: Vec<MemberReport>,
-    /// The background workers, in the order of registration; left out of the JSON where there are none.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// The background workers, in the order of registration.
+    #[serde(default)]
     pub workers: Vec<MemberReport>,
 }
 

@@ -103,7 +103,7 @@ fn requests_answered(report: &Report, language: Language) -> Option<String> {
     let has_cut = report.servers.iter().any(|server| !server.abandoned.is_empty());
     match (answered, rejected) {
         (0, 0) if has_cut => None,
-        // Their clients went away, or the program stopped its `System`.
+        // Where there were any, their clients went away.
         (0, 0) => Some(language.unanswered(in_flight)),
         (answered, rejected) => Some(language.answered(answered, rejected)),
     }

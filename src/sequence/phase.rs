@@ -35,6 +35,7 @@ macro_rules! phases {
             }
         }
 
+        #[doc(hidden)]
         impl PhaseKind {
             /// The kinds of members that take part in it. A phase without any is a delay.
             #[must_use]
@@ -85,6 +86,7 @@ phases! {
     CloseLast = "close_last", [ServerLast], stop_timeout;
 }
 
+#[doc(hidden)]
 impl PhaseKind {
     /// The phases that no member takes part in: they only take time, and are left out when that is zero.
     pub fn delays() -> impl Iterator<Item = Self> {

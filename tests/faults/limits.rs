@@ -2,16 +2,16 @@
 //! needs is in hand before the service is ready, so that each flush is whole.
 
 use std::{
-    collections::BTreeMap, fs, net::SocketAddr, os::unix::process::ExitStatusExt, process::Command,
-    time::Duration,
+    collections::BTreeMap, fs, net::SocketAddr, os::unix::process::ExitStatusExt, path::Path,
+    process::Command, time::Duration,
 };
 
 use super::{
     group::Group,
-    stage::{self, GRACE, descriptors, put, stored},
+    stage::{self, Disk, GRACE, descriptors, put, stored},
     system,
 };
-use crate::support::{App, Client, Ended, Watch, folder, wait_until};
+use crate::support::{App, Client, Ended, Watch, folder, stop, wait_until};
 
 /// Puts so many values of so many bytes. Returns what has been acknowledged.
 fn fill(business: SocketAddr, keys: usize, bytes: usize) -> BTreeMap<String, String> {
@@ -143,6 +143,73 @@ fn files_may_not_be_as_large_as_the_log_and_the_report() {
     assert!(ended.has("the log file log.txt cannot be written: File too large"), "{}", ended.text());
     assert!(ended.has("report.json: File too large"), "{}", ended.text());
     assert!(!ended.folder.path().join("report.json").exists(), "whole or not at all");
+}
+
+#[test]
+fn a_report_that_is_larger_than_files_may_be_leaves_the_one_before() {
+    let ended = stop(App::start(&[]));
+    let path = ended.folder.path().join("report.json");
+    let before = fs::read_to_string(&path).expect("a report");
+    let app = App::start_in(ended.folder, &["report.keep=1"]);
+    system::limit(app.id(), libc::RLIMIT_FSIZE, 100);
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.has("the report cannot be written to report.json: File too large"), "{}", ended.text());
+    assert_eq!(fs::read_to_string(&path).expect("a report"), before);
+    // The marker says that this run has left no report.
+    assert_eq!(names(ended.folder.path()), ["data", "report.json", "report.json.running"]);
+}
+
+#[test]
+fn a_report_for_a_full_disk_leaves_the_one_before() {
+    let row = "a full disk for the report";
+    let folder = folder();
+    let Some(disk) = Disk::mount(row, folder.path().join("disk"), "64k") else { return };
+    let settings = ["report.path=disk/report.json", "report.keep=1"];
+    let ended = stop(App::start_in(folder, &settings));
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    let before = fs::read_to_string(disk.path("report.json")).expect("a report");
+    let app = App::start_in(ended.folder, &settings);
+    disk.fill();
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.has("the report cannot be written to disk/report.json: No space left"), "{}", ended.text());
+    assert_eq!(fs::read_to_string(disk.path("report.json")).expect("a report"), before);
+    let left = names(&ended.folder.path().join("disk"));
+    assert_eq!(left, ["filler", "report.json", "report.json.running"]);
+}
+
+/// A mounted file is written in place.
+#[test]
+fn a_report_that_does_not_fit_into_a_mounted_file_leaves_what_was_in_it() {
+    let row = "a mounted file that may not grow";
+    if !stage::works("unshare", &["--mount", "--map-root-user", "true"]) {
+        return stage::skip(row, "no mount namespace may be made here");
+    }
+    let folder = folder();
+    for name in ["report.json", "elsewhere"] {
+        fs::write(folder.path().join(name), "before").expect("a file");
+    }
+    let script = "mount --bind elsewhere report.json && exec \"$0\" \"$@\"";
+    let arguments = ["--mount", "--map-root-user", "sh", "-c", script];
+    let command = stage::run_by("unshare", &arguments, &App::command(folder.path()));
+    let app = App::start_command(folder, command);
+    system::limit(app.id(), libc::RLIMIT_FSIZE, 100);
+    let ended = stop(app);
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+    assert!(ended.has("the report cannot be written to report.json: File too large"), "{}", ended.text());
+    for name in ["report.json", "elsewhere"] {
+        let content = fs::read_to_string(ended.folder.path().join(name)).expect("a file");
+        assert_eq!(content, "before", "{name}");
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("a name that is text");
+    let mut names: Vec<_> = entries.map(|entry| name(entry.expect("an entry"))).collect();
+    names.sort();
+    names
 }
 
 /// 60 MB, as 240 values of the largest size.

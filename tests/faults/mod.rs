@@ -65,6 +65,7 @@
 //! | `pids.max` reached | [`limits::no_thread_is_left`] | 0, flushed whole |
 //! | every descriptor taken by clients of the admin server, by its event streams, by clients of the business server, of both | [`limits::every_descriptor_is_taken_by_clients`] | 0, flushed whole |
 //! | `RLIMIT_FSIZE` below spool and store; below the store alone; below log and report | [`limits::files_may_not_be_as_large_as_the_spool_and_the_store`], [`limits::files_may_not_be_as_large_as_the_store_alone`], [`limits::files_may_not_be_as_large_as_the_log_and_the_report`] | `EFBIG` and no SIGXFSZ: 3 with the loss counted; 3, spooled, brought in once; 0, standard error says so |
+//! | `RLIMIT_FSIZE` below the report, or its disk full, with an earlier report at its path; the same where it is mounted | [`limits::a_report_that_is_larger_than_files_may_be_leaves_the_one_before`], [`limits::a_report_for_a_full_disk_leaves_the_one_before`], [`limits::a_report_that_does_not_fit_into_a_mounted_file_leaves_what_was_in_it`] | 0, the log says so, the earlier report is whole |
 //! | `RLIMIT_AS`, a control group's memory, with 60 MB to flush | [`limits::no_address_space_is_left_for_60_megabytes`], [`limits::no_memory_is_left_for_60_megabytes`] | 0, flushed whole |
 //! | 1 % of a processor | [`limits::a_hundredth_of_a_processor`] | in time, flushed whole or spooled |
 //! | a start with no file size, with 8 and 30 descriptors, with 1 to 13 threads | [`limits::a_start_at_a_limit_is_4_with_one_message_and_no_panic`] | 4, one message, no panic |

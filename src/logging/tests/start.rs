@@ -64,6 +64,15 @@ fn a_log_file_and_its_folder_are_created_for_this_user_alone() -> Outcome {
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640))?;
     file::open(&path)?;
     assert_eq!(mode(&path)?, 0o640);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link)?;
+    file::open(&link)?;
+    if std::os::unix::fs::lchown(&link, Some(65_534), Some(65_534)).is_ok() {
+        let refused = file::open(&link).expect_err("another user has made the link");
+        assert!(refused.to_string().contains("another user"), "{refused}");
+    } else {
+        println!("SKIPPED: a link of another user: only root can give one away");
+    }
     Ok(())
 }
 

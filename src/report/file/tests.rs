@@ -1,9 +1,15 @@
 //! What is read back, kept and refused as a report file.
 
-use std::{error::Error, fs, path::Path, time::Duration};
+use std::{error::Error, fs, path::Path, thread, time::Duration};
 
 use super::*;
-use crate::sequence::Outcome;
+use crate::{
+    report::{
+        earlier::{keep_earlier, numbered},
+        in_place::{open_regular, open_stream, overwrite},
+    },
+    sequence::Outcome,
+};
 
 type Outcomes = Result<(), Box<dyn Error>>;
 
@@ -107,9 +113,65 @@ fn the_run_before_is_told_by_its_report_or_by_its_marker() -> Outcomes {
 fn a_path_that_cannot_be_written_is_an_error_at_the_start() -> Outcomes {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("file"), "")?;
-    for path in ["file/report.json", ".", "/"] {
+    for path in ["file/report.json", ".", "/", "new/..", ""] {
         assert!(ReportFile::open(&folder.path().join(path), 0).is_err(), "{path}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_path_that_names_a_folder_is_an_error_at_the_start_whether_it_is_there_or_not() -> Outcomes {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("file"), "")?;
+    fs::create_dir(folder.path().join("folder"))?;
+    for path in ["folder", "folder/", "folder/.", "new/", "new/sub//", "new/.", "file/", "file/."] {
+        let error = ReportFile::open(&folder.path().join(path), 0).expect_err(path);
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory, "{path}");
+    }
+    assert_eq!(names(folder.path()), ["file", "folder"]);
+    Ok(())
+}
+
+#[test]
+fn an_earlier_report_that_cannot_be_kept_is_told_and_the_report_is_there() -> Outcomes {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("report.json");
+    ReportFile::open(&path, 0)?.0.write(&report("first"))?;
+    fs::create_dir(folder.path().join("report.1.json"))?;
+    let error = ReportFile::open(&path, 1)?.0.write(&report("second")).expect_err("a folder is in the way");
+    let expected = format!("the earlier report cannot be kept as {}: ", numbered(&path, 1).display());
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert_eq!(Report::read(&path)?.reason, "second");
+    assert_eq!(names(folder.path()), ["report.1.json", "report.json"]);
+    Ok(())
+}
+
+/// Folders for temporary files are tidied up while a service runs.
+#[test]
+#[cfg_attr(windows, ignore = "on Windows a file that is open is not removed")]
+fn a_temporary_file_that_was_removed_meanwhile_is_made_again() -> Outcomes {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("report.json");
+    fs::write(&path, "before")?;
+    let (file, _) = ReportFile::open(&path, 0)?;
+    let Target::Replaced { temporary, .. } = &file.target else { panic!("it can be replaced") };
+    fs::remove_file(temporary)?;
+    file.write(&report("x"))?;
+    assert_eq!(Report::read(&path)?.reason, "x");
+    assert_eq!(names(folder.path()), ["report.json"]);
+    Ok(())
+}
+
+#[test]
+fn the_earlier_report_stays_as_it_was_where_the_last_one_is_overwritten() -> Outcomes {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("report.json");
+    fs::write(&path, "the last one")?;
+    let kept = keep_earlier(&path, 1).map_err(|(_, error)| error)?;
+    kept.detach(&path).map_err(|(_, error)| error)?;
+    overwrite(&mut open_regular(&path)?, b"new")?;
+    assert_eq!(fs::read_to_string(numbered(&path, 1))?, "the last one");
+    assert_eq!(fs::read_to_string(&path)?, "new");
     Ok(())
 }
 
@@ -160,14 +222,75 @@ mod unix {
         Ok(())
     }
 
+    fn mode(path: &Path) -> io::Result<u32> {
+        Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+    }
+
     #[test]
-    fn permissions_of_the_report_before_are_kept() -> Outcomes {
+    fn what_is_created_is_for_this_user_alone() -> Outcomes {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("deep/er/report.json");
+        for kept in [false, true] {
+            let (file, _) = ReportFile::open(&path, 1)?;
+            for name in names(&folder.path().join("deep/er")) {
+                let path = path.with_file_name(&name);
+                assert_eq!(mode(&path)?, 0o600, "{name} of a process that runs");
+            }
+            file.write(&report("x"))?;
+            assert_eq!((mode(&path)?, numbered(&path, 1).exists()), (0o600, kept));
+        }
+        assert_eq!(mode(&numbered(&path, 1))?, 0o600);
+        for folder in [folder.path().join("deep"), folder.path().join("deep/er")] {
+            assert_eq!(mode(&folder)?, 0o700, "{}", folder.display());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn permissions_that_the_report_before_has_at_the_end_are_kept() -> Outcomes {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("report.json");
         fs::write(&path, "")?;
+        let (file, _) = ReportFile::open(&path, 1)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o604))?;
+        file.write(&report("x"))?;
+        assert_eq!((mode(&path)?, mode(&numbered(&path, 1))?), (0o604, 0o604));
+        fs::remove_file(numbered(&path, 1))?;
+        let kept = keep_earlier(&path, 1).map_err(|(_, error)| error)?;
+        kept.detach(&path).map_err(|(_, error)| error)?;
+        assert_eq!(mode(&numbered(&path, 1))?, 0o604, "a copy");
+        Ok(())
+    }
+
+    #[test]
+    fn the_group_of_the_report_before_is_kept() -> Outcomes {
+        use std::os::unix::fs::{MetadataExt, chown};
+
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("report.json");
+        fs::write(&path, "")?;
+        if chown(&path, None, Some(65_534)).is_err() {
+            println!("SKIPPED: a group: only root may give a file to any");
+            return Ok(());
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640))?;
         ReportFile::open(&path, 0)?.0.write(&report("x"))?;
-        assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o777, 0o604);
+        assert_eq!((fs::metadata(&path)?.gid(), mode(&path)?), (65_534, 0o640));
+        Ok(())
+    }
+
+    #[test]
+    fn a_link_of_another_user_is_not_followed() -> Outcomes {
+        let folder = tempfile::tempdir()?;
+        let link = folder.path().join("report.json");
+        symlink("elsewhere", &link)?;
+        if std::os::unix::fs::lchown(&link, Some(65_534), Some(65_534)).is_err() {
+            println!("SKIPPED: a link of another user: only root can give one away");
+            return Ok(());
+        }
+        let error = ReportFile::open(&link, 0).expect_err("it is another user's");
+        assert!(error.to_string().contains("another user"), "{error}");
+        assert_eq!(names(folder.path()), ["report.json"]);
         Ok(())
     }
 
@@ -178,7 +301,7 @@ mod unix {
         assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
         // No process reads it: the start is not held up, and the end is an error.
         let error = ReportFile::open(&path, 0)?.0.write(&report("x")).expect_err("nothing reads it");
-        assert_eq!(error.to_string(), "no process reads the pipe");
+        assert_eq!(error.source.to_string(), "no process reads the pipe");
 
         let (file, _) = ReportFile::open(&path, 0)?;
         let reading = {
@@ -189,10 +312,10 @@ mod unix {
             })
         };
         // The reader opens the pipe as soon as it can: until then there is none.
-        let mut target = open_in_place(&path, true)?;
+        let mut target = open_stream(&path)?;
         while target.is_none() {
             thread::yield_now();
-            target = open_in_place(&path, true)?;
+            target = open_stream(&path)?;
         }
         file.write(&report("piped"))?;
         drop(target);
@@ -209,10 +332,10 @@ mod unix {
         assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
         let reader = File::options().read(true).write(true).open(&path)?;
         let (file, _) = ReportFile::open(&path, 0)?;
-        let mut full = open_in_place(&path, true)?.expect("it has a reader");
+        let mut full = open_stream(&path)?.expect("it has a reader");
         while full.write(&[0; 4096]).is_ok() {}
         let error = file.write(&report("x")).expect_err("it is full");
-        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(error.source.kind(), io::ErrorKind::WouldBlock);
         drop(reader);
         Ok(())
     }
@@ -251,9 +374,12 @@ fn a_file_that_cannot_be_replaced_is_written_in_place() -> Outcomes {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("report.json");
     fs::write(&path, "a long text that was there before".repeat(100))?;
-    let target = Target::InPlace { file: open_in_place(&path, false)?, truncate: true };
-    ReportFile::new(path.clone(), 0, target).write(&report("x"))?;
-    assert_eq!(Report::read(&path)?.reason, "x");
+    for before in ["a long text that was there before".repeat(100), "short".into(), String::new()] {
+        fs::write(&path, before)?;
+        let target = Target::Overwritten(open_regular(&path)?);
+        ReportFile::new(path.clone(), 0, target).write(&report("x"))?;
+        assert_eq!(fs::read_to_string(&path)?, report("x").to_json());
+    }
     assert_eq!(report("x").duration, Duration::from_millis(12));
     Ok(())
 }

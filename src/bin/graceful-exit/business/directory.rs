@@ -3,9 +3,11 @@
 //! A file survives a power cut only together with its entry in its folder, and that folder only with
 //! its own entry in the next one. So every folder that gains or loses an entry is synced.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+use graceful_exit::os::private_file::folder_builder;
 
 /// The folder that `path` lies in; `.` for a bare file name.
 pub(crate) fn of(path: &Path) -> &Path {
@@ -29,10 +31,7 @@ pub(crate) fn create(folder: &Path) -> io::Result<()> {
     if parent != folder {
         create(parent)?;
     }
-    let builder = &mut DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(builder, 0o700);
-    match builder.create(folder) {
+    match folder_builder().create(folder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => {}
         result => result?,
     }

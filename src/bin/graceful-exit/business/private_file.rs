@@ -1,11 +1,10 @@
-//! Files with users' data: mode 0600, regular, and reached through no link of another user.
-//!
-//! A link that another user can place in a shared folder would make this process, which may be
-//! root, read or overwrite a file of the link's choice. A pipe would block the start.
+//! Files with users' data: as [`graceful_exit::os::private_file`] has them, and regular. A pipe would block the start.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+use graceful_exit::os::private_file;
 
 /// Opens the file at `path` for reading and writing, and creates it with mode 0600 if it is missing.
 ///
@@ -14,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// It is no regular file, it is a link of another user, or the file system's own.
 pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
     let path = resolve(path)?;
-    regular(options().truncate(false).create(true).open(path)?)
+    regular(options(&path).truncate(false).create(true).open(path)?)
 }
 
 /// Opens the file at `path` for reading and writing.
@@ -24,7 +23,7 @@ pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
 /// As [`open_or_create`], and `NotFound`.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let path = resolve(path)?;
-    regular(options().open(path)?)
+    regular(options(&path).open(path)?)
 }
 
 /// Creates the file at `path` with mode 0600, for reading and writing.
@@ -33,7 +32,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 ///
 /// Something is at `path`, even a dangling link; or the file system's own.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
-    options().create_new(true).open(path)
+    options(path).create_new(true).open(path)
 }
 
 /// Checks what is at `path`, if anything is, as [`open`] does.
@@ -45,56 +44,20 @@ pub(crate) fn check(path: &Path) -> io::Result<()> {
     resolve(path).map(drop)
 }
 
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
+fn options(path: &Path) -> OpenOptions {
+    let mut options = private_file::options(path);
     options.read(true).write(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o600).custom_flags(UNFOLLOWED);
-    }
     options
 }
 
-/// The last component is not followed if it is a link, and a pipe does not block.
-#[cfg(unix)]
-const UNFOLLOWED: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-
 /// Links of this process's own user and of root are followed.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
-    /// As many as Linux follows.
-    const LINKS: usize = 40;
-    let mut path = path.to_owned();
-    for _ in 0..LINKS {
-        match fs::symlink_metadata(&path) {
-            Ok(link) if link.is_symlink() => {
-                refuse_foreign(&link)?;
-                path = path.parent().unwrap_or(Path::new("")).join(fs::read_link(&path)?);
-            }
-            Ok(file) if !file.is_file() => return Err(not_regular()),
-            Ok(_) => return Ok(path),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(path),
-            Err(error) => return Err(error),
-        }
+    let path = private_file::resolve(path)?;
+    match fs::symlink_metadata(&path) {
+        Ok(file) if !file.is_file() => Err(not_regular()),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Ok(path),
     }
-    Err(io::Error::other("too many symbolic links"))
-}
-
-#[cfg(unix)]
-fn refuse_foreign(link: &fs::Metadata) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let own = graceful_exit::os::limits::effective_user();
-    if link.uid() == own || link.uid() == 0 {
-        return Ok(());
-    }
-    Err(io::Error::new(ErrorKind::PermissionDenied, "it is a symbolic link that another user has made"))
-}
-
-/// Windows lets only administrators make links.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
-fn refuse_foreign(_: &fs::Metadata) -> io::Result<()> {
-    Ok(())
 }
 
 fn regular(file: File) -> io::Result<File> {
