@@ -168,6 +168,67 @@ fn a_store_and_a_spool_that_cannot_be_used_are_told_in_each_language() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_or_a_folder_that_stands_in_the_way_is_told_in_each_language() {
+    for (setting, sentences) in [
+        (
+            "servers.admin.bind=unix:file",
+            [
+                "server admin cannot listen on unix:file: there is a file that is no socket",
+                "服务器admin无法监听 unix:file：那里已有文件，但不是套接字",
+                "伺服器admin無法監聽 unix:file：那裡已有檔案，但不是通訊端",
+            ],
+        ),
+        (
+            "report.path=folder",
+            [
+                "the report cannot be written to folder: is a directory",
+                "报告无法写入 folder：这是一个目录",
+                "報告無法寫入 folder：這是一個目錄",
+            ],
+        ),
+        (
+            "cache.spool=folder",
+            [
+                "the spool folder cannot be read: it is not a regular file",
+                "暂存文件 folder 无法读取：它不是普通文件",
+                "暫存檔 folder 無法讀取：它不是一般檔案",
+            ],
+        ),
+    ] {
+        for (language, sentence) in ["en", "zh", "zh-Hant"].into_iter().zip(sentences) {
+            let folder = folder();
+            fs::create_dir(folder.path().join("folder")).expect("a folder");
+            fs::write(folder.path().join("file"), "").expect("a file");
+            let mut command = App::command(folder.path());
+            command.args(["-s", setting, "-s", &format!("log.language={language}")]);
+            let ended = App::run(&folder, command);
+            assert_eq!(ended.code(), Some(4), "{}", ended.text());
+            assert!(ended.has(sentence), "{sentence}: {}", ended.text());
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_descriptors_a_start_is_4_with_a_message_in_the_language_of_the_environment() {
+    // From as many as the dynamic linker needs to fewer than the servers need.
+    let limits: Vec<_> = (4..=16).collect();
+    crate::support::side_by_side(&limits, |limit| {
+        let folder = folder();
+        let ours = App::command(folder.path());
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
+        command.arg(ours.get_program()).args(ours.get_args());
+        command.current_dir(folder.path()).env("LC_ALL", "zh_TW.UTF-8");
+        let ended = App::run(&folder, command);
+        assert_eq!(ended.code(), Some(4), "{limit}: {}", ended.text());
+        let is_chinese = |line: &crate::support::Line| line.text.chars().any(|c| c > '\u{3000}');
+        assert!(ended.log.iter().all(is_chinese), "{limit}: {}", ended.text());
+    });
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_address_in_use_is_reported_with_the_process_that_has_it_and_what_to_do() {

@@ -68,7 +68,7 @@ impl Language {
     #[must_use]
     pub fn log_unwritable(self, path: Option<&Path>, error: &io::Error) -> String {
         match path {
-            Some(path) => self.log_file_unwritable(&path.display(), error),
+            Some(path) => self.log_file_unwritable(&path.display(), &self.cause(error)),
             None => self.standard_error_unwritable(error),
         }
     }

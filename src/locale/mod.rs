@@ -5,6 +5,7 @@
 
 #[cfg(feature = "admin")]
 mod admin;
+mod cause;
 mod duration;
 mod escape;
 mod exit;

@@ -46,6 +46,7 @@ pub mod listener;
 pub(crate) mod lock;
 pub(crate) mod orphans;
 pub mod private_file;
+pub mod refusal;
 pub mod signals;
 pub mod socket;
 #[cfg(unix)]

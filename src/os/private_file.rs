@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::refusal::Refusal;
+
 /// How many symbolic links are followed, as on Linux.
 const MAX_LINKS: usize = 40;
 
@@ -68,7 +70,7 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
         refuse_foreign(&link)?;
         path = path.parent().unwrap_or(Path::new("")).join(fs::read_link(&path)?);
     }
-    Err(io::Error::other("too many symbolic links"))
+    Err(Refusal::TooManyLinks.into())
 }
 
 /// Returns true for a path that stands for an open file, such as `/dev/stdout`. What its link leads to has no path.
@@ -84,7 +86,7 @@ fn refuse_foreign(link: &fs::Metadata) -> io::Result<()> {
     if link.uid() == 0 || super::user::effective_user() == Some(link.uid()) {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is a symbolic link that another user has made"))
+    Err(Refusal::ForeignLink.into())
 }
 
 /// Windows lets only administrators make links.

@@ -11,6 +11,8 @@ use std::{
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use super::refusal::Refusal;
+
 /// Removes a socket's file when it is dropped, unless another file has taken its place meanwhile.
 #[derive(Debug)]
 pub struct SocketFile {
@@ -74,7 +76,7 @@ fn find_stale(path: &Path) -> io::Result<Option<Identity>> {
         found => found?,
     };
     if !found.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+        return Err(Refusal::NoSocket.into());
     }
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     probe.set_nonblocking(true)?;
@@ -83,7 +85,7 @@ fn find_stale(path: &Path) -> io::Result<Option<Identity>> {
             Ok(Some((found.dev(), found.ino())))
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
-        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "a process listens on it")),
+        _ => Err(Refusal::SocketInUse.into()),
     }
 }
 
@@ -95,7 +97,7 @@ fn remove_stale(path: &Path, stale: Identity) -> io::Result<()> {
         return fs::remove_file(&aside);
     }
     fs::rename(&aside, path)?;
-    Err(io::Error::new(io::ErrorKind::AddrInUse, "another process has just bound it"))
+    Err(Refusal::SocketTaken.into())
 }
 
 fn identity(path: &Path) -> io::Result<Option<Identity>> {

@@ -183,11 +183,11 @@ impl WriteError {
     #[must_use]
     pub fn message(&self, language: Language) -> String {
         let path = self.path.to_string_lossy();
-        let path = escaped(&path);
+        let (path, cause) = (escaped(&path), language.cause(&self.source));
         match self.what {
-            What::Report => language.report_failed(&path, &self.source),
-            What::Earlier => language.earlier_report_not_kept(&path, &self.source),
-            What::Marker => language.report_marker_stays(&path, &self.source),
+            What::Report => language.report_failed(&path, &cause),
+            What::Earlier => language.earlier_report_not_kept(&path, &cause),
+            What::Marker => language.report_marker_stays(&path, &cause),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::os::private_file;
+use crate::os::{private_file, refusal::Refusal};
 
 /// How long a pipe or a device that takes nothing is waited for.
 const IN_PLACE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -18,7 +18,7 @@ const IN_PLACE_RETRY: Duration = Duration::from_millis(5);
 /// Opens a regular file that is there.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let file = private_file::options(path).write(true).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Refusal::NotRegular.into()) }
 }
 
 /// Gives a regular file a new content. Where there is no room for it the old content stays: what the new one is longer is
@@ -59,7 +59,7 @@ pub(super) fn write_stream(path: &Path, file: Option<File>, mut text: &[u8]) -> 
         Some(file) => Some(file),
         None => open_stream(path)?,
     };
-    let mut file = opened.ok_or_else(|| io::Error::other("no process reads the pipe"))?;
+    let mut file = opened.ok_or_else(|| io::Error::from(Refusal::NoReader))?;
     let begun = Instant::now();
     while !text.is_empty() {
         match file.write(text) {

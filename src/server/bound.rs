@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     drain::{AlwaysAnswer, Drain, Policy, Rejection},
-    os::arbiters::Arbiters,
+    os::{arbiters::Arbiters, refusal::Refusal},
 };
 
 /// A server whose sockets are bound. Nothing is accepted yet.
@@ -40,8 +40,7 @@ impl BoundServer {
     pub(crate) fn bind(server: Server) -> Result<Self, BindError> {
         let failed = |(address, source)| BindError { server: server.name.clone(), address, source };
         if server.listeners.is_empty() {
-            let error = io::Error::new(io::ErrorKind::NotFound, "it was given no address");
-            return Err(failed(("nothing".to_owned(), error)));
+            return Err(failed(("nothing".to_owned(), Refusal::NowhereToListen.into())));
         }
         let specs = server.listeners.into_iter();
         #[cfg(unix)]

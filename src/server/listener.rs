@@ -10,9 +10,9 @@ use std::{
 use socket2::Socket;
 
 use super::{address::Address, transport::Transport};
-use crate::os::listener;
 #[cfg(unix)]
 use crate::os::socket_file::{SocketFile, bind_unix};
+use crate::os::{listener, refusal::Refusal};
 
 /// What becomes of a listening socket, and of the connections in its queue, at the exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ fn address_of(socket: &Socket) -> io::Result<Address> {
         let path = address.as_pathname().map(std::path::Path::to_owned);
         return Ok(Address::Unix(path.unwrap_or_else(|| "(unnamed)".into())));
     }
-    Err(io::Error::new(io::ErrorKind::Unsupported, "it is neither a TCP nor a Unix socket"))
+    Err(Refusal::UnknownSocket.into())
 }
 
 /// Binds every address that `addrs` resolves to; one of them has to work, as with `HttpServer`. An error comes with
@@ -198,10 +198,7 @@ pub(super) fn bind_tcp(
     }
     match failed {
         Some(failed) if bound.is_empty() => Err(failed),
-        None if bound.is_empty() => {
-            let error = io::Error::new(io::ErrorKind::NotFound, "it resolves to no address");
-            Err((named.to_owned(), error))
-        }
+        None if bound.is_empty() => Err((named.to_owned(), Refusal::NoAddress.into())),
         _ => Ok(bound),
     }
 }

@@ -112,7 +112,9 @@ impl Mistake {
     /// The mistake in one line.
     pub fn message(&self, language: Language) -> String {
         match &self.0 {
-            Cause::Unreadable { path, error } => language.settings_unreadable(&path.display(), error),
+            Cause::Unreadable { path, error } => {
+                language.settings_unreadable(&path.display(), &language.cause(error))
+            }
             Cause::TooLarge { path } => language.settings_too_large(&path.display()),
             Cause::Malformed { source, reason } => {
                 language.settings_malformed(&source.name(language), reason)

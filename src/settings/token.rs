@@ -55,7 +55,7 @@ impl TokenError {
     pub fn message(&self, language: Language) -> String {
         let path = self.path.display();
         match &self.error {
-            Some(error) => language.token_unreadable(&path, error),
+            Some(error) => language.token_unreadable(&path, &language.cause(error)),
             None => language.token_missing(&path, Token::LEAST),
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     client::{self, Target},
     config,
     output::{exit_code, fail, print, printed},
-    plan, report, run,
+    plan, report, run, start_error,
 };
 
 #[derive(Debug, Parser)]
@@ -138,7 +138,7 @@ pub(crate) fn main() -> ExitCode {
                 let guard = ManuallyDrop::new(guard);
                 with_settings(layers.and(more), |loaded| run::main(loaded, guard))
             }
-            Err(error) => fail(exit_code::START, &error),
+            Err(error) => fail(exit_code::START, &start_error::message(&error, language)),
         },
         #[cfg(windows)]
         Command::Service { layers: more } => with_settings(layers.and(more), crate::service::main),

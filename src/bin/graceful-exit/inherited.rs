@@ -1,7 +1,5 @@
 //! Sockets that a service manager has passed in, by the names of the servers that they are for.
 
-use std::fmt;
-
 #[cfg(unix)]
 use graceful_exit::os::systemd::{InheritError, InheritedSocket, inherited_sockets};
 use graceful_exit::{Server, settings::BindAddress};
@@ -60,18 +58,4 @@ pub(crate) enum Error {
     Socket(InheritError),
     #[cfg_attr(not(unix), expect(dead_code, reason = "nothing is passed in there"))]
     Name(String),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            #[cfg(unix)]
-            Self::Socket(error) => error.fmt(f),
-            Self::Name(name) => write!(
-                f,
-                "LISTEN_FDNAMES names a socket `{name}`, and no server is called so: use {} (FileDescriptorName=)",
-                SERVERS.join(" or ")
-            ),
-        }
-    }
 }

@@ -64,12 +64,12 @@ pub(crate) fn main(loaded: Loaded, guard: ManuallyDrop<StartGuard>) -> ExitCode 
 /// catches signals.
 pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulExit) -> u8 {
     let Loaded { settings, files, unused, .. } = loaded;
+    let language = settings.log.language();
     // Before any thread reads the environment, since it takes variables out of it.
     let inherited = match Inherited::from_environment() {
         Ok(inherited) => inherited,
-        Err(error) => return give_up(&error),
+        Err(error) => return give_up(&start_error::of_inherited(&error, language)),
     };
-    let language = settings.log.language();
     #[cfg(unix)]
     {
         let needed = address_space(&settings);

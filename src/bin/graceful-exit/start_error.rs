@@ -2,30 +2,40 @@
 
 use std::io;
 
-use graceful_exit::{Language, StartError, logging::LoggingError};
+#[cfg(unix)]
+use graceful_exit::os::systemd::InheritError;
+use graceful_exit::{Language, StartError, logging::LoggingError, os::signals::InstallError};
 
-use crate::{holder, locale::say};
+use crate::{holder, inherited, locale::say};
 
 /// One message that names the address, the path or the thread.
 pub(crate) fn message(error: &StartError, language: Language) -> String {
     match error {
         StartError::Bind(error) => {
-            let (server, address, cause) = (&error.server, &error.address, &error.source);
+            let (server, address, kind) = (&error.server, &error.address, error.source.kind());
+            let cause = language.cause(&error.source);
             let what = say!(language,
                 en: "server {server} cannot listen on {address}: {cause}",
                 zh: "服务器{server}无法监听 {address}：{cause}",
                 zh_hant: "伺服器{server}無法監聽 {address}：{cause}",
             );
-            match cause.kind() {
+            match kind {
                 io::ErrorKind::AddrInUse => format!("{what}; {}", in_use(server, address, language)),
                 _ => what,
             }
         }
-        StartError::Serve { server, source, .. } => say!(language,
-            en: "server {server} cannot be started: {source}",
-            zh: "服务器{server}无法启动：{source}",
-            zh_hant: "伺服器{server}無法啟動：{source}",
-        ),
+        StartError::Serve { server, source, .. } => {
+            let cause = language.cause(source);
+            say!(language,
+                en: "server {server} cannot be started: {cause}",
+                zh: "服务器{server}无法启动：{cause}",
+                zh_hant: "伺服器{server}無法啟動：{cause}",
+            )
+        }
+        StartError::Report { path, source, .. } => {
+            language.report_failed(&path.display(), &language.cause(source))
+        }
+        StartError::Signals(error) => of_signals(error, language),
         StartError::Thread(error) => say!(language,
             en: "a thread cannot be started: {error}",
             zh: "无法启动线程：{error}",
@@ -36,7 +46,52 @@ pub(crate) fn message(error: &StartError, language: Language) -> String {
             zh: "无法启动强制结束线程：{error}",
             zh_hant: "無法啟動強制結束執行緒：{error}",
         ),
+        // Mistakes of a program that uses the library.
         error => error.to_string(),
+    }
+}
+
+fn of_signals(error: &InstallError, language: Language) -> String {
+    match error {
+        InstallError::Pipe(error) => say!(language,
+            en: "the pipe for signals cannot be made: {error}",
+            zh: "无法建立信号管道：{error}",
+            zh_hant: "無法建立訊號管道：{error}",
+        ),
+        InstallError::Thread(error) => say!(language,
+            en: "the thread for signals cannot be started: {error}",
+            zh: "无法启动信号线程：{error}",
+            zh_hant: "無法啟動訊號執行緒：{error}",
+        ),
+        InstallError::Handler { of, source, .. } => say!(language,
+            en: "no handler can be installed for {of}: {source}",
+            zh: "无法为 {of} 安装处理函数：{source}",
+            zh_hant: "無法為 {of} 安裝處理函式：{source}",
+        ),
+        error => error.to_string(),
+    }
+}
+
+/// The same for sockets that were passed in.
+pub(crate) fn of_inherited(error: &inherited::Error, language: Language) -> String {
+    match error {
+        #[cfg(unix)]
+        inherited::Error::Socket(InheritError::Names { sockets, names }) => say!(language,
+            en: "LISTEN_FDS passes in {sockets} sockets, and LISTEN_FDNAMES gives {names} names: each needs its own (FileDescriptorName=)",
+            zh: "LISTEN_FDS 传入 {sockets} 个套接字，而 LISTEN_FDNAMES 给出 {names} 个名称：每个都须有自己的名称（FileDescriptorName=）",
+            zh_hant: "LISTEN_FDS 傳入 {sockets} 個通訊端，而 LISTEN_FDNAMES 給出 {names} 個名稱：每個都須有自己的名稱（FileDescriptorName=）",
+        ),
+        #[cfg(unix)]
+        inherited::Error::Socket(InheritError::NotAListener { name, source }) => say!(language,
+            en: "the socket `{name}` from LISTEN_FDS: {source}",
+            zh: "来自 LISTEN_FDS 的套接字 `{name}`：{source}",
+            zh_hant: "來自 LISTEN_FDS 的通訊端 `{name}`：{source}",
+        ),
+        inherited::Error::Name(name) => say!(language,
+            en: "LISTEN_FDNAMES names a socket `{name}`, and no server is called so: use admin or business (FileDescriptorName=)",
+            zh: "LISTEN_FDNAMES 中有名为 `{name}` 的套接字，但没有这个名称的服务器：请用 admin 或 business（FileDescriptorName=）",
+            zh_hant: "LISTEN_FDNAMES 中有名為 `{name}` 的通訊端，但沒有這個名稱的伺服器：請用 admin 或 business（FileDescriptorName=）",
+        ),
     }
 }
 

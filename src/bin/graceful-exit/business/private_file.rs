@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use graceful_exit::os::private_file;
+use graceful_exit::os::{private_file, refusal::Refusal};
 
 /// Opens the file at `path` for reading and writing, and creates it with mode 0600 if it is missing.
 ///
@@ -65,7 +65,7 @@ fn regular(file: File) -> io::Result<File> {
 }
 
 fn not_regular() -> io::Error {
-    io::Error::other("it is not a regular file")
+    Refusal::NotRegular.into()
 }
 
 #[cfg(all(test, unix))]

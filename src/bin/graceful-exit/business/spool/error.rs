@@ -57,7 +57,8 @@ impl SpoolError {
                 )
             }
             Self::Io { path, attempt, source } => {
-                let (path, attempt) = (path.display(), attempt.message(language));
+                let (path, attempt, source) =
+                    (path.display(), attempt.message(language), language.cause(source));
                 say!(language,
                     en: "the spool {path} cannot {attempt}: {source}",
                     zh: "暂存文件 {path} 无法{attempt}：{source}",

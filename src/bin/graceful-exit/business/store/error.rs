@@ -112,7 +112,7 @@ impl StoreError {
             }
             Why::Sql(sqlx::Error::Database(error)) => error.message().to_owned(),
             Why::Sql(sqlx::Error::Configuration(error)) => error.to_string(),
-            Why::Sql(sqlx::Error::Io(error)) => error.to_string(),
+            Why::Sql(sqlx::Error::Io(error)) => language.cause(error),
             Why::Sql(error) => error.to_string(),
         }
     }
