@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use log::Level;
+
 use crate::{
     locale::{Language, escaped},
     report::{self, Report, Request},
-    sequence::{EndedBy, Kind, Outcome, Phase, PhaseKind, PhaseKind::Release, TaskStatus},
+    sequence::{EndedBy, Kind, Outcome, Phase, PhaseKind, PhaseKind::Release, TaskResult, TaskStatus},
 };
 
 /// The target of records that only machines need.
@@ -73,37 +75,60 @@ impl Narrator {
         log::error!(event = "server_failed", server = server; "{}", self.language.server_failed(server));
     }
 
-    /// A member has ended, or is no longer waited for.
-    pub(super) fn member_ended(
+    /// A member has answered.
+    pub(super) fn member_answered(
+        &self,
+        member: Named<'_>,
+        phase: Option<PhaseKind>,
+        result: TaskResult,
+        took: Duration,
+        error: Option<&str>,
+    ) {
+        let (language, error_text) = (self.language, error.unwrap_or_default());
+        let sentence = match result {
+            TaskResult::Done if phase.is_some_and(PhaseKind::closes_servers) => {
+                Some((Level::Info, language.closed(member.name)))
+            }
+            TaskResult::Done => None,
+            TaskResult::Failed => Some((Level::Error, language.failed(member.label, error_text))),
+            TaskResult::Panicked => Some((Level::Error, language.panicked(member.label, error_text))),
+            TaskResult::Unreachable => Some((Level::Error, language.unreachable(member.label))),
+        };
+        self.member_ended(member, phase, result.into(), took, error, sentence);
+    }
+
+    /// A member is no longer waited for: its own timeout is over, or the exit ends before its time.
+    pub(super) fn member_cancelled(
+        &self,
+        member: Named<'_>,
+        phase: Option<PhaseKind>,
+        by: EndedBy,
+        took: Duration,
+    ) {
+        let status = if by == EndedBy::Timeout { TaskStatus::TimedOut } else { TaskStatus::CutOff };
+        // Of a server that drains, each request that is cut off is named instead. After a second signal, the end
+        // is the only line.
+        let drains = phase == Some(PhaseKind::Drain) && member.kind.is_server();
+        let has_sentence = !drains && by != EndedBy::Signal;
+        let sentence = has_sentence.then(|| (Level::Warn, self.language.timed_out(member.label)));
+        self.member_ended(member, phase, status, took, None, sentence);
+    }
+
+    /// The event alone, where there is no sentence for people.
+    fn member_ended(
         &self,
         member: Named<'_>,
         phase: Option<PhaseKind>,
         status: TaskStatus,
         took: Duration,
         error: Option<&str>,
+        sentence: Option<(Level, String)>,
     ) {
         let language = self.language;
-        let error_text = error.unwrap_or_default();
-        let closes = phase.is_some_and(PhaseKind::closes_servers);
-        let drains = phase == Some(PhaseKind::Drain) && member.kind.is_server();
-        let sentence = match status {
-            TaskStatus::Done if closes => Some((log::Level::Info, language.closed(member.name))),
-            TaskStatus::Failed => Some((log::Level::Error, language.failed(member.label, error_text))),
-            TaskStatus::Panicked => Some((log::Level::Error, language.panicked(member.label, error_text))),
-            TaskStatus::Unreachable => Some((log::Level::Error, language.unreachable(member.label))),
-            // Of a server that drains, each request that is cut off is named instead.
-            TaskStatus::TimedOut | TaskStatus::CutOff if !drains => {
-                Some((log::Level::Warn, language.timed_out(member.label)))
-            }
-            TaskStatus::Done
-            | TaskStatus::TimedOut
-            | TaskStatus::CutOff
-            | TaskStatus::NotStarted
-            | TaskStatus::Running => None,
-        };
         let target = if sentence.is_some() { module_path!() } else { EVENTS };
         let (level, sentence) = sentence.unwrap_or_else(|| {
-            (log::Level::Info, format!("{}{}{}", member.label, language.colon(), language.status(status)))
+            let level = if status == TaskStatus::Done { Level::Info } else { Level::Warn };
+            (level, format!("{}{}{}", member.label, language.colon(), language.status(status)))
         });
         log::log!(
             target: target,
@@ -140,10 +165,10 @@ impl Narrator {
     pub(super) fn ended(&self, report: &Report) {
         let language = self.language;
         let (level, sentence) = match report.outcome {
-            Outcome::Clean => (log::Level::Info, language.clean()),
-            Outcome::Incomplete => (log::Level::Warn, language.incomplete()),
-            Outcome::TimedOut => (log::Level::Error, language.deadline()),
-            Outcome::Forced => (log::Level::Error, language.forced()),
+            Outcome::Clean => (Level::Info, language.clean()),
+            Outcome::Incomplete => (Level::Warn, language.incomplete()),
+            Outcome::TimedOut => (Level::Error, language.deadline()),
+            Outcome::Forced => (Level::Error, language.forced()),
         };
         log::log!(
             level,

@@ -119,7 +119,7 @@ impl Recorder {
                 }
             }
             Effect::RunTask(task) => self.tasks[task].asked = Some(now),
-            Effect::TimeOut(task) | Effect::CutOff(task) => self.tasks[task].ended = Some(now),
+            Effect::TimeOut(task) | Effect::CutOff { task, .. } => self.tasks[task].ended = Some(now),
             Effect::Exit(_) => {
                 self.over = Some(now);
                 self.end_tasks_that_are_over(now);

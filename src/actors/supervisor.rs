@@ -1,6 +1,6 @@
 //! [`ShutdownSupervisor`]: messages in, events to the machine, effects out.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use actix::prelude::*;
 
@@ -15,7 +15,7 @@ use super::{
     timers::Timers,
 };
 use crate::sequence::{
-    Effect, Event, MemberId, Outcome, PhaseKind, Plan, TaskId, TaskResult, TaskStatus, Timer,
+    Effect, EndedBy, Event, MemberId, Outcome, PhaseKind, Plan, TaskId, TaskResult, TaskStatus, Timer,
 };
 
 /// Orchestrates the exit. Everything that it decides is decided by the [machine](crate::sequence), which the monitor
@@ -71,8 +71,8 @@ impl ShutdownSupervisor {
             Effect::Arm { timer, after } => self.timers.arm(timer, after, ctx),
             Effect::Enter { phase } => self.enter(phase),
             Effect::RunTask(id) => return self.ask(id, ctx),
-            Effect::TimeOut(id) => self.cancel(id, TaskStatus::TimedOut),
-            Effect::CutOff(id) => self.cancel(id, TaskStatus::CutOff),
+            Effect::TimeOut(id) => self.cancel(id, EndedBy::Timeout),
+            Effect::CutOff { task, by } => self.cancel(task, by),
             Effect::Leave { phase, by } => {
                 let took = self.monitor.read(|recorder| recorder.duration_of(phase));
                 self.narrator.phase_ended(self.plan.phases()[phase].kind, took, by);
@@ -116,12 +116,12 @@ impl ShutdownSupervisor {
     }
 
     /// Tells a member that it is no longer waited for, and logs it.
-    fn cancel(&mut self, id: TaskId, status: TaskStatus) {
+    fn cancel(&self, id: TaskId, by: EndedBy) {
         self.members.cancel(self.plan.task(id).member, id);
         if self.plan.drains_a_server(id) {
             self.abandon(&self.plan.member_of(id).name);
         }
-        self.say_ended(id, status, None);
+        self.narrator.member_cancelled(self.named(id), self.plan.phase_of(id), by, self.took(id));
     }
 
     fn abandon(&self, server: &str) {
@@ -132,9 +132,9 @@ impl ShutdownSupervisor {
         });
     }
 
-    fn say_ended(&self, id: TaskId, status: TaskStatus, error: Option<&str>) {
-        let took = self.monitor.read(|recorder| recorder.duration(id));
-        self.narrator.member_ended(self.named(id), self.plan.phase_of(id), status, took, error);
+    /// How long a task was waited for.
+    fn took(&self, id: TaskId) -> Duration {
+        self.monitor.read(|recorder| recorder.duration(id))
     }
 
     fn exit(&mut self, outcome: Outcome) {
@@ -146,15 +146,12 @@ impl ShutdownSupervisor {
         (self.hooks.on_exit)(report);
     }
 
-    /// Names what was cut off by a sudden end, and what is lost with jobs that were not done.
+    /// Names the requests that were cut off, and what is lost with jobs that were not done.
     fn finalize_unfinished(&self) {
         let statuses = self.monitor.read(|recorder| recorder.state().statuses().clone());
         for (id, &status) in statuses.iter() {
             if status == TaskStatus::Done {
                 continue;
-            }
-            if status == TaskStatus::CutOff {
-                self.members.cancel(self.plan.task(id).member, id);
             }
             // Also where a server has failed, or a sudden end comes before requests are waited for.
             if self.plan.drains_a_server(id) {
@@ -172,7 +169,9 @@ impl ShutdownSupervisor {
         if !self.monitor.read(|recorder| recorder.state().is_waited_for(finished.id)) {
             return;
         }
-        self.say_ended(finished.id, finished.result.into(), finished.error.as_deref());
+        let (id, error) = (finished.id, finished.error.as_deref());
+        let phase = self.plan.phase_of(id);
+        self.narrator.member_answered(self.named(id), phase, finished.result, self.took(id), error);
         self.step(Event::TaskFinished { task: finished.id, result: finished.result }, finished.error, ctx);
     }
 

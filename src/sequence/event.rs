@@ -74,8 +74,13 @@ pub enum Effect {
     RunTask(TaskId),
     /// Stop waiting for a task, and tell it so: its own timeout is over.
     TimeOut(TaskId),
-    /// Stop waiting for a task, and tell it so: the deadline has passed.
-    CutOff(TaskId),
+    /// Stop waiting for a task, and tell it so: the exit ends before its time.
+    CutOff {
+        /// The task.
+        task: TaskId,
+        /// The deadline, or a second signal.
+        by: EndedBy,
+    },
     /// A phase is over.
     Leave {
         /// Index into [`Plan::phases`].

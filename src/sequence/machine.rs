@@ -246,14 +246,12 @@ impl State {
         self.enter(plan, phase + 1, effects);
     }
 
-    /// Ends the exit at once. The deadline has an effect for each task that it cuts off; a second signal has none.
+    /// Ends the exit at once, and cuts off what is waited for.
     fn end(&mut self, by: EndedBy, outcome: Outcome, effects: &mut Vec<Effect>) {
         let Stage::InPhase(phase) = self.stage else { return };
-        for id in std::mem::take(&mut self.pending) {
-            self.statuses[id] = TaskStatus::CutOff;
-            if by == EndedBy::Deadline {
-                effects.push(Effect::CutOff(id));
-            }
+        for task in std::mem::take(&mut self.pending) {
+            self.statuses[task] = TaskStatus::CutOff;
+            effects.push(Effect::CutOff { task, by });
         }
         self.stage = Stage::Finished;
         effects.push(Effect::Leave { phase, by });

@@ -37,17 +37,21 @@ impl Ledger {
             }
             Meaning::Progress => {}
             Meaning::Deadline => {
-                let mut expected: Vec<_> = self.waiting().into_iter().map(Effect::CutOff).collect();
-                expected.extend(self.phase.map(|phase| Effect::Leave { phase, by: EndedBy::Deadline }));
-                expected.push(Effect::Exit(Outcome::TimedOut));
-                self.check(Promise::DeadlineNamesThePending, effects == expected);
+                let expected = self.sudden_end(EndedBy::Deadline, Outcome::TimedOut);
+                self.check(Promise::SuddenEndNamesThePending, effects == expected);
             }
             Meaning::Force => {
-                let leave = self.phase.map(|phase| Effect::Leave { phase, by: EndedBy::Signal });
-                let expected: Vec<_> = leave.into_iter().chain([Effect::Exit(Outcome::Forced)]).collect();
+                let expected = self.sudden_end(EndedBy::Signal, Outcome::Forced);
                 self.check(Promise::SecondSignalOnlyForces, effects == expected);
             }
         }
+    }
+
+    /// What ends an exit at once.
+    fn sudden_end(&self, by: EndedBy, outcome: Outcome) -> Vec<Effect> {
+        let cut_off = self.waiting().into_iter().map(|task| Effect::CutOff { task, by });
+        let leave = self.phase.map(|phase| Effect::Leave { phase, by });
+        cut_off.chain(leave).chain([Effect::Exit(outcome)]).collect()
     }
 
     pub(super) fn arm(&mut self, plan: &Plan, timer: Timer, after: Duration) {
@@ -94,10 +98,9 @@ impl Ledger {
         self.check(Promise::PhasesFollowThePlan, self.phase == Some(phase));
         let waiting = self.waiting();
         match by {
-            EndedBy::Signal => {
-                self.statuses.extend(waiting.into_iter().map(|task| (task, TaskStatus::CutOff)));
+            EndedBy::Signal | EndedBy::Deadline => {
+                self.check(Promise::SuddenEndNamesThePending, waiting.is_empty())
             }
-            EndedBy::Deadline => self.check(Promise::DeadlineNamesThePending, waiting.is_empty()),
             EndedBy::Done | EndedBy::Timeout => {
                 let delayed = plan.phases()[phase].delay.is_zero() || delay_over;
                 let none = waiting.into_iter().all(TaskId::is_checkpoint)

@@ -98,8 +98,8 @@ impl Model for AnyOrder {
             Property::always("a repeated request to stop or failure changes nothing", |_, seen: &Seen| {
                 seen.keeps(Promise::RepeatedRequestChangesNothing)
             }),
-            Property::always("the deadline names every pending task", |_, seen: &Seen| {
-                seen.keeps(Promise::DeadlineNamesThePending)
+            Property::always("the deadline and a second signal name every pending task", |_, seen: &Seen| {
+                seen.keeps(Promise::SuddenEndNamesThePending)
             }),
             Property::always("a failed server is given no task", |_, seen: &Seen| {
                 seen.keeps(Promise::NoTaskForAFailedServer)

@@ -107,8 +107,13 @@ impl Ledger {
                     timed_out.push(task);
                     self.release_callbacks(plan);
                 }
-                Effect::CutOff(task) => {
-                    self.check(Promise::DeadlineNamesThePending, meaning == Meaning::Deadline);
+                Effect::CutOff { task, by } => {
+                    let expected = match meaning {
+                        Meaning::Force => Some(EndedBy::Signal),
+                        Meaning::Deadline => Some(EndedBy::Deadline),
+                        _ => None,
+                    };
+                    self.check(Promise::SuddenEndNamesThePending, Some(by) == expected);
                     self.statuses.insert(task, TaskStatus::CutOff);
                 }
                 Effect::Leave { phase, by } => {

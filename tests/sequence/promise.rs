@@ -13,7 +13,7 @@ pub(super) enum Promise {
     StaleTimerChangesNothing,
     SecondSignalOnlyForces,
     RepeatedRequestChangesNothing,
-    DeadlineNamesThePending,
+    SuddenEndNamesThePending,
     LateAnswerChangesNothing,
     EndedByIsTrue,
     OutcomeIsTrue,

@@ -1,6 +1,6 @@
 //! What the log says in fields, for machines.
 
-use super::rig::{Lines, MS, Rig, SECOND, answer, member};
+use super::rig::{Lines, MS, Rig, SECOND, answer, member, never};
 use crate::{
     actors::{Job, JobError},
     drain::RequestName,
@@ -78,4 +78,48 @@ async fn a_forced_exit_names_the_requests_that_it_cuts_off_in_whatever_phase() {
     let of_one_exit = ["web", "GET", "/slow", "2"].map(str::to_owned).to_vec();
     let named = of(&lines, "request_abandoned", &["server", "method", "path", "count"]);
     assert_eq!(named, [of_one_exit.clone(), of_one_exit]);
+}
+
+/// By a second signal and by the deadline: what fields say is the same, and only the deadline has a line for each.
+#[actix_rt::test]
+async fn a_member_that_a_sudden_end_cuts_off_has_ended() {
+    tokio::time::pause();
+    for (is_forced, phase) in [
+        (true, PhaseKind::Drain),
+        (true, PhaseKind::Callbacks),
+        (false, PhaseKind::Drain),
+        (false, PhaseKind::Callbacks),
+    ] {
+        let lines = Lines::keep();
+        let mut rig = Rig::new();
+        rig.timeouts = rig.timeouts.timeout(SECOND).drain_timeout(60 * SECOND).callback_timeout(60 * SECOND);
+        let web = rig.server("web", Kind::ServerFirst);
+        if phase == PhaseKind::Drain {
+            web.drain().gate.admit(0).expect("it is open");
+            rig.job(Job::checkpoint("save", member(|_| never()).recipient()).timeout(60 * SECOND));
+        } else {
+            rig.job(Job::callback("flush", member(|_| never()).recipient()));
+        }
+        let exit = rig.start();
+        exit.signal("SIGTERM");
+        exit.reach(phase).await;
+        if is_forced {
+            tokio::time::sleep(100 * MS).await;
+            exit.signal("SIGTERM");
+        }
+        let report = exit.report().await;
+        let ended = of(&lines, "member_ended", &["member", "kind", "phase", "outcome"]);
+        let cut_off: Vec<_> = ended.into_iter().filter(|event| event[3] == "cut_off").collect();
+        let took = report.duration.as_millis().to_string();
+        let durations = of(&lines, "member_ended", &["outcome", "duration_ms"]);
+        let expected: &[[&str; 4]] = if phase == PhaseKind::Drain {
+            &[["save", "checkpoint", "None", "cut_off"], ["web", "server", "drain", "cut_off"]]
+        } else {
+            &[["flush", "callback", "callbacks", "cut_off"]]
+        };
+        assert_eq!(cut_off, expected, "{is_forced}");
+        assert!(durations.iter().all(|it| it[0] != "cut_off" || it[1] == took), "{durations:?} {took}");
+        let told = lines.all().iter().filter(|line| line.ends_with(": timed out")).count();
+        assert_eq!(told, usize::from(!is_forced), "{:#?}", lines.all());
+    }
 }
