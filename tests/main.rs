@@ -39,6 +39,8 @@ mod http2_protocol;
 #[cfg(feature = "http2")]
 mod http2_streams;
 mod layers;
+#[cfg(feature = "app")]
+mod log_events;
 #[cfg(all(unix, feature = "app"))]
 mod page;
 #[cfg(feature = "app")]

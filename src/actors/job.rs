@@ -33,15 +33,16 @@ pub struct Job {
     name: String,
     label: Option<String>,
     timeout: Option<Duration>,
-    unsaved: Option<Unsaved>,
+    unsaved: Option<Statement>,
+    kept: Option<Statement>,
     start: Start,
 }
 
 /// Starts the actor that does the job, where it gets an arbiter of its own.
 type Start = Box<dyn FnOnce(&Arc<Arbiters>) -> io::Result<Run> + Send>;
 
-/// Says what is lost if the job is not done.
-pub(crate) type Unsaved = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+/// Says something of a job that was not done.
+pub(crate) type Statement = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 impl Job {
     /// A callback, run by the user's actor. All callbacks run side by side.
@@ -116,9 +117,17 @@ impl Job {
     }
 
     /// Sets what says what is lost if the job is not done; `None` for nothing. It is called at the exit's end on the
-    /// supervisor's thread: read a counter, and do not wait.
+    /// supervisor's thread: read a counter, and do not wait. The text goes into the job's error in the report, and into
+    /// the log.
     pub fn unsaved(mut self, lost: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
         self.unsaved = Some(Arc::new(lost));
+        self
+    }
+
+    /// Sets what says what the job has left for the next start, and where, if it is not done; `None` for nothing. It is
+    /// called like that of [`Job::unsaved`], but not if the job has answered with an error, which can say so itself.
+    pub fn kept(mut self, kept: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.kept = Some(Arc::new(kept));
         self
     }
 
@@ -132,7 +141,8 @@ impl Job {
     /// # Errors
     /// When the arbiter cannot be started.
     pub(crate) fn into_start(self, arbiters: &Arc<Arbiters>) -> io::Result<JobStart> {
-        Ok(JobStart { label: self.label, unsaved: self.unsaved, run: (self.start)(arbiters)? })
+        let run = (self.start)(arbiters)?;
+        Ok(JobStart { label: self.label, unsaved: self.unsaved, kept: self.kept, run })
     }
 
     fn asking<M>(
@@ -188,7 +198,7 @@ impl Job {
         name: String,
         start: impl FnOnce(&Arc<Arbiters>) -> io::Result<Run> + Send + 'static,
     ) -> Self {
-        Self { kind, name, label: None, timeout: None, unsaved: None, start: Box::new(start) }
+        Self { kind, name, label: None, timeout: None, unsaved: None, kept: None, start: Box::new(start) }
     }
 }
 
@@ -201,7 +211,8 @@ impl fmt::Debug for Job {
 /// A job whose own actor has been started: what the supervisor gets.
 pub(crate) struct JobStart {
     pub(crate) label: Option<String>,
-    pub(crate) unsaved: Option<Unsaved>,
+    pub(crate) unsaved: Option<Statement>,
+    pub(crate) kept: Option<Statement>,
     run: Run,
 }
 

@@ -11,7 +11,7 @@ use super::{
     callback::CallbackActor,
     config::MemberSpec,
     http_server::HttpServerActor,
-    job::Unsaved,
+    job::Statement,
     messages::{Cancel, EnterLameDuck, RunTask, ServerFailed},
 };
 use crate::sequence::{MemberId, TaskId, Timeouts};
@@ -21,7 +21,8 @@ pub(super) struct Members(Vec<Member>);
 
 struct Member {
     label: String,
-    unsaved: Option<Unsaved>,
+    unsaved: Option<Statement>,
+    kept: Option<Statement>,
     address: Address,
 }
 
@@ -46,11 +47,17 @@ impl Members {
             Ok(match spec {
                 MemberSpec::Server(server) => {
                     let actor = HttpServerActor::new(*server, timeouts, id, failed.clone())?;
-                    Member { label: label(id), unsaved: None, address: Address::Server(actor.start()) }
+                    Member {
+                        label: label(id),
+                        unsaved: None,
+                        kept: None,
+                        address: Address::Server(actor.start()),
+                    }
                 }
                 MemberSpec::Job(job) => Member {
                     label: job.label.clone().unwrap_or_else(|| label(id)),
                     unsaved: job.unsaved.clone(),
+                    kept: job.kept.clone(),
                     address: Address::Job(job.start()),
                 },
             })
@@ -88,9 +95,19 @@ impl Members {
         }
     }
 
-    /// What is lost with a member that was not done. A panic of the job's closure does not end the exit.
+    /// What is lost with a member that was not done.
     pub(super) fn unsaved(&self, member: MemberId) -> Option<String> {
-        let unsaved = self.0[member.0].unsaved.as_ref()?;
-        catch_unwind(AssertUnwindSafe(|| unsaved())).unwrap_or(None)
+        said(self.0[member.0].unsaved.as_ref())
     }
+
+    /// What a member that was not done has left for the next start.
+    pub(super) fn kept(&self, member: MemberId) -> Option<String> {
+        said(self.0[member.0].kept.as_ref())
+    }
+}
+
+/// A panic of the job's closure does not end the exit.
+fn said(statement: Option<&Statement>) -> Option<String> {
+    let statement = statement?;
+    catch_unwind(AssertUnwindSafe(|| statement())).unwrap_or(None)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use log::Level;
 
+use super::progress::{Awaited, Waiting};
 use crate::{
     locale::{Language, escaped},
     report::{self, Report, Request},
@@ -43,13 +44,12 @@ impl Narrator {
     }
 
     pub(super) fn phase_started(&mut self, phase: &Phase) {
-        let (event, name) = ("phase_started", phase.kind.name());
-        let sentence = self.language.phase(phase.kind, phase.delay);
-        if phase.kind == Release && std::mem::replace(&mut self.has_released, true) {
-            log::info!(target: EVENTS, event = event, phase = name; "{sentence}");
-        } else {
-            log::info!(event = event, phase = name; "{sentence}");
-        }
+        let has_sentence = phase.kind != Release || !std::mem::replace(&mut self.has_released, true);
+        log::info!(
+            target: if has_sentence { module_path!() } else { EVENTS },
+            event = "phase_started", phase = phase.kind.name();
+            "{}", self.language.phase(phase.kind, phase.delay)
+        );
     }
 
     pub(super) fn phase_ended(&self, kind: PhaseKind, took: Duration, by: EndedBy) {
@@ -64,6 +64,25 @@ impl Narrator {
             target: EVENTS,
             event = "phase_ended", phase = phase, duration_ms = duration_ms, ended_by = by;
             "{name}{colon}{how}"
+        );
+    }
+
+    /// What is waited for, and for how long still.
+    pub(super) fn waiting(&self, phase: Option<PhaseKind>, left: Duration, waiting: &Waiting<'_>) {
+        let (mut in_flight, mut oldest, mut members, mut more) = (None, None, None, None);
+        match &waiting.awaited {
+            Awaited::Requests { in_flight: count, oldest: request } => {
+                (in_flight, oldest) = (Some(*count), request.as_ref());
+            }
+            Awaited::Members { named, more: count } => (members, more) = (Some(named), Some(*count)),
+        }
+        log::info!(
+            event = "progress", phase = phase.map(PhaseKind::name), left_ms = report::millis_of(left),
+            in_flight = in_flight, method = oldest.map(|request| request.method.as_str()),
+            path = oldest.map(|request| request.path.as_str()),
+            age_ms = oldest.map(|request| report::millis_of(request.age)),
+            members:serde = members, more = more;
+            "{}", waiting.sentence
         );
     }
 
@@ -162,6 +181,15 @@ impl Narrator {
         );
     }
 
+    /// What is kept for the next start although a job was not done. The verdict and the summary have it for people.
+    pub(super) fn kept(&self, member: Named<'_>, what: &str) {
+        log::info!(
+            target: EVENTS,
+            event = "data_kept", member = member.name, kind = member.kind.noun(), error = what;
+            "{}{}{what}", member.label, self.language.colon()
+        );
+    }
+
     pub(super) fn ended(&self, report: &Report) {
         let language = self.language;
         let (level, sentence) = match report.outcome {
@@ -179,7 +207,7 @@ impl Narrator {
         );
         if self.summary {
             for line in report::lines(report, language) {
-                log::info!("{line}");
+                log::info!(event = "summary"; "{line}");
             }
         }
     }

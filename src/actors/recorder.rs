@@ -142,12 +142,12 @@ impl Recorder {
         }
     }
 
-    /// Notes what is lost with a task that was not done.
-    pub(super) fn lost(&mut self, task: TaskId, lost: &str) {
+    /// Notes what is lost or kept with a task that was not done.
+    pub(super) fn add_error(&mut self, task: TaskId, more: &str) {
         let run = &mut self.tasks[task];
         run.error = Some(match &run.error {
-            Some(error) => format!("{error}; {lost}"),
-            None => lost.to_owned(),
+            Some(error) => format!("{error}; {more}"),
+            None => more.to_owned(),
         });
     }
 

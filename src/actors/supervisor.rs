@@ -11,7 +11,7 @@ use super::{
     messages::{RunTask, SignalReceived, StopRequested, TaskFinished},
     monitor::Monitor,
     narrator::{Named, Narrator},
-    progress::progress,
+    progress::{Waiting, progress},
     timers::Timers,
 };
 use crate::sequence::{
@@ -88,8 +88,9 @@ impl ShutdownSupervisor {
         self.members.enter_lame_duck();
         if !self.hooks.progress_interval.is_zero() {
             ctx.run_interval(self.hooks.progress_interval, |supervisor, _| {
-                for line in supervisor.progress() {
-                    log::info!(event = "progress"; "{line}");
+                let left = supervisor.left();
+                for waiting in supervisor.progress(left) {
+                    supervisor.narrator.waiting(supervisor.phase(), left, &waiting);
                 }
             });
         }
@@ -146,7 +147,7 @@ impl ShutdownSupervisor {
         (self.hooks.on_exit)(report);
     }
 
-    /// Names the requests that were cut off, and what is lost with jobs that were not done.
+    /// Names the requests that were cut off, and what is lost or kept with jobs that were not done.
     fn finalize_unfinished(&self) {
         let statuses = self.monitor.read(|recorder| recorder.state().statuses().clone());
         for (id, &status) in statuses.iter() {
@@ -157,9 +158,16 @@ impl ShutdownSupervisor {
             if self.plan.drains_a_server(id) {
                 self.abandon(&self.plan.member_of(id).name);
             }
-            if let Some(lost) = self.members.unsaved(self.plan.task(id).member) {
+            let member = self.plan.task(id).member;
+            if let Some(lost) = self.members.unsaved(member) {
                 self.narrator.lost(self.named(id), &lost);
-                self.monitor.write(|recorder| recorder.lost(id, &lost));
+                self.monitor.write(|recorder| recorder.add_error(id, &lost));
+            }
+            // The error of an answer says so itself.
+            let has_said = status == TaskStatus::Failed;
+            if let Some(kept) = self.members.kept(member).filter(|_| !has_said) {
+                self.narrator.kept(self.named(id), &kept);
+                self.monitor.write(|recorder| recorder.add_error(id, &kept));
             }
         }
     }
@@ -184,14 +192,25 @@ impl ShutdownSupervisor {
         self.timers.run(ctx);
     }
 
-    /// What is waited for, and for how long still.
-    fn progress(&self) -> Vec<String> {
+    /// For how long it is still waited.
+    fn left(&self) -> Duration {
         let left = |timer| self.timers.left(timer).unwrap_or_default();
-        self.monitor.read(|recorder| {
-            let longest = recorder.state().pending().map(|id| left(Timer::of(&self.plan, id))).max();
-            let left = longest.unwrap_or_default().min(left(Timer::Deadline));
-            progress(&self.plan, recorder, self.hooks.language, left, |id| self.label(id))
-        })
+        let longest = self
+            .monitor
+            .read(|recorder| recorder.state().pending().map(|id| left(Timer::of(&self.plan, id))).max());
+        longest.unwrap_or_default().min(left(Timer::Deadline))
+    }
+
+    /// What is waited for.
+    fn progress(&self, left: Duration) -> Vec<Waiting<'_>> {
+        self.monitor
+            .read(|recorder| progress(&self.plan, recorder, self.hooks.language, left, |id| self.label(id)))
+    }
+
+    /// The phase that the exit is in.
+    fn phase(&self) -> Option<PhaseKind> {
+        let index = self.monitor.read(|recorder| recorder.state().phase());
+        index.map(|index| self.plan.phases()[index].kind)
     }
 
     fn beat(&mut self) {
@@ -210,7 +229,8 @@ impl ShutdownSupervisor {
             (Some(verdict), _) => verdict,
             (None, Some(phase)) => {
                 let phase = language.phase(phase.kind, phase.delay);
-                [phase].into_iter().chain(self.progress()).collect::<Vec<_>>().join("; ")
+                let waiting = self.progress(self.left()).into_iter().map(|waiting| waiting.sentence);
+                [phase].into_iter().chain(waiting).collect::<Vec<_>>().join("; ")
             }
             (None, None) => language.started().to_owned(),
         };

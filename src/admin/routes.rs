@@ -102,7 +102,11 @@ impl State {
                 refusal => refusal.reason(self.language),
             };
             let (method, path, peer) = (request.method().as_str(), request.path(), Peer::of(request));
-            log::warn!("{}", self.language.admin_refused(method, path, &peer, reason, untold));
+            log::warn!(
+                event = "request_refused", method = method, path = path, peer:% = peer, error = reason,
+                left_out = untold;
+                "{}", self.language.admin_refused(method, path, &peer, reason, untold)
+            );
         }
         if refusal == Refusal::TokenWrong {
             self.hold_back(self.refusals.wrong_token_delay(Instant::now())).await;
@@ -222,7 +226,10 @@ async fn shutdown(state: web::Data<State>, request: HttpRequest) -> Result<HttpR
         return Err(state.refuse(&request, refusal).await);
     }
     let reason = format!("POST /shutdown from {}", Peer::of(&request));
-    log::info!("{}", state.language.admin_accepted(&reason));
+    log::info!(
+        event = "shutdown_requested", reason = reason.as_str();
+        "{}", state.language.admin_accepted(&reason)
+    );
     state.exit.stop(reason);
     Ok(text(HttpResponse::Accepted(), "shutting down\n"))
 }

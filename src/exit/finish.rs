@@ -97,7 +97,10 @@ impl Finish {
             hard_stop.rearm(Cause::AfterRun, after, self.codes.timed_out);
         }
         sleep(limit).await;
-        log::error!("{}", self.language.after_run());
+        log::error!(
+            event = "after_run_timed_out", exit_code = self.codes.timed_out;
+            "{}", self.language.after_run()
+        );
         (self.flush_log)(LOG_FLUSH);
         hard_stop::exit_immediately(self.codes.timed_out);
     }
@@ -105,7 +108,8 @@ impl Finish {
     fn write_report(&mut self, report: &Report) {
         let Some(file) = self.report_file.take() else { return };
         if let Err(error) = file.write(report) {
-            log::error!("{}", error.message(self.language));
+            let error = error.message(self.language);
+            log::error!(event = "report_failed", error = error.as_str(); "{error}");
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
         arbiters::{Arbiters, is_stopped},
         signals,
     },
-    report::{PreviousExit, ReportFile},
+    report::{PreviousExit, ReportFile, millis_of},
     sequence::{Kind, Member, Plan, PlanError, Timeouts},
     server::{Address, BoundServer, Server, StartedServer, Stop},
 };
@@ -53,10 +53,18 @@ impl GracefulExit {
         let language = self.language;
         log_previous(previous.as_ref(), language);
         if !plan.overrun().is_zero() {
-            log::warn!("{}", language.overrun(plan.worst_case(), self.timeouts.timeout));
+            log::warn!(
+                event = "phases_overrun", worst_case_ms = millis_of(plan.worst_case()),
+                timeout_ms = millis_of(self.timeouts.timeout);
+                "{}", language.overrun(plan.worst_case(), self.timeouts.timeout)
+            );
         }
         if let Some((names, wait)) = signals::cut_short(&self.signals, self.timeouts.timeout) {
-            log::warn!("{}", language.cut_short(&names, wait, self.timeouts.timeout));
+            log::warn!(
+                event = "signals_cut_short", wait_ms = millis_of(wait),
+                timeout_ms = millis_of(self.timeouts.timeout);
+                "{}", language.cut_short(&names, wait, self.timeouts.timeout)
+            );
         }
         let arbiters = Arc::new(Arbiters::default());
         let rejection = self
@@ -99,10 +107,13 @@ impl GracefulExit {
         let supervisor = supervise(&thread, SupervisorConfig { plan, monitor, members, hooks }).await?;
         for (name, urls) in &urls {
             for url in urls {
-                log::info!("{}", language.listening(name, url));
+                log::info!(
+                    event = "server_listening", server:% = name, url = url.as_str();
+                    "{}", language.listening(name, url)
+                );
             }
         }
-        log::info!("{}", language.started());
+        log::info!(event = "service_ready"; "{}", language.started());
         #[cfg(all(unix, feature = "systemd"))]
         if let Some(systemd) = &self.systemd {
             systemd.ready(language.started());
@@ -151,9 +162,14 @@ async fn system_stopped(system: System, arbiters: Arc<Arbiters>, supervisor: Rec
 /// Logs how the run before ended.
 fn log_previous(previous: Option<&PreviousExit>, language: Language) {
     match previous {
-        Some(previous) if previous.was_killed() => log::warn!("{}", language.previous_run_killed()),
+        Some(previous) if previous.was_killed() => {
+            log::warn!(event = "previous_exit", outcome = "killed"; "{}", language.previous_run_killed());
+        }
         Some(PreviousExit { verdict: Some(verdict), .. }) => {
-            log::info!("{}", language.previous_exit(verdict));
+            log::info!(
+                event = "previous_exit", verdict = verdict.as_str();
+                "{}", language.previous_exit(verdict)
+            );
         }
         Some(_) | None => {}
     }

@@ -172,7 +172,8 @@ pub(super) fn build(
         let (other, clock) = (file_queue.clone(), clock.clone());
         move |error: &io::Error| {
             if let Some(other) = &other {
-                other.push(line::own(&clock, format, &language.log_unwritable(None, error)), Origin::Own);
+                let message = language.log_unwritable(None, error);
+                other.push(line::own(&clock, format, "log_output_failed", &message), Origin::Own);
             }
         }
     })?;
@@ -180,7 +181,7 @@ pub(super) fn build(
         let (other, clock_of_other, path) = (Arc::clone(&stderr_queue), clock.clone(), options.file.clone());
         spawn("log-file", options, &clock, file_queue, file, move |error: &io::Error| {
             let message = language.log_unwritable(path.as_deref(), error);
-            other.push(line::own(&clock_of_other, format, &message), Origin::Own);
+            other.push(line::own(&clock_of_other, format, "log_output_failed", &message), Origin::Own);
         })?;
     }
 
@@ -233,7 +234,7 @@ fn spawn(
 ) -> Result<(), LoggingError> {
     let (queue, clock, format, language) =
         (Arc::clone(queue), clock.clone(), options.format, options.language);
-    let lost = move |count| line::own(&clock, format, &language.log_lost(count));
+    let lost = move |count| line::own(&clock, format, "log_lines_lost", &language.log_lost(count));
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || queue::write_all(&queue, output, lost, complain))

@@ -1,10 +1,11 @@
 //! Lines that repeat: one each 10 s, with a count of those that were left out.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use log::kv::{Error, Key, Value, VisitSource};
 use log::{Level, Log, Metadata, Record};
 
 use super::options::Options;
@@ -18,7 +19,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 const MOST: usize = 256;
 
 /// The link of the chain that leaves out what repeats. Of the program's own lines these are warnings with the same
-/// text that are no event of an exit; of other crates' lines, all of one module.
+/// text and the same fields; of other crates' lines, all of one module.
 pub(super) struct Limit {
     next: Box<dyn Log>,
     options: Options,
@@ -66,8 +67,10 @@ impl Limit {
     fn tell_of(&self, seen: &Seen) {
         if seen.more > 0 {
             let text = self.options.language.log_repeated(&seen.text, seen.more);
-            let args = format_args!("{text}");
-            self.next.log(&Record::builder().level(seen.level).target(&seen.target).args(args).build());
+            let fields = [("event", Value::from("log_lines_left_out")), ("left_out", Value::from(seen.more))];
+            let mut record = Record::builder();
+            record.level(seen.level).target(&seen.target).key_values(&fields);
+            self.next.log(&record.args(format_args!("{text}")).build());
         }
     }
 
@@ -76,8 +79,7 @@ impl Limit {
         if !self.options.is_own(record.target()) {
             return Some(Likeness::Target(record.target().to_owned()));
         }
-        let is_event = record.key_values().get("event".into()).is_some();
-        (record.level() == Level::Warn && !is_event).then(|| Likeness::Text(record.args().to_string()))
+        (record.level() == Level::Warn).then(|| Likeness::Text(text_and_fields(record)))
     }
 
     /// Returns whether a line is written.
@@ -111,6 +113,24 @@ impl Limit {
     fn lock(&self) -> MutexGuard<'_, HashMap<Likeness, Seen>> {
         lock(&self.seen)
     }
+}
+
+/// What a line says, to people and to machines.
+fn text_and_fields(record: &Record<'_>) -> String {
+    struct Fields(String);
+
+    impl<'kvs> VisitSource<'kvs> for Fields {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+            // Writing to a string fails only where the value's own `Display` does.
+            let _ = write!(self.0, "\n{key}={value}");
+            Ok(())
+        }
+    }
+
+    let mut fields = Fields(record.args().to_string());
+    // The visitor returns no error.
+    let _ = record.key_values().visit(&mut fields);
+    fields.0
 }
 
 impl fmt::Debug for Limit {

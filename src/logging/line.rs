@@ -50,10 +50,12 @@ pub(super) fn format(clock: &Clock, format: Format, record: &Record<'_>) -> Stri
 }
 
 /// A line that the log itself has to say.
-pub(super) fn own(clock: &Clock, how: Format, message: &dyn Display) -> String {
-    let target = module_path!();
+pub(super) fn own(clock: &Clock, how: Format, event: &str, message: &dyn Display) -> String {
+    let (target, fields) = (module_path!(), [("event", event)]);
     let args = format_args!("{message}");
-    format(clock, how, &Record::builder().level(Level::Warn).target(target).args(args).build())
+    let mut record = Record::builder();
+    record.level(Level::Warn).target(target).key_values(&fields);
+    format(clock, how, &record.args(args).build())
 }
 
 /// What turns a level's color on and off. Lines of the ordinary level have the terminal's own.

@@ -12,11 +12,11 @@ use std::thread;
 pub fn log_panics() {
     panic::set_hook(Box::new(|info| {
         let current = thread::current();
-        log::error!("{}", describe(current.name(), info));
+        log::error!(event = "panicked", thread = current.name(); "{}", describe(current.name(), info));
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
             for line in backtrace.to_string().lines() {
-                log::error!("{line}");
+                log::error!(event = "backtrace"; "{line}");
             }
         }
     }));

@@ -101,7 +101,10 @@ fn send(waiting: &Receiver<String>) {
         if let Err(error) = sent
             && !std::mem::replace(&mut complained, true)
         {
-            log::warn!("NOTIFY_SOCKET: the service manager cannot be told how things stand: {error}");
+            log::warn!(
+                event = "service_manager_failed", error:% = error;
+                "NOTIFY_SOCKET: the service manager cannot be told how things stand: {error}"
+            );
         }
     }
 }

@@ -282,14 +282,12 @@ impl Warnings {
             self.left_out += 1;
             return;
         }
-        match std::mem::take(&mut self.left_out) {
-            0 => log::warn!("server {server} cannot accept a connection: {error}"),
-            more => {
-                log::warn!(
-                    "server {server} cannot accept a connection: {error} ({more} more since the last)"
-                );
-            }
-        }
+        let left_out = std::mem::take(&mut self.left_out);
+        let more = if left_out > 0 { format!(" ({left_out} more since the last)") } else { String::new() };
+        log::warn!(
+            event = "accept_failed", server = server, error:% = error, left_out = left_out;
+            "server {server} cannot accept a connection: {error}{more}"
+        );
         self.last = Some(Instant::now());
     }
 }

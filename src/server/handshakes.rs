@@ -52,7 +52,10 @@ impl Handshakes {
             Ok((io, protocol)) => Some((Stream::new(io, connection), protocol)),
             Err(error) => {
                 // A client's fault, of which it can make any number.
-                log::debug!("a connection got no further than its handshake: {error}");
+                log::debug!(
+                    event = "handshake_failed", error:% = error;
+                    "a connection got no further than its handshake: {error}"
+                );
                 None
             }
         }

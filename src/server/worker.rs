@@ -78,7 +78,10 @@ pub(super) fn spawn(
     arbiter.spawn_fn(move || {
         actix_rt::spawn(async move {
             if let Err(error) = start(context, ready).await {
-                log::error!("server {name}: {error}");
+                log::error!(
+                    event = "worker_failed", server:% = name, error:% = error;
+                    "server {name}: {error}"
+                );
             }
         });
     });
@@ -228,7 +231,10 @@ impl ConnectionSpawner {
         }
         let io = match Io::watch(socket, &self.listener.address) {
             Ok(io) => io,
-            Err(error) => return log::warn!("a connection cannot be served: {error}"),
+            Err(error) => {
+                log::warn!(event = "connection_failed", error:% = error; "a connection cannot be served: {error}");
+                return;
+            }
         };
         let connection = Arc::clone(guard.connection());
         let (slot, limits) = (WireSlot::default(), self.limits);

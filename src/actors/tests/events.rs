@@ -80,6 +80,72 @@ async fn a_forced_exit_names_the_requests_that_it_cuts_off_in_whatever_phase() {
     assert_eq!(named, [of_one_exit.clone(), of_one_exit]);
 }
 
+#[actix_rt::test]
+async fn a_line_of_progress_says_in_fields_what_is_waited_for() {
+    tokio::time::pause();
+    let lines = Lines::keep();
+    let mut rig = Rig::new();
+    rig.timeouts = rig.timeouts.drain_timeout(SECOND).callback_timeout(2 * SECOND);
+    rig.progress_interval = 600 * MS;
+    let web = rig.server("web", Kind::ServerFirst);
+    let connection = web.drain().connections.register(0);
+    web.drain().gate.admit(0).expect("it is open");
+    connection.connection().begin(RequestName::get("/slow"), true, false);
+    for job in 0..11 {
+        let flush = Job::callback(format!("flush {job}"), member(|_| never()).recipient());
+        rig.job(flush.label(format!("flushing {job}")));
+    }
+    let _ = rig.run().await;
+    let fields = ["phase", "in_flight", "method", "path", "members", "more"];
+    let progress = of(&lines, "progress", &fields);
+    assert_eq!(progress[0], ["drain", "1", "GET", "/slow", "None", "None"]);
+    assert!(of(&lines, "progress", &["age_ms"])[0][0].parse::<u64>().is_ok());
+    let left = of(&lines, "progress", &["left_ms"]);
+    let left: Vec<u64> = left.iter().map(|it| it[0].parse().expect("a number")).collect();
+    assert!(left[0] <= 400 && left.iter().all(|&left| left <= 2000), "{left:?}");
+    let members: Vec<_> = (0..10).map(|job| format!("\"flush {job}\"")).collect();
+    let members = format!("Some([{}])", members.join(", "));
+    let last = progress.last().expect("the callbacks hang");
+    assert_eq!(last[..], ["callbacks", "None", "None", "None", members.as_str(), "1"]);
+}
+
+/// Of a job that timed out, that was cut off and that was never asked; not of one that has answered.
+#[actix_rt::test]
+async fn what_is_kept_with_a_job_that_was_not_done_is_its_error() {
+    tokio::time::pause();
+    let lines = Lines::keep();
+    let mut rig = Rig::new();
+    rig.timeouts = rig.timeouts.timeout(2 * SECOND).callback_timeout(SECOND).release_timeout(3 * SECOND);
+    let keeps = |job: Job| job.kept(|| Some("in the spool".to_owned()));
+    let fails = || member(|_| answer(async { Err(JobError::new("disk full")) })).recipient();
+    rig.job(keeps(Job::resource("never asked", member(|_| never()).recipient())));
+    rig.job(keeps(Job::resource("cut off", member(|_| never()).recipient())));
+    rig.job(keeps(Job::callback("late", member(|_| never()).recipient())).unsaved(|| Some("1 write".into())));
+    rig.job(keeps(Job::callback("fails", fails())));
+    rig.job(keeps(Job::callback("good", member(|_| answer(async { Ok(()) })).recipient())));
+    rig.job(Job::callback("panics", member(|_| never()).recipient()).kept(|| panic!("on purpose")));
+    let report = rig.run().await;
+    let jobs = report.callbacks.iter().chain(&report.resources);
+    let errors: Vec<_> = jobs.map(|job| (job.name.as_str(), job.error.as_deref())).collect();
+    assert_eq!(
+        errors,
+        [
+            ("late", Some("1 write; in the spool")),
+            ("fails", Some("disk full")),
+            ("good", None),
+            ("panics", None),
+            ("never asked", Some("in the spool")),
+            ("cut off", Some("in the spool")),
+        ]
+    );
+    let kept = of(&lines, "data_kept", &["member", "kind", "error"]);
+    let mut members: Vec<_> = kept.iter().map(|event| event[0].as_str()).collect();
+    members.sort_unstable();
+    assert_eq!(members, ["cut off", "late", "never asked"]);
+    assert!(kept.iter().all(|event| event[2] == "in the spool"), "{kept:?}");
+    assert!(!lines.all().iter().any(|line| line.contains("spool")), "the report has it for people");
+}
+
 /// By a second signal and by the deadline: what fields say is the same, and only the deadline has a line for each.
 #[actix_rt::test]
 async fn a_member_that_a_sudden_end_cuts_off_has_ended() {

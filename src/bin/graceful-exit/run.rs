@@ -93,7 +93,7 @@ pub(crate) fn run(loaded: Loaded, adopt: impl FnOnce(GracefulExit) -> GracefulEx
     };
     tell_start(&files, language);
     for warning in unused.iter().map(|unused| unused.message(language)).chain(exposed(&settings)) {
-        log::warn!("{warning}");
+        log::warn!(event = "settings_warning"; "{warning}");
     }
     // Panics go into the log: the default hook writes to standard error itself, and can hang there.
     logging::log_panics();
@@ -291,7 +291,7 @@ async fn open(settings: &Settings, language: Language) -> Result<Cache, OpenErro
 /// Logs why the application cannot start; prints it if the log's level leaves errors out.
 fn complain(error: &dyn std::fmt::Display) -> u8 {
     if log::log_enabled!(log::Level::Error) {
-        log::error!("{error}");
+        log::error!(event = "start_failed", exit_code = exit_code::START; "{error}");
     } else {
         let _ = fail(exit_code::START, error);
     }

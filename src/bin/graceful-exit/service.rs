@@ -76,7 +76,10 @@ fn service(_arguments: Vec<OsString>) {
     let code = match serve(settings) {
         Ok(code) => code,
         Err(error) => {
-            log::error!("the service manager cannot be answered: {error}");
+            log::error!(
+                event = "service_manager_failed", error:% = error;
+                "the service manager cannot be answered: {error}"
+            );
             exit_code::START
         }
     };

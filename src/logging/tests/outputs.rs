@@ -8,8 +8,8 @@ use log::{Level, Record};
 
 use super::{AMPLE, Kept, Outcome, Started, hanging};
 use crate::locale::Language;
-use crate::logging::Options;
 use crate::logging::queue::MOST_LINES;
+use crate::logging::{Format, Options};
 
 #[test]
 fn a_pipe_that_is_not_read_delays_no_caller_and_the_loss_is_told() -> Outcome {
@@ -207,16 +207,23 @@ fn a_warning_that_repeats_is_written_once_with_a_count() -> Outcome {
 }
 
 #[test]
-fn events_of_an_exit_are_never_left_out() -> Outcome {
+fn warnings_that_differ_in_a_field_alone_are_not_left_out_and_each_line_is_an_event() -> Outcome {
     let kept = Kept::default();
-    let started = Started::new(&Options::default(), kept.clone(), None)?;
-    for _ in 0..3 {
-        let event = [("event", "request_abandoned")];
+    let options = Options { format: Format::Json, ..Options::default() };
+    let started = Started::new(&options, kept.clone(), None)?;
+    for member in ["one", "two", "two"] {
+        let fields = [("event", "member_ended"), ("member", member)];
         let mut record = Record::builder();
-        record.level(Level::Warn).target("graceful_exit").key_values(&event);
-        started.log.log(&record.args(format_args!("cut off GET /slow")).build());
+        record.level(Level::Warn).target("graceful_exit").key_values(&fields);
+        started.log.log(&record.args(format_args!("flush: timed out")).build());
     }
     assert!(started.logging.flush(AMPLE));
-    assert_eq!(kept.lines().len(), 3);
+    let lines = kept.lines();
+    let events: Vec<serde_json::Value> =
+        lines.iter().map(|line| serde_json::from_str(line)).collect::<Result<_, _>>()?;
+    let events: Vec<_> = events.iter().map(|line| (&line["event"], &line["member"])).collect();
+    let (ended, left_out) = ("member_ended".into(), "log_lines_left_out".into());
+    let none = serde_json::Value::Null;
+    assert_eq!(events, [(&ended, &"one".into()), (&ended, &"two".into()), (&left_out, &none)], "{lines:?}");
     Ok(())
 }

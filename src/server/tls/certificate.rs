@@ -161,12 +161,19 @@ impl Resolver {
             match self.files.load(&self.provider) {
                 Ok(certified) => {
                     let path = self.files.certificate.display();
-                    log::info!("{}", self.files.language.certificate_read_again(&path));
+                    log::info!(
+                        event = "certificate_reloaded", path:% = path;
+                        "{}", self.files.language.certificate_read_again(&path)
+                    );
                     state.current = Arc::new(certified);
                 }
                 Err(error) => {
                     let language = self.files.language;
-                    log::warn!("{}", language.certificate_kept(&error.message(language)));
+                    let error = error.message(language);
+                    log::warn!(
+                        event = "certificate_kept", error = error.as_str();
+                        "{}", language.certificate_kept(&error)
+                    );
                 }
             }
         }

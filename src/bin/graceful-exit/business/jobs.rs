@@ -42,7 +42,11 @@ impl Handler<Checkpoint> for CacheActor {
         Box::pin(async move {
             // The flush is another chance to save the writes: it decides whether the exit has failed.
             if let Err(error) = cache.checkpoint().await {
-                log::warn!("{}", sentences.no_checkpoint(&error.message(sentences.0)));
+                let error = error.message(sentences.0);
+                log::warn!(
+                    event = "checkpoint_failed", member = CHECKPOINT, error = error.as_str();
+                    "{}", sentences.no_checkpoint(&error)
+                );
             }
             Ok(())
         })
@@ -55,11 +59,14 @@ impl Handler<RunCallback> for CacheActor {
     fn handle(&mut self, RunCallback(context): RunCallback, _: &mut Self::Context) -> Self::Result {
         let (cache, sentences) = (self.cache.clone(), self.sentences);
         Box::pin(async move {
-            log::info!("{}", sentences.flushing());
+            log::info!(event = "cache_flush_started", member = FLUSH; "{}", sentences.flushing());
             let flushed = cache.flush_for_exit(context.cancellation_token().clone()).await;
             let flushed = flushed.map_err(|error| JobError::new(error.message(sentences.0)))?;
             warn_if_unspooled(&flushed, sentences);
-            log::info!("{}", sentences.flushed());
+            log::info!(
+                event = "cache_flushed", member = FLUSH, writes = flushed.writes;
+                "{}", sentences.flushed()
+            );
             Ok(())
         })
     }
@@ -94,10 +101,11 @@ pub(crate) fn start(cache: &Cache, settings: &Settings, language: Language) -> V
     let sentences = Sentences(language);
     let release_delay = settings.demo.release_delay;
     let actor = CacheActor { cache: cache.clone(), sentences, release_delay }.start();
-    let unsaved = cache.clone();
+    let (unsaved, spooled) = (cache.clone(), cache.clone());
     let flush = Job::callback(FLUSH, actor.clone().recipient())
         .label(sentences.flush())
-        .unsaved(move || Some(unsaved.unsaved()).filter(|&lost| lost > 0).map(|lost| sentences.lost(lost)));
+        .unsaved(move || Some(unsaved.unsaved()).filter(|&lost| lost > 0).map(|lost| sentences.lost(lost)))
+        .kept(move || spooled.spooled(language));
     let release = Job::resource(STORE, actor.clone().recipient()).label(sentences.release());
     let checkpoint = settings
         .cache
@@ -124,7 +132,11 @@ pub(crate) fn keep_flushed(cache: Cache, interval: Duration, language: Language)
             match cache.flush().await {
                 Ok(flushed) => warn_if_unspooled(&flushed, sentences),
                 Err(error) => {
-                    log::error!("{}", sentences.flush_failed(&error.message(language)));
+                    let error = error.message(language);
+                    log::error!(
+                        event = "cache_flush_failed", error = error.as_str();
+                        "{}", sentences.flush_failed(&error)
+                    );
                     sleep(RETRY_DELAY).await;
                 }
             }
@@ -135,12 +147,19 @@ pub(crate) fn keep_flushed(cache: Cache, interval: Duration, language: Language)
 /// Logs that the start has imported what an earlier run left.
 pub(crate) fn tell_recovered(writes: usize, spool: &Path, language: Language) {
     if writes > 0 {
-        log::info!("{}", Sentences(language).recovered(writes, spool));
+        log::info!(
+            event = "cache_recovered", writes = writes, path:% = spool.display();
+            "{}", Sentences(language).recovered(writes, spool)
+        );
     }
 }
 
 fn warn_if_unspooled(flushed: &Flushed, sentences: Sentences) {
     if let Some(error) = &flushed.unspooled {
-        log::warn!("{}", sentences.unspooled(&error.message(sentences.0), flushed.writes));
+        let error = error.message(sentences.0);
+        log::warn!(
+            event = "cache_not_spooled", writes = flushed.writes, error = error.as_str();
+            "{}", sentences.unspooled(&error, flushed.writes)
+        );
     }
 }

@@ -175,7 +175,7 @@ impl Error for FlushError {
 }
 
 /// Says where the writes are that are not in the store.
-fn safe(writes: usize, spool: &Path, language: Language) -> String {
+pub(super) fn safe(writes: usize, spool: &Path, language: Language) -> String {
     let (those, spool) = (count(writes, "are"), spool.display());
     let them = if writes == 1 { "it" } else { "them" };
     say!(language,

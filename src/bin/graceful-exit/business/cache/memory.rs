@@ -241,14 +241,17 @@ impl Generation {
 pub(super) struct SharedMemory {
     memory: Mutex<Memory>,
     unsaved: AtomicUsize,
+    spooled: AtomicUsize,
 }
 
 impl SharedMemory {
-    /// Changes the memory, and publishes how many keys a kill would lose.
+    /// Changes the memory, and publishes how many keys a kill would lose, and how many writes only the spool has.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memory = self.lock();
         let result = change(&mut memory);
         self.unsaved.store(memory.unsaved, Ordering::Release);
+        let spooled = memory.spooled.writes.len() + memory.storing.writes.len();
+        self.spooled.store(spooled, Ordering::Release);
         result
     }
 
@@ -261,6 +264,11 @@ impl SharedMemory {
     /// How many keys a kill would lose. Takes no lock.
     pub(super) fn unsaved(&self) -> usize {
         self.unsaved.load(Ordering::Acquire)
+    }
+
+    /// How many writes the spool has and the store may not have. Takes no lock.
+    pub(super) fn spooled(&self) -> usize {
+        self.spooled.load(Ordering::Acquire)
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use graceful_exit::Language;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::error::{FlushError, MAX_KEY_BYTES, OpenError, PutError};
+use super::error::{FlushError, MAX_KEY_BYTES, OpenError, PutError, safe};
 use super::memory::{Limits, Memory, SharedMemory};
 use super::spooler::{Opened, Spooler};
 use crate::business::spool::SpoolError;
@@ -109,6 +110,13 @@ impl Cache {
     /// lose. Takes no lock.
     pub(crate) fn unsaved(&self) -> usize {
         self.shared.memory.unsaved()
+    }
+
+    /// Says where the writes are that are in the spool and may not be in the store; `None` if there are none. Takes no
+    /// lock.
+    pub(crate) fn spooled(&self, language: Language) -> Option<String> {
+        let writes = self.shared.memory.spooled();
+        (writes > 0).then(|| safe(writes, &self.shared.spool_path, language))
     }
 
     /// Waits until more is in memory than the limits say, and a flush is due.

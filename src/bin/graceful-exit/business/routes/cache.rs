@@ -16,7 +16,10 @@ pub(super) async fn get(request: HttpRequest, business: web::Data<Business>) -> 
         Ok(Some(value)) => HttpResponse::Ok().content_type("application/octet-stream").body(value),
         Ok(None) => text(HttpResponse::NotFound(), "no such key"),
         Err(error) => {
-            log::error!("GET /cache/{key}: {error}");
+            log::error!(
+                event = "cache_read_failed", key = key.as_str(), error:% = error;
+                "GET /cache/{key}: {error}"
+            );
             text(HttpResponse::ServiceUnavailable(), "the store cannot be read")
         }
     }
