@@ -153,10 +153,13 @@ fn each_line_of_an_exit_that_a_second_signal_ends_is_an_event_and_each_member_is
         let ended = app.wait();
         assert_eq!(ended.code(), Some(1), "{}", ended.text());
         let events = events(&ended);
-        assert_eq!(outcome_of(&events, member), "cut_off", "{phase}");
-        assert_eq!(ended.report()["callbacks"][0]["error"], SPOOLED, "{phase}");
-        let [ended] = of(&events, "exit_ended")[..] else { panic!("{events:#?}") };
-        assert_eq!(ended["outcome"], "forced");
+        // On a machine that is too busy the hard stop ends the process first, 100 ms after the second signal.
+        if of(&events, "hard_stop_forced").is_empty() {
+            assert_eq!(outcome_of(&events, member), "cut_off", "{phase}");
+            assert_eq!(ended.report()["callbacks"][0]["error"], SPOOLED, "{phase}");
+            let [ended] = of(&events, "exit_ended")[..] else { panic!("{events:#?}") };
+            assert_eq!(ended["outcome"], "forced");
+        }
     }
 }
 
@@ -170,8 +173,9 @@ fn documented(readme: &str) -> BTreeSet<&str> {
 /// Each call of the `log` crate in the library and in the application.
 #[test]
 fn each_line_that_the_code_logs_is_an_event_that_both_readmes_name() {
-    let mut logged =
-        BTreeSet::from(["log_lines_lost", "log_lines_left_out", "log_output_failed"].map(str::to_owned));
+    let unlogged = ["hard_stop_deadline", "hard_stop_forced", "hard_stop_after_run"];
+    let own = ["log_lines_lost", "log_lines_left_out", "log_output_failed"];
+    let mut logged: BTreeSet<_> = unlogged.iter().chain(&own).copied().map(str::to_owned).collect();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).expect("a folder").flatten().map(|entry| entry.path()) {

@@ -37,6 +37,7 @@ pub struct GracefulExit {
     pub(super) servers: Vec<Server>,
     pub(super) jobs: Vec<Job>,
     pub(super) flush_log: Box<dyn FnMut(Duration) + Send>,
+    pub(super) hard_stop_line: Box<dyn Fn(&str, &str) -> String + Send>,
     pub(super) shared: Arc<Shared>,
     #[cfg(all(unix, feature = "systemd"))]
     pub(super) systemd: Option<Systemd>,
@@ -88,6 +89,7 @@ impl GracefulExit {
             servers: Vec::new(),
             jobs: Vec::new(),
             flush_log: Box::new(|_| ()),
+            hard_stop_line: Box::new(|_, sentence| sentence.to_owned()),
             shared: Arc::default(),
             #[cfg(all(unix, feature = "systemd"))]
             systemd: None,
@@ -214,6 +216,16 @@ impl GracefulExit {
     /// ends. The argument is the time that it may take.
     pub fn flush_log(mut self, flush: impl FnMut(Duration) + Send + 'static) -> Self {
         self.flush_log = Box::new(flush);
+        self
+    }
+
+    /// Sets how the line looks that the hard stop writes to standard error, past the log, if it has to end the process.
+    /// It is made when the exit is armed, of its event (`hard_stop_deadline`, `hard_stop_forced` or
+    /// `hard_stop_after_run`) and its sentence; by default it is the sentence. What goes beyond 511 bytes is cut off.
+    ///
+    /// `logging::Logging::unlogged` gives it the form of the log's lines.
+    pub fn hard_stop_line(mut self, line: impl Fn(&str, &str) -> String + Send + 'static) -> Self {
+        self.hard_stop_line = Box::new(line);
         self
     }
 

@@ -32,10 +32,11 @@ impl GracefulExit {
         if self.armed.is_some() {
             return Ok(());
         }
+        let line = |event, sentence: &str| ((self.hard_stop_line)(event, sentence.trim_end()) + "\n").into();
         let messages = Messages {
-            deadline: self.language.hard_stop_deadline().into(),
-            forced: self.language.hard_stop_forced().into(),
-            after_run: self.language.hard_stop_after_run().into(),
+            deadline: line("hard_stop_deadline", self.language.hard_stop_deadline()),
+            forced: line("hard_stop_forced", self.language.hard_stop_forced()),
+            after_run: line("hard_stop_after_run", self.language.hard_stop_after_run()),
         };
         let ends = self.on_finish != OnFinish::Continue;
         let hard_stop = ends.then(|| HardStop::start(messages)).transpose().map_err(StartError::HardStop)?;

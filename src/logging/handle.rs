@@ -11,12 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fern::Dispatch;
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::file;
 use super::journal::is_journal;
 use super::limit::Limit;
-use super::line::{self, Clock};
+use super::line::{self, Clock, Decoration};
 use super::options::{Color, Format, Options};
 use super::queue::{self, Origin, Queue};
 
@@ -25,6 +25,8 @@ use super::queue::{self, Origin, Queue};
 pub struct Logging {
     queues: Vec<Arc<Queue>>,
     limit: Arc<Limit>,
+    format: Format,
+    decoration: Decoration,
 }
 
 impl Logging {
@@ -42,6 +44,13 @@ impl Logging {
         let hanging =
             self.queues.iter().filter(|queue| !queue.flush(timeout.saturating_sub(start.elapsed())));
         hanging.count() == 0
+    }
+
+    /// An error as a line for standard error in the log's form, without its end and without a time: for what is written
+    /// past the log. Nothing is logged.
+    #[must_use]
+    pub fn unlogged(&self, event: &str, message: &str) -> String {
+        line::unlogged(self.format, self.decoration, Level::Error, event, message)
     }
 
     /// How many lines were lost since the start. A line that neither standard error nor the file took counts as two.
@@ -124,16 +133,6 @@ impl Error for LoggingError {
             Self::AlreadyStarted => None,
         }
     }
-}
-
-/// What is added to a line of text on standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decoration {
-    Plain,
-    /// The color of its level.
-    Color,
-    /// Its priority, for journald.
-    Priority,
 }
 
 /// The last link of fern's chain: hands the formatted line to an output's queue.
@@ -220,7 +219,7 @@ pub(super) fn build(
     let first: Box<dyn Log> = Box::new(Arc::clone(&limit));
     let (level, log) = root.chain(first).into_log();
     let queues = [Some(stderr_queue), file_queue].into_iter().flatten().collect();
-    Ok((level, log, Logging { queues, limit }))
+    Ok((level, log, Logging { queues, limit, format, decoration }))
 }
 
 /// Starts an output's writer thread. It is not joined: it may hang in its output for good.

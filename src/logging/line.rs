@@ -22,6 +22,16 @@ impl Clock {
     }
 }
 
+/// What is added to a line of text on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decoration {
+    Plain,
+    /// The color of its level.
+    Color,
+    /// Its priority, for journald.
+    Priority,
+}
+
 /// A line as it is written, without its end.
 pub(super) fn format(clock: &Clock, format: Format, record: &Record<'_>) -> String {
     let at = Timestamp::now();
@@ -56,6 +66,33 @@ pub(super) fn own(clock: &Clock, how: Format, event: &str, message: &dyn Display
     let mut record = Record::builder();
     record.level(Level::Warn).target(target).key_values(&fields);
     format(clock, how, &record.args(args).build())
+}
+
+/// A line that is written past the log, at a time that is not known. In text it has none; without a time, journald and
+/// a reader of JSON have the time at which they got it.
+pub(super) fn unlogged(
+    format: Format,
+    decoration: Decoration,
+    level: Level,
+    event: &str,
+    message: &str,
+) -> String {
+    match format {
+        Format::Text if decoration == Decoration::Priority => {
+            format!("{}{}", priority(level), escaped_but_tabs(message))
+        }
+        Format::Text => escaped_but_tabs(message),
+        Format::Json => {
+            let mut line = String::from("{");
+            let mut fields = Fields(&mut line);
+            fields.push("level", level.as_str().to_ascii_lowercase().as_str());
+            fields.push("target", env!("CARGO_CRATE_NAME"));
+            fields.push("message", message);
+            fields.push("event", event);
+            line.push('}');
+            escaped_json(line)
+        }
+    }
 }
 
 /// What turns a level's color on and off. Lines of the ordinary level have the terminal's own.

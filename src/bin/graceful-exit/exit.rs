@@ -17,7 +17,7 @@ pub(crate) fn configured(
     progress: Option<Progress>,
 ) -> GracefulExit {
     let shutdown = &settings.shutdown;
-    let logging = logging.clone();
+    let (logging, unlogged) = (logging.clone(), logging.clone());
     let mut exit = GracefulExit::builder()
         .timeouts(shutdown.timeouts)
         .progress_interval(shutdown.progress_interval)
@@ -26,6 +26,7 @@ pub(crate) fn configured(
         // JSON has all of it in the fields of its events.
         .log_summary(settings.log.summary && settings.log.format == Format::Text)
         .rejection(rejection(settings, language))
+        .hard_stop_line(move |event, sentence| unlogged.unlogged(event, sentence))
         .signals(shutdown.signals.clone())
         .flush_log(move |timeout| {
             if let Some(progress) = &progress {

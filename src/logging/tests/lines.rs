@@ -8,7 +8,8 @@ use jiff::civil::DateTime;
 use log::{Level, LevelFilter, Record};
 
 use super::{AMPLE, Kept, Outcome, Started, hanging};
-use crate::logging::handle::{Decoration, is_colored};
+use crate::logging::handle::is_colored;
+use crate::logging::line::{self, Decoration};
 use crate::logging::{Color, Format, Options};
 
 #[test]
@@ -181,4 +182,17 @@ fn journald_is_told_the_priority_of_each_line() -> Outcome {
     assert_eq!(priorities, ["<3>2", "<4>2", "<6>2", "<7>2"]);
     assert!(file.lines().iter().all(|line| line.starts_with('2')), "the file is for people");
     Ok(())
+}
+
+#[test]
+fn a_line_past_the_log_has_the_logs_form() {
+    let unlogged = |format, decoration| {
+        line::unlogged(format, decoration, Level::Error, "hard_stop_forced", "forced\nto \"exit\"")
+    };
+    assert_eq!(unlogged(Format::Text, Decoration::Color), r#"forced\nto "exit""#);
+    assert_eq!(unlogged(Format::Text, Decoration::Priority), r#"<3>forced\nto "exit""#);
+    assert_eq!(
+        unlogged(Format::Json, Decoration::Priority),
+        r#"{"level":"error","target":"graceful_exit","message":"forced\nto \"exit\"","event":"hard_stop_forced"}"#
+    );
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use log::{Level, Log, Record};
 
-use super::handle::{Decoration, build};
+use super::handle::build;
+use super::line::Decoration;
 use super::{Color, Logging, LoggingError, Options};
 
 type Outcome = Result<(), Box<dyn Error>>;
