@@ -149,6 +149,35 @@ fn a_check_reports_everything_that_is_wrong() {
 }
 
 #[test]
+fn a_check_reports_what_every_start_would_fail_on() {
+    let settings = [
+        ("servers.business.bind", "0.0.0.0:8081"),
+        ("servers.admin.tls.certificate", "missing.pem"),
+        ("servers.admin.tls.key", "missing.key"),
+        ("admin.token_file", "token"),
+    ];
+    let set = settings.map(|(key, value)| format!("{key}={value}"));
+    let set: Vec<_> = set.iter().flat_map(|pair| ["-s", pair]).collect();
+    let got = run(&[("token", "short\n")], &[], &[&["config", "check"], &set[..]].concat());
+    let stderr = String::from_utf8(got.stderr).expect("text");
+    assert_eq!((got.status.code(), stderr.lines().count()), (Some(2), 3), "{stderr}");
+    for part in ["servers.business.bind = \"0.0.0.0:8081\": another server", "missing.pem", "token"] {
+        assert!(stderr.contains(part), "{part} is missing in:\n{stderr}");
+    }
+    for (addresses, is_right) in [
+        ("[\"127.0.0.1:8081\"]", false),
+        ("[\"127.0.0.1:9000\", \"127.0.0.1:9000\"]", false),
+        ("[\"localhost:9000\", \"localhost:9000\"]", false),
+        ("[\"unix:a\", \"unix:a\"]", false),
+        ("[\"127.0.0.1:0\", \"127.0.0.1:0\", \"localhost:0\", \"localhost:0\"]", true),
+        ("[\"127.0.0.2:8081\", \"unix:a\", \"unix:b\"]", true),
+    ] {
+        let got = run(&[], &[], &["config", "check", "-s", &format!("servers.business.bind={addresses}")]);
+        assert_eq!(got.status.code(), Some(if is_right { 0 } else { 2 }), "{addresses}");
+    }
+}
+
+#[test]
 fn what_a_reader_cannot_see_in_the_name_of_a_file_is_escaped() {
     let got = run(&[], &[], &["config", "check", "-c", "un\u{202e}seen.toml"]);
     let stderr = String::from_utf8(got.stderr).expect("text");

@@ -77,6 +77,12 @@ sentences! {
         zh_hant: "同時設定了 {key}",
     }
 
+    pub(crate) settings_same_file(key: &str) {
+        en: "{key} names the same file",
+        zh: "{key} 指的是同一个文件",
+        zh_hant: "{key} 指的是同一個檔案",
+    }
+
     pub(crate) settings_misspelled_signal(given: &str, meant: &str) {
         en: "{given} is no signal that is known; did you mean {meant}?",
         zh: "{given} 不是已知的信号；是否指 {meant}？",
@@ -188,6 +194,12 @@ sentences! {
 
 fixed_sentences! {
     pub(crate) settings_default { en: "default", zh: "默认值", zh_hant: "預設值" }
+
+    pub(crate) settings_own_file {
+        en: "a file of its own",
+        zh: "独立的文件",
+        zh_hant: "獨立的檔案",
+    }
 
     pub(crate) settings_unclosed_quote {
         en: "the quote that it begins with is not closed, or something follows",

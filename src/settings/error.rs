@@ -149,7 +149,7 @@ impl Error for Mistake {
         match &self.0 {
             Cause::Unreadable { error, .. } => Some(error),
             Cause::Refused { refusal, .. } => match &**refusal {
-                Refusal::Signal { error, .. } => Some(error),
+                Refusal::Signals(wrong) => wrong.first().map(|(error, _)| error as _),
                 _ => None,
             },
             _ => None,
@@ -162,19 +162,27 @@ fn why(refusal: &Refusal, language: Language) -> Option<String> {
     match refusal {
         Refusal::NotAllowed => None,
         Refusal::UnclosedQuote => Some(language.settings_unclosed_quote().to_owned()),
-        Refusal::Signal { error, meant } => Some(match (error, meant) {
-            (SignalNameError::Unknown { given }, Some(meant)) => {
-                language.settings_misspelled_signal(&redact::quoted(given), meant)
-            }
-            (SignalNameError::Unknown { given }, None) => {
-                language.settings_unknown_signal(&redact::quoted(given))
-            }
-            (SignalNameError::Uncatchable { given }, _) => language.settings_uncatchable_signal(given),
-            (SignalNameError::Fault { given }, _) => language.settings_fault_signal(given),
-        }),
+        Refusal::Signals(wrong) => {
+            let wrong = wrong.iter().map(|(error, meant)| of_signal(error, *meant, language));
+            Some(wrong.collect::<Vec<_>>().join(language.semicolon()))
+        }
         Refusal::NoNativeSignal => Some(language.settings_no_native_signal().to_owned()),
         Refusal::Needs(key) => Some(language.settings_needs(key)),
         Refusal::Excludes(key) => Some(language.settings_excludes(key)),
+        Refusal::SameFile(key) => Some(language.settings_same_file(key)),
+    }
+}
+
+fn of_signal(error: &SignalNameError, meant: Option<&str>, language: Language) -> String {
+    match (error, meant) {
+        (SignalNameError::Unknown { given }, Some(meant)) => {
+            language.settings_misspelled_signal(&redact::quoted(given), meant)
+        }
+        (SignalNameError::Unknown { given }, None) => {
+            language.settings_unknown_signal(&redact::quoted(given))
+        }
+        (SignalNameError::Uncatchable { given }, _) => language.settings_uncatchable_signal(given),
+        (SignalNameError::Fault { given }, _) => language.settings_fault_signal(given),
     }
 }
 

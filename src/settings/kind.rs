@@ -42,14 +42,16 @@ pub(super) enum Refusal {
     NotAllowed,
     /// A value that begins with a quote does not end with it.
     UnclosedQuote,
-    /// A list of signals holds a name that cannot be used, and what was probably meant by it.
-    Signal { error: SignalNameError, meant: Option<&'static str> },
+    /// A list of signals holds names that cannot be used, each with what was probably meant by it.
+    Signals(Vec<(SignalNameError, Option<&'static str>)>),
     /// No signal of the list exists on this platform.
     NoNativeSignal,
     /// Another key has to be set together with this one.
     Needs(&'static str),
     /// Another key that is set excludes this one.
     Excludes(&'static str),
+    /// Another key names the same file.
+    SameFile(&'static str),
 }
 
 /// `true` or `false`.

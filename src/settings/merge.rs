@@ -12,7 +12,6 @@ use super::kind::{Refusal, text};
 use super::model::Settings;
 use super::redact;
 use super::suggest::suggest;
-use crate::locale::Language;
 
 /// The layers so far, one over the other.
 #[derive(Default)]
@@ -96,42 +95,13 @@ impl Merge {
             }
             return;
         }
+        // Known keys have four parts at most; a fifth tells nothing.
+        let is_unknown_section = |table: &DeTable<'_>| !table.is_empty() && key.matches('.').count() < 3;
         match value.as_table() {
-            Some(table) if keys::of_section(key).next().is_some() => self.table(key, table, source),
-            Some(_) | None => self.wrong(unknown(key, value, source(span))),
-        }
-    }
-
-    /// Checks keys that only make sense together, or exclude each other, where each is right by itself.
-    pub(super) fn check_pairs(&mut self) {
-        if !self.mistakes.is_empty() {
-            return;
-        }
-        let both_files: fn(Language) -> String = |language| language.settings_both_files().to_owned();
-        let Settings { servers, admin, .. } = &self.settings;
-        let mut wrong = Vec::new();
-        for (server, certificate, key) in [
-            (&servers.admin, "servers.admin.tls.certificate", "servers.admin.tls.key"),
-            (&servers.business, "servers.business.tls.certificate", "servers.business.tls.key"),
-        ] {
-            match (&server.tls.certificate, &server.tls.key) {
-                (Some(_), None) => wrong.push((certificate, Refusal::Needs(key), both_files)),
-                (None, Some(_)) => wrong.push((key, Refusal::Needs(certificate), both_files)),
-                (Some(_), Some(_)) | (None, None) => {}
+            Some(table) if keys::of_section(key).next().is_some() || is_unknown_section(table) => {
+                self.table(key, table, source);
             }
-        }
-        if admin.token.is_some() && admin.token_file.is_some() {
-            let one: fn(Language) -> String = |language| language.settings_one_token().to_owned();
-            wrong.push(("admin.token_file", Refusal::Excludes("admin.token"), one));
-        }
-        if admin.token_for_reads && admin.token.is_none() && admin.token_file.is_none() {
-            let with_one: fn(Language) -> String = |language| language.settings_token_for_reads().to_owned();
-            wrong.push(("admin.token_for_reads", Refusal::Needs("admin.token"), with_one));
-        }
-        for (key, refusal, allowed) in wrong {
-            let value = keys::find(key).map(|key| (key.show)(&self.settings).to_string()).unwrap_or_default();
-            let source = self.sources.get(key).cloned().unwrap_or(Source::Default);
-            self.wrong(Cause::Refused { key, value, refusal: Box::new(refusal), allowed, source });
+            Some(_) | None => self.wrong(unknown(key, value, source(span))),
         }
     }
 }
@@ -141,23 +111,15 @@ fn is_taken_unquoted(key: &Key, value: &DeValue<'_>) -> bool {
     (value.is_integer() || value.is_array()) && (key.set)(&mut Settings::default(), value).is_ok()
 }
 
-/// A key that does not exist, named by its first leaf where a whole section is unknown.
+/// A key that does not exist.
 fn unknown(key: &str, value: &DeValue<'_>, source: Source) -> Cause {
-    let mut key = key.to_owned();
-    let mut value = value;
-    // Known keys have four parts at most; a fifth tells nothing.
-    for _ in 0..3 {
-        let Some((name, inner)) = value.as_table().and_then(|table| table.iter().next()) else { break };
-        key = format!("{key}.{}", name.get_ref());
-        value = inner.get_ref();
-    }
     let section = key.rsplit_once('.').map_or("", |(section, _)| section);
     let names = |section| keys::of_section(section).collect::<Vec<_>>().join(", ");
-    let meant = suggest(&key, keys::names());
+    let meant = suggest(key, keys::names());
     // A misspelled secret is one too.
-    let shown = shown(meant.filter(|meant| is_secret(meant)).unwrap_or(&key), value);
-    let hint = if keys::of_section(&key).next().is_some() {
-        Hint::Section(names(&key))
+    let shown = shown(meant.filter(|meant| is_secret(meant)).unwrap_or(key), value);
+    let hint = if keys::of_section(key).next().is_some() {
+        Hint::Section(names(key))
     } else if let Some(meant) = meant {
         Hint::Meant(meant)
     } else if keys::of_section(section).next().is_some() {

@@ -26,6 +26,7 @@ mod layers;
 mod merge;
 mod model;
 mod numbers;
+mod pairs;
 mod redact;
 mod signals;
 mod suggest;

@@ -21,8 +21,16 @@ impl Kind for Signals {
 
     fn read(&self, value: &DeValue<'_>) -> Result<Vec<SignalName>, Refusal> {
         let list = value.as_array().ok_or(Refusal::NotAllowed)?;
-        let name = |value| SignalName::parse(text(value).ok_or(Refusal::NotAllowed)?).map_err(refusal);
-        let names = list.iter().map(|value| name(value.get_ref())).collect::<Result<Vec<_>, _>>()?;
+        let (mut names, mut wrong) = (Vec::new(), Vec::new());
+        for value in list.iter() {
+            match SignalName::parse(text(value.get_ref()).ok_or(Refusal::NotAllowed)?) {
+                Ok(name) => names.push(name),
+                Err(error) => wrong.push(with_meant(error)),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(Refusal::Signals(wrong));
+        }
         if names.iter().any(|name| name.is_native()) { Ok(names) } else { Err(Refusal::NoNativeSignal) }
     }
 
@@ -36,12 +44,13 @@ impl Kind for Signals {
     }
 }
 
-fn refusal(error: SignalNameError) -> Refusal {
+/// The error, and what was probably meant.
+fn with_meant(error: SignalNameError) -> (SignalNameError, Option<&'static str>) {
     let meant = match &error {
         SignalNameError::Unknown { given } => {
             suggest(given, SignalName::ALL.iter().map(|name| name.as_str()))
         }
         SignalNameError::Uncatchable { .. } | SignalNameError::Fault { .. } => None,
     };
-    Refusal::Signal { error, meant }
+    (error, meant)
 }

@@ -1,18 +1,26 @@
 //! `graceful-exit config`: what is set and where it comes from, and what is wrong with it.
 
-use std::{fmt::Write, process::ExitCode};
+use std::{
+    fmt::Write,
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+};
 
 use clap::ValueEnum;
 use graceful_exit::{
     Language,
     locale::{escaped, escaped_json, is_misleading},
-    settings::{DEFAULTS, Entry, Layers, Loaded, SettingsError, Source, UnusedVariable},
+    settings::{
+        BindAddress, DEFAULTS, Entry, Layers, Loaded, Servers, Settings, SettingsError, Source,
+        UnusedVariable,
+    },
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     locale::say,
     output::{exit_code, fail, print, warn},
+    servers::tls,
 };
 
 /// How `config show` prints: as a settings file with the source of each value as a comment, or as an object of
@@ -37,12 +45,17 @@ pub(crate) fn show(layers: &Layers, format: Format) -> ExitCode {
     }
 }
 
-/// Prints everything that is wrong.
+/// Prints everything that is wrong, with what would make every start fail (exit code 4): files that cannot be used, and
+/// two servers on one address.
 pub(crate) fn check(layers: &Layers) -> ExitCode {
     match layers.load() {
         Ok(loaded) => {
             let language = loaded.settings.log.language();
             warn_of(&loaded.unused, language);
+            let obstacles = obstacles(&loaded.settings, language);
+            if !obstacles.is_empty() {
+                return fail(exit_code::USAGE, &obstacles.join("\n"));
+            }
             print(&say!(language,
                 en: "the settings are right\n",
                 zh: "设置正确\n",
@@ -50,6 +63,40 @@ pub(crate) fn check(layers: &Layers) -> ExitCode {
             ))
         }
         Err(error) => refuse(&error),
+    }
+}
+
+/// What no start can get past with these settings, a line each.
+fn obstacles(settings: &Settings, language: Language) -> Vec<String> {
+    let Servers { admin, business } = &settings.servers;
+    let mut obstacles = Vec::new();
+    for (index, address) in admin.bind.iter().chain(&business.bind).enumerate() {
+        if admin.bind.iter().chain(&business.bind).take(index).any(|earlier| overlaps(earlier, address)) {
+            let key = if index < admin.bind.len() { "servers.admin.bind" } else { "servers.business.bind" };
+            obstacles.push(say!(language,
+                en: "{key} = \"{address}\": another server listens there, or the same one twice",
+                zh: "{key} = \"{address}\"：另一个服务器也监听该地址，或同一服务器重复监听",
+                zh_hant: "{key} = \"{address}\"：另一個伺服器也監聽該位址，或同一伺服器重複監聽",
+            ));
+        }
+    }
+    let certificates = [admin, business].map(|server| tls(server, language));
+    obstacles.extend(certificates.into_iter().filter_map(|read| Some(read.err()?.message(language))));
+    obstacles.extend(settings.admin.read_token().err().map(|error| error.message(language)));
+    obstacles
+}
+
+/// True if only one of two sockets can listen.
+fn overlaps(one: &BindAddress, other: &BindAddress) -> bool {
+    let (BindAddress::Tcp(first), BindAddress::Tcp(second)) = (one, other) else { return one == other };
+    match (first.parse::<SocketAddr>(), second.parse::<SocketAddr>()) {
+        (Ok(first), Ok(second)) => {
+            let ips = [first.ip(), second.ip()];
+            let is_one_ip = ips[0] == ips[1]
+                || (ips[0].is_ipv4() == ips[1].is_ipv4() && ips.iter().any(IpAddr::is_unspecified));
+            first.port() != 0 && first.port() == second.port() && is_one_ip
+        }
+        _ => first == second && !first.ends_with(":0"),
     }
 }
 

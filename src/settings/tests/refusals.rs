@@ -77,6 +77,26 @@ const REFUSALS: &[(&str, &str)] = &[
     ("shutdown=8s", "shutdown = \"8s\" (--set): unknown key; it is a section; allowed: shutdown.signals, "),
     ("log.elephant=1", "log.elephant = 1 (--set): unknown key; allowed: log.language, log.level, "),
     (
+        "shutdown.signals=[\"SIGKILL\", \"SIGTERM\", \"SIGSEGV\", \"SIGFOO\"]",
+        "refused: SIGKILL: no process can catch it; SIGSEGV: it reports a fault, after which the process cannot go on; \"SIGFOO\" is no signal that is known; allowed: ",
+    ),
+    (
+        "log={ file = \"data/cache.db\" }",
+        "cache.store = \"sqlite://data/cache.db\" (default): refused: log.file names the same file; allowed: a file of its own",
+    ),
+    (
+        "report.path=./data/cache.spool",
+        "cache.spool = \"data/cache.spool\" (default): refused: report.path names the same file",
+    ),
+    (
+        "cache.store=sqlite:data/cache.spool?mode=rwc",
+        "cache.spool = \"data/cache.spool\" (default): refused: cache.store names the same file",
+    ),
+    (
+        "admin.token_file=data/cache.spool",
+        "cache.spool = \"data/cache.spool\" (default): refused: admin.token_file names the same file",
+    ),
+    (
         "elephant.trunk=1",
         "allowed: keys of shutdown, reject, servers, admin, log, report, exit_codes, cache, demo",
     ),
@@ -154,6 +174,39 @@ fn everything_that_is_wrong_is_told_a_line_each() -> Outcome {
 }
 
 #[test]
+fn what_is_wrong_with_keys_together_is_told_beside_other_mistakes_unless_it_follows_from_them() {
+    let lines = |pairs: &[&str]| refusal(set(pairs)).lines().map(str::to_owned).collect::<Vec<_>>();
+    let three =
+        lines(&["servers.admin.tls.certificate=x", "shutdown.timeout=0", "admin.token_for_reads=true"]);
+    assert_eq!(three.len(), 3, "{three:#?}");
+    for key in ["shutdown.timeout = ", "servers.admin.tls.certificate = ", "admin.token_for_reads = "] {
+        assert!(three.iter().any(|line| line.starts_with(key)), "{key}: {three:#?}");
+    }
+    let one = lines(&["admin.token_for_reads=true", "admin.token=short"]);
+    assert_eq!(one.len(), 1, "it is set, and wrong: {one:#?}");
+    let one = lines(&["admin.token_for_reads=true", "admin.token"]);
+    assert_eq!(one.len(), 1, "it may be what was meant: {one:#?}");
+}
+
+#[test]
+fn each_key_of_an_unknown_section_is_a_mistake_of_its_own() {
+    let refusal =
+        refusal(set(&["servers.web={ bind = \"x\", tls = { key = \"y\" } }", "log={ levle = 1, fil = 2 }"]));
+    for key in ["servers.web.bind = ", "servers.web.tls.key = ", "log.levle = ", "log.fil = "] {
+        assert!(refusal.lines().any(|line| line.starts_with(key)), "{key}: {refusal}");
+    }
+    assert_eq!(refusal.lines().count(), 4, "{refusal}");
+}
+
+#[test]
+fn a_file_may_be_read_by_several_keys_and_a_device_written() {
+    let certificates = ["admin", "business"]
+        .map(|server| format!("servers.{server}.tls={{ certificate = \"a.pem\", key = \"a.pem\" }}"));
+    assert!(set(&[&certificates[0], &certificates[1]]).is_ok());
+    assert_eq!(set(&["log.file=/dev/tty", "report.path=/dev/tty"]).is_ok(), cfg!(unix));
+}
+
+#[test]
 fn a_list_with_no_signal_of_this_platform_is_refused() {
     let (foreign, native) = if cfg!(windows) { ("SIGTERM", "CTRL_C") } else { ("CTRL_C", "SIGTERM") };
     let message = refusal(set(&[&format!("shutdown.signals=[\"{foreign}\"]")]));
@@ -174,7 +227,7 @@ fn a_refusal_names_the_file_and_the_line_or_the_variable() -> Outcome {
         ("\n[shutdown]\n\ntimeout = 8\n", format!("shutdown.timeout = 8 ({name}, line 4): refused")),
         (
             "[shutdwon]\ntimeout = \"8s\"",
-            format!("shutdwon.timeout = \"8s\" ({name}, line 1): unknown key; did you mean"),
+            format!("shutdwon.timeout = \"8s\" ({name}, line 2): unknown key; did you mean"),
         ),
         (
             "[servers.web]\n",
