@@ -10,9 +10,7 @@ use crate::os::private_file;
 /// The paths of requests are in the log: what is created is for this user alone, and no link of another user is followed.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let path = &private_file::resolve(path)?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        private_file::folder_builder().recursive(true).create(folder)?;
-    }
+    private_file::create_folder_of(path)?;
     let mut options = private_file::options(path);
     options.create(true).append(true);
     match options.open(path) {

@@ -18,6 +18,7 @@ const MAX_LINKS: usize = 40;
 /// there since is not followed, a pipe does not block, and a terminal does not become the process's own.
 #[must_use]
 pub fn options(path: &Path) -> OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "permissions are Unix's"))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     {
@@ -26,17 +27,32 @@ pub fn options(path: &Path) -> OpenOptions {
         options.mode(0o600).custom_flags(follow | libc::O_NONBLOCK | libc::O_NOCTTY);
     }
     #[cfg(not(unix))]
-    let _ = path; // permissions come from the folder
+    let _ = path; // a file has the permissions of its folder
     options
 }
 
 /// Creates folders with mode 0700. A folder that is there already keeps its mode.
 #[must_use]
 pub fn folder_builder() -> DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "permissions are Unix's"))]
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder
+}
+
+/// Creates the folder of the file at `path`, and what is missing above it, with mode 0700.
+///
+/// # Errors
+/// The file system's own, among them [`io::ErrorKind::NotADirectory`] where a file is in the way.
+pub fn create_folder_of(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    match folder_builder().recursive(true).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(io::Error::from(io::ErrorKind::NotADirectory))
+        }
+        created => created,
+    }
 }
 
 /// Gives a file of [`options`] the mode of another one that it takes the place of, and its group. If this user may not give

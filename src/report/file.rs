@@ -70,16 +70,14 @@ impl ReportFile {
         let path = private_file::resolve(path)?;
         let found = fs::metadata(&path);
         if !names_a_file(&path) || found.as_ref().is_ok_and(fs::Metadata::is_dir) {
-            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is the path of a folder"));
         }
         let is_special = found.is_ok_and(|found| !found.is_file()) || is_a_descriptor(&path);
         if is_special {
             let target = Target::Stream(open_stream(&path)?);
             return Ok((Self::new(path, keep, target), None));
         }
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            private_file::folder_builder().recursive(true).create(parent)?;
-        }
+        private_file::create_folder_of(&path)?;
         match create_beside(&path) {
             Ok((temporary, file)) => {
                 let (marker, killed) = Marker::leave(&path, &temporary)

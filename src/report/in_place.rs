@@ -1,7 +1,7 @@
 //! Files that are written in place and stay what they are: devices, pipes, and regular files that cannot be replaced.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Seek, SeekFrom, Write},
     path::Path,
     thread,
@@ -50,7 +50,7 @@ pub(super) fn open_stream(path: &Path) -> io::Result<Option<File>> {
 #[cfg(unix)]
 fn is_pipe(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 /// Writes to a device, a pipe or an open file, which is opened first where it is not in hand.

@@ -179,7 +179,7 @@ fn a_report_for_a_full_disk_leaves_the_one_before() {
     assert_eq!(left, ["filler", "report.json", "report.json.running"]);
 }
 
-/// A mounted file is written in place.
+/// It is written in place, for nothing can be made in its folder.
 #[test]
 fn a_report_that_does_not_fit_into_a_mounted_file_leaves_what_was_in_it() {
     let row = "a mounted file that may not grow";
@@ -187,21 +187,22 @@ fn a_report_that_does_not_fit_into_a_mounted_file_leaves_what_was_in_it() {
         return stage::skip(row, "no mount namespace may be made here");
     }
     let folder = folder();
-    for name in ["report.json", "elsewhere"] {
+    fs::create_dir(folder.path().join("read-only")).expect("a folder");
+    for name in ["read-only/report.json", "elsewhere"] {
         fs::write(folder.path().join(name), "before").expect("a file");
     }
-    let script = "mount --bind elsewhere report.json && exec \"$0\" \"$@\"";
+    let script = "mount --bind read-only read-only && mount -o remount,bind,ro read-only \
+         && mount --bind elsewhere read-only/report.json && exec \"$0\" \"$@\"";
     let arguments = ["--mount", "--map-root-user", "sh", "-c", script];
-    let command = stage::run_by("unshare", &arguments, &App::command(folder.path()));
-    let app = App::start_command(folder, command);
+    let mut command = App::command(folder.path());
+    command.args(["-s", "report.path=read-only/report.json"]);
+    let app = App::start_command(folder, stage::run_by("unshare", &arguments, &command));
     system::limit(app.id(), libc::RLIMIT_FSIZE, 100);
     let ended = stop(app);
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
-    assert!(ended.has("the report cannot be written to report.json: File too large"), "{}", ended.text());
-    for name in ["report.json", "elsewhere"] {
-        let content = fs::read_to_string(ended.folder.path().join(name)).expect("a file");
-        assert_eq!(content, "before", "{name}");
-    }
+    let error = "the report cannot be written to read-only/report.json: File too large";
+    assert!(ended.has(error), "{}", ended.text());
+    assert_eq!(fs::read_to_string(ended.folder.path().join("elsewhere")).expect("a file"), "before");
 }
 
 fn names(folder: &Path) -> Vec<String> {

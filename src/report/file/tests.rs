@@ -1,12 +1,12 @@
 //! What is read back, kept and refused as a report file.
 
-use std::{error::Error, fs, path::Path, thread, time::Duration};
+use std::{error::Error, fs, path::Path, time::Duration};
 
 use super::*;
 use crate::{
     report::{
         earlier::{keep_earlier, numbered},
-        in_place::{open_regular, open_stream, overwrite},
+        in_place::{open_regular, overwrite},
     },
     sequence::Outcome,
 };
@@ -113,8 +113,12 @@ fn the_run_before_is_told_by_its_report_or_by_its_marker() -> Outcomes {
 fn a_path_that_cannot_be_written_is_an_error_at_the_start() -> Outcomes {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("file"), "")?;
-    for path in ["file/report.json", ".", "/", "new/..", ""] {
+    for path in [".", "/", "new/..", ""] {
         assert!(ReportFile::open(&folder.path().join(path), 0).is_err(), "{path}");
+    }
+    for path in ["file/report.json", "file/new/report.json"] {
+        let error = ReportFile::open(&folder.path().join(path), 0).expect_err(path);
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory, "{path}: {error}");
     }
     Ok(())
 }
@@ -152,7 +156,6 @@ fn an_earlier_report_that_cannot_be_kept_is_told_and_the_report_is_there() -> Ou
 fn a_temporary_file_that_was_removed_meanwhile_is_made_again() -> Outcomes {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("report.json");
-    fs::write(&path, "before")?;
     let (file, _) = ReportFile::open(&path, 0)?;
     let Target::Replaced { temporary, .. } = &file.target else { panic!("it can be replaced") };
     fs::remove_file(temporary)?;
@@ -202,9 +205,11 @@ mod unix {
     use std::{
         io::Read,
         os::unix::fs::{FileTypeExt, PermissionsExt, symlink},
+        thread,
     };
 
     use super::*;
+    use crate::report::in_place::open_stream;
 
     #[test]
     fn a_symbolic_link_is_followed_and_stays() -> Outcomes {
