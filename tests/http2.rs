@@ -1,6 +1,7 @@
 //! HTTP/2: streams, and what becomes of them at the exit.
 
 mod hostile;
+mod uploads;
 
 use std::{
     convert::Infallible,
@@ -37,6 +38,7 @@ fn routes(config: &mut web::ServiceConfig) {
             web::get().to(|n: web::Path<usize>| async move { HttpResponse::Ok().body(vec![b'.'; *n]) }),
         )
         .route("/events", web::get().to(events))
+        .route("/unread", web::post().to(|| async { "done" }))
         .route("/length", web::post().to(|body: Bytes| async move { body.len().to_string() }))
         .route(
             "/scheme",

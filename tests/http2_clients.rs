@@ -40,6 +40,35 @@ fn curl_gets_its_answer_by_either_protocol() {
     }
 }
 
+/// Without `Expect` and by prior knowledge, which is how curl sends a body before it has an answer.
+#[test]
+fn curl_gets_the_answer_to_an_upload_that_is_refused() {
+    let Some(curl) = tools::tool("curl", "curl_gets_the_answer_to_an_upload_that_is_refused") else { return };
+    let app = App::start(&["servers.business.h2c=true"]);
+    let upload = app.path("upload");
+    let answer = |path: &str, length: u32| {
+        std::fs::write(&upload, vec![b'x'; length.try_into().expect("a length")]).expect("a file");
+        let mut command = Command::new(&curl);
+        command.args(["-s", "--http2-prior-knowledge", "-o"]).arg(app.path("answer"));
+        command.args(["-w", "%{http_code} %{http_version}", "-T"]).arg(&upload);
+        let output = command.arg(format!("http://{}{path}", app.business)).output().expect("it runs");
+        format!("{} {}", String::from_utf8_lossy(&output.stdout), output.status)
+    };
+    for length in [262_145, 300_000, 1_000_000, 5_000_000] {
+        assert_eq!(answer("/cache/key", length), "413 2 exit status: 0", "{length} bytes");
+        assert_eq!(answer("/nowhere", length), "404 2 exit status: 0", "{length} bytes");
+    }
+    let held = app.in_flight("/slow?ms=600000");
+    app.signal_to_stop();
+    app.wait_for_phase("drain");
+    for length in [300_000, 5_000_000] {
+        assert_eq!(answer("/cache/key", length), "503 2 exit status: 0", "{length} bytes");
+    }
+    drop(held);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "{}", ended.text());
+}
+
 #[test]
 fn nghttp_is_told_by_goaway_and_ping_and_gets_its_answer() {
     let Some(nghttp) = tools::tool("nghttp", "nghttp_is_told_by_goaway_and_ping_and_gets_its_answer") else {

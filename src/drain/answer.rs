@@ -25,6 +25,10 @@ use pin_project_lite::pin_project;
 
 #[cfg(feature = "http2")]
 use super::connection::Turn;
+#[cfg(not(feature = "http2"))]
+use super::timed_body::UnreadBody;
+#[cfg(feature = "http2")]
+use super::unread_body::UnreadBody;
 use super::{
     connection::Connection,
     policy::{Policy, Rejection},
@@ -163,6 +167,7 @@ pin_project! {
         answer: Answer<F>,
         policy: Option<Rc<Policy>>,
         guard: Option<InFlightGuard>,
+        unread: Option<Rc<UnreadBody>>,
         body: PhantomData<B>,
     }
 }
@@ -179,29 +184,47 @@ pin_project! {
 
 impl<F, B> GuardedFuture<F, B> {
     /// The application's answer.
-    pub(super) fn app(app: F, policy: Rc<Policy>, guard: InFlightGuard) -> Self {
-        Self { answer: Answer::App { app }, policy: Some(policy), guard: Some(guard), body: PhantomData }
+    pub(super) fn app(
+        app: F,
+        policy: Rc<Policy>,
+        guard: InFlightGuard,
+        unread: Option<Rc<UnreadBody>>,
+    ) -> Self {
+        let (policy, guard) = (Some(policy), Some(guard));
+        Self { answer: Answer::App { app }, policy, guard, unread, body: PhantomData }
     }
 
     /// The rejection.
-    pub(super) fn rejected(policy: Rc<Policy>, guard: InFlightGuard) -> Self {
-        Self { answer: Answer::Rejected, policy: Some(policy), guard: Some(guard), body: PhantomData }
+    pub(super) fn rejected(policy: Rc<Policy>, guard: InFlightGuard, unread: Option<Rc<UnreadBody>>) -> Self {
+        let (policy, guard) = (Some(policy), Some(guard));
+        Self { answer: Answer::Rejected, policy, guard, unread, body: PhantomData }
     }
 
     /// Never resolves: the request was sent behind one whose answer says that the connection closes.
     pub(super) fn never() -> Self {
-        Self { answer: Answer::None, policy: None, guard: None, body: PhantomData }
+        Self { answer: Answer::None, policy: None, guard: None, unread: None, body: PhantomData }
     }
 
     /// No client waits for it: its stream was reset before the application was called.
     pub(super) fn unwanted(guard: InFlightGuard) -> Self {
-        Self { answer: Answer::None, policy: None, guard: Some(guard), body: PhantomData }
+        Self { answer: Answer::None, policy: None, guard: Some(guard), unread: None, body: PhantomData }
     }
 }
 
 /// What a stream is answered that its client has reset.
 fn to_reset_stream() -> Response<BoxBody> {
     Response::new(actix_web::http::StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// The request is answered: that decides what becomes of the rest of its body.
+#[inline]
+fn tell<B>(unread: &mut Option<Rc<UnreadBody>>, response: &Response<B>) {
+    #[cfg(feature = "http2")]
+    if let Some(unread) = unread.take() {
+        unread.answer(response.status());
+    }
+    #[cfg(not(feature = "http2"))]
+    let _ = (unread, response);
 }
 
 impl<F, R, E, B> Future for GuardedFuture<F, B>
@@ -223,7 +246,9 @@ where
                 let (Some(policy), Some(guard)) = (this.policy, this.guard.take()) else {
                     return Poll::Pending;
                 };
-                return Poll::Ready(Ok(policy.rejection.response(guard)));
+                let response = policy.rejection.response(guard);
+                tell(this.unread, &response);
+                return Poll::Ready(Ok(response));
             }
             AnswerProjection::App { app } => app.poll(cx),
         };
@@ -242,6 +267,7 @@ where
         Poll::Ready(Ok(match result {
             Ok(response) => {
                 let mut response: Response<B> = response.into();
+                tell(this.unread, &response);
                 guard.close_after(&mut response);
                 let streams = this.policy.as_ref().and_then(|policy| policy.streams.as_ref());
                 let ending = streams.filter(|_| guard.counted).and_then(|streams| {
@@ -260,6 +286,7 @@ where
             }
             Err(error) => {
                 let mut response: Response<BoxBody> = error.into().error_response().into();
+                tell(this.unread, &response);
                 guard.close_after(&mut response);
                 response.map_body(|_, body| GuardedBody::new(Source::Error { body: Box::pin(body) }, guard))
             }

@@ -12,6 +12,8 @@ mod server;
 mod service;
 mod streams;
 mod timed_body;
+#[cfg(feature = "http2")]
+mod unread_body;
 
 pub use answer::{GuardedBody, GuardedFuture};
 #[cfg(feature = "http2")]

@@ -115,14 +115,16 @@ where
         if called.is_some_and(|called| !called.is_wanted) {
             return GuardedFuture::unwanted(guard);
         }
-        if !admitted {
-            return GuardedFuture::rejected(Rc::clone(&self.policy), guard);
-        }
         let has_body = has_body || called.is_some_and(|called| called.has_body);
-        if has_body && !head.upgrade() {
-            TimedBody::wrap(&mut request, self.policy.body_timeout, &guard.connection, stream);
+        let unread = if has_body && !head.upgrade() {
+            TimedBody::wrap(&mut request, self.policy.body_timeout, &guard.connection, stream)
+        } else {
+            None
+        };
+        if !admitted {
+            return GuardedFuture::rejected(Rc::clone(&self.policy), guard, unread);
         }
-        GuardedFuture::app(self.inner.call(request), Rc::clone(&self.policy), guard)
+        GuardedFuture::app(self.inner.call(request), Rc::clone(&self.policy), guard, unread)
     }
 }
 

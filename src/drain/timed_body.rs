@@ -3,6 +3,7 @@
 use std::{
     io,
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -14,6 +15,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::connection::Connection;
+#[cfg(feature = "http2")]
+use super::unread_body::UnreadBody;
 
 /// A request's body. It fails when the application has waited for it for too long, and tells the connection of its end.
 ///
@@ -26,19 +29,45 @@ pub(super) struct TimedBody {
     timeout: Option<Duration>,
     /// Runs while the application waits.
     timer: Option<Pin<Box<Sleep>>>,
+    /// Takes what is left of one of HTTP/2; none, once it has come to its end or failed.
+    unread: Option<Rc<UnreadBody>>,
 }
 
+/// What is left of a body: HTTP/1 reads it by itself.
+#[cfg(not(feature = "http2"))]
+#[derive(Debug)]
+pub(super) enum UnreadBody {}
+
 impl TimedBody {
-    /// Replaces a request's body with it.
+    /// Replaces a request's body with it. Returns what is to be told of the answer, if the request has a stream.
     pub(super) fn wrap(
         request: &mut Request,
         timeout: Option<Duration>,
         connection: &Arc<Connection>,
         stream: Option<u32>,
-    ) {
+    ) -> Option<Rc<UnreadBody>> {
         let inner = std::mem::replace(request.payload(), Payload::None);
-        let body = Self { inner, connection: Arc::clone(connection), stream, timeout, timer: None };
+        #[cfg(feature = "http2")]
+        let unread = stream.map(|stream| {
+            let unread = UnreadBody::new(connection, stream, request.head(), timeout);
+            Rc::new(unread)
+        });
+        #[cfg(not(feature = "http2"))]
+        let unread = None;
+        let connection = Arc::clone(connection);
+        let body = Self { inner, connection, stream, timeout, timer: None, unread: unread.clone() };
         *request.payload() = Payload::Stream { payload: Box::pin(body) };
+        unread
+    }
+}
+
+#[cfg(feature = "http2")]
+impl Drop for TimedBody {
+    fn drop(&mut self) {
+        let body = std::mem::replace(&mut self.inner, Payload::None);
+        if let (Some(unread), Payload::H2 { payload }) = (self.unread.take(), body) {
+            unread.leave(payload);
+        }
     }
 }
 
@@ -73,11 +102,15 @@ impl Stream for TimedBody {
             Poll::Ready(next) => {
                 body.timer = None;
                 body.tell(next.is_none());
+                if !matches!(next, Some(Ok(_))) {
+                    body.unread = None;
+                }
             }
             Poll::Pending => {
                 let Some(timeout) = body.timeout() else { return Poll::Pending };
                 let timer = body.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
                 if timer.as_mut().poll(cx).is_ready() {
+                    body.unread = None;
                     let error = io::Error::new(io::ErrorKind::TimedOut, "the body makes no progress");
                     return Poll::Ready(Some(Err(PayloadError::Io(error))));
                 }
@@ -101,7 +134,8 @@ mod tests {
         connection.begin(RequestName::GET, true, true);
         let pieces = ["one", "two"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));
         let inner = Payload::from(stream::iter(pieces).boxed_local());
-        let mut body = TimedBody { inner, connection, stream: None, timeout: None, timer: None };
+        let mut body =
+            TimedBody { inner, connection, stream: None, timeout: None, timer: None, unread: None };
         while let Some(piece) = body.next().await {
             assert!(guard.connection().awaits_body(), "after {piece:?}");
         }

@@ -1,6 +1,8 @@
 //! One connection: what it is doing ([`state`]), its record ([`record`]), and all of a server's ([`registry`]).
 
 #[cfg(feature = "http2")]
+mod discards;
+#[cfg(feature = "http2")]
 mod multiplexed;
 mod open;
 mod record;

@@ -72,6 +72,21 @@ impl Connection {
         self.wake(|streams| streams.take_data(stream));
     }
 
+    /// Returns true if a body that the application does not want is read to its end.
+    pub(in crate::drain) fn begin_discard(&self) -> bool {
+        self.with(|streams| streams.discards.begin()).unwrap_or_default()
+    }
+
+    /// A piece of it has been read. Returns true if it is read on.
+    pub(in crate::drain) fn discard(&self, length: usize) -> bool {
+        self.with(|streams| streams.discards.read(length)).unwrap_or_default()
+    }
+
+    /// It is not read any more.
+    pub(in crate::drain) fn end_discard(&self) {
+        self.with(|streams| streams.discards.end());
+    }
+
     /// Returns true if the head of the answer has been handed on.
     pub(in crate::drain) fn has_begun_answer(&self, stream: u32) -> bool {
         self.with(|streams| streams.has_begun_answer(stream)).unwrap_or_default()

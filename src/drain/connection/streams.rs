@@ -11,7 +11,10 @@ use std::{collections::VecDeque, task::Waker};
 
 use fnv::FnvHashMap;
 
-use super::stream::{Left, PIECE, State, Stream, Turn};
+use super::{
+    discards::Discards,
+    stream::{Left, PIECE, State, Stream, Turn},
+};
 
 /// The streams of one connection that have begun and not ended.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(super) struct StreamTable<R> {
     unwritten: usize,
     /// Reads on when fewer wait.
     reader: Option<Waker>,
+    /// Bodies that the application does not want.
+    pub(super) discards: Discards,
     /// The highest identifier that has been seen.
     highest: u32,
     /// Streams above it are not served: the server has said so in a GOAWAY.
@@ -47,6 +52,7 @@ impl<R> Default for StreamTable<R> {
             unread: 0,
             unwritten: 0,
             reader: None,
+            discards: Discards::default(),
             highest: 0,
             limit: None,
         }
