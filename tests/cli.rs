@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::{
     settings::run,
-    support::{App, Certificate, bare, folder, output, stop},
+    support::{App, Certificate, Client, bare, folder, output, stop},
 };
 
 /// A command against the application.
@@ -296,12 +296,45 @@ fn stop_and_wait_ends_with_the_exit_code_of_the_application() {
 }
 
 #[test]
-fn a_server_that_closes_too_early_to_tell_the_end_is_said() {
-    let app = App::start(&["servers.admin.stop=first"]);
+fn stop_and_wait_sees_the_end_of_an_application_whose_admin_server_closes_first() {
+    for (settings, code) in [
+        (&["servers.admin.stop=first", "demo.flush_delay=300ms"][..], 0),
+        (&["servers.admin.stop=first", "shutdown.drain_timeout=100ms", "demo.flush_delay=300ms"], 3),
+        (&["servers.admin.stop=first", "shutdown.timeout=200ms", "exit_codes.timed_out=44"], 44),
+    ] {
+        let app = App::start(settings);
+        let _request = (code != 0).then(|| app.in_flight("/slow?ms=60000"));
+        let got = ask(&app, &["stop", "--wait"]);
+        assert_eq!(got.status.code(), Some(code), "{settings:?}: {}", text(&got.stderr));
+        assert_eq!(app.wait().code(), Some(code), "{settings:?}");
+    }
+}
+
+#[test]
+fn stop_and_wait_says_where_an_application_was_killed_before_its_end() {
+    let app = App::start(&[]);
+    let _request = app.in_flight("/slow?ms=60000");
+    let address = app.admin.to_string();
+    let waiting = std::thread::spawn(move || run(&[], &[], &["stop", "--wait", "--url", &address]));
+    app.wait_for_phase("drain");
+    drop(app.kill());
+    let got = waiting.join().expect("no panic");
+    assert_eq!(got.status.code(), Some(4));
+    assert!(text(&got.stderr).contains("did not say how its exit ended"), "{}", text(&got.stderr));
+}
+
+#[test]
+fn stop_and_wait_starts_no_exit_where_it_cannot_follow_it() {
+    let app = App::start(&["admin.max_streams=1"]);
+    let mut stream = Client::connect(app.admin);
+    stream.send("GET", "/events", &[]).expect("it is sent");
+    assert_eq!(stream.read_head().expect("an answer").0, 200);
     let got = ask(&app, &["stop", "--wait"]);
     assert_eq!(got.status.code(), Some(4));
-    assert!(text(&got.stderr).contains("servers.admin.stop"), "{}", text(&got.stderr));
-    assert_eq!(app.wait().code(), Some(0), "it exits all the same");
+    assert!(text(&got.stderr).contains("admin.max_streams"), "{}", text(&got.stderr));
+    assert_eq!(app.status()["phase"], "running");
+    drop(stream);
+    assert_eq!(stop(app).code(), Some(0));
 }
 
 #[cfg(unix)]

@@ -172,15 +172,16 @@ fn the_page_says_that_a_killed_process_is_gone_and_offers_the_one_after_it() {
 }
 
 #[test]
-fn the_page_of_a_server_that_closes_first_says_that_it_cannot_know_the_outcome() {
+fn the_page_of_a_server_that_closes_first_shows_how_the_exit_ended() {
     let Some(browser) = Browser::start("the page of a server that closes first", "zh-CN") else { return };
     let app = App::start(&["servers.admin.stop=first", SLOW_FLUSH]);
     browser.open(app.admin);
     browser.wait_for("#headline", "服务中");
     assert_eq!(browser.run("return document.documentElement.lang"), "zh-Hans");
     app.signal_to_stop();
-    browser.wait_for("#detail", "请查看日志和报告");
     assert_eq!(app.wait().code(), Some(0));
+    browser.wait_for("#headline", "Clean");
+    browser.wait_for("#detail", "进程已结束");
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Admin {
     }
 
     /// When the server of [`Admin::server`] closes: last by default. One that closes first rejects its routes once
-    /// draining begins, and its event streams end without the outcome.
+    /// draining begins; event streams that are open by then go on to the end of the exit in either case.
     pub fn stop(mut self, stop: Stop) -> Self {
         self.stop = stop;
         self
@@ -142,10 +142,7 @@ impl Admin {
     /// The same without an address, for sockets that come from elsewhere.
     pub fn unbound_server(self) -> Server {
         let stop = self.stop;
-        let state = self.state(match stop {
-            Stop::First => StreamEnd::Drained,
-            Stop::Last => StreamEnd::Exited,
-        });
+        let state = self.state(StreamEnd::Exited);
         let server = Server::new("admin", move || {
             App::new().wrap(routes::common_headers()).configure(|config| state.configure(config))
         });

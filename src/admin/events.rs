@@ -53,8 +53,6 @@ struct Snapshot {
 pub(super) enum StreamEnd {
     /// To the end of the exit: its last event has the outcome.
     Exited,
-    /// Until its server closes, with the drain behind it.
-    Drained,
     /// Until requests are rejected.
     Rejecting,
 }
@@ -64,18 +62,18 @@ impl StreamEnd {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Exited => "exited",
-            Self::Drained => "drained",
             Self::Rejecting => "rejecting",
         }
     }
 
     fn is_reached(self, phase: &str) -> bool {
-        let last = match self {
-            Self::Exited => return phase == "exited",
-            Self::Drained => PhaseKind::Drain,
-            Self::Rejecting => PhaseKind::ReadyDelay,
-        };
-        phase != "running" && PhaseKind::from_name(phase).is_none_or(|phase| phase > last)
+        match self {
+            Self::Exited => phase == "exited",
+            Self::Rejecting => {
+                let phase_kind = PhaseKind::from_name(phase);
+                phase != "running" && phase_kind.is_none_or(|phase| phase > PhaseKind::ReadyDelay)
+            }
+        }
     }
 }
 

@@ -184,7 +184,7 @@ async fn events(state: web::Data<State>, request: HttpRequest) -> Result<HttpRes
         return Ok(text(HttpResponse::ServiceUnavailable(), "starting\n"));
     };
     // The stream ends by itself, and its last event has to be sent before the process ends.
-    let outlives = state.stream_end != StreamEnd::Rejecting;
+    let outlives = state.stream_end == StreamEnd::Exited;
     if let Some(connection) = request.conn_data::<Arc<Connection>>().filter(|_| outlives) {
         connection.pin_until_exit();
     }

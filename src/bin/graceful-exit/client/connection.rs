@@ -85,6 +85,11 @@ impl Target {
         self.failed(Reason::Refused(status))
     }
 
+    /// The error where the exit cannot be followed.
+    pub(super) fn too_many_streams(&self) -> ClientError {
+        self.failed(Reason::TooManyStreams)
+    }
+
     /// The error of an answer that this application does not give.
     pub(super) fn foreign(&self, error: impl Into<Box<dyn Error + Send + Sync>>) -> ClientError {
         self.failed(Reason::Foreign(error.into()))
@@ -130,6 +135,8 @@ enum Reason {
     Failed(Box<dyn Error + Send + Sync>),
     /// It refuses.
     Refused(StatusCode),
+    /// It has no event stream to give.
+    TooManyStreams,
     /// The answer is not this application's.
     Foreign(Box<dyn Error + Send + Sync>),
 }
@@ -156,6 +163,11 @@ impl fmt::Display for ClientError {
                 zh: "{target} 应答 {status}：它是管理服务器吗？",
                 zh_hant: "{target} 應答 {status}：它是管理伺服器嗎？",
             ),
+            Reason::TooManyStreams => say!(language,
+                en: "{target} has no event stream left (admin.max_streams), so the exit cannot be followed and was not started: close one, or stop without --wait",
+                zh: "{target} 的事件流已达上限（admin.max_streams），无法跟踪退出过程，因此没有发起退出：请关闭一个，或不带 --wait",
+                zh_hant: "{target} 的事件串流已達上限（admin.max_streams），無法追蹤關閉過程，因此沒有開始關閉：請關閉一個，或不帶 --wait",
+            ),
             Reason::Foreign(error) => say!(language,
                 en: "{target} answers something else than a status: {error}",
                 zh: "{target} 的应答不是状态：{error}",
@@ -169,7 +181,7 @@ impl Error for ClientError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.reason {
             Reason::Failed(error) | Reason::Foreign(error) => Some(error.as_ref()),
-            Reason::Refused(_) => None,
+            Reason::Refused(_) | Reason::TooManyStreams => None,
         }
     }
 }

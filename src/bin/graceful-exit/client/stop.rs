@@ -40,13 +40,21 @@ pub(crate) async fn stop(target: &Target, wait: bool) -> ExitCode {
 async fn ask(target: &Target, wait: bool) -> Result<Option<Answer>, ClientError> {
     // The events first: an exit can be over before a second connection is made.
     let events = if wait { Some(target.request(Method::GET, "/events").await?) } else { None };
-    if let Some(events) = &events
-        && events.status() != StatusCode::OK
-    {
-        return Err(target.refused(events.status()));
-    }
+    let events = match events {
+        Some(events) if events.status() != StatusCode::OK => return Err(refusal(target, events).await),
+        events => events,
+    };
     let answer = target.request(Method::POST, "/shutdown").await?;
     if answer.status() == StatusCode::ACCEPTED { Ok(events) } else { Err(target.refused(answer.status())) }
+}
+
+/// Why there is no event stream.
+async fn refusal(target: &Target, answer: Answer) -> ClientError {
+    let status = answer.status();
+    // The server refuses for other reasons with the same status.
+    let is_full = status == StatusCode::SERVICE_UNAVAILABLE
+        && answer.bytes(target).await.is_ok_and(|body| body.starts_with(b"too many event streams"));
+    if is_full { target.too_many_streams() } else { target.refused(status) }
 }
 
 /// Shows the events until the last one, which has the exit code.
@@ -79,9 +87,9 @@ async fn follow(target: &Target, mut events: Answer) -> ExitCode {
         return fail(
             exit_code::NO_ANSWER,
             &say!(language,
-                en: "the admin server has closed before it told how the exit ends: servers.admin.stop = \"last\" keeps it until then",
-                zh: "管理服务器在告知退出结果之前已关闭：设置 servers.admin.stop = \"last\" 可使它保持到最后",
-                zh_hant: "管理伺服器在告知結果之前已關閉：設定 servers.admin.stop = \"last\" 可使它保持到最後",
+                en: "the application did not say how its exit ended: it was killed, or the connection broke",
+                zh: "应用没有告知退出结果：它被强行终止，或连接已中断",
+                zh_hant: "應用程式沒有告知關閉的結果：它被強行終止，或連線已中斷",
             ),
         );
     };
