@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use crate::{
-    settings::run,
-    support::{bare, folder, output},
-};
+use crate::settings::run;
+#[cfg(target_os = "linux")]
+use crate::support::{bare, folder, output};
 
 const DEFAULTS: &str = include_str!("../config/default.toml");
 

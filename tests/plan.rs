@@ -105,6 +105,31 @@ fn the_plan_for_compose_is_what_a_compose_file_takes() {
 }
 
 #[test]
+fn the_plan_for_kubernetes_has_the_ports_by_which_the_pod_is_reached() {
+    let plan = |admin: &str, business: &str| {
+        let set = [format!("servers.admin.bind={admin}"), format!("servers.business.bind={business}")];
+        let got = run(&[], &[], &["plan", "--format", "kubernetes", "-s", &set[0], "-s", &set[1]]);
+        assert_eq!(got.status.code(), Some(0));
+        String::from_utf8(got.stdout).expect("text")
+    };
+    let several = plan("[\"unix:/run/a b.sock\", \"127.0.0.1:9001\", \"[::]:9000\"]", "localhost:7000");
+    assert!(several.contains("            - name: admin\n              containerPort: 9000\n"), "{several}");
+    assert!(
+        several.contains("            - name: business\n              containerPort: 7000\n"),
+        "{several}"
+    );
+    assert!(
+        several.contains("nothing outside of the pod reaches servers.business.bind = \"localhost:7000\"")
+    );
+    assert!(several.contains("readinessProbe:"), "{several}");
+    let none = plan("unix:/run/admin.sock", "0.0.0.0:0");
+    assert!(!none.contains("orts:") && !none.contains("Port") && !none.contains("Probe:"), "{none}");
+    for name in ["admin", "business"] {
+        assert!(none.contains(&format!("# warning: servers.{name}.bind has no TCP address")), "{none}");
+    }
+}
+
+#[test]
 fn the_plan_speaks_the_language_of_the_log() {
     for (language, parts) in [
         ("zh", ["最坏情况", "总时限", "警告：各阶段时限合计", "强制结束"]),

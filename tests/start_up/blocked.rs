@@ -12,8 +12,8 @@ use std::{
 use tempfile::TempDir;
 
 use crate::support::{
-    App, PAST_COALESCE, folder, side_by_side,
-    tools::{find, skipped},
+    App, PAST_COALESCE, bare, folder, side_by_side,
+    tools::{find, runs_long_rows, skipped},
     wait_until,
 };
 
@@ -135,6 +135,23 @@ fn the_second_signal_ends_a_blocked_start_at_once() {
         assert_eq!(ended.code(), Some(1), "{by}: {}: {}", ended.status, ended.text());
         drop(held);
     });
+}
+
+/// The system asks the name server for longer than this test waits.
+#[test]
+fn a_name_server_that_does_not_answer_keeps_no_command_from_its_end() {
+    let test = "a name server that does not answer `status`";
+    if !runs_long_rows(test) {
+        return;
+    }
+    let folder = folder();
+    let Some(server) = mute_name_server(&folder, test) else { return };
+    let mut command = bare(folder.path());
+    command.args(["status", "--url", "http://never.example:80"]);
+    let ended = App::run(&folder, with_name_server(&folder, &command));
+    assert_eq!(ended.code(), Some(4), "{}", ended.text());
+    assert!(ended.has("http://never.example:80 does not answer"), "{}", ended.text());
+    drop(server);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use graceful_exit::{
     Language,
     locale::rounded,
     sequence::Plan,
-    settings::{self, Settings},
+    settings::{self, BindAddress, Settings},
 };
 
 use super::platform::{self, GracePeriod};
@@ -25,18 +25,22 @@ fn warning(text: &str, language: Language) -> String {
 pub(super) fn kubernetes(plan: &Plan, settings: &Settings, grace: GracePeriod) -> String {
     let language = settings.log.language();
     let mut text = warnings(plan, language);
-    let (admin, business) = (first(&settings.servers.admin), first(&settings.servers.business));
-    for (name, bind) in [("admin", &admin), ("business", &business)] {
-        if bind.parse().is_ok_and(|address: SocketAddr| address.ip().is_loopback()) {
-            text.push_str(&warning(
-                &say!(language,
-                    en: "nothing outside of the pod reaches servers.{name}.bind = \"{bind}\"; bind 0.0.0.0",
-                    zh: "从 pod 之外无法访问 servers.{name}.bind = \"{bind}\"；请绑定 0.0.0.0",
-                    zh_hant: "從 pod 之外無法存取 servers.{name}.bind = \"{bind}\"；請繫結 0.0.0.0",
-                ),
-                language,
-            ));
-        }
+    let (admin, business) = (Port::of(&settings.servers.admin), Port::of(&settings.servers.business));
+    for (name, port) in [("business", &business), ("admin", &admin)] {
+        let what = match port {
+            None => say!(language,
+                en: "servers.{name}.bind has no TCP address with a port of its own: the pod has no port for it",
+                zh: "servers.{name}.bind 中没有端口固定的 TCP 地址：pod 没有相应的端口",
+                zh_hant: "servers.{name}.bind 中沒有連接埠固定的 TCP 位址：pod 沒有相應的連接埠",
+            ),
+            Some(Port { bind, is_loopback: true, .. }) => say!(language,
+                en: "nothing outside of the pod reaches servers.{name}.bind = \"{bind}\"; bind 0.0.0.0",
+                zh: "从 pod 之外无法访问 servers.{name}.bind = \"{bind}\"；请绑定 0.0.0.0",
+                zh_hant: "從 pod 之外無法存取 servers.{name}.bind = \"{bind}\"；請繫結 0.0.0.0",
+            ),
+            Some(_) => continue,
+        };
+        text.push_str(&warning(&what, language));
     }
     let delay = plan.timeouts().ready_delay;
     if delay < Duration::from_secs(2) {
@@ -63,11 +67,30 @@ spec:
       terminationGracePeriodSeconds: {grace}
       containers:
         - name: graceful-exit
-          ports:
-            - name: business
-              containerPort: {business}
-            - name: admin
-              containerPort: {admin}
+",
+        grace = platform::grace_period_seconds(plan, grace),
+    );
+    let ports = [("business", &business), ("admin", &admin)];
+    if business.is_some() || admin.is_some() {
+        text.push_str("          ports:\n");
+    }
+    for (name, port) in ports {
+        if let Some(Port { port, .. }) = port {
+            let _ = write!(text, "            - name: {name}\n              containerPort: {port}\n");
+        }
+    }
+    if admin.is_some() {
+        text.push_str(&probes(plan));
+    }
+    text
+}
+
+/// The probes, which ask the admin server.
+fn probes(plan: &Plan) -> String {
+    // As many as fit into the delay, the last one's time included.
+    let failures = plan.timeouts().ready_delay.as_secs().saturating_sub(1).clamp(1, 3);
+    format!(
+        "\
           startupProbe:
             httpGet:
               path: /healthz
@@ -89,14 +112,30 @@ spec:
             periodSeconds: 10
             timeoutSeconds: 5
             failureThreshold: 3
-",
-        grace = platform::grace_period_seconds(plan, grace),
-        business = port(&business),
-        admin = port(&admin),
-        // As many probes as fit into the delay, the last one's time included.
-        failures = plan.timeouts().ready_delay.as_secs().saturating_sub(1).clamp(1, 3),
-    );
-    text
+"
+    )
+}
+
+/// The port by which a server is reached in its pod.
+struct Port<'a> {
+    bind: &'a str,
+    port: u16,
+    is_loopback: bool,
+}
+
+impl<'a> Port<'a> {
+    /// Of the first TCP address that others reach, or else of the first one. Port 0 is none: it is another one each time.
+    fn of(server: &'a settings::Server) -> Option<Self> {
+        let ports = server.bind.iter().filter_map(|address| {
+            let BindAddress::Tcp(bind) = address else { return None };
+            let (host, port) = bind.rsplit_once(':')?;
+            let address = bind.parse::<SocketAddr>();
+            let is_loopback = address.map_or(host == "localhost", |address| address.ip().is_loopback());
+            let port = port.parse().ok().filter(|port| *port != 0)?;
+            Some(Self { bind, port, is_loopback })
+        });
+        ports.min_by_key(|port| port.is_loopback)
+    }
 }
 
 /// The block of a unit.
@@ -161,13 +200,4 @@ services:
         platform::stop_signal(settings),
     );
     text
-}
-
-/// The first of a server's addresses.
-fn first(server: &settings::Server) -> String {
-    server.bind.first().map(ToString::to_string).unwrap_or_default()
-}
-
-fn port(bind: &str) -> &str {
-    bind.rsplit_once(':').map_or(bind, |(_, port)| port)
 }
