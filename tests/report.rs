@@ -105,14 +105,23 @@ fn where_standard_error_is_the_journal_each_line_begins_with_its_priority() {
     let folder = folder();
     std::fs::create_dir(folder.path().join("data")).expect("a folder");
     std::fs::write(folder.path().join("data/cache.spool"), "damaged").expect("a file");
-    let journal = std::fs::File::create(folder.path().join("journal")).expect("a file");
-    let stream = journal.metadata().expect("a file");
-    let mut command = App::command(folder.path());
-    command.env("JOURNAL_STREAM", format!("{}:{}", stream.dev(), stream.ino())).stderr(journal);
-    assert_eq!(command.status().expect("it runs").code(), Some(4));
-    let lines = std::fs::read_to_string(folder.path().join("journal")).expect("text");
-    let priorities: Vec<_> = lines.lines().map(|line| line.get(..5).unwrap_or_default()).collect();
-    assert_eq!(priorities, ["<6>20", "<3>20"], "{lines}");
+    let beginnings = |arguments: &[&str], is_journal: bool, code| {
+        let journal = std::fs::File::create(folder.path().join("journal")).expect("a file");
+        let stream = journal.metadata().expect("a file");
+        let inode = stream.ino() + u64::from(!is_journal);
+        let mut command = App::command(folder.path());
+        command.env("JOURNAL_STREAM", format!("{}:{inode}", stream.dev())).stderr(journal).args(arguments);
+        command.stdout(std::process::Stdio::null()).env("GRACEFUL_EXIT_SHUTDOWN_TIMEOUT", "1s");
+        assert_eq!(command.status().expect("it runs").code(), Some(code));
+        let lines = std::fs::read_to_string(folder.path().join("journal")).expect("text");
+        lines.lines().map(|line| line.get(..5).unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(beginnings(&[], true, 4), ["<6>20", "<4>20", "<3>20"]);
+    // Before there is a log: a warning and two mistakes.
+    let mistakes = ["config", "check", "-s", "no.such=1", "-s", "shutdown.timeout=never"];
+    assert_eq!(beginnings(&mistakes, true, 2), ["<4>gr", "<3>gr", "<3>gr"]);
+    assert_eq!(beginnings(&["--no-such-argument"], true, 2)[0], "<3>gr");
+    assert_eq!(beginnings(&mistakes, false, 2), ["grace"; 3]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::{
     locale::Language,
     os::{
         hard_stop::{HardStop, Messages},
+        journal,
         signals::{ReceivedSignal, SignalName, Signals},
     },
     sequence::{ExitCodes, SignalRule, Timeouts},
@@ -48,7 +49,8 @@ impl StartGuard {
     /// When a thread cannot be started, or a signal cannot be caught.
     pub fn new() -> Result<Self, StartError> {
         let language = Language::default();
-        let messages = Messages { forced: language.hard_stop_forced().into(), ..Messages::default() };
+        let forced = format!("{}{}", journal::prefix(log::Level::Error), language.hard_stop_forced());
+        let messages = Messages { forced: forced.into(), ..Messages::default() };
         let hard_stop = HardStop::start(messages).map_err(StartError::HardStop)?;
         let signals = Signals::install(SignalName::DEFAULT, on_signal(hard_stop.clone()));
         match signals {

@@ -14,11 +14,11 @@ use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::file;
-use super::journal::is_journal;
 use super::limit::Limit;
 use super::line::{self, Clock, Decoration};
 use super::options::{Color, Format, Options};
 use super::queue::{self, Origin, Queue};
+use crate::os::journal;
 
 /// A handle to the log that [`start`] started. Clones are handles to the same log; dropping them changes nothing.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub fn start_through(
     let failed = |error| LoggingError::File { path: options.file.clone().unwrap_or_default(), error };
     let file: Option<File> = options.file.as_deref().map(file::open).transpose().map_err(failed)?;
     let colored = is_colored(options.color, io::stderr().is_terminal(), |name| std::env::var_os(name));
-    let decoration = if is_journal(std::env::var("JOURNAL_STREAM").ok().as_deref()) {
+    let decoration = if journal::is_stderr() {
         Decoration::Priority
     } else if colored {
         Decoration::Color
@@ -194,7 +194,7 @@ pub(super) fn build(
             out.finish(format_args!("{on}{message}{off}"));
         }),
         Decoration::Priority if format == Format::Text => to_stderr.format(|out, message, record| {
-            out.finish(format_args!("{}{message}", line::priority(record.level())));
+            out.finish(format_args!("{}{message}", journal::priority(record.level())));
         }),
         Decoration::Plain | Decoration::Color | Decoration::Priority => to_stderr,
     };

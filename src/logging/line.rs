@@ -9,6 +9,7 @@ use log::{Level, Record};
 
 use super::options::Format;
 use crate::locale::{escaped, escaped_json};
+use crate::os::journal;
 
 /// Tells the time of a line. The zone is read once: logging does not wait for its file.
 #[derive(Clone)]
@@ -79,7 +80,7 @@ pub(super) fn unlogged(
 ) -> String {
     match format {
         Format::Text if decoration == Decoration::Priority => {
-            format!("{}{}", priority(level), escaped_but_tabs(message))
+            format!("{}{}", journal::priority(level), escaped_but_tabs(message))
         }
         Format::Text => escaped_but_tabs(message),
         Format::Json => {
@@ -103,16 +104,6 @@ pub(super) fn paint(level: Level) -> (&'static str, &'static str) {
         Level::Warn => ("\u{1b}[33m", OFF),
         Level::Info => ("", ""),
         Level::Debug | Level::Trace => ("\u{1b}[2m", OFF),
-    }
-}
-
-/// The priority of a level, as journald reads it at the beginning of a line (`sd-daemon(3)`).
-pub(super) fn priority(level: Level) -> &'static str {
-    match level {
-        Level::Error => "<3>",
-        Level::Warn => "<4>",
-        Level::Info => "<6>",
-        Level::Debug | Level::Trace => "<7>",
     }
 }
 

@@ -18,7 +18,6 @@
 
 mod file;
 mod handle;
-mod journal;
 mod limit;
 mod line;
 mod options;

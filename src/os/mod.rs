@@ -3,6 +3,7 @@
 //! - `arbiters`: threads with an event loop, started without a panic and stopped with their exit.
 //! - [`signals`]: what asks the process to stop, caught on a thread of its own.
 //! - [`hard_stop`]: a thread that ends the process when nothing else does.
+//! - [`journal`]: whether standard error is connected to journald.
 //! - `limits`: what happens at a limit of files or descriptors (on Unix).
 //! - [`descriptors`]: how many the process may have, and how many are left.
 //! - [`listener`]: accepting connections, and turning new ones away without resetting those in the queue.
@@ -40,6 +41,7 @@
 pub(crate) mod arbiters;
 pub mod descriptors;
 pub mod hard_stop;
+pub mod journal;
 #[cfg(unix)]
 pub mod limits;
 pub mod listener;

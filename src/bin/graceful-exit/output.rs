@@ -6,7 +6,8 @@ use std::{
     process::ExitCode,
 };
 
-use graceful_exit::locale::escaped;
+use graceful_exit::{locale::escaped, os::journal};
+use log::Level;
 
 /// The exit codes that are not those of an exit.
 pub(crate) mod exit_code {
@@ -38,14 +39,20 @@ pub(crate) fn printed(result: io::Result<()>) -> ExitCode {
 
 /// Prints a message to standard error, each line with the program's name, and gives the exit code.
 pub(crate) fn fail(code: u8, error: &dyn Display) -> ExitCode {
-    warn(error);
+    tell(Level::Error, error);
     ExitCode::from(code)
 }
 
-/// Prints a message to standard error, each line after the program's name, with invisible characters escaped. A failure
-/// of that is ignored.
+/// Prints a warning to standard error, each line with the program's name.
 pub(crate) fn warn(message: &dyn Display) {
+    tell(Level::Warn, message);
+}
+
+/// Each line begins with its priority, where journald reads it, and with the program's name. Invisible characters are
+/// escaped. A failure to print is ignored.
+fn tell(level: Level, message: &dyn Display) {
+    let priority = journal::prefix(level);
     for line in message.to_string().lines() {
-        let _ = writeln!(io::stderr(), "graceful-exit: {}", escaped(line));
+        let _ = writeln!(io::stderr(), "{priority}graceful-exit: {}", escaped(line));
     }
 }

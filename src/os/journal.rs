@@ -1,11 +1,33 @@
-//! Whether standard error is connected to journald.
+//! Whether standard error is connected to journald, and the priority of a line there.
+
+use log::Level;
+
+/// What a line on standard error begins with: its priority where that is connected to journald, otherwise nothing.
+#[must_use]
+pub fn prefix(level: Level) -> &'static str {
+    if is_stderr() { priority(level) } else { "" }
+}
+
+/// The priority of a level, as journald reads it at the beginning of a line (`sd-daemon(3)`).
+#[must_use]
+pub fn priority(level: Level) -> &'static str {
+    match level {
+        Level::Error => "<3>",
+        Level::Warn => "<4>",
+        Level::Info => "<6>",
+        Level::Debug | Level::Trace => "<7>",
+    }
+}
 
 /// True if `JOURNAL_STREAM` names the stream that standard error is connected to, by its device and inode.
 #[cfg(unix)]
-pub(super) fn is_journal(variable: Option<&str>) -> bool {
+#[must_use]
+pub fn is_stderr() -> bool {
     use std::os::fd::AsFd;
 
-    std::io::stderr().as_fd().try_clone_to_owned().is_ok_and(|stderr| names(variable, &stderr.into()))
+    let variable = std::env::var("JOURNAL_STREAM").ok();
+    let names = |stderr: std::os::fd::OwnedFd| names(variable.as_deref(), &stderr.into());
+    variable.is_some() && std::io::stderr().as_fd().try_clone_to_owned().is_ok_and(names)
 }
 
 /// True if the variable names this file.
@@ -22,7 +44,8 @@ fn names(variable: Option<&str>, file: &std::fs::File) -> bool {
 
 /// There is no journald.
 #[cfg(not(unix))]
-pub(super) fn is_journal(_: Option<&str>) -> bool {
+#[must_use]
+pub fn is_stderr() -> bool {
     false
 }
 
