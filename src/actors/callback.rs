@@ -1,6 +1,7 @@
 //! [`CallbackActor`]: runs one job for the supervisor.
 
 use actix::prelude::*;
+use actix_rt::ArbiterHandle;
 use futures_core::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 
@@ -58,19 +59,47 @@ impl Handler<Cancel> for CallbackActor {
     }
 }
 
-/// Sends the message of a job, and waits for the answer.
-pub(super) async fn ask<M>(actor: Recipient<M>, context: JobContext) -> (TaskResult, Option<String>)
+/// The actor that does a job.
+pub(super) struct JobActor<M: Message<Result = Result<(), JobError>> + Send> {
+    pub(super) recipient: Recipient<M>,
+    /// Its own event loop, where it was started for this job alone.
+    pub(super) arbiter: Option<ArbiterHandle>,
+}
+
+impl<M> JobActor<M>
 where
     M: Message<Result = Result<(), JobError>> + From<JobContext> + Send + 'static,
 {
-    if !actor.connected() {
-        return (TaskResult::Unreachable, None);
+    /// Sends the message of a job, and waits for the answer.
+    pub(super) async fn ask(self, context: JobContext) -> (TaskResult, Option<String>) {
+        if !self.recipient.connected() {
+            return (TaskResult::Unreachable, None);
+        }
+        match self.recipient.send(M::from(context)).await {
+            Ok(Ok(())) => (TaskResult::Done, None),
+            Ok(Err(error)) if error.is_panic() => (TaskResult::Panicked, Some(error.to_string())),
+            Ok(Err(error)) => (TaskResult::Failed, Some(error.to_string())),
+            // A panic ends the actor, and leaves its event loop as it is.
+            Err(_) if self.arbiter.is_some_and(is_stopped) => {
+                (TaskResult::Unreachable, Some(STOPPED.to_owned()))
+            }
+            // The actor ran when it was asked, and has stopped without an answer.
+            Err(_) => (TaskResult::Panicked, Some("its actor ended without an answer".to_owned())),
+        }
     }
-    match actor.send(M::from(context)).await {
-        Ok(Ok(())) => (TaskResult::Done, None),
-        Ok(Err(error)) if error.is_panic() => (TaskResult::Panicked, Some(error.to_string())),
-        Ok(Err(error)) => (TaskResult::Failed, Some(error.to_string())),
-        // The actor ran when it was asked, and has stopped without an answer.
-        Err(_) => (TaskResult::Panicked, Some("its actor ended without an answer".to_owned())),
+}
+
+// Not derived: the message need not be `Clone`.
+impl<M: Message<Result = Result<(), JobError>> + Send> Clone for JobActor<M> {
+    fn clone(&self) -> Self {
+        Self { recipient: self.recipient.clone(), arbiter: self.arbiter.clone() }
     }
+}
+
+/// The error of a job whose event loop was stopped: by `System::stop()`, or by its own code.
+const STOPPED: &str = "its event loop was stopped, as System::stop() does, before it answered";
+
+/// An event loop that was stopped takes no work, from before its actors end.
+fn is_stopped(arbiter: ArbiterHandle) -> bool {
+    !arbiter.spawn_fn(|| ())
 }

@@ -11,7 +11,7 @@ use std::{
 use actix::{dev::ToEnvelope, prelude::*};
 
 use super::{
-    callback::{CallbackActor, Run, ask},
+    callback::{CallbackActor, JobActor, Run},
     future::FutureActor,
     job_error::JobError,
     job_messages::{Checkpoint, FinishWork, JobContext, ReleaseResource, RunCallback},
@@ -47,7 +47,7 @@ pub(crate) type Statement = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 impl Job {
     /// A callback, run by the user's actor. All callbacks run side by side.
     pub fn callback(name: impl Into<String>, actor: Recipient<RunCallback>) -> Self {
-        Self::asking(Kind::Callback, name.into(), move |_| Ok(actor))
+        Self::asking(Kind::Callback, name.into(), move |_| Ok(JobActor { recipient: actor, arbiter: None }))
     }
 
     /// A callback, run by an actor that is started on an arbiter of its own.
@@ -71,7 +71,7 @@ impl Job {
 
     /// A resource, released by the user's actor, after all callbacks; the last registered goes first.
     pub fn resource(name: impl Into<String>, actor: Recipient<ReleaseResource>) -> Self {
-        Self::asking(Kind::Resource, name.into(), move |_| Ok(actor))
+        Self::asking(Kind::Resource, name.into(), move |_| Ok(JobActor { recipient: actor, arbiter: None }))
     }
 
     /// A resource that is released by a future, on an arbiter of its own.
@@ -86,7 +86,7 @@ impl Job {
     /// A checkpoint, saved by the user's actor: asked as soon as the exit begins, beside everything else. All
     /// checkpoints run side by side, and no callback begins while one runs.
     pub fn checkpoint(name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
-        Self::asking(Kind::Checkpoint, name.into(), move |_| Ok(actor))
+        Self::asking(Kind::Checkpoint, name.into(), move |_| Ok(JobActor { recipient: actor, arbiter: None }))
     }
 
     /// A checkpoint that is saved by a future, on an arbiter of its own.
@@ -101,7 +101,9 @@ impl Job {
     /// A background worker, a queue's consumer for example: told to take no more work when the servers begin to
     /// reject, and waited for beside them.
     pub fn worker(name: impl Into<String>, actor: Recipient<FinishWork>) -> Self {
-        Self::asking(Kind::BackgroundWorker, name.into(), move |_| Ok(actor))
+        Self::asking(Kind::BackgroundWorker, name.into(), move |_| {
+            Ok(JobActor { recipient: actor, arbiter: None })
+        })
     }
 
     /// Its own timeout, in place of the plan's for its kind.
@@ -148,14 +150,14 @@ impl Job {
     fn asking<M>(
         kind: Kind,
         name: String,
-        start: impl FnOnce(&Arc<Arbiters>) -> io::Result<Recipient<M>> + Send + 'static,
+        start: impl FnOnce(&Arc<Arbiters>) -> io::Result<JobActor<M>> + Send + 'static,
     ) -> Self
     where
         M: Message<Result = Result<(), JobError>> + From<JobContext> + Send + 'static,
     {
         Self::new(kind, name, move |arbiters| {
             let actor = start(arbiters)?;
-            Ok(Box::new(move |context| Box::pin(ask(actor.clone(), context))))
+            Ok(Box::new(move |context| Box::pin(actor.clone().ask(context))))
         })
     }
 
@@ -178,14 +180,14 @@ impl Job {
             Ok(Box::new(move |context| {
                 let (actor, work, start) = (actor.clone(), Arc::clone(&work), Arc::clone(&start));
                 Box::pin(async move {
-                    let result = ask(actor, context.clone()).await;
+                    let result = actor.ask(context.clone()).await;
                     // The program may have stopped its `System`, and the arbiter with it, before the work began.
                     let has_begun = lock(&work).is_none();
                     if has_begun {
                         return result;
                     }
                     match start() {
-                        Ok(actor) => ask(actor, context).await,
+                        Ok(actor) => actor.ask(context).await,
                         Err(_) => result,
                     }
                 })
@@ -226,12 +228,13 @@ impl JobStart {
 fn started_apart<A, M>(
     arbiters: &Arbiters,
     actor: impl FnOnce() -> A + Send + 'static,
-) -> io::Result<Recipient<M>>
+) -> io::Result<JobActor<M>>
 where
     A: Actor<Context = Context<A>> + Handler<M>,
     A::Context: ToEnvelope<A, M>,
     M: Message<Result = Result<(), JobError>> + Send + 'static,
 {
     let arbiter = arbiters.start(|_| ())?;
-    Ok(A::start_in_arbiter(&arbiter, move |_| actor()).recipient())
+    let recipient = A::start_in_arbiter(&arbiter, move |_| actor()).recipient();
+    Ok(JobActor { recipient, arbiter: Some(arbiter) })
 }

@@ -111,7 +111,10 @@ impl Narrator {
             TaskResult::Done => None,
             TaskResult::Failed => Some((Level::Error, language.failed(member.label, error_text))),
             TaskResult::Panicked => Some((Level::Error, language.panicked(member.label, error_text))),
-            TaskResult::Unreachable => Some((Level::Error, language.unreachable(member.label))),
+            TaskResult::Unreachable => {
+                let more = error.map(|error| format!("{}{error}", language.colon())).unwrap_or_default();
+                Some((Level::Error, language.unreachable(member.label) + &more))
+            }
         };
         self.member_ended(member, phase, result.into(), took, error, sentence);
     }

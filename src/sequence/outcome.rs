@@ -76,7 +76,8 @@ named! {
         Failed = "failed",
         /// It panicked.
         Panicked = "panicked",
-        /// It could not be asked: its actor has stopped.
+        /// It could not be asked: its actor has stopped. Or its event loop was stopped before it answered, as
+        /// `System::stop()` does.
         Unreachable = "unreachable",
         /// Its own timeout ran out.
         TimedOut = "timed_out",
@@ -94,7 +95,7 @@ pub enum TaskResult {
     Failed,
     /// It panicked.
     Panicked,
-    /// It could not be asked: its mailbox is closed.
+    /// It could not be asked: its mailbox is closed. Or its event loop was stopped.
     Unreachable,
 }
 

@@ -211,6 +211,8 @@ impl Handler<Halt> for Leaving {
 #[actix_rt::test]
 async fn a_callback_that_blocks_its_thread_delays_no_other() {
     let mut rig = Rig::new();
+    let (timeout, callback_timeout) = (Duration::from_hours(2), Duration::from_hours(1));
+    rig.timeouts = rig.timeouts.timeout(timeout).callback_timeout(callback_timeout);
     let blocks = |_| async {
         thread::sleep(2 * SECOND);
         Ok(())
@@ -226,6 +228,38 @@ async fn a_callback_that_blocks_its_thread_delays_no_other() {
     );
     assert_eq!(of(&report.callbacks, "panics").error.as_deref(), Some("in a future of its own"));
     assert_eq!(report.resources[0].status, TaskStatus::Done);
+}
+
+/// As `System::stop()` does. A panic of an actor's handler leaves the event loop as it is.
+#[actix_rt::test]
+async fn a_job_whose_event_loop_is_stopped_has_not_panicked() {
+    struct Panics;
+    impl Actor for Panics {
+        type Context = Context<Self>;
+    }
+    impl Handler<RunCallback> for Panics {
+        type Result = Result<(), JobError>;
+        fn handle(&mut self, _: RunCallback, _: &mut Self::Context) -> Self::Result {
+            panic!("in a handler")
+        }
+    }
+
+    let mut rig = Rig::new();
+    let (timeout, callback_timeout) = (Duration::from_hours(2), Duration::from_hours(1));
+    rig.timeouts = rig.timeouts.timeout(timeout).callback_timeout(callback_timeout);
+    rig.job(Job::callback_fn("stopped", |_| async {
+        Arbiter::current().stop();
+        std::future::pending().await
+    }));
+    rig.job(Job::callback_actor("panics", || Panics));
+    let report = rig.run().await;
+    assert_eq!(
+        statuses(&report.callbacks),
+        [("stopped", TaskStatus::Unreachable), ("panics", TaskStatus::Panicked)]
+    );
+    let error = |name| of(&report.callbacks, name).error.clone().expect("an error");
+    assert!(error("stopped").contains("System::stop()"), "{}", error("stopped"));
+    assert!(error("panics").contains("without an answer"), "{}", error("panics"));
 }
 
 #[actix_rt::test]
