@@ -62,6 +62,21 @@ fn a_request_whose_client_goes_away_during_the_drain_is_in_the_verdict() {
     assert_eq!(report["verdict"], "Clean: 1 request ended without a full answer");
 }
 
+#[test]
+fn a_request_that_is_cut_off_before_rejecting_began_was_in_flight() {
+    let app = App::start(&["shutdown.ready_delay=20s", "shutdown.timeout=300ms"]);
+    let _request = app.in_flight("/slow?ms=60000");
+    let ended = stop(app);
+    let report = ended.report();
+    assert_eq!(report["phases"][0]["name"], "ready_delay", "{report}");
+    let business = &report["servers"][1];
+    assert_eq!(
+        (&business["in_flight_at_start"], &business["abandoned"][0]["path"]),
+        (&1.into(), &"/slow".into())
+    );
+    assert!(ended.has("server business: 1 in flight, 0 answered, 0 rejected"), "{}", ended.text());
+}
+
 /// What machines read: an event a line, with its fields beside the sentence.
 #[test]
 fn a_json_log_has_an_event_with_fields_for_all_that_happens_in_an_exit() {

@@ -49,6 +49,8 @@ impl ServerRun {
             return None;
         }
         let requests = self.server.drain().connections.unanswered();
+        // An exit that is cut short before rejecting began has counted none so far.
+        self.in_flight = self.in_flight.max(requests.len() as u64);
         Some(self.abandoned.insert(requests.into_iter().map(request).collect()))
     }
 

@@ -68,7 +68,8 @@ pub struct PhaseReport {
 pub struct ServerReport {
     /// Its name.
     pub name: String,
-    /// How many requests were in flight when rejecting began, open streams included.
+    /// How many requests were in flight when rejecting began, open streams included; or when the exit ended, if that was
+    /// earlier.
     pub in_flight_at_start: u64,
     /// How many were answered in full.
     pub completed: u64,
