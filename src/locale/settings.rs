@@ -77,6 +77,12 @@ sentences! {
         zh_hant: "同時設定了 {key}",
     }
 
+    pub(crate) settings_unix_socket(key: &str) {
+        en: "{key} has a Unix socket, which would be served without TLS",
+        zh: "{key} 中有 Unix 套接字，它不会使用 TLS",
+        zh_hant: "{key} 中有 Unix 通訊端，它不會使用 TLS",
+    }
+
     pub(crate) settings_same_file(key: &str) {
         en: "{key} names the same file",
         zh: "{key} 指的是同一个文件",
@@ -265,6 +271,12 @@ fixed_sentences! {
         en: "one of both",
         zh: "两者之一",
         zh_hant: "兩者之一",
+    }
+
+    pub(crate) settings_tls_on_tcp {
+        en: "TLS where all addresses are those of TCP",
+        zh: "所有地址都是 TCP 地址时才使用 TLS",
+        zh_hant: "所有位址都是 TCP 位址時才使用 TLS",
     }
 
     pub(crate) settings_token_for_reads {

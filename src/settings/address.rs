@@ -29,6 +29,10 @@ impl BindAddress {
             None => is_tcp(text).then(|| Self::Tcp(text.to_owned())),
         }
     }
+
+    pub(super) fn is_unix(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
 }
 
 impl fmt::Display for BindAddress {

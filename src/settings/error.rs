@@ -169,6 +169,7 @@ fn why(refusal: &Refusal, language: Language) -> Option<String> {
         Refusal::NoNativeSignal => Some(language.settings_no_native_signal().to_owned()),
         Refusal::Needs(key) => Some(language.settings_needs(key)),
         Refusal::Excludes(key) => Some(language.settings_excludes(key)),
+        Refusal::UnixSocket(key) => Some(language.settings_unix_socket(key)),
         Refusal::SameFile(key) => Some(language.settings_same_file(key)),
     }
 }

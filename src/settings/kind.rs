@@ -50,6 +50,8 @@ pub(super) enum Refusal {
     Needs(&'static str),
     /// Another key that is set excludes this one.
     Excludes(&'static str),
+    /// Another key has the address of a Unix socket, which this one is not for.
+    UnixSocket(&'static str),
     /// Another key names the same file.
     SameFile(&'static str),
 }

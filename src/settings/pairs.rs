@@ -2,6 +2,7 @@
 
 use std::path::{self, Path, PathBuf};
 
+use super::address::BindAddress;
 use super::error::{Cause, Source};
 use super::keys;
 use super::kind::Refusal;
@@ -51,13 +52,29 @@ fn together(Settings { servers, admin, .. }: &Settings) -> Vec<Wrong> {
         allowed,
     };
     let both_files: fn(Language) -> String = |language| language.settings_both_files().to_owned();
-    for (server, certificate, key) in [
-        (&servers.admin, &["servers.admin.tls.certificate"], &["servers.admin.tls.key"]),
-        (&servers.business, &["servers.business.tls.certificate"], &["servers.business.tls.key"]),
+    for (server, certificate, key, bind) in [
+        (
+            &servers.admin,
+            &["servers.admin.tls.certificate"],
+            &["servers.admin.tls.key"],
+            &["servers.admin.bind"],
+        ),
+        (
+            &servers.business,
+            &["servers.business.tls.certificate"],
+            &["servers.business.tls.key"],
+            &["servers.business.bind"],
+        ),
     ] {
         match (&server.tls.certificate, &server.tls.key) {
             (Some(_), None) => wrong.push(needs(certificate[0], key, both_files)),
             (None, Some(_)) => wrong.push(needs(key[0], certificate, both_files)),
+            (Some(_), Some(_)) if server.bind.iter().any(BindAddress::is_unix) => wrong.push(Wrong {
+                key: certificate[0],
+                others: bind,
+                refusal: Refusal::UnixSocket(bind[0]),
+                allowed: |language| language.settings_tls_on_tcp().to_owned(),
+            }),
             (Some(_), Some(_)) | (None, None) => {}
         }
     }

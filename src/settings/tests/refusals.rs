@@ -119,6 +119,14 @@ const REFUSALS: &[(&str, &str)] = &[
         "servers.business.tls={ certificate = \"c.pem\" }",
         "servers.business.tls.certificate = \"c.pem\" (--set): refused: servers.business.tls.key is not set",
     ),
+    (
+        "servers.business={ bind = \"unix:b.sock\", tls = { certificate = \"c.pem\", key = \"k.pem\" } }",
+        "servers.business.tls.certificate = \"c.pem\" (--set): refused: servers.business.bind has a Unix socket, which would be served without TLS; allowed: TLS where all",
+    ),
+    (
+        "servers.admin={ bind = [\"[::1]:1\", \"unix:/a\"], tls = { certificate = \"c.pem\", key = \"k.pem\" } }",
+        "servers.admin.tls.certificate = \"c.pem\" (--set): refused: servers.admin.bind has a Unix socket",
+    ),
     ("admin.token_for_reads=true", "admin.token_for_reads = true (--set): refused: admin.token is not set"),
     (
         "admin={ token = \"hushhushhushhush\", token_file = \"t\" }",
