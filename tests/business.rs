@@ -30,7 +30,11 @@ fn every_route_answers_get_and_head() {
     assert_eq!(Client::head(app.business, "/events").status, 200);
     assert_eq!(Client::get(app.business, "/cache/none").status, 404);
     assert_eq!(Client::head(app.business, "/cache/none").status, 404);
-    assert_eq!(Client::get(app.business, "/ws").status, 400, "not without an upgrade");
+    let (got, head) = (Client::get(app.business, "/ws"), Client::head(app.business, "/ws"));
+    assert_eq!((got.status, head.status, head.text().as_str()), (400, 400, ""), "not without an upgrade");
+    for header in ["content-type", "content-length", "x-content-type-options"] {
+        assert_eq!(head.header(header), got.header(header), "HEAD /ws: {header}");
+    }
     let ended = stop(app);
     assert_eq!((ended.code(), &ended.report()["outcome"]), (Some(0), &"clean".into()));
 }
@@ -49,6 +53,7 @@ fn a_query_that_cannot_be_served_is_a_400_with_the_reason() {
         ("/stream?ms=1", "`n` is missing"),
         ("/stream?n=1", "`ms` is missing"),
         ("/stream?n=x&ms=1", "not `x`"),
+        ("/stream?n=1000001&ms=1", "`n` is a whole number from 0 to 1000000, not `1000001`"),
         ("/stream?n=1&ms=600001", "not `600001`"),
         ("/chaos/block", "`ms` is missing"),
     ] {

@@ -299,6 +299,18 @@ fn a_report_that_can_no_longer_be_written_changes_nothing_but_the_log() {
     assert!(ended.has("the report cannot be written to reports/report.json"), "{}", ended.text());
 }
 
+#[test]
+fn a_damaged_report_of_the_run_before_is_one_warning_that_names_it() {
+    let folder = std::sync::Arc::new(tempfile::tempdir().expect("a folder"));
+    fs::write(folder.path().join("report.json"), r#"{"outcome":"clean","rea"#).expect("a file");
+    let app = App::start_in(folder, &[]);
+    assert!(app.status()["previous_exit"].is_null());
+    let ended = stop(app);
+    let told = "how the previous run ended is not known: report.json: this is not a report";
+    assert_eq!(ended.text().matches(told).count(), 1, "{}", ended.text());
+    assert_eq!((ended.code(), &ended.report()["outcome"]), (Some(0), &"clean".into()));
+}
+
 /// What `/status` says of the run before.
 #[test]
 fn the_run_before_is_told_by_its_report_and_a_killed_one_is_called_killed() {

@@ -122,6 +122,27 @@ fn a_websocket_that_the_client_closes_is_closed() {
     assert_eq!(stop(app).code(), Some(0));
 }
 
+#[test]
+fn a_message_that_cannot_be_read_closes_a_websocket_with_what_is_wrong() {
+    let app = App::start(&[]);
+    let unmasked = [0x80 | TEXT, 1, b'x'].to_vec();
+    let length = (64 * 1024_u64 + 1).to_be_bytes();
+    let too_long = [&[0x80 | BINARY, 0x80 | 127][..], &length, &[0; 4], &[b'x'; 64 * 1024 + 1]].concat();
+    for (name, bytes, code) in [
+        ("no UTF-8", frame(TEXT, &[0xff]), 1007_u16),
+        ("unmasked", unmasked, 1002),
+        ("a reserved kind", frame(3, b""), 1002),
+        ("a reserved bit", frame(0x40 | TEXT, b"x"), 1002),
+        ("too long", too_long, 1009),
+    ] {
+        let mut client = websocket(&app);
+        client.write(&bytes).expect("it is sent");
+        assert_eq!(read_frame(&mut client), (CLOSE, code.to_be_bytes().to_vec()), "{name}");
+        assert!(client.is_closed(), "{name}");
+    }
+    assert_eq!(stop(app).code(), Some(0));
+}
+
 /// Sends frames of 64 KiB and reads none of the echoes, until nothing moves any more: the server writes nothing as this
 /// client reads nothing, so it reads nothing either.
 fn fill(client: &mut Client) {

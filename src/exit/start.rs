@@ -37,7 +37,7 @@ impl GracefulExit {
     pub(super) async fn start(self, thread: ExitThread, system: System) -> Result<(), StartError> {
         let Some(Armed { hard_stop, signals }) = self.armed else { return Err(StartError::Supervisor) };
         let plan = Arc::new(plan(&self.timeouts, &self.servers, &self.jobs).map_err(StartError::Plan)?);
-        let (report_file, previous) = report_file(self.report_path, self.report_keep)?;
+        let (report_file, previous) = report_file(self.report_path, self.report_keep, self.language)?;
         let free_ports = self.free_ports;
         let servers = self.servers.into_iter();
         let servers = servers.map(|server| if free_ports { server.use_free_ports() } else { server });
@@ -179,10 +179,20 @@ fn log_previous(previous: Option<&PreviousExit>, language: Language) {
 fn report_file(
     path: Option<PathBuf>,
     keep: u32,
+    language: Language,
 ) -> Result<(Option<ReportFile>, Option<PreviousExit>), StartError> {
     let Some(path) = path else { return Ok((None, None)) };
-    let opened = ReportFile::open(&path, keep).map_err(|source| StartError::Report { path, source })?;
-    Ok((Some(opened.0), opened.1))
+    let (file, previous) =
+        ReportFile::open(&path, keep).map_err(|source| StartError::Report { path: path.clone(), source })?;
+    let previous = previous.unwrap_or_else(|error| {
+        let (path, error) = (path.display().to_string(), error.message(language));
+        log::warn!(
+            event = "previous_report_unreadable", path = path.as_str(), error = error.as_str();
+            "{}", language.previous_report_unreadable(&error)
+        );
+        None
+    });
+    Ok((Some(file), previous))
 }
 
 fn plan(timeouts: &Timeouts, servers: &[Server], jobs: &[Job]) -> Result<Plan, PlanError> {

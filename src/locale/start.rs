@@ -35,6 +35,13 @@ sentences! {
         zh_hant: "上次結束：{verdict}",
     }
 
+    /// What the run before has left is no report.
+    pub previous_report_unreadable(error: &str) {
+        en: "how the previous run ended is not known: {error}",
+        zh: "无法得知上次运行是如何结束的：{error}",
+        zh_hant: "無法得知上次執行是如何結束的：{error}",
+    }
+
     /// A server listens.
     pub listening(server: &str, url: &str) {
         en: "server {server} listens on {url}",

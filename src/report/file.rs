@@ -13,6 +13,7 @@ use std::{
 use super::{
     earlier::keep_earlier,
     in_place::{open_regular, open_stream, overwrite, write_stream},
+    json::ReadError,
     marker::{Marker, beside},
     model::Report,
     previous::PreviousExit,
@@ -49,6 +50,9 @@ pub struct ReportFile {
     is_settled: bool,
 }
 
+/// How the previous run ended; an error, if what it has left is no report.
+type Previous = Result<Option<PreviousExit>, ReadError>;
+
 #[derive(Debug)]
 enum Target {
     /// Becomes the file at the path. It is closed before it is renamed or removed: Windows does neither
@@ -66,7 +70,7 @@ impl ReportFile {
     ///
     /// # Errors
     /// When nothing can be written there.
-    pub fn open(path: &Path, keep: u32) -> io::Result<(Self, Option<PreviousExit>)> {
+    pub fn open(path: &Path, keep: u32) -> io::Result<(Self, Previous)> {
         let path = private_file::resolve(path)?;
         let found = fs::metadata(&path);
         if !names_a_file(&path) || found.as_ref().is_ok_and(fs::Metadata::is_dir) {
@@ -75,25 +79,21 @@ impl ReportFile {
         let is_special = found.is_ok_and(|found| !found.is_file()) || is_a_descriptor(&path);
         if is_special {
             let target = Target::Stream(open_stream(&path)?);
-            return Ok((Self::new(path, keep, target), None));
+            return Ok((Self::new(path, keep, target), Ok(None)));
         }
         private_file::create_folder_of(&path)?;
         match create_beside(&path) {
             Ok((temporary, file)) => {
                 let (marker, killed) = Marker::leave(&path, &temporary)
                     .map_or((None, false), |(marker, killed)| (Some(marker), killed));
-                let previous = if killed {
-                    Some(PreviousExit::killed())
-                } else {
-                    Report::read(&path).ok().map(PreviousExit::from)
-                };
+                let previous = if killed { Ok(Some(PreviousExit::killed())) } else { previous(&path) };
                 let target = Target::Replaced { temporary, file: Some(file), marker };
                 Ok((Self::new(path, keep, target), previous))
             }
             // Nothing can be made in the folder, but perhaps the file itself can be written.
             Err(error) => {
                 let file = open_regular(&path).map_err(|_| error)?;
-                let previous = Report::read(&path).ok().map(PreviousExit::from);
+                let previous = previous(&path);
                 Ok((Self::new(path, keep, Target::Overwritten(file)), previous))
             }
         }
@@ -139,6 +139,14 @@ impl ReportFile {
 }
 
 /// A run that never served leaves neither a file nor a marker.
+/// Reads the report of the previous run. An empty file is none: a container's mounted file begins as one.
+fn previous(path: &Path) -> Previous {
+    if fs::metadata(path).map_or(true, |found| found.len() == 0) {
+        return Ok(None);
+    }
+    Report::read(path).map(|report| Some(report.into()))
+}
+
 impl Drop for ReportFile {
     fn drop(&mut self) {
         if self.is_settled {

@@ -34,7 +34,7 @@ fn a_report_appears_whole_and_nothing_else_is_left() -> Outcomes {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("deep/er/report.json");
     let (file, previous) = ReportFile::open(&path, 0)?;
-    assert_eq!(previous, None);
+    assert_eq!(previous?, None);
     assert!(!path.exists(), "nothing is there before the end");
     file.write(&report("SIGTERM"))?;
     assert_eq!(Report::read(&path)?, report("SIGTERM"));
@@ -76,19 +76,34 @@ fn earlier_reports_are_kept_as_many_as_asked_for() -> Outcomes {
 }
 
 #[test]
+fn what_the_run_before_has_left_may_be_no_report_and_an_empty_file_is_none() -> Outcomes {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("report.json");
+    ReportFile::open(&path, 0)?.0.write(&report("SIGTERM"))?;
+    let whole = fs::read(&path)?;
+    for (left, is_none) in [(&whole[..whole.len() / 2], false), (b"{}", false), (b"", true)] {
+        fs::write(&path, left)?;
+        let previous = ReportFile::open(&path, 0)?.1;
+        assert_eq!(matches!(previous, Ok(None)), is_none, "{previous:?}");
+        assert_eq!(previous.is_err(), !is_none);
+    }
+    Ok(())
+}
+
+#[test]
 #[cfg_attr(windows, ignore = "on Windows the marker of a running process cannot be read")]
 fn the_run_before_is_told_by_its_report_or_by_its_marker() -> Outcomes {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("report.json");
     ReportFile::open(&path, 0)?.0.write(&report("SIGTERM"))?;
     let (file, previous) = ReportFile::open(&path, 0)?;
-    let previous = previous.expect("a report lies there");
+    let previous = previous?.expect("a report lies there");
     assert_eq!((previous.outcome, previous.exit_code, previous.duration_ms), ("clean", Some(0), Some(12)));
     assert!(previous.reason.as_deref() == Some("SIGTERM") && !previous.was_killed());
 
     // Another living process holds the marker: nothing is known to be killed, and nothing of it is taken away.
     let (beside_it, while_it_runs) = ReportFile::open(&path, 0)?;
-    assert!(!while_it_runs.expect("a report lies there").was_killed());
+    assert!(!while_it_runs?.expect("a report lies there").was_killed());
     drop(beside_it);
     let Target::Replaced { temporary, .. } = &file.target else { panic!("it can be replaced") };
     assert!(temporary.exists());
@@ -102,7 +117,7 @@ fn the_run_before_is_told_by_its_report_or_by_its_marker() -> Outcomes {
         content.replacen("\"temporary\":\"", "\"temporary\":\"report.json.0a.tmp\",\"was\":\"", 1),
     )?;
     let (file, previous) = ReportFile::open(&path, 0)?;
-    assert!(previous.expect("the marker lies there").was_killed());
+    assert!(previous?.expect("the marker lies there").was_killed());
     assert!(!folder.path().join("report.json.0a.tmp").exists(), "what the killed run had begun is gone");
     file.write(&report("SIGINT"))?;
     assert_eq!(names(folder.path()), ["report.json"]);

@@ -1,13 +1,16 @@
 //! Answers that last: numbered lines, events, and a WebSocket.
 
+use std::error::Error;
 use std::ops::RangeInclusive;
+use std::str::Utf8Error;
 use std::time::Duration;
 
+use actix_http::ws::HandshakeError;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, Uri};
 use actix_web::rt::time::sleep;
 use actix_web::{HttpRequest, HttpResponse, web};
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, Session};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
 use futures_util::{StreamExt, stream};
 
 use super::query::{BadQuery, MILLISECONDS, Query, number};
@@ -56,7 +59,7 @@ pub(super) async fn events(request: HttpRequest, business: web::Data<Business>) 
     }))
 }
 
-/// Echoes each message, until the exit starts. A page of another origin is refused: browsers let it
+/// Echoes each message, until the exit starts. HEAD is answered as GET is without an upgrade. A page of another origin is refused: browsers let it
 /// open WebSockets to any host.
 pub(super) async fn echo(
     request: HttpRequest,
@@ -67,6 +70,10 @@ pub(super) async fn echo(
         let mut refused = HttpResponse::Forbidden();
         refused.content_type("text/plain; charset=utf-8");
         return Ok(refused.body("not for pages of another origin\n"));
+    }
+    if request.method() == Method::HEAD {
+        // No upgrade has this method.
+        return Err(HandshakeError::NoWebsocketUpgrade.into());
     }
     let (response, session, messages) = actix_ws::handle(&request, body)?;
     let over = business.exit.streams();
@@ -85,12 +92,16 @@ pub(super) async fn echo(
     Ok(response)
 }
 
-/// Returns the client's reason when it closes.
+/// Returns the client's reason when it closes, or what is wrong with what it sent.
 async fn send_back(
     mut session: Session,
     mut messages: AggregatedMessageStream,
 ) -> Result<Option<CloseReason>, actix_ws::Closed> {
-    while let Some(Ok(message)) = messages.next().await {
+    while let Some(message) = messages.next().await {
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => return Ok(Some(reason(&error).into())),
+        };
         match message {
             AggregatedMessage::Text(text) => session.text(text).await?,
             AggregatedMessage::Binary(bytes) => session.binary(bytes).await?,
@@ -100,6 +111,19 @@ async fn send_back(
         }
     }
     Ok(None)
+}
+
+/// Why a message cannot be read, for its client.
+fn reason(error: &ProtocolError) -> CloseCode {
+    match error {
+        ProtocolError::Overflow => CloseCode::Size,
+        ProtocolError::Io(error)
+            if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<Utf8Error>) =>
+        {
+            CloseCode::Invalid
+        }
+        _ => CloseCode::Protocol,
+    }
 }
 
 /// True if there is no `Origin`, or it is the host that the request went to. Programs send none,
