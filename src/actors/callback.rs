@@ -80,7 +80,7 @@ where
             Ok(Err(error)) if error.is_panic() => (TaskResult::Panicked, Some(error.to_string())),
             Ok(Err(error)) => (TaskResult::Failed, Some(error.to_string())),
             // A panic ends the actor, and leaves its event loop as it is.
-            Err(_) if self.arbiter.is_some_and(is_stopped) => {
+            Err(_) if self.arbiter.as_ref().is_some_and(is_stopped) => {
                 (TaskResult::Unreachable, Some(STOPPED.to_owned()))
             }
             // The actor ran when it was asked, and has stopped without an answer.
@@ -100,6 +100,6 @@ impl<M: Message<Result = Result<(), JobError>> + Send> Clone for JobActor<M> {
 const STOPPED: &str = "its event loop was stopped, as System::stop() does, before it answered";
 
 /// An event loop that was stopped takes no work, from before its actors end.
-fn is_stopped(arbiter: ArbiterHandle) -> bool {
+fn is_stopped(arbiter: &ArbiterHandle) -> bool {
     !arbiter.spawn_fn(|| ())
 }

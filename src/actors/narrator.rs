@@ -68,7 +68,7 @@ impl Narrator {
     }
 
     /// What is waited for, and for how long still.
-    pub(super) fn waiting(&self, phase: Option<PhaseKind>, left: Duration, waiting: &Waiting<'_>) {
+    pub(super) fn waiting(phase: Option<PhaseKind>, left: Duration, waiting: &Waiting<'_>) {
         let (mut in_flight, mut oldest, mut members, mut more) = (None, None, None, None);
         match &waiting.awaited {
             Awaited::Requests { in_flight: count, oldest: request } => {

@@ -90,7 +90,7 @@ impl ShutdownSupervisor {
             ctx.run_interval(self.hooks.progress_interval, |supervisor, _| {
                 let left = supervisor.left();
                 for waiting in supervisor.progress(left) {
-                    supervisor.narrator.waiting(supervisor.phase(), left, &waiting);
+                    Narrator::waiting(supervisor.phase(), left, &waiting);
                 }
             });
         }

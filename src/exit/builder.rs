@@ -37,13 +37,16 @@ pub struct GracefulExit {
     pub(super) servers: Vec<Server>,
     pub(super) jobs: Vec<Job>,
     pub(super) flush_log: Box<dyn FnMut(Duration) + Send>,
-    pub(super) hard_stop_line: Box<dyn Fn(&str, &str) -> String + Send>,
+    pub(super) hard_stop_line: HardStopLine,
     pub(super) shared: Arc<Shared>,
     #[cfg(all(unix, feature = "systemd"))]
     pub(super) systemd: Option<Systemd>,
     pub(super) start_guard: Option<StartGuard>,
     pub(super) armed: Option<Armed>,
 }
+
+/// Makes a line of its event and its sentence.
+type HardStopLine = Box<dyn Fn(&str, &str) -> String + Send>;
 
 /// What happens when the exit is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use crate::{
     locale::Language,
     os::{
         arbiters::{Arbiters, is_stopped},
-        signals,
+        signals::{self, SignalName},
     },
     report::{PreviousExit, ReportFile, millis_of},
     sequence::{Kind, Member, Plan, PlanError, Timeouts},
@@ -52,20 +52,7 @@ impl GracefulExit {
 
         let language = self.language;
         log_previous(previous.as_ref(), language);
-        if !plan.overrun().is_zero() {
-            log::warn!(
-                event = "phases_overrun", worst_case_ms = millis_of(plan.worst_case()),
-                timeout_ms = millis_of(self.timeouts.timeout);
-                "{}", language.overrun(plan.worst_case(), self.timeouts.timeout)
-            );
-        }
-        if let Some((names, wait)) = signals::cut_short(&self.signals, self.timeouts.timeout) {
-            log::warn!(
-                event = "signals_cut_short", wait_ms = millis_of(wait),
-                timeout_ms = millis_of(self.timeouts.timeout);
-                "{}", language.cut_short(&names, wait, self.timeouts.timeout)
-            );
-        }
+        warn_of_timeouts(&plan, &self.signals, language);
         let arbiters = Arc::new(Arbiters::default());
         let rejection = self
             .rejection
@@ -157,6 +144,23 @@ async fn system_stopped(system: System, arbiters: Arc<Arbiters>, supervisor: Rec
         }
     }
     supervisor.do_send(SystemStopped);
+}
+
+/// Warns where the phases, or the system, leave less time than the deadline.
+fn warn_of_timeouts(plan: &Plan, signals: &[SignalName], language: Language) {
+    let timeout = plan.timeouts().timeout;
+    if !plan.overrun().is_zero() {
+        log::warn!(
+            event = "phases_overrun", worst_case_ms = millis_of(plan.worst_case()), timeout_ms = millis_of(timeout);
+            "{}", language.overrun(plan.worst_case(), timeout)
+        );
+    }
+    if let Some((names, wait)) = signals::cut_short(signals, timeout) {
+        log::warn!(
+            event = "signals_cut_short", wait_ms = millis_of(wait), timeout_ms = millis_of(timeout);
+            "{}", language.cut_short(&names, wait, timeout)
+        );
+    }
 }
 
 /// Logs how the run before ended.

@@ -99,7 +99,7 @@ impl Ledger {
         let waiting = self.waiting();
         match by {
             EndedBy::Signal | EndedBy::Deadline => {
-                self.check(Promise::SuddenEndNamesThePending, waiting.is_empty())
+                self.check(Promise::SuddenEndNamesThePending, waiting.is_empty());
             }
             EndedBy::Done | EndedBy::Timeout => {
                 let delayed = plan.phases()[phase].delay.is_zero() || delay_over;
