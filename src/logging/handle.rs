@@ -15,9 +15,10 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::file;
 use super::limit::Limit;
-use super::line::{self, Clock, Decoration};
+use super::line::{self, Clock, Decoration, OwnLines};
 use super::options::{Color, Format, Options};
 use super::queue::{self, Origin, Queue};
+use crate::locale::Language;
 use crate::os::journal;
 
 /// A handle to the log that [`start`] started. Clones are handles to the same log; dropping them changes nothing.
@@ -167,37 +168,33 @@ pub(super) fn build(
     let stderr_queue = Arc::new(Queue::default());
     let file_queue = file.as_ref().map(|_| Arc::new(Queue::default()));
 
-    spawn("log-stderr", options, &clock, &stderr_queue, stderr, {
-        let (other, clock) = (file_queue.clone(), clock.clone());
+    let own = |decoration| OwnLines { clock: clock.clone(), format, decoration };
+    let (of_stderr, of_file) = (own(decoration), own(Decoration::Plain));
+
+    spawn("log-stderr", of_stderr.clone(), language, &stderr_queue, stderr, {
+        let (other, lines) = (file_queue.clone(), of_file.clone());
         move |error: &io::Error| {
             if let Some(other) = &other {
                 let message = language.log_unwritable(None, error);
-                other.push(line::own(&clock, format, "log_output_failed", &message), Origin::Own);
+                other.push(lines.line("log_output_failed", &message), Origin::Own);
             }
         }
     })?;
     if let (Some(file), Some(file_queue)) = (file, &file_queue) {
-        let (other, clock_of_other, path) = (Arc::clone(&stderr_queue), clock.clone(), options.file.clone());
-        spawn("log-file", options, &clock, file_queue, file, move |error: &io::Error| {
+        let (other, path) = (Arc::clone(&stderr_queue), options.file.clone());
+        spawn("log-file", of_file, language, file_queue, file, move |error: &io::Error| {
             let message = language.log_unwritable(path.as_deref(), error);
-            other.push(line::own(&clock_of_other, format, "log_output_failed", &message), Origin::Own);
+            other.push(of_stderr.line("log_output_failed", &message), Origin::Own);
         })?;
     }
 
     let output = |queue: &Arc<Queue>| -> Box<dyn Log> {
         Box::new(Output { queue: Arc::clone(queue), options: options.clone() })
     };
-    let mut to_stderr = Dispatch::new().chain(output(&stderr_queue));
-    to_stderr = match decoration {
-        Decoration::Color if format == Format::Text => to_stderr.format(|out, message, record| {
-            let (on, off) = line::paint(record.level());
-            out.finish(format_args!("{on}{message}{off}"));
-        }),
-        Decoration::Priority if format == Format::Text => to_stderr.format(|out, message, record| {
-            out.finish(format_args!("{}{message}", journal::priority(record.level())));
-        }),
-        Decoration::Plain | Decoration::Color | Decoration::Priority => to_stderr,
-    };
+    let to_stderr = Dispatch::new().chain(output(&stderr_queue)).format(move |out, message, record| {
+        let (on, off) = decoration.around(format, record.level());
+        out.finish(format_args!("{on}{message}{off}"));
+    });
     let mut formatted = Dispatch::new()
         .format(move |out, _, record| out.finish(format_args!("{}", line::format(&clock, format, record))))
         .chain(to_stderr);
@@ -225,15 +222,14 @@ pub(super) fn build(
 /// Starts an output's writer thread. It is not joined: it may hang in its output for good.
 fn spawn(
     name: &str,
-    options: &Options,
-    clock: &Clock,
+    own: OwnLines,
+    language: Language,
     queue: &Arc<Queue>,
     output: impl Write + Send + 'static,
     complain: impl Fn(&io::Error) + Send + 'static,
 ) -> Result<(), LoggingError> {
-    let (queue, clock, format, language) =
-        (Arc::clone(queue), clock.clone(), options.format, options.language);
-    let lost = move |count| line::own(&clock, format, "log_lines_lost", &language.log_lost(count));
+    let queue = Arc::clone(queue);
+    let lost = move |count| own.line("log_lines_lost", &language.log_lost(count));
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || queue::write_all(&queue, output, lost, complain))

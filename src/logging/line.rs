@@ -33,6 +33,22 @@ pub(super) enum Decoration {
     Priority,
 }
 
+impl Decoration {
+    /// What stands before and after a line of this level.
+    pub(super) fn around(self, format: Format, level: Level) -> (&'static str, &'static str) {
+        const OFF: &str = "\u{1b}[0m";
+        match (format, self, level) {
+            (Format::Json, ..) | (Format::Text, Self::Plain, _) => ("", ""),
+            (Format::Text, Self::Priority, level) => (journal::priority(level), ""),
+            (Format::Text, Self::Color, Level::Error) => ("\u{1b}[31m", OFF),
+            (Format::Text, Self::Color, Level::Warn) => ("\u{1b}[33m", OFF),
+            // The terminal's own.
+            (Format::Text, Self::Color, Level::Info) => ("", ""),
+            (Format::Text, Self::Color, Level::Debug | Level::Trace) => ("\u{1b}[2m", OFF),
+        }
+    }
+}
+
 /// A line as it is written, without its end.
 pub(super) fn format(clock: &Clock, format: Format, record: &Record<'_>) -> String {
     let at = Timestamp::now();
@@ -60,29 +76,38 @@ pub(super) fn format(clock: &Clock, format: Format, record: &Record<'_>) -> Stri
     }
 }
 
-/// A line that the log itself has to say.
-pub(super) fn own(clock: &Clock, how: Format, event: &str, message: &dyn Display) -> String {
-    let (target, fields) = (module_path!(), [("event", event)]);
-    let args = format_args!("{message}");
-    let mut record = Record::builder();
-    record.level(Level::Warn).target(target).key_values(&fields);
-    format(clock, how, &record.args(args).build())
+/// Makes the lines that the log itself has to say on one of its outputs.
+#[derive(Clone)]
+pub(super) struct OwnLines {
+    pub(super) clock: Clock,
+    pub(super) format: Format,
+    pub(super) decoration: Decoration,
 }
 
-/// A line that is written past the log, at a time that is not known. In text it has none; without a time, journald and
-/// a reader of JSON have the time at which they got it.
+impl OwnLines {
+    pub(super) fn line(&self, event: &str, message: &dyn Display) -> String {
+        let (level, target, fields) = (Level::Warn, module_path!(), [("event", event)]);
+        let args = format_args!("{message}");
+        let mut record = Record::builder();
+        record.level(level).target(target).key_values(&fields);
+        let (on, off) = self.decoration.around(self.format, level);
+        format!("{on}{}{off}", format(&self.clock, self.format, &record.args(args).build()))
+    }
+}
+
+/// A line that is written past the log, at a time that is not known: it has none.
 pub(super) fn unlogged(
-    format: Format,
+    how: Format,
     decoration: Decoration,
     level: Level,
     event: &str,
     message: &str,
 ) -> String {
-    match format {
-        Format::Text if decoration == Decoration::Priority => {
-            format!("{}{}", journal::priority(level), escaped_but_tabs(message))
+    match how {
+        Format::Text => {
+            let (on, off) = decoration.around(how, level);
+            format!("{on}{}{off}", escaped_but_tabs(message))
         }
-        Format::Text => escaped_but_tabs(message),
         Format::Json => {
             let mut line = String::from("{");
             let mut fields = Fields(&mut line);
@@ -93,17 +118,6 @@ pub(super) fn unlogged(
             line.push('}');
             escaped_json(line)
         }
-    }
-}
-
-/// What turns a level's color on and off. Lines of the ordinary level have the terminal's own.
-pub(super) fn paint(level: Level) -> (&'static str, &'static str) {
-    const OFF: &str = "\u{1b}[0m";
-    match level {
-        Level::Error => ("\u{1b}[31m", OFF),
-        Level::Warn => ("\u{1b}[33m", OFF),
-        Level::Info => ("", ""),
-        Level::Debug | Level::Trace => ("\u{1b}[2m", OFF),
     }
 }
 

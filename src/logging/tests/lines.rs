@@ -189,10 +189,26 @@ fn a_line_past_the_log_has_the_logs_form() {
     let unlogged = |format, decoration| {
         line::unlogged(format, decoration, Level::Error, "hard_stop_forced", "forced\nto \"exit\"")
     };
-    assert_eq!(unlogged(Format::Text, Decoration::Color), r#"forced\nto "exit""#);
+    assert_eq!(unlogged(Format::Text, Decoration::Plain), r#"forced\nto "exit""#);
+    assert_eq!(unlogged(Format::Text, Decoration::Color), "\u{1b}[31mforced\\nto \"exit\"\u{1b}[0m");
     assert_eq!(unlogged(Format::Text, Decoration::Priority), r#"<3>forced\nto "exit""#);
     assert_eq!(
         unlogged(Format::Json, Decoration::Priority),
         r#"{"level":"error","target":"graceful_exit","message":"forced\nto \"exit\"","event":"hard_stop_forced"}"#
     );
+}
+
+#[test]
+fn what_the_log_itself_says_has_the_form_of_its_lines() -> Outcome {
+    let line = |format, decoration| {
+        let own = line::OwnLines { clock: line::Clock::local(), format, decoration };
+        own.line("log_lines_lost", &"3 lines")
+    };
+    assert!(line(Format::Text, Decoration::Plain).starts_with('2'));
+    let priority = line(Format::Text, Decoration::Priority);
+    assert!(priority.starts_with("<4>2") && priority.ends_with(" 3 lines"), "{priority}");
+    assert!(line(Format::Text, Decoration::Color).starts_with("\u{1b}[33m2"));
+    let json: serde_json::Value = serde_json::from_str(&line(Format::Json, Decoration::Priority))?;
+    assert_eq!((&json["event"], &json["message"]), (&"log_lines_lost".into(), &"3 lines".into()));
+    Ok(())
 }
