@@ -139,14 +139,6 @@ impl ReportFile {
 }
 
 /// A run that never served leaves neither a file nor a marker.
-/// Reads the report of the previous run. An empty file is none: a container's mounted file begins as one.
-fn previous(path: &Path) -> Previous {
-    if fs::metadata(path).map_or(true, |found| found.len() == 0) {
-        return Ok(None);
-    }
-    Report::read(path).map(|report| Some(report.into()))
-}
-
 impl Drop for ReportFile {
     fn drop(&mut self) {
         if self.is_settled {
@@ -208,6 +200,14 @@ impl Error for WriteError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.source)
     }
+}
+
+/// Reads the report of the previous run. An empty file is none: a container's mounted file begins as one.
+fn previous(path: &Path) -> Previous {
+    if fs::metadata(path).map_or(true, |found| found.len() == 0) {
+        return Ok(None);
+    }
+    Report::read(path).map(|report| Some(report.into()))
 }
 
 /// Makes `text` the content of the file at `path`, whole or not at all. An earlier report that could not be kept does not
