@@ -22,7 +22,7 @@ impl Kind for Signals {
     fn read(&self, value: &DeValue<'_>) -> Result<Vec<SignalName>, Refusal> {
         let list = value.as_array().ok_or(Refusal::NotAllowed)?;
         let (mut names, mut wrong) = (Vec::new(), Vec::new());
-        for value in list.iter() {
+        for value in list {
             match SignalName::parse(text(value.get_ref()).ok_or(Refusal::NotAllowed)?) {
                 Ok(name) => names.push(name),
                 Err(error) => wrong.push(with_meant(error)),

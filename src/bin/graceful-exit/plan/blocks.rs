@@ -25,7 +25,7 @@ fn warning(text: &str, language: Language) -> String {
 pub(super) fn kubernetes(plan: &Plan, settings: &Settings, grace: GracePeriod) -> String {
     let language = settings.log.language();
     let mut text = warnings(plan, language);
-    let (admin, business) = (Port::of(&settings.servers.admin), Port::of(&settings.servers.business));
+    let (admin, business) = (Endpoint::of(&settings.servers.admin), Endpoint::of(&settings.servers.business));
     for (name, port) in [("business", &business), ("admin", &admin)] {
         let what = match port {
             None => say!(language,
@@ -33,7 +33,7 @@ pub(super) fn kubernetes(plan: &Plan, settings: &Settings, grace: GracePeriod) -
                 zh: "servers.{name}.bind 中没有端口固定的 TCP 地址：pod 没有相应的端口",
                 zh_hant: "servers.{name}.bind 中沒有連接埠固定的 TCP 位址：pod 沒有相應的連接埠",
             ),
-            Some(Port { bind, is_loopback: true, .. }) => say!(language,
+            Some(Endpoint { bind, is_loopback: true, .. }) => say!(language,
                 en: "nothing outside of the pod reaches servers.{name}.bind = \"{bind}\"; bind 0.0.0.0",
                 zh: "从 pod 之外无法访问 servers.{name}.bind = \"{bind}\"；请绑定 0.0.0.0",
                 zh_hant: "從 pod 之外無法存取 servers.{name}.bind = \"{bind}\"；請繫結 0.0.0.0",
@@ -75,7 +75,7 @@ spec:
         text.push_str("          ports:\n");
     }
     for (name, port) in ports {
-        if let Some(Port { port, .. }) = port {
+        if let Some(Endpoint { port, .. }) = port {
             let _ = write!(text, "            - name: {name}\n              containerPort: {port}\n");
         }
     }
@@ -117,13 +117,13 @@ fn probes(plan: &Plan) -> String {
 }
 
 /// The port by which a server is reached in its pod.
-struct Port<'a> {
+struct Endpoint<'a> {
     bind: &'a str,
     port: u16,
     is_loopback: bool,
 }
 
-impl<'a> Port<'a> {
+impl<'a> Endpoint<'a> {
     /// Of the first TCP address that others reach, or else of the first one. Port 0 is none: it is another one each time.
     fn of(server: &'a settings::Server) -> Option<Self> {
         let ports = server.bind.iter().filter_map(|address| {
