@@ -140,10 +140,13 @@ fn a_store_and_a_spool_that_cannot_be_used_are_told_in_each_language() {
         fs::write(folder.join("text"), "no folder").expect("a file");
         command.args(["-s", "cache.store=sqlite:text/cache.db"]);
     };
-    let unknown = |_: &std::path::Path, command: &mut Command| {
+    let unknown_parameter = |_: &std::path::Path, command: &mut Command| {
+        command.args(["-s", "cache.store=sqlite:x.db?elephant=secret"]);
+    };
+    let unknown_value = |_: &std::path::Path, command: &mut Command| {
         command.args(["-s", "cache.store=sqlite:x.db?mode=secret"]);
     };
-    let rows: [(Prepare<'_>, [&str; 2]); 3] = [
+    let rows: [(Prepare<'_>, [&str; 2]); 4] = [
         (
             &damaged,
             [
@@ -155,7 +158,20 @@ fn a_store_and_a_spool_that_cannot_be_used_are_told_in_each_language() {
             &no_store,
             ["无法创建 sqlite:text/cache.db 所在的文件夹：", "無法建立 sqlite:text/cache.db 所在的資料夾："],
         ),
-        (&unknown, ["无法使用 sqlite:x.db?***：", "無法使用 sqlite:x.db?***："]),
+        (
+            &unknown_value,
+            [
+                "无法使用 sqlite:x.db?***：URL 中参数 `mode` 的值不可用",
+                "無法使用 sqlite:x.db?***：URL 中參數 `mode` 的值不可用",
+            ],
+        ),
+        (
+            &unknown_parameter,
+            [
+                "无法使用 sqlite:x.db?***：URL 中有未知的参数 `elephant`",
+                "無法使用 sqlite:x.db?***：URL 中有未知的參數 `elephant`",
+            ],
+        ),
     ];
     for (prepare, sentences) in rows {
         for (language, sentence) in ["zh", "zh-Hant"].into_iter().zip(sentences) {

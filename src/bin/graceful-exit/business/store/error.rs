@@ -101,7 +101,7 @@ impl StoreError {
                 zh: "内存中的存储什么也不会保留",
                 zh_hant: "記憶體中的儲存什麼也不會保留",
             ),
-            Why::Url(text) => text.clone(),
+            Why::Url(text) => of_url(text, language),
             Why::Sql(sqlx::Error::PoolTimedOut) => {
                 let seconds = CONNECT_TIMEOUT.as_secs();
                 say!(language,
@@ -116,6 +116,28 @@ impl StoreError {
             Why::Sql(error) => error.to_string(),
         }
     }
+}
+
+/// What is wrong with the URL. The driver says it in English alone: what it says most is put into other words here.
+fn of_url(text: &str, language: Language) -> String {
+    let name = || text.split('`').nth(1).unwrap_or("?");
+    if text.starts_with("unknown query parameter") {
+        let name = name();
+        return say!(language,
+            en: "{text}",
+            zh: "URL 中有未知的参数 `{name}`",
+            zh_hant: "URL 中有未知的參數 `{name}`",
+        );
+    }
+    if text.starts_with("unknown value") {
+        let name = name();
+        return say!(language,
+            en: "{text}",
+            zh: "URL 中参数 `{name}` 的值不可用",
+            zh_hant: "URL 中參數 `{name}` 的值不可用",
+        );
+    }
+    text.to_owned()
 }
 
 /// The text with `***` from its first quotation mark to its last: a value of the URL may be a secret.
