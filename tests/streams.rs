@@ -127,13 +127,18 @@ fn a_message_that_cannot_be_read_closes_a_websocket_with_what_is_wrong() {
     let app = App::start(&[]);
     let unmasked = [0x80 | TEXT, 1, b'x'].to_vec();
     let length = (64 * 1024_u64 + 1).to_be_bytes();
-    let too_long = [&[0x80 | BINARY, 0x80 | 127][..], &length, &[0; 4], &[b'x'; 64 * 1024 + 1]].concat();
+    // The header alone: the rest need not be sent, and is not kept.
+    let too_long = [&[0x80 | BINARY, 0x80 | 127][..], &length, &[0; 4]].concat();
+    // In two fragments.
+    let half = [&[0x80 | 126][..], &(40 * 1024_u16).to_be_bytes(), &[0; 4], &[b'x'; 40 * 1024]].concat();
+    let too_long_together = [&[BINARY][..], &half, &[0x80], &half].concat();
     for (name, bytes, code) in [
         ("no UTF-8", frame(TEXT, &[0xff]), 1007_u16),
         ("unmasked", unmasked, 1002),
         ("a reserved kind", frame(3, b""), 1002),
         ("a reserved bit", frame(0x40 | TEXT, b"x"), 1002),
         ("too long", too_long, 1009),
+        ("too long together", too_long_together, 1009),
     ] {
         let mut client = websocket(&app);
         client.write(&bytes).expect("it is sent");

@@ -1,6 +1,7 @@
 //! The business server's routes.
 
 mod cache;
+mod frames;
 mod mount;
 mod query;
 mod requests;

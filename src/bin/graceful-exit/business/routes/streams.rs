@@ -1,6 +1,7 @@
 //! Answers that last: numbered lines, events, and a WebSocket.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::str::Utf8Error;
 use std::time::Duration;
@@ -9,10 +10,11 @@ use actix_http::ws::HandshakeError;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, Uri};
 use actix_web::rt::time::sleep;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
 use futures_util::{StreamExt, stream};
 
+use super::frames::{self, FrameLimit};
 use super::query::{BadQuery, MILLISECONDS, Query, number};
 use super::state::Business;
 
@@ -75,11 +77,12 @@ pub(super) async fn echo(
         // No upgrade has this method.
         return Err(HandshakeError::NoWebsocketUpgrade.into());
     }
+    let body = web::Payload::from_request(&request, &mut FrameLimit::limit(body.into_inner())).await?;
     let (response, session, messages) = actix_ws::handle(&request, body)?;
     let over = business.exit.streams();
     actix_web::rt::spawn(async move {
         // The exit also ends the wait for a client that does not read.
-        let messages = messages.aggregate_continuations();
+        let messages = messages.aggregate_continuations().max_continuation_size(frames::LONGEST);
         let echoing = over.run_until_cancelled(send_back(session.clone(), messages)).await;
         let reason = match echoing {
             None => Some(CloseReason::from(CloseCode::Away)),
@@ -122,6 +125,8 @@ fn reason(error: &ProtocolError) -> CloseCode {
         {
             CloseCode::Invalid
         }
+        // A frame or a message that is too long; or the connection is lost, and the code with it.
+        ProtocolError::Io(error) if error.kind() == ErrorKind::Other => CloseCode::Size,
         _ => CloseCode::Protocol,
     }
 }
