@@ -9,6 +9,7 @@ mod in_flight;
 mod keep_alive_grace;
 mod methods;
 mod options;
+mod pipelines;
 mod service;
 #[cfg(feature = "app")]
 mod tls_options;

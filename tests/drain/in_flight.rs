@@ -203,25 +203,3 @@ fn a_panic_in_a_handler_releases_its_request_and_no_other() {
     let report = service.report();
     assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, 8 + early));
 }
-
-/// Pipelining: requests sent without waiting for the previous answer.
-#[test]
-fn pipelined_requests_are_each_answered_in_full_and_in_order() {
-    let service = Service::start();
-    let mut client = service.in_flight("/held");
-    for _ in 0..3 {
-        client.send("GET", "/", &[]).expect("sent");
-    }
-    let early = service.drain();
-    service.release();
-    let first = client.read().expect("answered");
-    assert_eq!((first.status, first.body.len()), (200, 100_000));
-    assert_eq!(first.header("connection"), Some("close"));
-    for _ in 0..3 {
-        // The first answer had `Connection: close`; further answers are more than was promised.
-        let Ok(next) = client.read() else { break };
-        assert_eq!((next.status, next.header("connection")), (503, Some("close")));
-    }
-    let report = service.report();
-    assert_eq!((report.outcome, report.servers[0].completed), (Outcome::Clean, 1 + early));
-}

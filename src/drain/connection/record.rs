@@ -110,6 +110,12 @@ impl Connection {
     }
 
     /// True between two requests, when all of the last answer is with the kernel, and before the first one.
+    #[inline]
+    pub(crate) fn is_between_requests(&self) -> bool {
+        self.state().is_between_requests()
+    }
+
+    /// The same, where no byte that was read waits to become a request.
     pub(crate) fn is_idle(&self) -> bool {
         self.state().is_idle()
     }
@@ -117,6 +123,11 @@ impl Connection {
     /// True from a request's head to the end of its body, if that is read.
     pub(crate) fn awaits_body(&self) -> bool {
         self.state().awaits_body()
+    }
+
+    /// True if the last request that began has or had a body.
+    pub(crate) fn had_body(&self) -> bool {
+        self.state().had_body()
     }
 
     /// True if something was read since the last request began.
@@ -130,6 +141,11 @@ impl Connection {
         if !self.has_partial_input() {
             self.apply(Event::Input);
         }
+    }
+
+    /// Whether bytes were read that wait for the answers to the requests before them.
+    pub(crate) fn read_ahead(&self, waits: bool) {
+        self.apply(Event::ReadAhead(waits));
     }
 
     /// The end of its request's body was read.
@@ -146,7 +162,7 @@ impl Connection {
     /// True if all of its last answer is with the kernel.
     pub(crate) fn is_finished(&self) -> bool {
         let state = self.state();
-        state.has_had_last_answer() && state.is_idle()
+        state.has_had_last_answer() && state.is_between_requests()
     }
 
     /// No further request is served on it, although no answer has said so.

@@ -21,10 +21,14 @@ const BODY: u64 = 1 << 4;
 const INPUT: u64 = 1 << 5;
 /// A handshake has begun on it, and its first request has not.
 const HANDSHAKE: u64 = 1 << 6;
+/// The last request that began has or had a body.
+const HAD_BODY: u64 = 1 << 7;
+/// Bytes were read that wait for the answers to the requests before them.
+const AHEAD: u64 = 1 << 8;
 /// One request in its handler, or in its answer's body, that the gate counts.
-const COUNTED: u64 = 1 << 7;
+const COUNTED: u64 = 1 << 9;
 /// The same, of a request that the gate does not count: it is rejected, or always answered.
-const UNCOUNTED: u64 = 1 << 26;
+const UNCOUNTED: u64 = 1 << 27;
 /// One request that the gate counts, and whose answer has been handed on whole, but not flushed.
 const ANSWERED: u64 = 1 << 45;
 
@@ -35,8 +39,10 @@ pub(in crate::drain) enum Event {
     PollStarted,
     /// The task has been polled.
     PollEnded,
-    /// Something was read.
+    /// Something was read, for a request that may begin.
     Input,
+    /// Whether bytes were read that wait for the answers to the requests before them.
+    ReadAhead(bool),
     #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
     /// The request that has begun, which the gate does not count, is none: it stands for a handshake.
     Handshake,
@@ -106,11 +112,14 @@ impl State {
             Event::PollStarted => (Self(word | POLLED), Effect::None),
             Event::PollEnded => (Self(word & !POLLED), Effect::None),
             Event::Input => (Self(word | INPUT), Effect::None),
+            Event::ReadAhead(true) => (Self(word | AHEAD), Effect::None),
+            Event::ReadAhead(false) => (Self(word & !AHEAD), Effect::None),
             #[cfg(any(feature = "http2", feature = "rustls-0_23", feature = "openssl"))]
             Event::Handshake => (Self(word | HANDSHAKE), Effect::None),
             Event::Begin { counted, body } => {
-                let body = if body { BODY } else { 0 };
-                (Self(((word & !(WAITED | INPUT | BODY | HANDSHAKE)) | body) + one(counted)), Effect::None)
+                let body = if body { BODY | HAD_BODY } else { 0 };
+                let kept = word & !(WAITED | INPUT | BODY | HAD_BODY | HANDSHAKE);
+                (Self((kept | body) + one(counted)), Effect::None)
             }
             Event::BodyEnded => (Self(word & !BODY), Effect::None),
             Event::Waited => (Self(word | WAITED), Effect::None),
@@ -150,8 +159,13 @@ impl State {
     }
 
     /// True between two requests, when all of the last answer is with the kernel, and before the first one.
-    pub(super) const fn is_idle(self) -> bool {
+    pub(super) const fn is_between_requests(self) -> bool {
         self.is_unserving() && self.0 & UNFLUSHED == 0
+    }
+
+    /// The same, where no byte that was read waits to become a request.
+    pub(super) const fn is_idle(self) -> bool {
+        self.is_between_requests() && self.0 & AHEAD == 0
     }
 
     /// True if a flush would change anything.
@@ -171,6 +185,11 @@ impl State {
     /// True from a request's head to the end of its body.
     pub(super) const fn awaits_body(self) -> bool {
         self.0 & BODY != 0
+    }
+
+    /// True if the last request that began has or had a body.
+    pub(super) const fn had_body(self) -> bool {
+        self.0 & HAD_BODY != 0
     }
 
     /// True if something was read since the last request began.

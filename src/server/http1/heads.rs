@@ -4,54 +4,70 @@
 /// count may be too high, which costs time, and is never too little.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {
-    /// The last byte was a line feed.
-    after_feed: bool,
+    tail: Tail,
     /// Of the piece that is being handed on: heads, and bytes.
     heads: usize,
     bytes: usize,
 }
 
+/// What the bytes that were handed on end with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Tail {
+    /// An empty line, or there were none.
+    #[default]
+    EmptyLine,
+    /// A line feed.
+    Feed,
+    /// A line feed and a carriage return.
+    Return,
+    Other,
+}
+
+impl Tail {
+    fn after(self, bytes: &[u8]) -> Self {
+        // Three bytes decide.
+        let (start, last) = match bytes.len().checked_sub(3) {
+            Some(from) => (Self::Other, &bytes[from..]),
+            None => (self, bytes),
+        };
+        last.iter().fold(start, |tail, byte| match (tail, byte) {
+            (Self::Other, b'\n') => Self::Feed,
+            (_, b'\n') => Self::EmptyLine,
+            (Self::Feed | Self::EmptyLine, b'\r') => Self::Return,
+            _ => Self::Other,
+        })
+    }
+}
+
 impl HeadScanner {
     /// Whether a piece has as much as may be handed on at once.
-    pub(super) fn is_full(&self, heads: usize, bytes: usize) -> bool {
-        self.heads >= heads || self.bytes >= bytes
+    pub(super) fn is_full(&self, bytes: usize) -> bool {
+        self.bytes >= bytes
     }
 
     pub(super) fn start_piece(&mut self) {
         (self.heads, self.bytes) = (0, 0);
     }
 
-    /// Takes bytes into the piece, which is not full, up to the end of the `most`th head of it. Returns how many heads
-    /// ended in them, and how many bytes were taken. Bytes that are too few for so many heads are not looked at, and
-    /// count as the shortest heads.
-    pub(super) fn scan(&mut self, bytes: &[u8], most: usize) -> (usize, usize) {
-        let Some((&first, &last)) = bytes.first().zip(bytes.last()) else { return (0, 0) };
-        let shortest = bytes.len() / SHORTEST_HEAD + 1;
-        if self.heads + shortest <= most {
-            self.after_feed = last == b'\n';
-            self.heads += shortest;
-            self.bytes += bytes.len();
-            return (shortest, bytes.len());
-        }
-        let split = usize::from(ends_head(if self.after_feed { b'\n' } else { 0 }, first));
-        let mut heads = split + heads_in(bytes);
-        let mut taken = bytes.len();
-        if self.heads + heads < most {
-            self.after_feed = last == b'\n';
-        } else {
-            heads = most - self.heads;
-            taken = end_of(bytes, heads - split);
-            // What follows belongs to another head.
-            self.after_feed = false;
-        }
-        self.heads += heads;
+    /// Takes bytes into the piece, up to the end of the `most`th head of it if another one ends in them. Returns how many
+    /// were taken: none, if the piece has so many heads already.
+    pub(super) fn scan(&mut self, bytes: &[u8], most: usize) -> usize {
+        let Some(&first) = bytes.first().filter(|_| self.heads < most) else { return 0 };
+        let after_feed = matches!(self.tail, Tail::Feed | Tail::EmptyLine);
+        let split = usize::from(ends_head(if after_feed { b'\n' } else { 0 }, first));
+        let heads = self.heads + split + heads_in(bytes);
+        let taken = if heads <= most { bytes.len() } else { end_of(bytes, most - self.heads - split) };
+        self.heads = heads.min(most);
         self.bytes += taken;
-        (heads, taken)
+        self.tail = self.tail.after(&bytes[..taken]);
+        taken
+    }
+
+    /// True if what was handed on ends with a head, as far as it has heads and no bodies.
+    pub(super) fn ends_with_head(&self) -> bool {
+        self.tail == Tail::EmptyLine
     }
 }
-
-/// The length of `A / HTTP/1.1` and two line feeds.
-const SHORTEST_HEAD: usize = 14;
 
 /// Whether a head may end where one byte follows another.
 const fn ends_head(byte: u8, next: u8) -> bool {
@@ -91,31 +107,29 @@ mod tests {
     ];
 
     #[test]
-    fn a_piece_is_full_with_so_many_bytes_whether_they_were_looked_at_or_not() {
+    fn a_piece_is_full_with_so_many_bytes() {
         let mut scanner = HeadScanner::default();
-        let mut bytes = 0;
-        // Too few for so many heads, and enough.
-        for piece in [20, 1000] {
-            scanner.scan(&vec![b'x'; piece], MOST);
-            bytes += piece;
-            assert!(scanner.is_full(usize::MAX, bytes) && !scanner.is_full(usize::MAX, bytes + 1), "{bytes}");
-        }
+        assert_eq!(scanner.scan(&[b'x'; 20], MOST), 20);
+        assert!(scanner.is_full(20) && !scanner.is_full(21));
+        scanner.start_piece();
+        assert!(!scanner.is_full(1));
     }
 
     #[test]
     fn a_piece_ends_with_the_last_head_that_it_may_have() {
         let head = HEADS[0];
         let mut scanner = HeadScanner::default();
-        let heads = [&head.repeat(MOST)[..], b"A"].concat();
-        assert_eq!(scanner.scan(&heads, MOST), (MOST, MOST * head.len()));
-        // A head may end across two readings, of which the first is not looked at and counts as one.
+        // What follows the last head may be its body.
+        let with_body = [&head.repeat(MOST)[..], b"body"].concat();
+        assert_eq!(scanner.scan(&with_body, MOST), with_body.len());
+        assert_eq!(scanner.scan(b"more", MOST), 0);
         let mut scanner = HeadScanner::default();
-        assert_eq!(scanner.scan(&head[..head.len() - 1], MOST), (1, head.len() - 1));
+        assert_eq!(scanner.scan(&head.repeat(MOST + 1), MOST), MOST * head.len());
+        // A head may end across two readings.
+        let mut scanner = HeadScanner::default();
+        assert_eq!(scanner.scan(&head[..head.len() - 1], MOST), head.len() - 1);
         let rest = [&head[head.len() - 1..], &head.repeat(MOST)].concat();
-        assert_eq!(scanner.scan(&rest, MOST), (MOST - 1, 1 + (MOST - 2) * head.len()));
-        // Each byte for itself may be the last one of a head.
-        let mut scanner = HeadScanner::default();
-        assert!((0..MOST).all(|_| scanner.scan(b"\n", MOST) == (1, 1)) && scanner.is_full(MOST, usize::MAX));
+        assert_eq!(scanner.scan(&rest, MOST), 1 + (MOST - 1) * head.len());
     }
 
     proptest! {
@@ -123,6 +137,7 @@ mod tests {
         fn no_piece_ends_more_heads_than_it_may_however_the_bytes_are_cut(
             heads in prop::collection::vec(prop::sample::select(&HEADS[..]), 1..40),
             cuts in prop::collection::vec(1..300_usize, 1..20),
+            most in 1..=MOST,
         ) {
             let bytes = heads.concat();
             let mut end = 0;
@@ -135,18 +150,32 @@ mod tests {
             let mut scanner = HeadScanner::default();
             let (mut at, mut piece, mut cuts) = (0, 0, cuts.iter().cycle());
             while at < bytes.len() {
-                if scanner.is_full(MOST, usize::MAX) {
+                let end = bytes.len().min(at + cuts.next().expect("a cycle"));
+                let taken = scanner.scan(&bytes[at..end], most);
+                if taken == 0 {
+                    prop_assert!(at > piece, "a new piece takes some");
                     scanner.start_piece();
                     piece = at;
                 }
-                let end = bytes.len().min(at + cuts.next().expect("a cycle"));
-                let (_, taken) = scanner.scan(&bytes[at..end], MOST);
-                prop_assert!(taken > 0);
-                prop_assert!(taken == end - at || scanner.is_full(MOST, usize::MAX));
                 at += taken;
                 let ended = ends.iter().filter(|&&end| piece < end && end <= at).count();
-                prop_assert!(ended <= MOST, "{ended} heads in {piece}..{at}");
+                prop_assert!(ended <= most, "{ended} heads in {piece}..{at}");
             }
+        }
+
+        #[test]
+        fn it_is_known_whether_the_bytes_end_with_an_empty_line_however_they_are_cut(
+            bytes in prop::collection::vec(prop::sample::select(&b"\r\nx"[..]), 0..12),
+            cut in 1..5_usize,
+        ) {
+            let mut scanner = HeadScanner::default();
+            for piece in bytes.chunks(cut) {
+                scanner.scan(piece, usize::MAX);
+            }
+            // Before the first byte is the beginning of a line.
+            let lines = [b"\n", &bytes[..]].concat();
+            let is_at_end = lines.ends_with(b"\n\n") || lines.ends_with(b"\n\r\n") || bytes.is_empty();
+            prop_assert_eq!(scanner.ends_with_head(), is_at_end, "{:?}", bytes);
         }
     }
 }

@@ -3,7 +3,8 @@
 //! - An answer has left when the kernel has its last byte: a body that has been dropped is not yet sent, up to 32 KiB
 //!   of it can be in user space.
 //! - Nothing is read while an answer waits to be written: a client that does not read its answers cannot ask for more.
-//! - Requests are handed on a few at a time: actix-http would decode a whole buffer of them ahead, at 6 KB each.
+//! - Requests are handed on one at a time: actix-http would decode a whole buffer of them ahead, at 6 KB each, and would
+//!   answer by what the last of them asks for. What comes behind one is read ahead, and so is the end of the connection.
 //! - A request's head that is not whole within its time limit ends the connection, on a kept connection too.
 //! - A client whose end of the connection is closed has gone, unless half-closed connections are allowed.
 
@@ -30,14 +31,12 @@ pub(in crate::server) struct Wire {
     /// The last write did not take all: nothing is read until it has.
     writes_wait: bool,
     /// Reading was put off: the task is to be woken when it may go on.
-    read_waits: bool,
+    put_off: PutOff,
     scanner: HeadScanner,
-    /// Heads that ended since the connection was last idle, or since actix-http was last told to wait.
-    heads: usize,
-    /// The same, in bytes.
-    handed_on: usize,
     /// Bytes that were read and are not handed on yet.
     read_ahead: Vec<u8>,
+    /// The client has closed its sending side, behind what was read.
+    read_closed: bool,
     /// When the head that has begun to arrive has to be whole.
     head_timer: Option<Pin<Box<Sleep>>>,
     end: End,
@@ -54,6 +53,14 @@ pub(in crate::server) struct Limits {
     pub(in crate::server) half_closed_is_gone: bool,
 }
 
+/// How long reading is put off.
+#[derive(Clone, Copy, Debug)]
+enum PutOff {
+    No,
+    UntilWritten,
+    UntilAnswered,
+}
+
 /// How the connection ends.
 #[derive(Debug)]
 enum End {
@@ -63,12 +70,14 @@ enum End {
     Closing(LingeringClose),
 }
 
-/// How many heads are handed on before actix-http has to answer: it queues 16 by itself.
-const HEADS_AHEAD: usize = 16;
-/// How many bytes behind a request's head, while it is answered.
+/// How many heads are handed on in one piece of what may be a body: actix-http queues 16 by itself.
+const HEADS_IN_BODY: usize = 16;
+/// How many bytes are read ahead while a request is answered, before no more is read.
 const BYTES_AHEAD: usize = 16 << 10;
 /// How many bytes are handed on in one piece.
 const BYTES_AT_ONCE: usize = 64 << 10;
+/// How many of those that were read ahead.
+const AHEAD_AT_ONCE: usize = 1 << 10;
 
 const REQUEST_TIMEOUT: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -84,11 +93,10 @@ impl Wire {
             connection,
             limits: Limits::default(),
             writes_wait: false,
-            read_waits: false,
+            put_off: PutOff::No,
             scanner: HeadScanner::default(),
-            heads: 0,
-            handed_on: 0,
             read_ahead: Vec::new(),
+            read_closed: false,
             head_timer: None,
             end: End::None,
         }
@@ -120,29 +128,41 @@ impl Wire {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.writes_wait {
-            self.read_waits = true;
+            self.put_off = PutOff::UntilWritten;
             return Poll::Pending;
         }
-        if self.connection.is_idle() {
-            (self.heads, self.handed_on) = (0, 0);
+        if self.connection.is_between_requests() {
+            self.poll_hand_on(cx, buf, 1)
         } else if self.connection.awaits_body() {
-            // What is read may be its body.
-        } else if self.heads >= HEADS_AHEAD || self.handed_on >= BYTES_AHEAD {
-            self.read_waits = true;
-            return Poll::Pending;
+            self.poll_hand_on(cx, buf, HEADS_IN_BODY)
+        } else {
+            self.poll_read_ahead(cx, buf)
         }
-        self.poll_hand_on(cx, buf)
     }
 
-    /// Hands on a piece. After one that is as large as may be at once, actix-http has to do something about it first.
-    fn poll_hand_on(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.scanner.is_full(HEADS_AHEAD, BYTES_AT_ONCE) {
-            self.scanner.start_piece();
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+    /// Hands on a piece with so many heads at the most. actix-http has to do something about it before the next one.
+    fn poll_hand_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        most: usize,
+    ) -> Poll<io::Result<()>> {
+        if self.scanner.is_full(BYTES_AT_ONCE) {
+            return self.poll_next_piece(cx);
         }
-        let before = buf.filled().len();
-        if self.read_ahead.is_empty() {
+        if !self.read_ahead.is_empty() {
+            let fits = self.read_ahead.len().min(buf.remaining()).min(AHEAD_AT_ONCE);
+            let taken = self.scanner.scan(&self.read_ahead[..fits], most);
+            if taken == 0 {
+                return self.poll_next_piece(cx);
+            }
+            buf.put_slice(&self.read_ahead[..taken]);
+            self.read_ahead.drain(..taken);
+            if self.read_ahead.is_empty() {
+                self.connection.read_ahead(false);
+            }
+        } else if !self.read_closed {
+            let before = buf.filled().len();
             match Pin::new(&mut self.io).poll_read(cx, buf) {
                 Poll::Pending => {
                     self.scanner.start_piece();
@@ -150,33 +170,76 @@ impl Wire {
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) if buf.filled().len() == before => {
-                    if self.limits.half_closed_is_gone && !self.connection.is_idle() {
-                        self.end = End::ClientGone;
-                    }
+                    self.close_reading();
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(Ok(())) => {}
             }
+            let new = &buf.filled()[before..];
+            let taken = self.scanner.scan(new, most);
+            if taken < new.len() {
+                self.keep(buf, before + taken);
+            }
+            if taken == 0 {
+                return self.poll_next_piece(cx);
+            }
         } else {
-            let fits = self.read_ahead.len().min(buf.remaining());
-            buf.put_slice(&self.read_ahead[..fits]);
-            self.read_ahead.drain(..fits);
+            return Poll::Ready(Ok(()));
         }
-        let new = &buf.filled()[before..];
-        let (heads, taken) = self.scanner.scan(new, HEADS_AHEAD);
-        if taken < new.len() {
-            self.read_ahead.splice(..0, new[taken..].iter().copied());
-            buf.set_filled(before + taken);
-        }
-        self.heads += heads;
-        self.handed_on += taken;
         self.connection.input();
         Poll::Ready(Ok(()))
     }
 
-    /// True between two requests, if a head has begun to arrive, or the last request's body has not ended.
+    fn poll_next_piece<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        self.scanner.start_piece();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads while a request is answered. What comes is the beginning of the next one, which waits; but the client may
+    /// have gone.
+    fn poll_read_ahead(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.scanner.start_piece();
+        let before = buf.filled().len();
+        while !self.read_closed && self.read_ahead.len() < BYTES_AHEAD {
+            match Pin::new(&mut self.io).poll_read(cx, buf) {
+                Poll::Pending => break,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) if buf.filled().len() == before => self.close_reading(),
+                Poll::Ready(Ok(())) => self.keep(buf, before),
+            }
+            if self.client_has_gone() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        if self.read_closed || !self.read_ahead.is_empty() {
+            self.put_off = PutOff::UntilAnswered;
+        }
+        Poll::Pending
+    }
+
+    /// Keeps for later what was read from `from` on.
+    fn keep(&mut self, buf: &mut ReadBuf<'_>, from: usize) {
+        self.read_ahead.extend_from_slice(&buf.filled()[from..]);
+        buf.set_filled(from);
+        self.connection.read_ahead(true);
+    }
+
+    /// The client has closed its sending side.
+    fn close_reading(&mut self) {
+        self.read_closed = true;
+        if self.limits.half_closed_is_gone && !self.connection.is_between_requests() {
+            self.end = End::ClientGone;
+        }
+    }
+
+    /// True between two requests, if a head has begun to arrive, or the last request's body has not ended. What of a head
+    /// came in one piece with the end of a body is not seen.
     fn is_incomplete(&self) -> bool {
-        self.connection.is_idle() && (self.connection.has_partial_input() || self.connection.awaits_body())
+        let connection = &self.connection;
+        let behind_a_head = || !self.scanner.ends_with_head() && !connection.had_body();
+        connection.is_idle()
+            && (connection.has_partial_input() || connection.awaits_body() || behind_a_head())
     }
 
     /// Ends a connection on which a head does not become whole, or a body that is not wanted does not end. To be called
@@ -222,9 +285,13 @@ impl Wire {
     /// Wakes the task if reading may go on.
     fn after_write(&mut self, cx: &mut Context<'_>, waits: bool) {
         self.writes_wait = waits;
-        let goes_on = self.read_waits && (self.connection.is_idle() || self.handed_on < BYTES_AHEAD);
+        let goes_on = match self.put_off {
+            PutOff::No => false,
+            PutOff::UntilWritten => true,
+            PutOff::UntilAnswered => self.connection.is_between_requests(),
+        };
         if !waits && goes_on {
-            self.read_waits = false;
+            self.put_off = PutOff::No;
             cx.waker().wake_by_ref();
         }
     }

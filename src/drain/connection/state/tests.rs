@@ -18,6 +18,8 @@ struct Ledger {
     waited: bool,
     input: bool,
     body: bool,
+    had_body: bool,
+    ahead: bool,
     handshake: bool,
 }
 
@@ -25,6 +27,7 @@ const MOST: u32 = 2;
 
 fn events(ledger: &Ledger) -> Vec<Event> {
     let mut events = vec![Event::Flushed, Event::Dropped, Event::Input, Event::BodyEnded];
+    events.push(Event::ReadAhead(!ledger.ahead));
     events.push(if ledger.polled { Event::PollEnded } else { Event::PollStarted });
     if (ledger.counted, ledger.uncounted) == (0, 1) && !ledger.handshake {
         events.push(Event::Handshake);
@@ -52,10 +55,12 @@ fn account(ledger: &mut Ledger, event: Event) -> (u32, bool) {
         Event::PollStarted => ledger.polled = true,
         Event::PollEnded => ledger.polled = false,
         Event::Input => ledger.input = true,
+        Event::ReadAhead(waits) => ledger.ahead = waits,
         Event::BodyEnded => ledger.body = false,
         Event::Handshake => ledger.handshake = true,
         Event::Begin { counted, body } => {
-            (ledger.waited, ledger.input, ledger.body, ledger.handshake) = (false, false, body, false);
+            (ledger.waited, ledger.input, ledger.handshake) = (false, false, false);
+            (ledger.body, ledger.had_body) = (body, body);
             serving(ledger, counted, 1);
         }
         Event::Waited => ledger.waited = true,
@@ -88,8 +93,11 @@ fn check(state: State, ledger: &Ledger) {
     assert_eq!(state.has_had_last_answer(), ledger.last_answer, "{ledger:?}");
     assert_eq!(state.has_unflushed(), ledger.unflushed.1, "{ledger:?}");
     assert_eq!((state.has_input(), state.awaits_body()), (ledger.input, ledger.body), "{ledger:?}");
+    assert_eq!(state.had_body(), ledger.had_body, "{ledger:?}");
     let serving = ledger.counted + ledger.uncounted;
-    assert_eq!(state.is_idle(), serving == 0 && !ledger.unflushed.1, "{ledger:?}");
+    let is_between_requests = serving == 0 && !ledger.unflushed.1;
+    assert_eq!(state.is_between_requests(), is_between_requests, "{ledger:?}");
+    assert_eq!(state.is_idle(), is_between_requests && !ledger.ahead, "{ledger:?}");
     assert_eq!(state.is_counted(), ledger.counted + ledger.unflushed.0 > 0, "{ledger:?}");
     for unused in [true, false] {
         let class = match ledger {
@@ -127,7 +135,7 @@ fn every_state_agrees_with_a_plain_count_and_no_request_leaves_the_gate_twice_or
         }
     }
     println!("{} states, {transitions} transitions", seen.len());
-    assert_eq!((seen.len(), transitions), (1472, 16992));
+    assert_eq!((seen.len(), transitions), (4416, 55392));
 }
 
 #[test]
