@@ -55,11 +55,15 @@ impl HeadScanner {
         let Some(&first) = bytes.first().filter(|_| self.heads < most) else { return 0 };
         let after_feed = matches!(self.tail, Tail::Feed | Tail::EmptyLine);
         let split = usize::from(ends_head(if after_feed { b'\n' } else { 0 }, first));
-        let heads = self.heads + split + heads_in(bytes);
-        let taken = if heads <= most { bytes.len() } else { end_of(bytes, most - self.heads - split) };
-        self.heads = heads.min(most);
+        let tail = self.tail.after(bytes);
+        // Most often it is a head, and nothing else: the one empty line is its end.
+        let is_head = tail == Tail::EmptyLine && split == 0 && bytes.len() > 2;
+        let heads = if is_head && !has_end(&bytes[..bytes.len() - 2]) { 1 } else { split + heads_in(bytes) };
+        let left = most - self.heads;
+        let taken = if heads <= left { bytes.len() } else { end_of(bytes, left - split) };
+        self.heads += heads.min(left);
         self.bytes += taken;
-        self.tail = self.tail.after(&bytes[..taken]);
+        self.tail = if taken == bytes.len() { tail } else { self.tail.after(&bytes[..taken]) };
         taken
     }
 
@@ -72,6 +76,24 @@ impl HeadScanner {
 /// Whether a head may end where one byte follows another.
 const fn ends_head(byte: u8, next: u8) -> bool {
     byte == b'\n' && (next == b'\n' || next == b'\r')
+}
+
+/// Whether a head may end in the bytes but with their last one.
+#[expect(clippy::needless_bitwise_bool, reason = "with branches the compiler makes no vectors of it")]
+fn has_end(bytes: &[u8]) -> bool {
+    const PIECE: usize = 16;
+    let Some(last) = bytes.len().checked_sub(PIECE + 1) else {
+        return bytes.windows(2).any(|pair| ends_head(pair[0], pair[1]));
+    };
+    // Whole pieces, the last two of which may overlap, so that the compiler makes vectors of them.
+    let mut found = [false; PIECE];
+    for at in (0..last).step_by(PIECE).chain([last]) {
+        let (pieces, nexts) = (&bytes[at..at + PIECE], &bytes[at + 1..=at + PIECE]);
+        for ((found, &byte), &next) in found.iter_mut().zip(pieces).zip(nexts) {
+            *found |= (byte == b'\n') & ((next == b'\n') | (next == b'\r'));
+        }
+    }
+    found.contains(&true)
 }
 
 /// Counts in pieces whose count fits into a byte, so that the compiler makes vectors of them.
