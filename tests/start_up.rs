@@ -199,9 +199,9 @@ fn a_file_or_a_folder_that_stands_in_the_way_is_told_in_each_language() {
         (
             "report.path=folder",
             [
-                "the report cannot be written to folder: is a directory",
-                "报告无法写入 folder：这是一个目录",
-                "報告無法寫入 folder：這是一個目錄",
+                "the report cannot be written to folder: it is the path of a folder",
+                "报告无法写入 folder：这是一个文件夹的路径",
+                "報告無法寫入 folder：這是一個資料夾的路徑",
             ],
         ),
         (

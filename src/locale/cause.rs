@@ -10,16 +10,7 @@ impl Language {
     #[must_use]
     pub fn cause(self, error: &io::Error) -> String {
         let refusal = error.get_ref().and_then(|inside| inside.downcast_ref::<Refusal>());
-        // An error of a kind alone has neither a code of the system nor an inside.
-        let is_directory = error.kind() == io::ErrorKind::IsADirectory
-            && error.get_ref().is_none()
-            && error.raw_os_error().is_none();
-        match (self, refusal) {
-            (_, Some(refusal)) => self.refusal(*refusal).to_owned(),
-            (Self::Zh, None) if is_directory => "这是一个目录".to_owned(),
-            (Self::ZhHant, None) if is_directory => "這是一個目錄".to_owned(),
-            (_, None) => error.to_string(),
-        }
+        refusal.map_or_else(|| error.to_string(), |refusal| self.refusal(*refusal).to_owned())
     }
 
     const fn refusal(self, refusal: Refusal) -> &'static str {
@@ -33,6 +24,9 @@ impl Language {
             Refusal::NoAddress => ("该名称没有对应的地址", "該名稱沒有對應的位址"),
             Refusal::NowhereToListen => ("没有指定地址", "沒有指定位址"),
             Refusal::NotRegular => ("它不是普通文件", "它不是一般檔案"),
+            Refusal::Folder => ("这是一个文件夹的路径", "這是一個資料夾的路徑"),
+            Refusal::Replaced => ("另一个文件取代了它", "另一個檔案取代了它"),
+            Refusal::Moved => ("其文件在使用中被移动或删除", "其檔案在使用中被移動或刪除"),
             Refusal::NoReader => ("没有进程读取该管道", "沒有行程讀取該管道"),
             Refusal::ForeignLink => ("它是其他用户创建的符号链接", "它是其他使用者建立的符號連結"),
             Refusal::TooManyLinks => ("符号链接层数过多", "符號連結層數過多"),

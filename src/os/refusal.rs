@@ -20,6 +20,12 @@ pub enum Refusal {
     NowhereToListen,
     /// A device, a pipe or a folder stands where a file is to be.
     NotRegular,
+    /// A path is that of a folder, where a file is to be.
+    Folder,
+    /// Another process has put a file in the place of one that was open.
+    Replaced,
+    /// A file was moved or deleted while it was open.
+    Moved,
     /// No process reads a pipe.
     NoReader,
     /// A link is of another user.
@@ -36,7 +42,10 @@ impl Refusal {
             Self::UnknownSocket => io::ErrorKind::Unsupported,
             Self::NoAddress | Self::NowhereToListen => io::ErrorKind::NotFound,
             Self::ForeignLink => io::ErrorKind::PermissionDenied,
-            Self::NotRegular | Self::NoReader | Self::TooManyLinks => io::ErrorKind::Other,
+            Self::Folder => io::ErrorKind::IsADirectory,
+            Self::NotRegular | Self::Replaced | Self::Moved | Self::NoReader | Self::TooManyLinks => {
+                io::ErrorKind::Other
+            }
         }
     }
 
@@ -51,6 +60,9 @@ impl Refusal {
             Self::NoAddress => "it resolves to no address",
             Self::NowhereToListen => "it was given no address",
             Self::NotRegular => "it is not a regular file",
+            Self::Folder => "it is the path of a folder",
+            Self::Replaced => "another file has taken its place",
+            Self::Moved => "its file was moved or deleted while in use",
             Self::NoReader => "no process reads the pipe",
             Self::ForeignLink => "it is a symbolic link that another user has made",
             Self::TooManyLinks => "too many symbolic links",

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     locale::{Language, escaped},
-    os::private_file::{self, is_a_descriptor},
+    os::{
+        private_file::{self, is_a_descriptor},
+        refusal::Refusal,
+    },
 };
 
 /// What Kubernetes keeps of a container's termination log, in bytes.
@@ -74,7 +77,7 @@ impl ReportFile {
         let path = private_file::resolve(path)?;
         let found = fs::metadata(&path);
         if !names_a_file(&path) || found.as_ref().is_ok_and(fs::Metadata::is_dir) {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is the path of a folder"));
+            return Err(Refusal::Folder.into());
         }
         let is_special = found.is_ok_and(|found| !found.is_file()) || is_a_descriptor(&path);
         if is_special {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use graceful_exit::os::refusal::Refusal;
+
 use super::error::{Attempt, SpoolError};
 use super::format::{self, End};
 use crate::business::directory::{self, Directory, beside};
@@ -164,8 +166,7 @@ impl Spool {
     pub(crate) fn clear(&mut self) -> Result<(), SpoolError> {
         let Some(current) = &self.current else { return Ok(()) };
         if !is_at(&current.file, &self.path) && fs::symlink_metadata(&self.path).is_ok() {
-            let source = io::Error::other("another file has taken its place");
-            return Err(self.failed(Attempt::Remove, source));
+            return Err(self.failed(Attempt::Remove, Refusal::Replaced.into()));
         }
         self.spare = None;
         self.take_away().map_err(|error| self.failed(Attempt::Remove, error))?;

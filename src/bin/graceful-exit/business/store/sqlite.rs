@@ -25,6 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use graceful_exit::os::refusal::Refusal;
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -150,11 +151,7 @@ async fn transact(connection: &mut SqliteConnection, writes: &Writes) -> sqlx::R
 
 /// Makes the error name a missing file, whether or not a connection was open when the file was removed.
 fn named(error: sqlx::Error, file: &Path) -> sqlx::Error {
-    if is_gone(&error, file) {
-        io::Error::other("its file was moved or deleted while in use").into()
-    } else {
-        error
-    }
+    if is_gone(&error, file) { io::Error::from(Refusal::Moved).into() } else { error }
 }
 
 fn is_gone(error: &sqlx::Error, file: &Path) -> bool {
