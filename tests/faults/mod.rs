@@ -81,6 +81,7 @@
 //! | `docker stop`, supervisord, PM2 by their defaults | [`kills::by_programs_that_kill_before_the_plan_is_over`] | killed, none lost, brought in once |
 //! | **Store** | | |
 //! | locked for longer than the callback's timeout | [`store::it_is_locked_for_longer_than_the_callbacks_timeout`], `cache::a_store_that_is_locked_is_3_and_the_next_start_has_the_writes` | 3, spooled, brought in once |
+//! | it cannot be read | [`store::reads_that_fail_fill_no_log`] | a line each 10 s |
 //! | its file deleted | [`store::its_file_is_deleted`] | 3, spooled, brought in |
 //! | its disk full in the transaction | [`store::its_disk_is_full_in_the_middle_of_the_transaction`] | 3, all or none stored, brought in once |
 //! | SIGKILL at 200 random instants from the rename on, and from the signal on ∞ | [`store::killed_at_random_instants_of_the_flush`] | each acknowledged write whole in spool or store, brought in exactly once; no half spool, no journal |

@@ -220,6 +220,13 @@ impl Lock {
     }
 }
 
+/// Takes the store's table away.
+pub(super) fn drop_table(store: &Path) {
+    block_on(async {
+        open(store).await.execute("DROP TABLE cache").await.expect("it was there");
+    });
+}
+
 async fn open(store: &Path) -> SqliteConnection {
     let url = format!("sqlite://{}", store.display());
     SqliteConnection::connect(&url).await.expect("the store is opened")

@@ -40,6 +40,22 @@ fn it_is_locked_for_longer_than_the_callbacks_timeout() {
     assert!(!stage::has_all(&ended.folder, &[], &values), "once");
 }
 
+/// A line each 10 s, and at the end a count of those that were left out.
+#[test]
+fn reads_that_fail_fill_no_log() {
+    const READS: usize = 50;
+    let app = App::start(&[]);
+    stage::drop_table(&app.path("data/cache.db"));
+    for key in 0..READS {
+        assert_eq!(Client::get(app.business, &format!("/cache/{key}")).status, 503);
+    }
+    app.signal(libc::SIGTERM);
+    let ended = app.wait();
+    assert_eq!(ended.code(), Some(0), "nothing was to be stored: {}", ended.text());
+    let lines = ended.log.iter().filter(|line| line.text.contains("the store cannot be read")).count();
+    assert!((1..READS).contains(&lines), "{}", ended.text());
+}
+
 #[test]
 fn its_file_is_deleted() {
     let app = App::start(&[]);
