@@ -38,12 +38,13 @@ impl Decoration {
     pub(super) fn around(self, format: Format, level: Level) -> (&'static str, &'static str) {
         const OFF: &str = "\u{1b}[0m";
         match (format, self, level) {
-            (Format::Json, ..) | (Format::Text, Self::Plain, _) => ("", ""),
+            // On a terminal an ordinary line has the terminal's own color.
+            (Format::Json, ..)
+            | (Format::Text, Self::Plain, _)
+            | (Format::Text, Self::Color, Level::Info) => ("", ""),
             (Format::Text, Self::Priority, level) => (journal::priority(level), ""),
             (Format::Text, Self::Color, Level::Error) => ("\u{1b}[31m", OFF),
             (Format::Text, Self::Color, Level::Warn) => ("\u{1b}[33m", OFF),
-            // The terminal's own.
-            (Format::Text, Self::Color, Level::Info) => ("", ""),
             (Format::Text, Self::Color, Level::Debug | Level::Trace) => ("\u{1b}[2m", OFF),
         }
     }
