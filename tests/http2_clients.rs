@@ -44,7 +44,7 @@ fn curl_gets_its_answer_by_either_protocol() {
 #[test]
 fn curl_gets_the_answer_to_an_upload_that_is_refused() {
     let Some(curl) = tools::tool("curl", "curl_gets_the_answer_to_an_upload_that_is_refused") else { return };
-    let app = App::start(&["servers.business.h2c=true"]);
+    let app = App::start(&["servers.business.h2c=true", "shutdown.drain_timeout=1h", "shutdown.timeout=2h"]);
     let upload = app.path("upload");
     let answer = |path: &str, length: u32| {
         std::fs::write(&upload, vec![b'x'; length.try_into().expect("a length")]).expect("a file");
