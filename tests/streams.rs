@@ -130,7 +130,7 @@ fn a_message_that_cannot_be_read_closes_a_websocket_with_what_is_wrong() {
     // The header alone: the rest need not be sent, and is not kept.
     let too_long = [&[0x80 | BINARY, 0x80 | 127][..], &length, &[0; 4]].concat();
     // In two fragments.
-    let half = [&[0x80 | 126][..], &(40 * 1024_u16).to_be_bytes(), &[0; 4], &[b'x'; 40 * 1024]].concat();
+    let half = [&[0xfe][..], &(40 * 1024_u16).to_be_bytes(), &[0; 4], &vec![b'x'; 40 * 1024]].concat();
     let too_long_together = [&[BINARY][..], &half, &[0x80], &half].concat();
     for (name, bytes, code) in [
         ("no UTF-8", frame(TEXT, &[0xff]), 1007_u16),
