@@ -27,8 +27,10 @@ pub(crate) fn ask(address: SocketAddr, kind: &str, requests: u32) {
             continue;
         }
         let (path, body) = if kind == "body" { ("/body", BODY) } else { ("/", 6) };
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
-            .expect("written");
+        // In one piece, as clients send it.
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("written");
         let mut read = 0;
         loop {
             read += stream.read(&mut buffer[read..]).expect("answered");
