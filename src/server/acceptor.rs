@@ -41,6 +41,8 @@ pub(super) struct Acceptor {
     held: Option<Vec<(Accepted, usize)>>,
     /// While it runs, nothing is accepted.
     pause: Option<Pin<Box<Sleep>>>,
+    /// Not all connections in the queues could be accepted when that was tried last.
+    leaves_backlog: bool,
     warnings: Warnings,
 }
 
@@ -80,6 +82,7 @@ impl Acceptor {
             last_accept: None,
             held: None,
             pause: None,
+            leaves_backlog: false,
             warnings: Warnings::default(),
         })
     }
@@ -195,8 +198,9 @@ impl Acceptor {
         self.listeners.iter().flatten().all(|listening| listening.refuses)
     }
 
-    /// Accepts every connection in the queues.
+    /// Accepts every connection in the queues, as far as there are descriptors.
     pub(super) fn accept_backlog(&mut self) {
+        self.leaves_backlog = false;
         for index in 0..self.listeners.len() {
             while let Some(listening) = &self.listeners[index] {
                 match listening.socket.accept_now() {
@@ -205,6 +209,8 @@ impl Acceptor {
                     Err(error) if is_the_clients(&error) => {}
                     Err(error) => {
                         self.warnings.warn(&self.server, &error);
+                        self.leaves_backlog = true;
+                        self.pause = Some(Box::pin(sleep(PAUSE)));
                         break;
                     }
                 }
@@ -218,9 +224,12 @@ impl Acceptor {
         self.held.get_or_insert_default();
     }
 
-    /// Accepts every connection in the queues, and closes the listening sockets.
+    /// Accepts every connection in the queues, and closes the listening sockets. Where descriptors were missing for the
+    /// queues before, it does not try again: those that have become free are for the flush of the exit.
     pub(super) fn close(&mut self) {
-        self.accept_backlog();
+        if !self.leaves_backlog {
+            self.accept_backlog();
+        }
         self.listeners.clear();
         for (accepted, listener) in self.held.take().into_iter().flatten() {
             self.workers.hand_over(accepted.socket, accepted.peer, listener);

@@ -27,6 +27,26 @@ async fn a_socket_that_does_not_listen_any_more_is_closed_without_a_pause() -> i
     Ok(())
 }
 
+/// A flush may be about to use those that have become free.
+#[cfg(unix)]
+#[tokio::test]
+async fn closing_takes_no_descriptors_where_they_were_missing_before() -> io::Result<()> {
+    for (leaves_backlog, accepts) in [(false, true), (true, false)] {
+        let listener = Listener::for_tests()?;
+        let address = listener.socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+        let mut acceptor = Acceptor::new("web".into(), vec![listener], Workers::new(Drain::new(1), None))?;
+        let _client = std::net::TcpStream::connect(address)?;
+        // The kernel may put it into the queue a moment later.
+        while socket::have_no_pending_input(&acceptor.numbers()) == [true] {
+            std::thread::yield_now();
+        }
+        acceptor.leaves_backlog = leaves_backlog;
+        acceptor.close();
+        assert_eq!(acceptor.last_accept.is_some(), accepts);
+    }
+    Ok(())
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn held_connections_are_accepted_and_a_socket_is_quiet_when_none_comes() -> io::Result<()> {
