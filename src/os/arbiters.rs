@@ -16,10 +16,16 @@ use tokio::{
 use crate::sync::lock;
 
 /// The threads that an exit has started for its servers and jobs, each with an event loop of its own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Arbiters {
     started: Mutex<Vec<ArbiterHandle>>,
     alive: Arc<watch::Sender<usize>>,
+}
+
+impl Default for Arbiters {
+    fn default() -> Self {
+        Self { started: Mutex::default(), alive: Arc::new(watch::Sender::new(0)) }
+    }
 }
 
 /// Counts an arbiter as alive until its event loop has ended.
