@@ -12,6 +12,7 @@ pub(crate) struct Inherited {
 }
 
 /// The names that a socket may have.
+#[cfg(unix)]
 const SERVERS: [&str; 2] = ["admin", "business"];
 
 impl Inherited {
