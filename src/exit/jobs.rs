@@ -16,6 +16,9 @@ impl GracefulExit {
     }
 
     /// Adds a checkpoint: an actor of yours that handles [`Checkpoint`], asked as soon as the exit begins.
+    ///
+    /// Callbacks save for good what it saves early: where there are any, one that fails is in the log and in the
+    /// report, and the exit can be clean all the same.
     pub fn checkpoint(self, name: impl Into<String>, actor: Recipient<Checkpoint>) -> Self {
         self.job(Job::checkpoint(name, actor))
     }

@@ -38,7 +38,8 @@ pub(super) use named;
 named! {
     /// How an exit ended.
     pub enum Outcome {
-        /// Everything in flight was answered, every job was done.
+        /// Everything in flight was answered, every job was done. Where there are callbacks, a checkpoint may have
+        /// failed: they save for good what it saves early.
         Clean = "clean",
         /// The sequence ran to its end, but something was abandoned or failed on the way.
         Incomplete = "incomplete",

@@ -69,6 +69,12 @@ impl Plan {
         &self.checkpoints
     }
 
+    /// True if there is a callback. Callbacks save for good what checkpoints save early.
+    #[must_use]
+    pub fn has_callbacks(&self) -> bool {
+        self.members.iter().any(|member| member.kind == Kind::Callback)
+    }
+
     /// The phases in their order. Each has a task or a delay, but for the callbacks where they wait for checkpoints.
     #[must_use]
     pub fn phases(&self) -> &[Phase] {

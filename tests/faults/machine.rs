@@ -91,6 +91,12 @@ fn no_space_for_the_spool() {
     let ended = app.wait();
     assert_eq!(ended.code(), Some(0), "{}", ended.text());
     assert!(ended.has("went straight to the store"), "{}", ended.text());
+    let report = fs::read(folder.path().join("report/report")).expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+    let checkpoint = &report["checkpoints"][0];
+    assert_eq!(checkpoint["outcome"], "failed", "{checkpoint}");
+    let error = checkpoint["error"].as_str().expect("an error");
+    assert!(error.starts_with("1 write is only in memory until the flush: "), "{error}");
     assert_eq!(stored(&folder.path().join("store/store"))["key"].len(), 10_000);
 }
 

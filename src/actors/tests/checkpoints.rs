@@ -68,9 +68,22 @@ async fn a_checkpoint_that_hangs_or_fails_is_reported_and_the_callbacks_run() {
     assert_virtual_time(of(&report.checkpoints, "hangs").duration, 2 * SECOND);
     assert_eq!(of(&report.checkpoints, "hangs").error.as_deref(), Some("3 writes"));
     assert_eq!(of(&report.callbacks, "flush").status, TaskStatus::Done);
-    assert_eq!(report.outcome, Outcome::Incomplete);
+    assert_eq!(report.outcome, Outcome::Clean, "the callbacks have saved it");
     let log = lines.all();
     for line in ["checkpoint hangs: timed out", "checkpoint fails: failed: disk full"] {
         assert!(log.contains(&line.to_owned()), "{line} in {log:#?}");
     }
+}
+
+#[actix_rt::test]
+async fn a_checkpoint_that_fails_is_made_up_for_by_nothing_where_there_is_no_callback() {
+    tokio::time::pause();
+    let mut rig = Rig::new();
+    rig.job(Job::checkpoint(
+        "fails",
+        member(|_| answer(async { Err(JobError::new("disk full")) })).recipient(),
+    ));
+    let report = rig.run().await;
+    assert_eq!(statuses(&report.checkpoints), [("fails", TaskStatus::Failed)]);
+    assert_eq!(report.outcome, Outcome::Incomplete);
 }

@@ -40,15 +40,7 @@ impl Handler<Checkpoint> for CacheActor {
     fn handle(&mut self, _: Checkpoint, _: &mut Self::Context) -> Self::Result {
         let (cache, sentences) = (self.cache.clone(), self.sentences);
         Box::pin(async move {
-            // The flush is another chance to save the writes: it decides whether the exit has failed.
-            if let Err(error) = cache.checkpoint().await {
-                let error = error.message(sentences.0);
-                log::warn!(
-                    event = "checkpoint_failed", member = CHECKPOINT, error = error.as_str();
-                    "{}", sentences.no_checkpoint(&error)
-                );
-            }
-            Ok(())
+            cache.checkpoint().await.map_err(|error| JobError::new(error.message(sentences.0)))
         })
     }
 }

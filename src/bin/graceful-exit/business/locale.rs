@@ -54,15 +54,6 @@ impl Sentences {
         }
     }
 
-    /// Nothing could be spooled at the beginning of the exit.
-    pub(super) fn no_checkpoint(self, error: &dyn Display) -> String {
-        match self.0 {
-            Language::En => format!("until the flush, {error}"),
-            Language::Zh => format!("刷新缓存之前：{error}"),
-            Language::ZhHant => format!("更新快取到 DB 之前：{error}"),
-        }
-    }
-
     /// The start has found a spool.
     pub(super) fn recovered(self, writes: usize, spool: &Path) -> String {
         let spool = spool.display();

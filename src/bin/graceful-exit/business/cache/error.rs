@@ -114,6 +114,8 @@ pub(crate) enum FlushError {
     /// Neither spooled nor stored: these would be lost with the process. `store` is the store's
     /// error, if it was tried.
     NotSpooled { writes: usize, source: Arc<SpoolError>, store: Option<StoreError> },
+    /// The checkpoint could not spool them; the flush is still to come.
+    NotCheckpointed { writes: usize, source: Arc<SpoolError> },
     /// Stored; the spool is still there, and the next start writes the same once more.
     NotRemoved { writes: usize, source: SpoolError },
 }
@@ -145,6 +147,14 @@ impl FlushError {
                 let store = store.as_ref().map(|store| store.message(language));
                 [Some(lost), store].into_iter().flatten().collect::<Vec<_>>().join(language.semicolon())
             }
+            Self::NotCheckpointed { writes, source } => {
+                let (those, source) = (count(*writes, "are"), source.message(language));
+                say!(language,
+                    en: "{those} only in memory until the flush: {source}",
+                    zh: "{writes} 个写入在刷新缓存之前只在内存中：{source}",
+                    zh_hant: "{writes} 筆寫入在更新到 DB 之前只在記憶體中：{source}",
+                )
+            }
             Self::NotRemoved { writes, source } => {
                 let (those, source) = (count(*writes, "are"), source.message(language));
                 say!(language,
@@ -167,7 +177,7 @@ impl Error for FlushError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::NotStored { source, .. } => Some(source),
-            Self::NotSpooled { source, .. } => Some(source),
+            Self::NotSpooled { source, .. } | Self::NotCheckpointed { source, .. } => Some(source),
             Self::NotRemoved { source, .. } => Some(source),
             Self::Cancelled { .. } => None,
         }

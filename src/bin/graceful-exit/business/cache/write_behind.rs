@@ -129,7 +129,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// The disk's: [`FlushError::NotSpooled`]. Writes go on being acknowledged by the spool alone.
+    /// The disk's: [`FlushError::NotCheckpointed`]. Writes go on being acknowledged by the spool alone.
     pub(crate) async fn checkpoint(&self) -> Result<(), FlushError> {
         let shared = &self.shared;
         shared.memory.change(Memory::write_through);
@@ -137,7 +137,10 @@ impl Cache {
             return Ok(());
         }
         let saved = shared.spooler.save().await;
-        saved.map_err(|not_saved| shared.not_spooled(not_saved.error, None))
+        saved.map_err(|not_saved| FlushError::NotCheckpointed {
+            writes: self.unsaved(),
+            source: not_saved.error,
+        })
     }
 
     /// Flushes while the service goes on; what is put meanwhile stays dirty for the next flush.

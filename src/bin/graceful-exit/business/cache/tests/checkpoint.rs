@@ -63,7 +63,7 @@ async fn a_write_that_cannot_be_spooled_is_not_acknowledged_and_may_be_tried_aga
     put(&cache, "a", "1").await;
     place.break_spool();
     let error = cache.checkpoint().await.unwrap_err();
-    assert!(matches!(error, FlushError::NotSpooled { writes: 1, .. }), "{error}");
+    assert!(matches!(error, FlushError::NotCheckpointed { writes: 1, .. }), "{error}");
     let error = cache.put("b".into(), b"1").await.unwrap_err();
     assert!(matches!(error, PutError::NotSpooled(_)), "{error}");
     assert!(std::error::Error::source(&error).is_some(), "it keeps its cause");
