@@ -3,6 +3,7 @@
 use std::{
     io,
     process::{Command, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -59,7 +60,8 @@ impl Tool {
     }
 }
 
-/// Keeps so many connections busy from one thread, with a new one for each request if the headers say so.
+/// Keeps so many connections busy, from a thread a processor: one alone lets the others fall idle now and then, and how long
+/// those take to wake is not what is to be measured. With a new connection for each request if the headers say so.
 pub(crate) fn wrk(url: &str, connections: usize, headers: &[&str], time: Duration) -> io::Result<Load> {
     let directory = tempfile::tempdir()?;
     let script = directory.path().join("report.lua");
@@ -67,7 +69,9 @@ pub(crate) fn wrk(url: &str, connections: usize, headers: &[&str], time: Duratio
     // wrk knows whole seconds alone.
     let seconds = time.as_secs().max(1);
     let mut command = Command::new(Tool::Wrk.name());
-    command.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "--timeout", "5s", "-s"]);
+    let threads = thread::available_parallelism()?.get().min(connections);
+    let load = [format!("-t{threads}"), format!("-c{connections}"), format!("-d{seconds}s")];
+    command.args(load).args(["--timeout", "5s", "-s"]);
     command.arg(script);
     for header in headers {
         command.args(["-H", header]);

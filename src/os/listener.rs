@@ -120,6 +120,26 @@ impl std::os::windows::io::AsSocket for AsyncListener {
     }
 }
 
+/// In one system call.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn accept(listener: &Socket) -> io::Result<Accepted> {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let accept = |address: *mut socket2::SockAddrStorage, length| {
+        // SAFETY: the address and its length are those of a storage that `try_init` owns.
+        match unsafe { libc::accept4(listener.as_raw_fd(), address.cast(), length, flags) } {
+            -1 => Err(io::Error::last_os_error()),
+            // SAFETY: the descriptor is new, and has no other owner.
+            descriptor => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+        }
+    };
+    // SAFETY: the system fills in the address, and its length, wherever it does not fail.
+    let (socket, peer) = unsafe { socket2::SockAddr::try_init(accept) }?;
+    Ok(Accepted { socket: socket.into(), peer: peer.as_socket() })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 fn accept(listener: &Socket) -> io::Result<Accepted> {
     let (socket, peer) = listener.accept()?;
     socket.set_nonblocking(true)?;

@@ -15,7 +15,10 @@ use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 
 /// One connection. HTTP/1 serves one request at a time on it, so its record is the request's as well: a request
 /// in flight costs no memory of its own. Only the connection's own thread changes its state; any thread may read it.
+///
+/// It shares no cache line with the record of a connection that another worker serves (processors prefetch lines in pairs).
 #[derive(Debug)]
+#[repr(align(128))]
 pub struct Connection {
     gate: Arc<Gate>,
     open: Arc<OpenCount>,

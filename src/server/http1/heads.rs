@@ -56,9 +56,7 @@ impl HeadScanner {
         let after_feed = matches!(self.tail, Tail::Feed | Tail::EmptyLine);
         let split = usize::from(ends_head(if after_feed { b'\n' } else { 0 }, first));
         let tail = self.tail.after(bytes);
-        // Most often it is a head, and nothing else: the one empty line is its end.
-        let is_head = tail == Tail::EmptyLine && split == 0 && bytes.len() > 2;
-        let heads = if is_head && !has_end(&bytes[..bytes.len() - 2]) { 1 } else { split + heads_in(bytes) };
+        let heads = split + ends(bytes).count();
         let left = most - self.heads;
         let taken = if heads <= left { bytes.len() } else { end_of(bytes, left - split) };
         self.heads += heads.min(left);
@@ -78,38 +76,16 @@ const fn ends_head(byte: u8, next: u8) -> bool {
     byte == b'\n' && (next == b'\n' || next == b'\r')
 }
 
-/// Whether a head may end in the bytes but with their last one.
-#[expect(clippy::needless_bitwise_bool, reason = "with branches the compiler makes no vectors of it")]
-fn has_end(bytes: &[u8]) -> bool {
-    const PIECE: usize = 16;
-    let Some(last) = bytes.len().checked_sub(PIECE + 1) else {
-        return bytes.windows(2).any(|pair| ends_head(pair[0], pair[1]));
-    };
-    // Whole pieces, the last two of which may overlap, so that the compiler makes vectors of them.
-    let mut found = [false; PIECE];
-    for at in (0..last).step_by(PIECE).chain([last]) {
-        let (pieces, nexts) = (&bytes[at..at + PIECE], &bytes[at + 1..=at + PIECE]);
-        for ((found, &byte), &next) in found.iter_mut().zip(pieces).zip(nexts) {
-            *found |= (byte == b'\n') & ((next == b'\n') | (next == b'\r'));
-        }
-    }
-    found.contains(&true)
-}
-
-/// Counts in pieces whose count fits into a byte, so that the compiler makes vectors of them.
-fn heads_in(bytes: &[u8]) -> usize {
-    let pieces = bytes.chunks(64).zip(bytes[1..].chunks(64));
-    let count = |(bytes, next): (&[u8], &[u8])| -> usize {
-        bytes.iter().zip(next).map(|(&byte, &next)| u8::from(ends_head(byte, next))).sum::<u8>().into()
-    };
-    pieces.map(count).sum()
+/// Where heads may end in the bytes but with their first one.
+fn ends(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let feeds = memchr::memchr_iter(b'\n', &bytes[..bytes.len() - 1]);
+    feeds.map(|at| at + 1).filter(|&at| ends_head(bytes[at - 1], bytes[at]))
 }
 
 /// Where the `nth` head ends, of those that begin to end in `bytes`; the one before them, if `nth` is zero, with the
 /// first byte.
 fn end_of(bytes: &[u8], nth: usize) -> usize {
-    let mut ends = (1..bytes.len()).filter(|&at| ends_head(bytes[at - 1], bytes[at]));
-    let at = nth.checked_sub(1).and_then(|nth| ends.nth(nth)).unwrap_or(0);
+    let at = nth.checked_sub(1).and_then(|nth| ends(bytes).nth(nth)).unwrap_or(0);
     // With the line feed behind a carriage return.
     at + 1 + usize::from(bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n'))
 }

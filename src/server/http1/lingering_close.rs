@@ -31,7 +31,8 @@ pub(super) struct LingeringClose {
 struct Reading {
     /// When the client has sent nothing for too long; none, if only what is in the socket is read.
     silence: Option<Pin<Box<Sleep>>>,
-    ends: Pin<Box<Sleep>>,
+    /// When reading ends, whatever comes; none, while nothing had to be waited for.
+    ends: Option<Pin<Box<Sleep>>>,
     bytes_left: usize,
 }
 
@@ -53,17 +54,15 @@ impl LingeringClose {
             if ready!(Pin::new(&mut *io).poll_shutdown(cx)).is_err() {
                 return Poll::Ready(());
             }
-            let silence = self.expects_more.then(|| self.silence()).flatten();
-            let ends = Box::pin(sleep(READING_TIMEOUT));
-            self.reading = Some(Reading { silence, ends, bytes_left: READING_BYTES });
+            let silence = self.expects_more.then(|| silence(self.silence_timeout)).flatten();
+            self.reading = Some(Reading { silence, ends: None, bytes_left: READING_BYTES });
         }
         for _ in 0..DISCARDS {
-            let after_more = self.silence();
             let Some(reading) = &mut self.reading else { return Poll::Ready(()) };
             match poll_discard(io, cx) {
                 Poll::Ready(Ok(discarded)) if (1..reading.bytes_left).contains(&discarded) => {
                     reading.bytes_left -= discarded;
-                    reading.silence = after_more;
+                    reading.silence = silence(self.silence_timeout);
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => {
@@ -72,18 +71,21 @@ impl LingeringClose {
                         // The runtime may not have been told yet of bytes that have come.
                         None => !has_unread(io),
                     };
-                    let is_over = is_silent || reading.ends.as_mut().poll(cx).is_ready();
-                    return if is_over { Poll::Ready(()) } else { Poll::Pending };
+                    if is_silent {
+                        return Poll::Ready(());
+                    }
+                    let ends = reading.ends.get_or_insert_with(|| Box::pin(sleep(READING_TIMEOUT)));
+                    return ends.as_mut().poll(cx);
                 }
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+}
 
-    fn silence(&self) -> Option<Pin<Box<Sleep>>> {
-        (!self.silence_timeout.is_zero()).then(|| Box::pin(sleep(self.silence_timeout)))
-    }
+fn silence(timeout: Duration) -> Option<Pin<Box<Sleep>>> {
+    (!timeout.is_zero()).then(|| Box::pin(sleep(timeout)))
 }
 
 /// How many bytes were read and discarded; none at the client's end.
