@@ -96,13 +96,15 @@ impl AsyncListener {
         Poll::Ready(Ok(Accepted { socket: socket.into_std()?.into(), peer: Some(peer) }))
     }
 
-    /// Accepts the next connection if the kernel has one, whatever the runtime has heard; `None` when the queue is
-    /// empty, or when the socket does not listen any more.
+    /// The socket, which is not watched any more.
     ///
     /// # Errors
-    /// Whatever else the system says. The connections behind it may still be there.
-    pub fn accept_now(&self) -> io::Result<Option<Accepted>> {
-        accept_now(self)
+    /// When the runtime cannot leave off.
+    pub fn into_socket(self) -> io::Result<Socket> {
+        #[cfg(unix)]
+        return Ok(self.inner.into_inner());
+        #[cfg(not(unix))]
+        return self.inner.into_std().map(Socket::from);
     }
 }
 
@@ -146,10 +148,11 @@ fn accept(listener: &Socket) -> io::Result<Accepted> {
     Ok(Accepted { socket, peer: peer.as_socket() })
 }
 
-/// [`AsyncListener::accept_now`], of any listening socket that does not block.
+/// Accepts the next connection if the kernel has one, whatever a runtime has heard; `None` when the queue is empty, or
+/// when the socket does not listen any more. Of a listening socket that does not block.
 ///
 /// # Errors
-/// As there.
+/// Whatever else the system says. The connections behind it may still be there.
 pub fn accept_now(listener: &impl AsSocket) -> io::Result<Option<Accepted>> {
     match accept(&SockRef::from(listener)) {
         Ok(accepted) => Ok(Some(accepted)),

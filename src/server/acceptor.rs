@@ -22,7 +22,7 @@ use super::{
 use crate::os::socket_file::SocketFile;
 use crate::os::{
     descriptors,
-    listener::{self, Accepted, AsyncListener},
+    listener::{self, Accepted, AsSocket, AsyncListener, accept_now},
     socket,
 };
 
@@ -202,17 +202,25 @@ impl Acceptor {
     pub(super) fn accept_backlog(&mut self) {
         self.leaves_backlog = false;
         for index in 0..self.listeners.len() {
-            while let Some(listening) = &self.listeners[index] {
-                match listening.socket.accept_now() {
-                    Ok(None) => break,
-                    Ok(Some(accepted)) => self.hand_over(accepted, index),
-                    Err(error) if is_the_clients(&error) => {}
-                    Err(error) => {
-                        self.warnings.warn(&self.server, &error);
-                        self.leaves_backlog = true;
-                        self.pause = Some(Box::pin(sleep(PAUSE)));
-                        break;
-                    }
+            if let Some(listening) = self.listeners[index].take() {
+                self.accept_all(&listening.socket, index);
+                self.listeners[index] = Some(listening);
+            }
+        }
+    }
+
+    /// Accepts every connection in one queue.
+    fn accept_all(&mut self, socket: &impl AsSocket, listener: usize) {
+        loop {
+            match accept_now(socket) {
+                Ok(None) => return,
+                Ok(Some(accepted)) => self.hand_over(accepted, listener),
+                Err(error) if is_the_clients(&error) => {}
+                Err(error) => {
+                    self.warnings.warn(&self.server, &error);
+                    self.leaves_backlog = true;
+                    self.pause = Some(Box::pin(sleep(PAUSE)));
+                    return;
                 }
             }
         }
@@ -227,10 +235,16 @@ impl Acceptor {
     /// Accepts every connection in the queues, and closes the listening sockets. Where descriptors were missing for the
     /// queues before, it does not try again: those that have become free are for the flush of the exit.
     pub(super) fn close(&mut self) {
-        if !self.leaves_backlog {
-            self.accept_backlog();
+        let leaves_backlog = self.leaves_backlog;
+        for (index, listening) in std::mem::take(&mut self.listeners).into_iter().enumerate() {
+            // Not watched any more: nothing is done between the last look into a queue and the end of its socket.
+            let Some(Ok(socket)) = listening.map(|listening| listening.socket.into_socket()) else {
+                continue;
+            };
+            if !leaves_backlog {
+                self.accept_all(&socket, index);
+            }
         }
-        self.listeners.clear();
         for (accepted, listener) in self.held.take().into_iter().flatten() {
             self.workers.hand_over(accepted.socket, accepted.peer, listener);
         }
