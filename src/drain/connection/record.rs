@@ -16,9 +16,10 @@ use crate::sync::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 /// One connection. HTTP/1 serves one request at a time on it, so its record is the request's as well: a request
 /// in flight costs no memory of its own. Only the connection's own thread changes its state; any thread may read it.
 ///
-/// It shares no cache line with the record of a connection that another worker serves (processors prefetch lines in pairs).
+/// In this order, so that its end is the rest of a path, which is seldom written: the record behind it may be that of a
+/// connection that another worker serves, and begins in the same cache line.
 #[derive(Debug)]
-#[repr(align(128))]
+#[repr(C)]
 pub struct Connection {
     gate: Arc<Gate>,
     open: Arc<OpenCount>,

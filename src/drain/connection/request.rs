@@ -12,6 +12,7 @@ pub(super) const PATH: usize = 96;
 
 /// The requests of a connection, and when it was last used.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Requests {
     /// When the last one began; before the first one, when the connection was opened. Of HTTP/2: when frames were read
     /// or written last.
@@ -35,6 +36,7 @@ pub(super) enum Named {
 
 /// A request's name.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Name {
     method: Method,
     /// A shorter path ends with a zero, which no path contains.
