@@ -24,12 +24,12 @@ pub struct Connection {
     gate: Arc<Gate>,
     open: Arc<OpenCount>,
     shard: u16,
+    /// An [`Orders`].
+    orders: AtomicU8,
     /// The number of its socket, or [`NO_SOCKET`].
     socket: AtomicU32,
     /// A [`State`].
     state: AtomicU64,
-    /// An [`Orders`].
-    orders: AtomicU8,
     requests: Mutex<Requests>,
 }
 
