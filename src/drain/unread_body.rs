@@ -176,19 +176,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_makes_no_progress_is_let_go() {
+    async fn a_body_that_makes_no_progress_is_given_up() {
         let (took, _) = discard(stream::iter([Bytes::new()]).chain(stream::pending())).await;
         assert_virtual_time(took, PROGRESS);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_trickles_in_is_let_go() {
+    async fn a_body_that_trickles_in_is_given_up() {
         let (took, _) = discard(each(Duration::from_secs(3))).await;
         assert_virtual_time(took, DISCARD_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_without_end_is_let_go() {
+    async fn a_body_without_end_is_given_up() {
         let piece = Bytes::from(vec![b'x'; 1 << 20]);
         let (took, read) = discard(stream::repeat(piece)).await;
         assert_virtual_time(took, Duration::ZERO);

@@ -122,7 +122,7 @@ impl std::os::windows::io::AsSocket for AsyncListener {
     }
 }
 
-/// In one system call.
+/// In one system call: three are a percent of what a connection costs.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 fn accept(listener: &Socket) -> io::Result<Accepted> {
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

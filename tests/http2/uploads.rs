@@ -88,7 +88,7 @@ async fn a_short_body_that_a_success_does_not_wait_for_is_read_to_its_end() {
 
 /// A client that goes on sending would not learn that there is room for more.
 #[tokio::test]
-async fn a_long_body_that_a_success_does_not_wait_for_is_let_go() {
+async fn a_long_body_that_a_success_does_not_wait_for_is_given_up() {
     let service = service();
     let client = connect(service.address).await.expect("it is open");
     for length in [None, Some(LARGE)] {

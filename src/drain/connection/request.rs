@@ -10,7 +10,7 @@ use super::streams::StreamTable;
 /// The longest path that is kept of a request in flight, in bytes.
 pub(super) const PATH: usize = 96;
 
-/// The requests of a connection, and when it was last used.
+/// The requests of a connection, and when it was last used. In this order: see [`Connection`](super::Connection).
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Requests {
@@ -34,7 +34,7 @@ pub(super) enum Named {
     Streams(Box<StreamTable<Begun>>),
 }
 
-/// A request's name.
+/// A request's name. The path is the end of a connection's record.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Name {
